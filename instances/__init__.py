@@ -1,0 +1,51 @@
+"""Cases of distribution feeders with charging stations: frozen, validated data in kW, kWh and currency.
+
+>>> import instances
+>>> case = instances.load("ieee33")
+>>> network = instances.Network.from_feeder(case.feeder)
+>>> round(float(instances.ac_power_flow(network, network.load_kw, network.load_kvar).loss_kw), 3)
+202.677
+"""
+
+from instances.catalogue import list_cases, load
+from instances.errors import InstanceError
+from instances.fleet import scale, set_share, uncontrolled_load_kw
+from instances.io import read, write
+from instances.network import Network
+from instances.schema import (
+    Branch,
+    Bus,
+    Feeder,
+    Horizon,
+    Instance,
+    PriceLimits,
+    Session,
+    Source,
+    Station,
+)
+from instances.sweep import PowerFlow, ac_power_flow
+from instances.units import PerUnit
+
+__all__ = [
+    "Branch",
+    "Bus",
+    "Feeder",
+    "Horizon",
+    "Instance",
+    "InstanceError",
+    "Network",
+    "PerUnit",
+    "PowerFlow",
+    "PriceLimits",
+    "Session",
+    "Source",
+    "Station",
+    "ac_power_flow",
+    "list_cases",
+    "load",
+    "read",
+    "scale",
+    "set_share",
+    "uncontrolled_load_kw",
+    "write",
+]
