@@ -1,0 +1,149 @@
+"""Proven limits for duals and slacks: every big-M of this package has a value and a source, never a default.
+
+`derived`: for a follower part with one row (after splitting it into parts that share no row), an optimal basis holds one
+column, so an optimal row dual is cost rate / coefficient of one of its columns, or 0 when the row's slack is basic.
+Interval arithmetic over the leader's bounds then limits the rates, the row dual and the reduced costs, for one optimal
+dual of every follower optimum at once, which is what a reformulation needs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.canonical import Program
+from bilevel.errors import UnboundedDualError
+from bilevel.kkt import Kkt
+from bilevel.program import Vector
+
+DERIVED = "derived"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Limits of the duals (lam_lower <= lam <= lam_upper, 0 <= mu <= mu_upper) and slacks, each with its source."""
+
+    lam_lower: Vector
+    lam_upper: Vector
+    mu_upper: Vector
+    slack_upper: Vector
+
+    def sources(self) -> dict[str, int]:
+        """How many dual and slack limits come from each source."""
+        values = np.concatenate([self.lam_upper - self.lam_lower, self.mu_upper, self.slack_upper])
+        known = int(np.isfinite(values).sum())
+        counts = {DERIVED: known, UNKNOWN: len(values) - known}
+        return {source: count for source, count in counts.items() if count}
+
+
+def derive(program: Program, kkt: Kkt) -> Bounds:
+    """Limits by interval algebra; infinite where none can be derived."""
+    rate_low, rate_high = _rate_interval(program)
+    single = _single_row_parts(program)
+    lam_low, lam_high = _row_duals(program, rate_low, rate_high, single)
+    cost_low, cost_high = _reduced_costs(program, lam_low, lam_high, rate_low, rate_high)
+    pairs, by_row = kkt.pairs, kkt.pairs.row >= 0
+    mu = np.empty(pairs.count)
+    mu[by_row] = np.maximum(0.0, np.where(pairs.side == 1, lam_high[pairs.row], -lam_low[pairs.row])[by_row])
+    at = pairs.column
+    mu[~by_row] = np.maximum(0.0, np.where(pairs.side == 1, cost_high[at], -cost_low[at])[~by_row])
+    equal_row = kkt.equal_row >= 0
+    fixed = _fixed_columns(kkt)
+    return Bounds(
+        lam_lower=np.where(equal_row, lam_low[kkt.equal_row], cost_low[fixed]) if len(kkt.lam) else np.zeros(0),
+        lam_upper=np.where(equal_row, lam_high[kkt.equal_row], cost_high[fixed]) if len(kkt.lam) else np.zeros(0),
+        mu_upper=mu,
+        slack_upper=_upper(pairs.slack_matrix, program.lower, program.upper) + pairs.slack_constant,
+    )
+
+
+def require_finite(program: Program, kkt: Kkt, bounds: Bounds) -> None:
+    """Raise `UnboundedDualError` naming the first row or variable whose pair has no finite limits."""
+    bad = np.flatnonzero(~(np.isfinite(bounds.mu_upper) & np.isfinite(bounds.slack_upper)))
+    if not len(bad):
+        return
+    at = int(bad[0])
+    pairs = kkt.pairs
+    row = int(pairs.row[at])
+    name = (
+        f"row {program.followers.rows.names[row]!r}"
+        if row >= 0
+        else f"variable {program.name(int(pairs.column[at]))!r}"
+    )
+    what = "dual" if not np.isfinite(bounds.mu_upper[at]) else "slack"
+    raise UnboundedDualError(
+        f"the {what} of follower {name} has no proven bound, so no big-M is valid: give finite bounds to the leader and "
+        "follower variables in it, or use mode='sos1' with solver='scip' or 'gurobi'"
+    )
+
+
+def _interval(matrix: sp.csr_array, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+    """Smallest and largest matrix @ x over low <= x <= high."""
+    return -_upper(sp.csr_array(-matrix), low, high), _upper(matrix, low, high)
+
+
+def _upper(matrix: sp.csr_array, low: Vector, high: Vector) -> Vector:
+    column = matrix.indices
+    most = np.where(matrix.data > 0, matrix.data * high[column], matrix.data * low[column])
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return np.bincount(row, weights=most, minlength=matrix.shape[0]).astype(float)
+
+
+def _rate_interval(program: Program) -> tuple[Vector, Vector]:
+    """Interval of the cost rate of every column over the leader's bounds."""
+    low, high = _interval(sp.csr_array(program.followers.price.T), program.lower, program.upper)
+    cost = program.followers.cost
+    return cost + low, cost + high
+
+
+def _own_matrix(program: Program) -> sp.csr_array:
+    """The follower rows with the leader's columns blanked."""
+    stack = program.followers
+    mask = np.zeros(program.columns)
+    mask[stack.columns] = 1.0
+    matrix = sp.csr_array(stack.rows.matrix @ sp.diags_array(mask))
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _single_row_parts(program: Program) -> np.ndarray:
+    """Whether each follower row shares none of its follower columns with another row."""
+    matrix = _own_matrix(program)
+    uses = np.bincount(matrix.indices, minlength=program.columns)
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    most = np.zeros(matrix.shape[0])
+    np.maximum.at(most, row, uses[matrix.indices].astype(float))
+    return np.asarray(most <= 1)
+
+
+def _row_duals(program: Program, rate_low: Vector, rate_high: Vector, single: np.ndarray) -> tuple[Vector, Vector]:
+    """Interval of the net dual (lower-limit mu minus upper-limit mu, or lam) of every follower row."""
+    matrix = _own_matrix(program)
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    ends = np.stack([rate_low[matrix.indices] / matrix.data, rate_high[matrix.indices] / matrix.data])
+    low, high = np.full(matrix.shape[0], np.inf), np.full(matrix.shape[0], -np.inf)
+    np.minimum.at(low, row, ends.min(axis=0))
+    np.maximum.at(high, row, ends.max(axis=0))
+    rows = program.followers.rows
+    slack_basic = (rows.lower != rows.upper) | (low > high)
+    low, high = (
+        np.where(slack_basic, np.minimum(low, 0), low),
+        np.where(slack_basic, np.maximum(high, 0), high),
+    )
+    return np.where(single, low, -np.inf), np.where(single, high, np.inf)
+
+
+def _reduced_costs(
+    program: Program, lam_low: Vector, lam_high: Vector, rate_low: Vector, rate_high: Vector
+) -> tuple[Vector, Vector]:
+    """Interval of rate - A' lam of every column."""
+    low, high = _interval(sp.csr_array(_own_matrix(program).T), lam_low, lam_high)
+    return rate_low - high, rate_high - low
+
+
+def _fixed_columns(kkt: Kkt) -> np.ndarray:
+    """The column of each equality that fixes a column; 0 for equalities from rows."""
+    first = kkt.equal_matrix.indptr[:-1]
+    column = kkt.equal_matrix.indices[np.minimum(first, max(len(kkt.equal_matrix.indices) - 1, 0))]
+    return np.where(kkt.equal_row >= 0, 0, column)

@@ -1,0 +1,126 @@
+"""Recognises convex quadratic rows and writes them as sum of squares <= u w (model page section 2)."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.errors import ModelError
+from bilevel.program import Cones, Vector, coo
+
+Quadratic = dict[tuple[int, int], float]
+Affine = tuple[dict[int, float], float]
+
+
+class ConeBuilder:
+    """Collects convex quadratic rows and objectives; `build` gives them as one `Cones`.
+
+    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.
+    """
+
+    def __init__(self) -> None:
+        self.forms: list[list[dict[int, float]]] = []
+        self.u: list[Affine] = []
+        self.w: list[Affine] = []
+        self.names: list[str] = []
+        self.epigraphs = 0
+
+    def row(self, terms: Quadratic, linear: dict[int, float], lower: float, upper: float, name: str) -> None:
+        """Add lower <= quadratic + linear <= upper; exactly one side may be given, and it must be convex."""
+        if np.isfinite(lower) == np.isfinite(upper):
+            raise ModelError(
+                f"row {name!r} is a quadratic equality or range, which is not convex: keep one inequality, or relax it"
+            )
+        sign = 1.0 if np.isfinite(upper) else -1.0
+        right = upper if np.isfinite(upper) else -lower
+        terms = {key: sign * value for key, value in terms.items()}
+        rest = {column: -sign * value for column, value in linear.items()}
+        products = [(key, value) for key, value in terms.items() if key[0] != key[1] and value < 0]
+        squared = {key[0] for key in terms if key[0] == key[1]}
+        rotated = len(products) == 1 and not squared & set(products[0][0]) and not rest and right == 0.0
+        if not rotated:
+            self._add(terms, ({}, 1.0), (rest, right), name)
+            return
+        (first, second), value = products[0]
+        del terms[first, second]
+        self._add(terms, ({first: 1.0}, 0.0), ({second: -value}, 0.0), name)
+
+    def objective(self, terms: Quadratic, name: str) -> None:
+        """Add the epigraph of a quadratic objective; its column is marked by a negative number until `build`."""
+        self.epigraphs += 1
+        self._add(terms, ({}, 1.0), ({-self.epigraphs: 1.0}, 0.0), name)
+
+    def _add(self, terms: Quadratic, u: Affine, w: Affine, name: str) -> None:
+        self.forms.append(_squares(terms, name))
+        self.u.append(u)
+        self.w.append(w)
+        self.names.append(name)
+
+    def build(self, columns: int, variables: int, lower: Vector, scale: Vector) -> Cones:
+        """The cones over `columns` columns, of which those from `variables` on are epigraphs.
+
+        Raises `ModelError` when a factor of a rotated cone has no lower bound of at least 0.
+        """
+        for k, (u, w) in enumerate(zip(self.u, self.w, strict=True)):
+            self._check_factors(k, u, w, lower)
+            if u[0] and w[0] and _low(u, lower) < _low(w, lower):
+                self.u[k], self.w[k] = w, u
+        forms = [form for cone in self.forms for form in cone]
+        entries = [(k, column, value) for k, form in enumerate(forms) for column, value in form.items()]
+        owner = np.repeat(np.arange(len(self.forms)), [len(cone) for cone in self.forms]).astype(np.int64)
+        second = _affine(self.w, columns, variables)
+        return Cones(
+            coo(entries, (len(forms), columns)), owner, _affine(self.u, columns, variables), _constant(self.u),
+            second,
+            _constant(self.w),
+            abs(second) @ scale + np.abs(_constant(self.w)), tuple(self.names),
+        )  # fmt: skip
+
+    def _check_factors(self, k: int, u: Affine, w: Affine, lower: Vector) -> None:
+        if not u[0]:
+            return
+        for column in (*u[0], *w[0]):
+            if not lower[column] >= 0:
+                raise ModelError(
+                    f"row {self.names[k]!r} is a cone only if both factors of its product are nonnegative: give their "
+                    "variables a lower bound of 0"
+                )
+
+
+def _low(affine: Affine, lower: Vector) -> float:
+    return min(float(lower[column]) for column in affine[0])
+
+
+def _affine(parts: list[Affine], columns: int, variables: int) -> sp.csr_array:
+    entries = [
+        (k, column if column >= 0 else variables - 1 - column, value)
+        for k, (terms, _) in enumerate(parts)
+        for column, value in terms.items()
+    ]
+    return coo(entries, (len(parts), columns))
+
+
+def _constant(parts: list[Affine]) -> Vector:
+    return np.array([constant for _, constant in parts], dtype=float)
+
+
+def _squares(terms: Quadratic, name: str) -> list[dict[int, float]]:
+    """Linear forms whose squares add up to the quadratic; refuses one that is not convex."""
+    if all(i == j and value >= 0 for (i, j), value in terms.items()):
+        return [{i: float(np.sqrt(value))} for (i, _), value in terms.items()]
+    columns = sorted({column for key in terms for column in key})
+    at = {column: k for k, column in enumerate(columns)}
+    matrix = np.zeros((len(columns), len(columns)))
+    for (i, j), value in terms.items():
+        matrix[at[i], at[j]] += value / 2
+        matrix[at[j], at[i]] += value / 2
+    values, vectors = np.linalg.eigh(matrix)
+    size = float(np.abs(values).max())
+    if values[0] < -1e-9 * size:
+        raise ModelError(
+            f"{name!r} is quadratic and not convex (smallest eigenvalue {values[0]:.3g}): only convex quadratic rows "
+            "and rotated cones are solved to global optimality here"
+        )
+    keep = np.flatnonzero(values > 1e-12 * size)
+    return [
+        {columns[r]: float(np.sqrt(values[k]) * vectors[r, k]) for r in range(len(columns)) if vectors[r, k]}
+        for k in keep
+    ]

@@ -1,0 +1,34 @@
+"""The refusals of this package: each one names the object, the value and the remedy in one sentence."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BilevelError(Exception):
+    """Base of every refusal that a user can cause and mend; the command line turns it into exit code 2."""
+
+
+class ModelError(BilevelError):
+    """The Pyomo model is outside what can be solved exactly; the message names the component."""
+
+
+class UnknownNameError(BilevelError):
+    """A mode, cone treatment, solver or objective of that name is not registered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")
+
+
+class FeatureError(BilevelError):
+    """The chosen solver lacks a feature that the mode or the cone treatment needs."""
+
+
+class LicenceError(BilevelError):
+    """The solver's licence is missing or too small for the model."""
+
+
+class UnboundedDualError(ModelError):
+    """A follower's dual has no proven bound, so no valid big-M exists for its row."""

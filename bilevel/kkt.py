@@ -1,0 +1,159 @@
+"""A follower stack to its optimality conditions (model page section 4).
+
+Every row and finite bound of the followers becomes one or two of these, with a'y + b'x the activity:
+
+| as written        | slack (>= 0)        | dual                  | sign: the dual is d(cost)/d(right-hand side)        |
+|-------------------|---------------------|-----------------------|------------------------------------------------------|
+| activity  = r     | none                | lam, free             | raising r by 1 changes the cost by lam               |
+| activity >= r     | activity - r        | mu >= 0               | raising r by 1 changes the cost by mu                |
+| activity <= r     | r - activity        | mu >= 0               | raising r by 1 changes the cost by -mu               |
+
+Stationarity, for the cost min (c + C'x)'y:   c + C'x - sum lam a - sum (d slack / dy) mu = 0.
+A follower that maximises is negated first, so its duals refer to the negated cost.
+Complementarity: slack * mu = 0 for every pair.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.canonical import FollowerStack, Program
+from bilevel.program import Index, Rows, Vector
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Complementarity pairs 0 <= slack_matrix @ x + slack_constant, perpendicular to column `dual` >= 0.
+
+    A pair comes from follower row `row` or from a bound of column `column` (the other is -1); `side` is +1 for a lower
+    limit and -1 for an upper one; `twin` is the pair of the opposite limit or -1; `owner` is the follower.
+    """
+
+    slack_matrix: sp.csr_array
+    slack_constant: Vector
+    dual: Index
+    row: Index
+    column: Index
+    side: Index
+    twin: Index
+    owner: Index
+
+    @property
+    def count(self) -> int:
+        """Number of pairs."""
+        return len(self.dual)
+
+    def slack(self, x: Vector) -> Vector:
+        """The slack of every pair at x (over at least the compiled columns)."""
+        slack: Vector = self.slack_matrix @ x[: self.slack_matrix.shape[1]] + self.slack_constant
+        return slack
+
+
+@dataclass(frozen=True)
+class Kkt:
+    """Optimality conditions of all followers over `columns` columns: the program's, then lam, then mu.
+
+    `equal_matrix` @ x = `equal_value` are the equalities (rows, then fixed columns) that the columns `lam` price;
+    `equal_row` is their follower row or -1, `equal_owner` their follower.
+    """
+
+    columns: int
+    lam: Index
+    equal_matrix: sp.csr_array
+    equal_value: Vector
+    equal_row: Index
+    equal_owner: Index
+    pairs: Pairs
+    stationarity: Rows
+
+    def residual(self, x: Vector) -> Vector:
+        """Stationarity residual of every follower column at x."""
+        return self.stationarity.violation(x)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """One-sided limits side * (matrix @ x - value) >= 0, or equalities, before duals have columns."""
+
+    matrix: sp.csr_array
+    value: Vector
+    row: Index
+    column: Index
+    side: Index
+    owner: Index
+
+    def take(self, mask: Index) -> "_Limits":
+        """The chosen limits."""
+        return _Limits(
+            self.matrix[mask],
+            self.value[mask],
+            self.row[mask],
+            self.column[mask],
+            self.side[mask],
+            self.owner[mask],
+        )
+
+
+def optimality_conditions(program: Program) -> Kkt:
+    """The KKT system of the program's followers; it is necessary and sufficient because they are linear programs."""
+    stack = program.followers
+    limits = _all_limits(program)
+    equal, one_sided = (
+        limits.take(np.flatnonzero(limits.side == 0)),
+        limits.take(np.flatnonzero(limits.side != 0)),
+    )
+    n = program.columns
+    lam = n + np.arange(len(equal.value))
+    dual = n + len(lam) + np.arange(len(one_sided.value))
+    total = n + len(lam) + len(dual)
+    signed = sp.csr_array(sp.diags_array(one_sided.side.astype(float)) @ one_sided.matrix)
+    pairs = Pairs(
+        slack_matrix=signed, slack_constant=-one_sided.side * one_sided.value, dual=dual, row=one_sided.row,
+        column=one_sided.column, side=one_sided.side, twin=_twins(one_sided), owner=one_sided.owner,
+    )  # fmt: skip
+    return Kkt(
+        columns=total, lam=lam, equal_matrix=equal.matrix, equal_value=equal.value, equal_row=equal.row,
+        equal_owner=equal.owner, pairs=pairs, stationarity=_stationarity(program, stack, equal.matrix, signed),
+    )  # fmt: skip
+
+
+def _all_limits(program: Program) -> _Limits:
+    """Equalities (side 0), lower limits (side 1) and upper limits (side -1) of rows, then of columns."""
+    stack, rows = program.followers, program.followers.rows
+    mine = stack.columns
+    unit = sp.csr_array((np.ones(len(mine)), (np.arange(len(mine)), mine)), shape=(len(mine), program.columns))
+    matrix = sp.csr_array(sp.vstack([rows.matrix, unit], format="csr"))
+    lower = np.concatenate([rows.lower, program.lower[mine]])
+    upper = np.concatenate([rows.upper, program.upper[mine]])
+    row = np.concatenate([np.arange(rows.count), np.full(len(mine), -1)])
+    column = np.concatenate([np.full(rows.count, -1), mine])
+    owner = np.concatenate([stack.row_owner, stack.owner[mine]])
+    equal = np.flatnonzero(lower == upper)
+    low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
+    high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
+    at = np.concatenate([equal, low, high])
+    side = np.repeat([0, 1, -1], [len(equal), len(low), len(high)])
+    value = np.concatenate([lower[equal], lower[low], upper[high]])
+    return _Limits(sp.csr_array(matrix[at]), value, row[at], column[at], side, owner[at])
+
+
+def _twins(limits: _Limits) -> Index:
+    """The opposite limit of each two-sided row or column, -1 where there is none."""
+    place = np.where(limits.row >= 0, limits.row, limits.column + int(limits.row.max(initial=-1)) + 1)
+    twin = np.full(len(place), -1)
+    low, high = np.flatnonzero(limits.side == 1), np.flatnonzero(limits.side == -1)
+    _, at_low, at_high = np.intersect1d(place[low], place[high], return_indices=True)
+    twin[low[at_low]] = high[at_high]
+    twin[high[at_high]] = low[at_low]
+    return twin
+
+
+def _stationarity(program: Program, stack: FollowerStack, equal: sp.csr_array, slack: sp.csr_array) -> Rows:
+    mine = stack.columns
+    matrix = sp.hstack(
+        [stack.price.T.tocsr()[mine], -equal[:, mine].T, -slack[:, mine].T],
+        format="csr",
+    )
+    value = -stack.cost[mine]
+    return Rows(sp.csr_array(matrix), value, value, tuple(f"stationarity of {program.name(int(j))}" for j in mine))

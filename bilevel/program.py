@@ -1,0 +1,159 @@
+"""The sparse data between a Pyomo model and a solver: rows, cones, followers, and the program that a solver gets.
+
+Every matrix shares one column space: the leader's variables, the followers' variables, then whatever a reformulation
+appends (duals, binaries, auxiliary columns).  Quantities are in the model's own units; scaling is `bilevel.scaling`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Linear rows lower <= matrix @ x <= upper; matrix is (rows x columns) in CSR, names has one entry a row."""
+
+    matrix: sp.csr_array
+    lower: Vector
+    upper: Vector
+    names: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return int(self.matrix.shape[0])
+
+    def widened(self, columns: int) -> "Rows":
+        """The same rows over a larger column space; new columns do not enter them."""
+        return replace(self, matrix=widen(self.matrix, columns))
+
+    def violation(self, x: Vector) -> Vector:
+        """How far each row is broken at x, in the row's unit (0 where it holds)."""
+        activity = self.matrix @ x
+        broken: Vector = np.maximum(0.0, np.maximum(self.lower - activity, activity - self.upper))
+        return broken
+
+
+@dataclass(frozen=True)
+class Cones:
+    """Convex quadratic rows, all as sum of squares (S x)_k^2 over k of the cone <= (U x + u0)(W x + w0), both factors >= 0.
+
+    `squares` is (square terms x columns) with `owner` the cone of each; `u`, `w` are (cones x columns).  `w_scale` is the
+    expected size of the second factor, which makes errors relative.  A ball P^2 + Q^2 <= S^2 has u constant.
+    """
+
+    squares: sp.csr_array
+    owner: Index
+    u: sp.csr_array
+    u0: Vector
+    w: sp.csr_array
+    w0: Vector
+    w_scale: Vector
+    names: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of cones."""
+        return int(self.u.shape[0])
+
+    def widened(self, columns: int) -> "Cones":
+        """The same cones over a larger column space."""
+        return replace(self, squares=widen(self.squares, columns), u=widen(self.u, columns), w=widen(self.w, columns))
+
+    def parts(self, x: Vector) -> tuple[Vector, Vector, Vector, Vector]:
+        """The square terms s (one each), and per cone the sum of squares, u and w at x."""
+        s = self.squares @ x
+        total = np.bincount(self.owner, weights=s**2, minlength=self.count)
+        return s, total.astype(float), self.u @ x + self.u0, self.w @ x + self.w0
+
+    @staticmethod
+    def none(columns: int) -> "Cones":
+        """No cones over that many columns."""
+        empty, nothing = sp.csr_array((0, columns)), np.zeros(0)
+        return Cones(empty, np.zeros(0, dtype=np.int64), empty, nothing, empty, nothing, nothing)
+
+    def gaps(self, x: Vector) -> Vector:
+        """(u w - sum of squares) / (u w) of every cone: positive when loose, negative when broken.
+
+        The scale has a floor of 1e-9 times the largest product, under which a cone carries nothing that counts.
+        """
+        _, total, u, w = self.parts(x)
+        product = u * w
+        floor = 1e-9 * max(float(np.abs(product).max(initial=0.0)), 1e-30)
+        gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
+        return gaps
+
+
+@dataclass(frozen=True)
+class Mip:
+    """Minimise cost @ x + offset over rows, cones, SOS1 pairs, bounds and integrality: what a solver is given."""
+
+    cost: Vector
+    offset: float
+    lower: Vector
+    upper: Vector
+    integer: Mask
+    rows: Rows
+    cones: Cones
+    sos1: tuple[tuple[int, int], ...]
+    scale: Vector
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return len(self.cost)
+
+    def with_columns(self, lower: Vector, upper: Vector, scale: Vector, integer: bool = False) -> "Mip":
+        """The program with columns appended at no cost; the first of them is column `self.columns`."""
+        more = len(lower)
+        total = self.columns + more
+        return replace(
+            self,
+            cost=np.concatenate([self.cost, np.zeros(more)]),
+            lower=np.concatenate([self.lower, lower]),
+            upper=np.concatenate([self.upper, upper]),
+            integer=np.concatenate([self.integer, np.full(more, integer)]),
+            scale=np.concatenate([self.scale, scale]),
+            rows=self.rows.widened(total),
+            cones=self.cones.widened(total),
+        )
+
+    def with_rows(self, rows: Rows) -> "Mip":
+        """The program with linear rows appended."""
+        return replace(self, rows=stack_rows([self.rows, rows]))
+
+
+def widen(matrix: sp.csr_array, columns: int) -> sp.csr_array:
+    """The matrix with zero columns appended up to `columns`."""
+    return sp.csr_array((matrix.data, matrix.indices, matrix.indptr), shape=(matrix.shape[0], columns))
+
+
+def no_rows(columns: int) -> Rows:
+    """No rows over that many columns."""
+    return Rows(sp.csr_array((0, columns)), np.zeros(0), np.zeros(0))
+
+
+def stack_rows(parts: Sequence[Rows]) -> Rows:
+    """Rows of the same width, one block under the other."""
+    return Rows(
+        matrix=sp.csr_array(sp.vstack([part.matrix for part in parts], format="csr")),
+        lower=np.concatenate([part.lower for part in parts]),
+        upper=np.concatenate([part.upper for part in parts]),
+        names=tuple(name for part in parts for name in part.names),
+    )
+
+
+def coo(entries: Any, shape: tuple[int, int]) -> sp.csr_array:
+    """A CSR matrix from a list of (row, column, value); repeated places add up."""
+    if not len(entries):
+        return sp.csr_array(shape)
+    row, column, value = zip(*entries, strict=True)
+    return sp.csr_array((np.asarray(value, dtype=float), (row, column)), shape=shape)

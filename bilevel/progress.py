@@ -1,0 +1,135 @@
+"""Progress of a long solve on one line, and Ctrl-C that stops it while keeping what was found."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+_PLAIN_INTERVAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """State of a solve: bound and incumbent in the user's sense of the objective (NaN while unknown), relative gap."""
+
+    phase: str
+    bound: float
+    incumbent: float
+    gap: float
+    seconds: float
+
+    def line(self) -> str:
+        """One line for people."""
+        gap = f"{self.gap:.2e}" if self.gap < float("inf") else "-"
+        return (
+            f"{self.phase:<22} bound {self.bound:<14.8g} incumbent {self.incumbent:<14.8g} "
+            f"gap {gap:<9} {self.seconds:6.1f} s"
+        )
+
+
+class Progress:
+    """Context of one solve: prints (or calls back), and turns the first Ctrl-C into an orderly stop.
+
+    `show` is True for a live line on standard error, False for silence, or a callable that takes every `ProgressEvent`.
+    A second Ctrl-C raises KeyboardInterrupt at once.  `sign` is -1 when the user maximises.
+    """
+
+    def __init__(self, show: "bool | Callable[[ProgressEvent], None]" = True, sign: float = 1.0) -> None:
+        self.sign = sign
+        self.started = time.monotonic()
+        self.name, self.bound, self.incumbent = "starting", float("-inf"), float("inf")
+        self.local = False
+        self.interrupted = False
+        self.sink, self.live = _sink(show)
+        self.previous: Any = None
+
+    def __enter__(self) -> "Progress":
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self._interrupt)
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def stop(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self.interrupted
+
+    def phase(self, name: str, local: bool = False) -> None:
+        """A new phase; in a `local` one the solver's bounds hold for a restriction only and are not shown."""
+        self.name, self.local = name, local
+        self._show()
+
+    def update(self, bound: float, incumbent: float) -> None:
+        """Proven bound and best incumbent, minimised."""
+        self.bound, self.incumbent = bound, incumbent
+        self._show()
+
+    def report(self, bound: float, incumbent: float) -> None:
+        """What a running solver says, minimised; it can only improve what is known."""
+        if not self.local:
+            self.bound = max(self.bound, bound)
+        self.incumbent = min(self.incumbent, incumbent)
+        self._show()
+
+    def event(self) -> ProgressEvent:
+        """The present state in the user's sense."""
+        known = abs(self.bound) < 1e19 and abs(self.incumbent) < 1e19
+        gap = max(0.0, self.incumbent - self.bound) / max(abs(self.incumbent), 1e-12) if known else float("inf")
+        return ProgressEvent(
+            self.name, _known(self.sign * self.bound), _known(self.sign * self.incumbent), gap,
+            time.monotonic() - self.started,
+        )  # fmt: skip
+
+    def _show(self) -> None:
+        if self.sink is not None:
+            self.sink(self.event())
+
+
+def _known(value: float) -> float:
+    return value if abs(value) < 1e19 else float("nan")
+
+
+def _sink(
+    show: "bool | Callable[[ProgressEvent], None]",
+) -> "tuple[Callable[[ProgressEvent], None] | None, Live | None]":
+    if show is False:
+        return None, None
+    if show is not True:
+        return show, None
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return _Plain(), None
+    live = Live(console=console, transient=True, refresh_per_second=8)
+    return lambda event: live.update(Text(event.line().replace("nan", "-"))), live
+
+
+class _Plain:
+    """One line every few seconds, and at every change of phase, for logs."""
+
+    def __init__(self) -> None:
+        self.last = (-_PLAIN_INTERVAL_SECONDS, "")
+
+    def __call__(self, event: ProgressEvent) -> None:
+        seconds, phase = self.last
+        if event.phase != phase or event.seconds - seconds >= _PLAIN_INTERVAL_SECONDS:
+            self.last = (event.seconds, event.phase)
+            print(event.line().replace("nan", "-"), file=sys.stderr, flush=True)

@@ -1,0 +1,101 @@
+"""Leader terms x'C'y that equal a multiple of a follower's own price term, made linear by strong duality.
+
+At a follower's optimum its cost equals its dual objective, so (model page section 4, "Revenue")
+
+    x'C'y = sum lam r_equal + sum mu (r of its limit, signed) - c'y
+
+for the follower's own c and C: linear in lam, mu and y when no leader variable enters the follower's rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.canonical import Program
+from bilevel.errors import ModelError
+from bilevel.kkt import Kkt
+from bilevel.program import Vector, coo
+
+_RELATIVE = 1e-9
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """Replacement of the leader's products: add `cost` to the objective and `rows` (leader rows x columns) to its rows."""
+
+    cost: Vector
+    rows: sp.csr_array
+
+
+def linearise(program: Program, kkt: Kkt) -> Linearised:
+    """Linear replacements over the KKT columns for every product of the leader.
+
+    Raises `ModelError` naming the two variables when a product is no constant multiple of a follower's own price term,
+    or when a leader variable enters the rows of that follower.
+    """
+    b = program.bilinear
+    entries: list[tuple[int, int, float]] = []
+    if len(b.row):
+        owner = program.followers.owner[b.follower]
+        terms = _dual_objectives(program, kkt)
+        for row, follower in sorted(set(zip(b.row.tolist(), owner.tolist(), strict=True))):
+            mask = (b.row == row) & (owner == follower)
+            weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
+            _refuse_leader_in_rows(program, kkt, follower)
+            part = terms[[follower]].tocoo()
+            entries.extend(
+                (row + 1, int(column), weight * float(value))
+                for column, value in zip(part.coords[1], part.data, strict=True)
+            )
+    both = coo(entries, (program.rows.count + 1, kkt.columns))
+    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]))
+
+
+def _dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
+    """(followers x KKT columns): each follower's dual objective minus its own linear cost c'y."""
+    stack, pairs = program.followers, kkt.pairs
+    mine = stack.columns
+    owner = np.concatenate([kkt.equal_owner, pairs.owner, stack.owner[mine]])
+    column = np.concatenate([kkt.lam, pairs.dual, mine])
+    value = np.concatenate([kkt.equal_value, -pairs.slack_constant, -stack.cost[mine]])
+    return sp.csr_array((value, (owner, column)), shape=(len(stack.names), kkt.columns))
+
+
+def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray, value: Vector) -> float:
+    """The constant k with leader products = k times the follower's price term."""
+    n = program.columns
+    wanted = sp.csr_array((value, (leader, own)), shape=(n, n))
+    mask = np.zeros(n)
+    mask[program.followers.owner == follower] = 1.0
+    offered = sp.csr_array(program.followers.price @ sp.diags_array(mask))
+    size = float(abs(offered).max()) if offered.nnz else 0.0
+    weight = float((wanted * offered).sum() / (offered * offered).sum()) if size else 0.0
+    rest = sp.coo_array(wanted - weight * offered)
+    worst = int(np.argmax(np.abs(rest.data))) if rest.nnz else -1
+    if worst >= 0 and abs(rest.data[worst]) > _RELATIVE * max(abs(weight) * size, float(np.abs(value).max())):
+        i, j = (int(at[worst]) for at in rest.coords)
+        raise ModelError(
+            f"product of leader variable {program.name(i)!r} and follower variable {program.name(j)!r} is no multiple of "
+            f"the price term of follower {program.followers.names[follower]!r}, so it cannot be made linear exactly: "
+            "use the follower's own price term, with one weight for all of it"
+        )
+    return weight
+
+
+def _refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
+    leader = program.followers.owner < 0
+    blocks = (
+        (kkt.equal_matrix, kkt.equal_owner, kkt.equal_row),
+        (kkt.pairs.slack_matrix, kkt.pairs.owner, kkt.pairs.row),
+    )
+    for matrix, owner, row in blocks:
+        part = sp.coo_array(matrix[np.flatnonzero(owner == follower)])
+        hits = np.flatnonzero(leader[part.coords[1]] & (part.data != 0))
+        if len(hits):
+            at = int(row[np.flatnonzero(owner == follower)[part.coords[0][hits[0]]]])
+            raise ModelError(
+                f"leader variable {program.name(int(part.coords[1][hits[0]]))!r} enters row "
+                f"{program.followers.rows.names[at]!r} of a follower whose revenue the leader counts, which leaves a "
+                "product of a dual and a leader variable: move it out of the row, or drop the revenue term"
+            )

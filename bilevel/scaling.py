@@ -1,0 +1,113 @@
+"""A session in the model's own units over a solver that sees numbers near 1.
+
+Columns are measured in their expected size, rows by their largest entry, the objective by its largest entry; all factors
+are powers of two, so scaling rounds nothing.  Tolerances of the solver are therefore relative to the named scales.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.solvers.base import Outcome, Session, Watch
+
+
+class Scaled:
+    """Same verbs as a `Session`, in the units of the program that was loaded."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.column = np.ones(0)
+        self.row = np.ones(0)
+        self.unit = 1.0
+
+    def load(self, mip: Mip) -> None:
+        """Load the scaled program."""
+        self.column = np.where(mip.integer, 1.0, _power(mip.scale))
+        self.unit = _unit(mip.cost * self.column)
+        rows, self.row = self._scaled(mip.rows)
+        self.session.load(
+            replace(
+                mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
+                lower=mip.lower / self.column, upper=mip.upper / self.column, rows=rows,
+                cones=self._scaled_cones(mip.cones),
+            )
+        )  # fmt: skip
+
+    def _scaled(self, rows: Rows) -> tuple[Rows, Vector]:
+        matrix = sp.csr_array(rows.matrix @ sp.diags_array(self.column))
+        size = _power(_row_size(matrix))
+        inverse = sp.diags_array(1.0 / size)
+        return Rows(sp.csr_array(inverse @ matrix), rows.lower / size, rows.upper / size), size
+
+    def _scaled_cones(self, cones: Cones) -> Cones:
+        if not cones.count:
+            return cones
+        by = sp.diags_array(self.column)
+        squares, u, w = cones.squares @ by, cones.u @ by, cones.w @ by
+        u_size = _power(np.maximum(_row_size(sp.csr_array(u)), np.abs(cones.u0)))
+        w_size = _power(np.maximum(_row_size(sp.csr_array(w)), np.abs(cones.w0)))
+        root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[cones.owner])
+        return Cones(
+            sp.csr_array(root @ squares), cones.owner, sp.csr_array(sp.diags_array(1 / u_size) @ u), cones.u0 / u_size,
+            sp.csr_array(sp.diags_array(1 / w_size) @ w), cones.w0 / w_size, cones.w_scale / w_size,
+        )  # fmt: skip
+
+    def add_rows(self, rows: Rows) -> None:
+        """Append rows."""
+        scaled, size = self._scaled(rows)
+        self.row = np.concatenate([self.row, size])
+        self.session.add_rows(scaled)
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of columns."""
+        size = self.column[columns]
+        self.session.set_column_bounds(columns, lower / size, upper / size)
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of rows."""
+        size = self.row[rows]
+        self.session.set_row_bounds(rows, lower / size, upper / size)
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        """Replace the objective."""
+        self.unit = _unit(cost * self.column)
+        self.session.set_cost(cost * self.column / self.unit, offset / self.unit)
+
+    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+        """Solve; the outcome is in the program's units."""
+        scaled = None if start is None else start / self.column
+        outcome = self.session.solve(integer, gap, seconds, scaled, _Scaled(watch, self.unit))
+        x = None if outcome.x is None else outcome.x * self.column
+        return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit)
+
+
+class _Scaled:
+    """A watch that hears the program's objective."""
+
+    def __init__(self, watch: Watch, unit: float) -> None:
+        self.watch = watch
+        self.unit = unit
+
+    def stop(self) -> bool:
+        return self.watch.stop()
+
+    def report(self, bound: float, incumbent: float) -> None:
+        self.watch.report(bound * self.unit, incumbent * self.unit)
+
+
+def _power(size: Vector) -> Vector:
+    """The nearest power of two; 1 for zeros."""
+    safe = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+    return np.exp2(np.round(np.log2(safe)))
+
+
+def _row_size(matrix: sp.csr_array) -> Vector:
+    size = np.zeros(matrix.shape[0])
+    np.maximum.at(size, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), np.abs(matrix.data))
+    return size
+
+
+def _unit(cost: Vector) -> float:
+    return float(_power(np.array([np.abs(cost).max(initial=0.0)]))[0])

@@ -1,0 +1,176 @@
+"""The search for the optimum of a reformulated program: relaxation, guesses, branch and bound, cone cuts.
+
+Two facts make it short.  Tangents hold everywhere, so the optimum of every relaxation is a lower bound of the bilevel
+optimum.  And once one side of every complementarity pair is fixed (slack = 0 or dual = 0), what is left is convex: its
+optimum, found by linear programs and tangents, is a bilevel feasible point and an upper bound.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.cones import ConeTreatment, tangent
+from bilevel.modes import Mode
+from bilevel.program import Mask, Vector
+from bilevel.reformulate import Reformulation
+from bilevel.solvers import SOLVERS, SessionFactory
+from bilevel.stage import MAX_ROUNDS, Effort, Sides, Stage
+
+_SMALL = 1e-6
+
+
+@dataclass
+class Found:
+    """What a search has: a bound and the best point (over the KKT columns) of the minimised program.
+
+    `verdict` is "infeasible" or "unbounded" when that is what the relaxations say, else "".
+    """
+
+    bound: float = -np.inf
+    objective: float = np.inf
+    x: Vector | None = None
+    slack_zero: Mask | None = None
+    verdict: str = ""
+    rounds: int = 0
+
+    def gap(self) -> float:
+        """(objective - bound) / |objective|, infinite without a point or a bound."""
+        if self.x is None or not np.isfinite(self.bound):
+            return float("inf")
+        return max(0.0, self.objective - self.bound) / max(abs(self.objective), 1e-12)
+
+
+class Search:
+    """One search; `run` gives what was found and may be stopped by time or Ctrl-C at any moment."""
+
+    def __init__(
+        self,
+        form: Reformulation,
+        solver: SessionFactory,
+        mode: Mode,
+        treatment: ConeTreatment,
+        effort: Effort,
+    ) -> None:
+        self.form, self.mode, self.treatment, self.effort = form, mode, treatment, effort
+        self.found = Found()
+        self.point: Vector | None = None
+        full = mode.apply(form.mip, form.kkt.pairs, form.bounds)
+        self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
+        # A solver that keeps the cones to itself leaves the last, precise step to tangents on HiGHS
+        self.conic = self.main.mip.cones.count > 0
+        self.exact = self.main
+        if self.conic:
+            self.exact = Stage(form, tangent.prepare(form.mip), form.mip.cones, SOLVERS["highs"], effort)
+
+    def run(self) -> Found:
+        """Search until the gap is closed, the time is over, or the user stops."""
+        steps: tuple[Callable[[], None], ...] = (self._relax, self._guess, self._restricted)
+        for step in () if self.conic else steps:
+            if not self._over():
+                step()
+        if not self._over():
+            self._branch()
+        self._tighten()
+        return self.found
+
+    def _over(self) -> bool:
+        return bool(self.found.verdict) or self.found.gap() <= self.effort.gap or self.effort.over()
+
+    def _relax(self) -> None:
+        """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
+        self.effort.progress.phase("relaxation")
+        point = self.main.converge(self.treatment)
+        if point.status == "infeasible":
+            self.found.verdict = "infeasible"
+        self._raise_bound(point.value)
+        self.point = point.x
+
+    def _guess(self) -> None:
+        """Keep the relaxation's schedule and find prices that make it the followers' choice; then the converse."""
+        if self.point is None:
+            return
+        self.effort.progress.phase("first schedules")
+        for slack_zero in (self._small_slack(self.point), ~self._small_dual(self.point)):
+            self._try(slack_zero, self.point)
+            if self._over():
+                return
+
+    def _restricted(self) -> None:
+        """Branch only on the pairs that the relaxation leaves open."""
+        if self.point is None:
+            return
+        self.effort.progress.phase("restricted search", local=True)
+        slack, dual = self._small_slack(self.point), self._small_dual(self.point)
+        with self.main.restricted(Sides(slack & ~dual, dual & ~slack)):
+            outcome = self.main.solve(integer=True)
+        if outcome.x is not None:
+            self._try(self._sides(outcome.x), outcome.x)
+
+    def _branch(self) -> None:
+        """Branch and bound on the whole program; again with new tangents until bound and incumbent meet."""
+        self.effort.progress.phase("branch and bound")
+        for _ in range(MAX_ROUNDS):
+            self.found.rounds += 1
+            outcome = self.main.solve(integer=True, start=self._start())
+            if outcome.status in ("infeasible", "unbounded"):
+                self.found.verdict = "" if self.found.x is not None else outcome.status
+                return
+            self._raise_bound(outcome.bound)
+            new_cuts = 0
+            if outcome.x is not None:
+                rows = self.treatment.cuts(self.main.cones, outcome.x, tolerances.CONE_CUT)
+                self.main.add_cuts(rows)
+                new_cuts = rows.count
+                self._try(self._sides(outcome.x), outcome.x)
+            if outcome.status != "optimal" or not new_cuts or self._over():
+                return
+
+    def _tighten(self) -> None:
+        """Where the objective leaves cones loose, take the optimum whose cones are tight, at no loss."""
+        found = self.found
+        if found.x is None or found.slack_zero is None or not self.exact.cones.count:
+            return
+        x = np.concatenate([found.x, np.zeros(self.exact.mip.columns - len(found.x))])
+        if float(self.exact.cones.gaps(x).max()) <= tolerances.CONE_GAP / 10:
+            return
+        self.effort.progress.phase("tightening cones")
+        point = self.exact.tightened(found.slack_zero, found.x)
+        if point.x is not None:
+            self._take(point.x, found.slack_zero)
+
+    def _try(self, slack_zero: Mask, near: Vector) -> None:
+        """Fix one side of every pair and take the optimum of what is left, if there is one and it is better."""
+        point = self.exact.decided(slack_zero, near)
+        if point.x is not None and point.value < self.found.objective:
+            self._take(point.x, slack_zero)
+
+    def _take(self, x: Vector, slack_zero: Mask) -> None:
+        n = self.form.kkt.columns
+        self.found.objective = float(self.form.mip.cost @ x[:n]) + self.form.mip.offset
+        self.found.slack_zero, self.found.x = slack_zero, x[:n].copy()
+        self.effort.progress.update(self.found.bound, self.found.objective)
+
+    def _raise_bound(self, bound: float) -> None:
+        self.found.bound = max(self.found.bound, bound)
+        self.effort.progress.update(self.found.bound, self.found.objective)
+
+    def _start(self) -> Vector | None:
+        """The incumbent over all columns of the main program, the mode's own columns included."""
+        if self.found.x is None or self.found.slack_zero is None:
+            return None
+        x = np.concatenate([self.found.x, np.zeros(self.main.mip.columns - len(self.found.x))])
+        return self.mode.complete(x, len(self.found.x), self.form.kkt.pairs, self.found.slack_zero)
+
+    def _small_slack(self, x: Vector) -> Mask:
+        return np.asarray(self.form.kkt.pairs.slack(x) <= _SMALL * self.form.slack_scale())
+
+    def _small_dual(self, x: Vector) -> Mask:
+        return np.asarray(x[self.form.kkt.pairs.dual] <= _SMALL * self.form.dual_scale())
+
+    def _sides(self, x: Vector) -> Mask:
+        """Which pairs of a complementary point have their slack at zero: the smaller of both, each in its own scale."""
+        slack = np.abs(self.form.kkt.pairs.slack(x)) / self.form.slack_scale()
+        dual = np.abs(x[self.form.kkt.pairs.dual]) / self.form.dual_scale()
+        return np.asarray((slack < dual) & (dual > _SMALL))

@@ -1,0 +1,29 @@
+"""Solvers by name; a new one is one file with `name`, `features`, `version`, `open` and a line here."""
+
+from typing import cast
+
+from bilevel.errors import FeatureError, UnknownNameError
+from bilevel.solvers import gurobi, highs, scip
+from bilevel.solvers.base import Outcome, Session, SessionFactory, Watch
+
+__all__ = ["SOLVERS", "Outcome", "Session", "SessionFactory", "Watch", "find", "require"]
+
+SOLVERS: dict[str, SessionFactory] = {s.name: s for s in (cast(SessionFactory, m) for m in (highs, scip, gurobi))}
+
+
+def find(name: str) -> SessionFactory:
+    """The registered solver; raises `UnknownNameError` with the nearest name."""
+    if name not in SOLVERS:
+        raise UnknownNameError("solver", name, SOLVERS)
+    return SOLVERS[name]
+
+
+def require(solver: SessionFactory, features: frozenset[str], what: str) -> None:
+    """Raise `FeatureError` when the solver lacks a feature, naming the solvers that have it."""
+    missing = features - solver.features
+    if missing:
+        able = [other.name for other in SOLVERS.values() if features <= other.features]
+        raise FeatureError(
+            f"{what} needs {', '.join(sorted(missing))}, which solver {solver.name!r} does not have: "
+            f"use solver={' or '.join(repr(name) for name in able)}"
+        )

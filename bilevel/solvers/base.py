@@ -1,0 +1,65 @@
+"""What every solver session offers; sessions live through a whole solve and are changed in place."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bilevel.program import Index, Mip, Rows, Vector
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver says: `status` is why it stopped, the rest is what it has.
+
+    status: optimal, infeasible, unbounded, limit (time), interrupted, failed.  `x` is None without a point; `bound` is a
+    lower bound of the minimum (-inf without one).  It is a claim: certificates do not read it as proof.
+    """
+
+    status: str
+    x: Vector | None
+    objective: float
+    bound: float
+
+
+class Watch(Protocol):
+    """Told of progress while a solver runs; asks it to stop."""
+
+    def stop(self) -> bool:
+        """Whether the user asked to stop."""
+
+    def report(self, bound: float, incumbent: float) -> None:
+        """New bound and incumbent, in the solver's objective."""
+
+
+class Session(Protocol):
+    """One living solver."""
+
+    def load(self, mip: Mip) -> None:
+        """Start from this program, forgetting any other."""
+
+    def add_rows(self, rows: Rows) -> None:
+        """Append linear rows."""
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of columns."""
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of linear rows."""
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        """Replace the linear objective (minimised)."""
+
+    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+        """Solve with (or without) integrality and SOS1 sets, to a relative gap, within seconds, from a full start."""
+
+
+class SessionFactory(Protocol):
+    """A solver: `name`, `features` out of integer, sos1, cone; calling it opens a session."""
+
+    name: str
+    features: frozenset[str]
+
+    def open(self) -> Session:
+        """A new session; raises `LicenceError` or `FeatureError` when the solver cannot be used here."""
+
+    def version(self) -> str:
+        """The solver's version."""

@@ -1,0 +1,135 @@
+"""Gurobi through gurobipy: mixed-integer programs, SOS1 sets and cones; its pip licence is limited in size."""
+
+from typing import Any
+
+import gurobipy
+import numpy as np
+import scipy.sparse as sp
+from gurobipy import GRB
+
+from bilevel import tolerances
+from bilevel.errors import LicenceError
+from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.solvers.base import Outcome, Session, Watch
+
+name = "gurobi"
+features = frozenset({"integer", "sos1", "cone"})
+
+_STATUS = {
+    GRB.OPTIMAL: "optimal",
+    GRB.INFEASIBLE: "infeasible",
+    GRB.INF_OR_UNBD: "infeasible",
+    GRB.UNBOUNDED: "unbounded",
+    GRB.TIME_LIMIT: "limit",
+    GRB.INTERRUPTED: "interrupted",
+}
+_TOO_LARGE = GRB.Error.SIZE_LIMIT_EXCEEDED
+
+
+def version() -> str:
+    """Gurobi version."""
+    return ".".join(str(part) for part in gurobipy.gurobi.version())
+
+
+def open() -> Session:
+    """A new Gurobi session; raises `LicenceError` without any licence."""
+    try:
+        environment = gurobipy.Env(params={"OutputFlag": 0})
+    except gurobipy.GurobiError as error:
+        raise LicenceError(f"gurobi cannot start ({error}): renew its licence, or use solver='highs'") from error
+    return _Gurobi(environment)
+
+
+class _Gurobi:
+    def __init__(self, environment: Any) -> None:
+        self.environment = environment
+        self.model: Any = None
+        self.rows: list[Any] = []
+        self.sets: list[Any] = []
+        self.pairs: tuple[tuple[int, int], ...] = ()
+        self.integer = np.zeros(0, dtype=bool)
+        self.is_mip = False
+
+    def load(self, mip: Mip) -> None:
+        self.model = gurobipy.Model(env=self.environment)
+        self.columns = self.model.addMVar(mip.columns, lb=mip.lower, ub=mip.upper)
+        self.integer, self.pairs, self.is_mip, self.sets, self.rows = mip.integer, mip.sos1, False, [], []
+        self.model.Params.IntFeasTol = tolerances.SOLVER_INTEGRALITY
+        self.model.Params.FeasibilityTol = tolerances.SOLVER_FEASIBILITY
+        self.add_rows(mip.rows)
+        self._add_cones(mip.cones)
+        self.set_cost(mip.cost, mip.offset)
+
+    def add_rows(self, rows: Rows) -> None:
+        # Ranges are split in two rows, because Gurobi would add a column for each
+        matrix = sp.csr_matrix(rows.matrix)
+        lower = self.model.addMConstr(matrix, self.columns, ">", np.where(rows.lower == -np.inf, -1e100, rows.lower))
+        upper = self.model.addMConstr(matrix, self.columns, "<", np.where(rows.upper == np.inf, 1e100, rows.upper))
+        self.rows.extend(zip(lower.tolist(), upper.tolist(), strict=True))
+
+    def _add_cones(self, cones: Cones) -> None:
+        x = self.columns
+        for k in range(cones.count):
+            mine = np.flatnonzero(cones.owner == k)
+            forms = sp.csr_matrix(cones.squares[mine]) @ x
+            u = (sp.csr_matrix(cones.u[[k]]) @ x + cones.u0[[k]]).item()
+            w = (sp.csr_matrix(cones.w[[k]]) @ x + cones.w0[[k]]).item()
+            self.model.addConstr(gurobipy.quicksum(form * form for form in forms.tolist()) <= u * w)
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        self.columns[columns].LB = lower
+        self.columns[columns].UB = upper
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self.rows[row][0].RHS = -1e100 if low == -np.inf else low
+            self.rows[row][1].RHS = 1e100 if high == np.inf else high
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        self.model.setObjective(cost @ self.columns + offset, GRB.MINIMIZE)
+
+    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+        self._set_integrality(integer)
+        self.model.Params.MIPGap = gap
+        self.model.Params.TimeLimit = min(max(seconds, 0.0), 1e20)
+        if integer and start is not None:
+            self.columns.Start = start
+        try:
+            self.model.optimize(lambda model, where: _event(model, where, watch))
+        except gurobipy.GurobiError as error:
+            if error.errno != _TOO_LARGE:
+                raise
+            raise LicenceError(
+                f"the model ({self.model.NumVars} columns, {self.model.NumConstrs} rows, {self.model.NumQConstrs} cones) is "
+                "too large for this Gurobi licence: install a full licence, or use solver='highs', which needs none"
+            ) from error
+        return self._outcome()
+
+    def _set_integrality(self, integer: bool) -> None:
+        if integer == self.is_mip:
+            return
+        if self.integer.any():
+            self.columns[np.flatnonzero(self.integer)].VType = GRB.INTEGER if integer else GRB.CONTINUOUS
+        if integer:
+            columns = self.columns.tolist()
+            self.sets = [self.model.addSOS(GRB.SOS_TYPE1, [columns[i], columns[j]]) for i, j in self.pairs]
+        else:
+            self.model.remove(self.sets)
+            self.sets = []
+        self.is_mip = integer
+
+    def _outcome(self) -> Outcome:
+        status = _STATUS.get(self.model.Status, "failed")
+        if not self.model.SolCount:
+            return Outcome(status, None, np.inf, -np.inf)
+        objective = float(self.model.ObjVal)
+        solved = objective if status == "optimal" else -np.inf
+        bound = float(self.model.ObjBound) if self.model.IsMIP else solved
+        return Outcome(status, np.array(self.columns.X), objective, bound)
+
+
+def _event(model: Any, where: int, watch: Watch) -> None:
+    if where == GRB.Callback.MIP:
+        watch.report(model.cbGet(GRB.Callback.MIP_OBJBND), model.cbGet(GRB.Callback.MIP_OBJBST))
+    if watch.stop():
+        model.terminate()

@@ -1,0 +1,127 @@
+"""HiGHS through highspy: linear and mixed-integer programs; no cones, no SOS1 sets."""
+
+from typing import Any
+
+import highspy
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import tolerances
+from bilevel.program import Index, Mip, Rows, Vector
+from bilevel.solvers.base import Outcome, Session, Watch
+
+name = "highs"
+features = frozenset({"integer"})
+
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: "optimal",
+    highspy.HighsModelStatus.kInfeasible: "infeasible",
+    highspy.HighsModelStatus.kUnbounded: "unbounded",
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: "infeasible",
+    highspy.HighsModelStatus.kTimeLimit: "limit",
+    highspy.HighsModelStatus.kInterrupt: "interrupted",
+}
+
+
+def version() -> str:
+    """HiGHS version."""
+    return str(highspy.Highs().version())
+
+
+def open() -> Session:
+    """A new HiGHS session."""
+    return _Highs()
+
+
+class _Highs:
+    def __init__(self) -> None:
+        self.highs = highspy.Highs()
+        self.highs.silent()
+        self.integer = np.zeros(0, dtype=bool)
+        self.is_mip = False
+        self.watch: Watch | None = None
+        self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
+        self.highs.cbMipInterrupt.subscribe(self._mip_event)
+        self.highs.cbSimplexInterrupt.subscribe(self._event)
+        self.highs.cbIpmInterrupt.subscribe(self._event)
+
+    def load(self, mip: Mip) -> None:
+        model = highspy.HighsLp()
+        columns = sp.csc_array(mip.rows.matrix)
+        model.num_col_, model.num_row_ = mip.columns, mip.rows.count
+        model.col_cost_, model.offset_ = mip.cost, mip.offset
+        model.col_lower_, model.col_upper_ = mip.lower, mip.upper
+        model.row_lower_, model.row_upper_ = mip.rows.lower, mip.rows.upper
+        model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        model.a_matrix_.start_ = columns.indptr
+        model.a_matrix_.index_ = columns.indices
+        model.a_matrix_.value_ = columns.data
+        self.integer = mip.integer
+        self.is_mip = False
+        self.highs.passModel(model)
+
+    def add_rows(self, rows: Rows) -> None:
+        m = rows.matrix
+        self.highs.addRows(
+            rows.count,
+            rows.lower,
+            rows.upper,
+            m.nnz,
+            m.indptr[:-1].astype(np.int32),
+            m.indices.astype(np.int32),
+            m.data,
+        )
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        self.highs.changeColsBounds(len(columns), columns.astype(np.int32), lower, upper)
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self.highs.changeRowBounds(row, low, high)
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        self.highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
+        self.highs.changeObjectiveOffset(offset)
+
+    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+        mip = integer and bool(self.integer.any())
+        self._set_integrality(mip)
+        highs = self.highs
+        feasibility = tolerances.MIP_FEASIBILITY if mip else tolerances.SOLVER_FEASIBILITY
+        highs.setOptionValue("primal_feasibility_tolerance", feasibility)
+        highs.setOptionValue("mip_rel_gap", gap)
+        highs.setOptionValue("time_limit", min(highs.getRunTime() + max(seconds, 0.0), 1e20))
+        if mip and start is not None:
+            point = highspy.HighsSolution()
+            point.col_value = start.tolist()
+            highs.setSolution(point)
+        self.watch = watch
+        highs.run()
+        self.watch = None
+        return self._outcome(mip)
+
+    def _set_integrality(self, mip: bool) -> None:
+        if mip == self.is_mip:
+            return
+        at = np.flatnonzero(self.integer).astype(np.int32)
+        kind = highspy.HighsVarType.kInteger if mip else highspy.HighsVarType.kContinuous
+        self.highs.changeColsIntegrality(len(at), at, np.full(len(at), int(kind), dtype=np.uint8))
+        self.is_mip = mip
+
+    def _outcome(self, mip: bool) -> Outcome:
+        status = _STATUS.get(self.highs.getModelStatus(), "failed")
+        info = self.highs.getInfo()
+        feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        x = np.array(self.highs.getSolution().col_value) if feasible else None
+        objective = float(info.objective_function_value) if feasible else np.inf
+        bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)
+        return Outcome(status, x, objective, bound)
+
+    def _mip_event(self, event: Any) -> None:
+        if self.watch is not None:
+            self.watch.report(float(event.data_out.mip_dual_bound), float(event.data_out.mip_primal_bound))
+            event.interrupt(self.watch.stop())
+
+    def _event(self, event: Any) -> None:
+        if self.watch is not None:
+            event.interrupt(self.watch.stop())

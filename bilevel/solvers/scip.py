@@ -1,0 +1,177 @@
+"""SCIP through PySCIPOpt: mixed-integer programs, SOS1 sets and convex quadratic cones."""
+
+from typing import Any
+
+import numpy as np
+import pyscipopt
+from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
+
+from bilevel import tolerances
+from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.solvers.base import Outcome, Session, Watch
+
+name = "scip"
+features = frozenset({"integer", "sos1", "cone"})
+
+_STATUS = {
+    "optimal": "optimal",
+    "gaplimit": "optimal",
+    "infeasible": "infeasible",
+    "inforunbd": "infeasible",
+    "unbounded": "unbounded",
+    "timelimit": "limit",
+    "userinterrupt": "interrupted",
+}
+
+
+def version() -> str:
+    """SCIP version."""
+    return str(pyscipopt.Model().version())
+
+
+def open() -> Session:
+    """A new SCIP session."""
+    return _Scip()
+
+
+class _Events(Eventhdlr):
+    """Reports progress at every node and stops on demand."""
+
+    def __init__(self) -> None:
+        self.watch: Watch | None = None
+
+    def eventinit(self) -> None:
+        self.model.catchEvent(SCIP_EVENTTYPE.NODESOLVED, self)
+        self.model.catchEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
+
+    def eventexit(self) -> None:
+        self.model.dropEvent(SCIP_EVENTTYPE.NODESOLVED, self)
+        self.model.dropEvent(SCIP_EVENTTYPE.BESTSOLFOUND, self)
+
+    def eventexec(self, _event: Any) -> None:
+        if self.watch is None:
+            return
+        self.watch.report(float(self.model.getDualbound()), float(self.model.getPrimalbound()))
+        if self.watch.stop():
+            self.model.interruptSolve()
+
+
+class _Scip:
+    """Keeps the program and rebuilds nothing: rows are added and bounds changed after `freeTransform`."""
+
+    def __init__(self) -> None:
+        self.model = pyscipopt.Model()
+        self.model.hideOutput()
+        self.events = _Events()
+        self.columns: list[Any] = []
+        self.rows: list[Any] = []
+        self.sets: list[Any] = []
+        self.pairs: tuple[tuple[int, int], ...] = ()
+        self.integer = np.zeros(0, dtype=bool)
+        self.is_mip = False
+
+    def load(self, mip: Mip) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
+        self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
+        self.columns = [
+            self.model.addVar(lb=_finite(low), ub=_finite(high))
+            for low, high in zip(mip.lower.tolist(), mip.upper.tolist(), strict=True)
+        ]
+        self.integer, self.pairs = mip.integer, mip.sos1
+        self.add_rows(mip.rows)
+        self._add_cones(mip.cones)
+        self.set_cost(mip.cost, mip.offset)
+
+    def add_rows(self, rows: Rows) -> None:
+        self._change()
+        m = rows.matrix
+        for at in range(rows.count):
+            part = slice(m.indptr[at], m.indptr[at + 1])
+            body = quicksum(
+                value * self.columns[column]
+                for column, value in zip(m.indices[part].tolist(), m.data[part].tolist(), strict=True)
+            )
+            self.rows.append(self._add_row(body, float(rows.lower[at]), float(rows.upper[at])))
+
+    def _add_row(self, body: Any, lower: float, upper: float) -> Any:
+        # One row object for every kind of limit, so that both sides can be changed later
+        low = -self.model.infinity() if lower == -np.inf else lower
+        high = self.model.infinity() if upper == np.inf else upper
+        if isinstance(body, (int, float)) or not body.terms:
+            body = 0.0 * self.columns[0]
+        return self.model.addCons(low <= (body <= high))
+
+    def _add_cones(self, cones: Cones) -> None:
+        for k in range(cones.count):
+            mine = np.flatnonzero(cones.owner == k)
+            squares = quicksum(self._affine(cones.squares, int(at), 0.0) ** 2 for at in mine)
+            product = self._affine(cones.u, k, float(cones.u0[k])) * self._affine(cones.w, k, float(cones.w0[k]))
+            self.model.addCons(squares <= product)
+
+    def _affine(self, matrix: Any, row: int, constant: float) -> Any:
+        part = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        terms = zip(matrix.indices[part].tolist(), matrix.data[part].tolist(), strict=True)
+        return quicksum(value * self.columns[column] for column, value in terms) + constant
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        self._change()
+        for column, low, high in zip(columns.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self.model.chgVarLb(self.columns[column], _finite(low))
+            self.model.chgVarUb(self.columns[column], _finite(high))
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        self._change()
+        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self.model.chgLhs(self.rows[row], _finite(low))
+            self.model.chgRhs(self.rows[row], _finite(high))
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        self._change()
+        used = np.flatnonzero(cost).tolist()
+        self.model.setObjective(quicksum(float(cost[at]) * self.columns[at] for at in used) + offset, "minimize")
+
+    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+        self._change()
+        self._set_integrality(integer)
+        self.model.setParam("limits/gap", gap)
+        self.model.setParam("limits/time", min(max(seconds, 0.0), 1e20))
+        if integer and start is not None:
+            point = self.model.createSol()
+            for column, value in zip(self.columns, start.tolist(), strict=True):
+                self.model.setSolVal(point, column, value)
+            self.model.addSol(point)
+        self.events.watch = watch
+        self.model.optimize()
+        self.events.watch = None
+        return self._outcome()
+
+    def _set_integrality(self, integer: bool) -> None:
+        if integer == self.is_mip:
+            return
+        for at in np.flatnonzero(self.integer).tolist():
+            self.model.chgVarType(self.columns[at], "I" if integer else "C")
+        if integer:
+            self.sets = [self.model.addConsSOS1([self.columns[i], self.columns[j]]) for i, j in self.pairs]
+        else:
+            for constraint in self.sets:
+                self.model.delCons(constraint)
+            self.sets = []
+        self.is_mip = integer
+
+    def _change(self) -> None:
+        if self.model.getStage() != pyscipopt.SCIP_STAGE.PROBLEM:
+            self.model.freeTransform()
+
+    def _outcome(self) -> Outcome:
+        status = _STATUS.get(self.model.getStatus(), "failed")
+        bound = float(self.model.getDualbound()) if status in ("optimal", "limit", "interrupted") else -np.inf
+        if not self.model.getNSols():
+            return Outcome(status, None, np.inf, bound)
+        best = self.model.getBestSol()
+        x = np.array([self.model.getSolVal(best, column) for column in self.columns])
+        return Outcome(status, x, float(self.model.getSolObjVal(best)), bound)
+
+
+def _finite(value: float) -> float | None:
+    return None if np.isinf(value) else value

@@ -1,0 +1,142 @@
+"""One living solver session over a reformulated program: cut loops, and restrictions that are undone again."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import tolerances
+from bilevel.cones import ConeTreatment, tangent
+from bilevel.program import Cones, Mask, Mip, Rows, Vector
+from bilevel.progress import Progress
+from bilevel.reformulate import Reformulation
+from bilevel.scaling import Scaled
+from bilevel.solvers import Outcome, SessionFactory
+
+MAX_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a solve may spend: relative gap, end of time (time.monotonic), and where to report."""
+
+    gap: float
+    deadline: float
+    progress: Progress
+
+    def over(self) -> bool:
+        """Whether to stop now."""
+        return self.progress.stop() or time.monotonic() >= self.deadline
+
+
+@dataclass(frozen=True)
+class Point:
+    """Result of a convex solve: `x` is None unless status is optimal; `value` is the minimised objective."""
+
+    status: str
+    x: Vector | None
+    value: float
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open."""
+
+    slack_zero: Mask
+    dual_zero: Mask
+
+    @staticmethod
+    def all(slack_zero: Mask) -> "Sides":
+        """Every pair decided: its slack is zero, or else its dual."""
+        return Sides(slack_zero, ~slack_zero)
+
+
+class Stage:
+    """`mip` is what the solver holds, `cones` the true cones over its columns."""
+
+    def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, effort: Effort) -> None:
+        self.form, self.mip, self.effort = form, mip, effort
+        self.cones = cones.widened(mip.columns)
+        self.session = Scaled(solver.open())
+        self.session.load(mip)
+
+    def solve(self, integer: bool, start: Vector | None = None) -> Outcome:
+        """One call of the solver within what is left of the effort."""
+        seconds = self.effort.deadline - time.monotonic()
+        return self.session.solve(integer, self.effort.gap / 2, seconds, start, self.effort.progress)
+
+    def add_cuts(self, rows: Rows) -> None:
+        """Append rows that hold everywhere."""
+        if rows.count:
+            self.session.add_rows(rows)
+
+    def converge(self, treatment: ConeTreatment) -> Point:
+        """Linear programs and cuts until no cone is broken."""
+        point = Point("limit", None, -np.inf)
+        for _ in range(MAX_ROUNDS):
+            if self.effort.over():
+                return Point("limit", None, point.value)
+            outcome = self.solve(integer=False)
+            if outcome.status != "optimal" or outcome.x is None:
+                return Point(outcome.status, None, point.value)
+            point = Point("optimal", outcome.x, outcome.objective)
+            rows = treatment.cuts(self.cones, outcome.x, tolerances.CONE_CUT)
+            if not rows.count:
+                break
+            self.session.add_rows(rows)
+        return point
+
+    def decided(self, slack_zero: Mask, near: Vector) -> Point:
+        """The convex optimum with one side of every pair fixed, and the leader's integers rounded from `near`."""
+        with self.restricted(Sides.all(slack_zero), near) as possible:
+            return self.converge(tangent) if possible else Point("infeasible", None, np.inf)
+
+    def tightened(self, slack_zero: Mask, best: Vector) -> Point:
+        """Among points as good as `best`, with the same sides, the one with the smallest cone factors w."""
+        allowed = float(self.mip.cost[: len(best)] @ best)
+        row = sp.csr_array(self.mip.cost[None, :])
+        self.session.add_rows(Rows(row, np.array([-np.inf]), np.array([allowed + 1e-9 * abs(allowed)])))
+        self.session.set_cost((1.0 / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
+        point = self.decided(slack_zero, best)
+        self.session.set_cost(self.mip.cost, self.mip.offset)
+        return point
+
+    @contextmanager
+    def restricted(self, sides: Sides, near: Vector | None = None) -> Iterator[bool]:
+        """Fix sides (and the leader's integers, rounded from `near`) inside the context; False if they contradict."""
+        low, high, row_low, row_high = self._limits(sides, near)
+        if bool((low > high).any()) or bool((row_low > row_high).any()):
+            yield False
+            return
+        mip = self.mip
+        columns = np.flatnonzero((low != mip.lower) | (high != mip.upper))
+        rows = np.flatnonzero((row_low != mip.rows.lower) | (row_high != mip.rows.upper))
+        self.session.set_column_bounds(columns, low[columns], high[columns])
+        self.session.set_row_bounds(rows, row_low[rows], row_high[rows])
+        try:
+            yield True
+        finally:
+            self.session.set_column_bounds(columns, mip.lower[columns], mip.upper[columns])
+            self.session.set_row_bounds(rows, mip.rows.lower[rows], mip.rows.upper[rows])
+
+    def _limits(self, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
+        mip, pairs = self.mip, self.form.kkt.pairs
+        low, high = mip.lower.copy(), mip.upper.copy()
+        row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
+        high[pairs.dual[sides.dual_zero]] = 0.0
+        for index, first, bottom, top in (
+            (pairs.column, 0, low, high),
+            (pairs.row, self.form.first_follower_row, row_low, row_high),
+        ):
+            at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
+            at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
+            to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
+            top[at_low] = to_low
+            bottom[at_high] = to_high
+        if near is not None:
+            whole = np.flatnonzero(self.form.program.integer)
+            low[whole] = high[whole] = np.round(near[whole])
+        return low, high, row_low, row_high

@@ -1,0 +1,34 @@
+"""Every numerical tolerance of the package, once.  All are relative to a named scale unless they say otherwise."""
+
+FEASIBILITY = 1e-6
+"""Rows: largest violation over the size of the row's terms (leader rows, follower rows, stationarity)."""
+
+COMPLEMENTARITY = 1e-6
+"""slack * dual over (largest proven slack * largest proven dual) of the pair."""
+
+FOLLOWER = 1e-6
+"""(cost at y - proven lower bound of the follower's optimum) over the size of its cost terms."""
+
+CONE_GAP = 1e-5
+"""|u w - sum of squares| / (u w) of a cone in a certified answer."""
+
+CONE_CUT = 1e-7
+"""A tangent is added where a cone is broken by more than this, relative to its own size."""
+
+SOLVER_FEASIBILITY = 1e-9
+"""What linear programs are asked for, on scaled rows and columns."""
+
+SOLVER_INTEGRALITY = 1e-7
+"""What mixed-integer programs are asked for."""
+
+MIP_FEASIBILITY = 1e-7
+"""Row feasibility of mixed-integer programs, on scaled rows and columns."""
+
+ACTIVE = 1e-7
+"""A slack or dual under this share of its own scale counts as zero when complementarity sides are read from a point."""
+
+AC_LOSS = 1e-4
+"""Losses of the AC replay against the model's, relative."""
+
+AC_VOLTAGE = 1e-5
+"""Voltage magnitudes of the AC replay against the model's, in per unit (absolute)."""

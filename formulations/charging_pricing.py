@@ -1,0 +1,72 @@
+"""Charging-station pricing ([Z19], docs/model.md sections 1, 3 and 5): an `Instance` to a bilevel Pyomo model."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+import bilevel
+from formulations import checks, followers, objectives, power_flow, tariffs
+from instances import Instance, Network
+
+
+def charging_pricing(
+    case: Instance,
+    objective: str | Mapping[str, float] = "loss",
+    follower: str = "ev_user",
+    flow: str = "distflow",
+) -> Any:
+    """The leader prices charging per station and period; every EV user buys energy at the least bill.
+
+    Returns a `pyomo.ConcreteModel` that any row may be added to, with
+
+    - `price[c, t]`: price at station c in period t, currency/kWh, the leader's decision;
+    - `user[n].p[t]`: charging power of session n in per unit of `per_unit.base_kva`, the followers' decision;
+    - `network_loss` (kWh), `station_profit` and `ev_bill` (currency) over the horizon, named expressions;
+    - the network of `formulations.power_flow`, and an AC replay registered as a check of every certificate.
+
+    `objective` is "loss", "profit", "bill", or weights such as {"loss": 1, "profit": 0.5} (kWh and currency add up with the
+    weights as they are): losses and bills are minimised, profit is maximised.  Raises `UnknownNameError` for an unknown
+    objective, follower or power flow, and `InstanceError` for bad data.
+    """
+    started = time.perf_counter()
+    weights = objectives.parse(objective)
+    add_follower, add_flow = followers.find(follower), power_flow.find(flow)
+    network = Network.from_feeder(case.feeder)
+    model = pyo.ConcreteModel(name=case.name)
+    model.per_unit = network.per_unit
+    model.T = pyo.RangeSet(0, case.horizon.periods - 1)
+    tariffs.add_prices(model, case)
+    model.user = bilevel.Follower([session.name for session in case.sessions])
+    for session in case.sessions:
+        add_follower(model.user[session.name], case, session, model.price, network.per_unit)
+    _add_network(model, case, network, add_flow)
+    _add_expressions(model, case, network)
+    objectives.add(model, weights)
+    bilevel.add_check(model, checks.ac_replay(case, network))
+    model.build_seconds = time.perf_counter() - started
+    return model
+
+
+def _add_network(model: Any, case: Instance, network: Network, add_flow: Any) -> None:
+    charging: dict[tuple[str, int], list[Any]] = {}
+    bus = {station.name: station.bus for station in case.stations}
+    for session in case.sessions:
+        for t, power in model.user[session.name].p.items():
+            charging.setdefault((bus[session.station], t), []).append(power)
+    factor = np.array(case.load_factor)
+    active = np.outer(factor, network.per_unit.power(network.load_kw))
+    reactive = np.outer(factor, network.per_unit.power(network.load_kvar))
+    add_flow(model, network, active, reactive, lambda j, t: pyo.quicksum(charging.get((j, t), ())))
+
+
+def _add_expressions(model: Any, case: Instance, network: Network) -> None:
+    energy = network.per_unit.base_kva * case.horizon.period_hours
+    model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
+    model.ev_bill = pyo.Expression(expr=pyo.quicksum(user.bill.expr for user in model.user.values()))
+    wholesale = pyo.quicksum(
+        energy * case.wholesale_price_per_kwh[t] * power for user in model.user.values() for t, power in user.p.items()
+    )
+    model.station_profit = pyo.Expression(expr=model.ev_bill - wholesale)

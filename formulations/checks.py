@@ -1,0 +1,58 @@
+"""The AC replay: an independent AC power flow with the solved injections against the model's own network."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from bilevel import Check, tolerances
+from instances import Instance, InstanceError, Network, ac_power_flow
+
+
+def bus_load_kw(model: Any, case: Instance, network: Network) -> Any:
+    """Base load plus charging of the values in the model, shape (periods, buses), kW, in the network's bus order."""
+    load = np.outer(case.load_factor, network.load_kw)
+    station_at = {station.name: network.index[station.bus] for station in case.stations}
+    for session in case.sessions:
+        power = model.user[session.name].p
+        for t in power:
+            load[t, station_at[session.station]] += float(network.per_unit.kw(pyo.value(power[t])))
+    return load
+
+
+def ac_replay(case: Instance, network: Network) -> Callable[[Any], list[Check]]:
+    """A checker for `bilevel.add_check`: losses (relative) and voltages (per unit) of an AC sweep against the model's."""
+
+    def check(model: Any) -> list[Check]:
+        reactive = np.outer(case.load_factor, network.load_kvar)
+        try:
+            flow = ac_power_flow(network, bus_load_kw(model, case, network), reactive)
+        except InstanceError as error:
+            return [Check(name, np.inf, tolerance, unit, detail=str(error)) for name, tolerance, unit in _NAMES]
+        return [_losses(model, case, flow.loss_kw), _voltages(model, network, np.abs(flow.voltage_pu))]
+
+    return check
+
+
+_NAMES = (
+    ("AC replay, losses", tolerances.AC_LOSS, "relative"),
+    ("AC replay, voltages", tolerances.AC_VOLTAGE, "pu"),
+)
+
+
+def _losses(model: Any, case: Instance, loss_kw: Any) -> Check:
+    replayed = float(loss_kw.sum()) * case.horizon.period_hours
+    modelled = float(pyo.value(model.network_loss))
+    name, tolerance, unit = _NAMES[0]
+    error = abs(modelled - replayed) / max(abs(replayed), 1e-30)
+    return Check(name, error, tolerance, unit, detail=f"model {modelled:.6g} kWh, AC sweep {replayed:.6g} kWh")
+
+
+def _voltages(model: Any, network: Network, magnitude: Any) -> Check:
+    modelled = np.array([[np.sqrt(max(pyo.value(model.v[bus, t]), 0.0)) for bus in network.buses] for t in model.T])
+    error = np.abs(modelled - magnitude)
+    t, bus = (int(k) for k in np.unravel_index(int(error.argmax()), error.shape))
+    name, tolerance, unit = _NAMES[1]
+    detail = f"lowest voltage {magnitude.min():.5f} pu"
+    return Check(name, float(error[t, bus]), tolerance, unit, f"bus {network.buses[bus]}, period {t}", detail)

@@ -1,0 +1,28 @@
+"""The EV user of [Z19]: buy the session's energy at the least bill (docs/model.md section 3)."""
+
+from typing import Any
+
+import pyomo.environ as pyo
+
+from instances import Instance, PerUnit, Session
+
+name = "ev_user"
+
+
+def add(block: Any, case: Instance, session: Session, price: Any, per_unit: PerUnit) -> None:
+    """Fill one `Follower` block with a session's user.
+
+    min bill = base * Delta * sum price_t p_t   subject to   eta * Delta * sum p_t = E (`energy`),   0 <= p_t <= P,
+
+    over the periods in which the vehicle is plugged in.  `price` is the leader's variable [station, period] in
+    currency/kWh; `p` is the charging power of all `count` vehicles in per unit; the bill is in currency.
+    """
+    hours, efficiency = case.horizon.period_hours, case.charging_efficiency
+    limit = float(per_unit.power(session.count * session.power_max_kw))
+    energy = float(per_unit.power(session.count * session.energy_kwh))
+    block.W = pyo.Set(initialize=list(case.window(session)), ordered=True)
+    block.p = pyo.Var(block.W, bounds=(0.0, limit))
+    block.bill = pyo.Objective(
+        expr=pyo.quicksum(per_unit.base_kva * hours * price[session.station, t] * block.p[t] for t in block.W)
+    )
+    block.energy = pyo.Constraint(expr=pyo.quicksum(efficiency * hours * block.p[t] for t in block.W) == energy)
