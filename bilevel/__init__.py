@@ -1,5 +1,32 @@
 """Exact bilevel optimisation of Pyomo models with follower blocks."""
 
+from bilevel.certificate import Certificate, certify
+from bilevel.errors import (
+    BilevelError,
+    FeatureError,
+    LicenceError,
+    ModelError,
+    UnboundedDualError,
+    UnknownNameError,
+)
 from bilevel.model import Check, Follower, add_check
+from bilevel.progress import ProgressEvent
+from bilevel.results import Solution
+from bilevel.solve import solve
 
-__all__ = ["Check", "Follower", "add_check"]
+__all__ = [
+    "BilevelError",
+    "Certificate",
+    "Check",
+    "FeatureError",
+    "Follower",
+    "LicenceError",
+    "ModelError",
+    "ProgressEvent",
+    "Solution",
+    "UnboundedDualError",
+    "UnknownNameError",
+    "add_check",
+    "certify",
+    "solve",
+]

@@ -43,17 +43,15 @@ def derive(program: Program, kkt: Kkt) -> Bounds:
     single = _single_row_parts(program)
     lam_low, lam_high = _row_duals(program, rate_low, rate_high, single)
     cost_low, cost_high = _reduced_costs(program, lam_low, lam_high, rate_low, rate_high)
-    pairs, by_row = kkt.pairs, kkt.pairs.row >= 0
-    mu = np.empty(pairs.count)
-    mu[by_row] = np.maximum(0.0, np.where(pairs.side == 1, lam_high[pairs.row], -lam_low[pairs.row])[by_row])
-    at = pairs.column
-    mu[~by_row] = np.maximum(0.0, np.where(pairs.side == 1, cost_high[at], -cost_low[at])[~by_row])
-    equal_row = kkt.equal_row >= 0
-    fixed = _fixed_columns(kkt)
+    pairs, rows = kkt.pairs, len(lam_low)
+    # Rows, then columns, so that a program without follower rows needs no case of its own
+    low, high = np.concatenate([lam_low, cost_low]), np.concatenate([lam_high, cost_high])
+    at = np.where(pairs.row >= 0, pairs.row, rows + pairs.column)
+    equal = np.where(kkt.equal_row >= 0, kkt.equal_row, rows + _fixed_columns(kkt))
     return Bounds(
-        lam_lower=np.where(equal_row, lam_low[kkt.equal_row], cost_low[fixed]) if len(kkt.lam) else np.zeros(0),
-        lam_upper=np.where(equal_row, lam_high[kkt.equal_row], cost_high[fixed]) if len(kkt.lam) else np.zeros(0),
-        mu_upper=mu,
+        lam_lower=low[equal],
+        lam_upper=high[equal],
+        mu_upper=np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at])),
         slack_upper=_upper(pairs.slack_matrix, program.lower, program.upper) + pairs.slack_constant,
     )
 
@@ -144,6 +142,8 @@ def _reduced_costs(
 
 def _fixed_columns(kkt: Kkt) -> np.ndarray:
     """The column of each equality that fixes a column; 0 for equalities from rows."""
+    if not len(kkt.equal_row):
+        return np.zeros(0, dtype=np.int64)
     first = kkt.equal_matrix.indptr[:-1]
     column = kkt.equal_matrix.indices[np.minimum(first, max(len(kkt.equal_matrix.indices) - 1, 0))]
     return np.where(kkt.equal_row >= 0, 0, column)

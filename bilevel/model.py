@@ -6,8 +6,8 @@
     model.user["ev1"].energy = pyo.Constraint(expr=...)       # may hold leader variables
 
 A `Follower` is a Pyomo block of a component type of its own: every variable declared in it is the follower's, every
-other variable is the leader's.  Ordinary Pyomo writers refuse the component, so a bilevel model cannot be solved as a
-single-level one by mistake.
+other variable is the leader's.  Pyomo's LP and NL writers refuse the component; its direct solver interfaces do not know it
+and would leave the followers out, so solve such a model with `bilevel.solve` only.
 """
 
 from collections.abc import Callable

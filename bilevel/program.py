@@ -83,13 +83,19 @@ class Cones:
     def gaps(self, x: Vector) -> Vector:
         """(u w - sum of squares) / (u w) of every cone: positive when loose, negative when broken.
 
-        The scale has a floor of 1e-9 times the largest product, under which a cone carries nothing that counts.
+        A loose cone is an error where the row relaxes an equality, w being a multiple of one variable (as l v >= P^2 + Q^2);
+        a row with a limit of its own, such as a ball, may stay off it, and its gap is 0 then.
+
+        The scale has a floor of 1e-9 of the cone's own expected product, under which it carries nothing that counts;
+        cones may be in different units.
         """
         _, total, u, w = self.parts(x)
         product = u * w
-        floor = 1e-9 * max(float(np.abs(product).max(initial=0.0)), 1e-30)
+        expected = np.maximum(np.abs(u) * self.w_scale, 1e-30)
+        floor = 1e-9 * expected * float((np.abs(product) / expected).max(initial=1e-30))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
-        return gaps
+        relaxes = (self.w0 == 0) & (np.diff(self.w.indptr) == 1)
+        return np.where(relaxes, gaps, np.minimum(gaps, 0.0))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Progress:
         self.name, self.bound, self.incumbent = "starting", float("-inf"), float("inf")
         self.local = False
         self.interrupted = False
+        self.finishing = False
         self.sink, self.live = _sink(show)
         self.previous: Any = None
 
@@ -70,8 +71,8 @@ class Progress:
         self.interrupted = True
 
     def stop(self) -> bool:
-        """Whether Ctrl-C was pressed."""
-        return self.interrupted
+        """Whether Ctrl-C was pressed, and what was found is not being finished yet."""
+        return self.interrupted and not self.finishing
 
     def phase(self, name: str, local: bool = False) -> None:
         """A new phase; in a `local` one the solver's bounds hold for a restriction only and are not shown."""

@@ -14,18 +14,23 @@ from bilevel.solvers.base import Outcome, Session, Watch
 
 
 class Scaled:
-    """Same verbs as a `Session`, in the units of the program that was loaded."""
+    """Same verbs as a `Session`, in the units of the program that was loaded.
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    With `active` off the solver sees the program's own numbers, which is what an ordinary model writer hands over.
+    """
+
+    def __init__(self, session: Session, active: bool = True) -> None:
+        self.session, self.active = session, active
         self.column = np.ones(0)
         self.row = np.ones(0)
         self.unit = 1.0
+        self.cost, self.offset, self.has_sets = np.zeros(0), 0.0, False
 
     def load(self, mip: Mip) -> None:
         """Load the scaled program."""
-        self.column = np.where(mip.integer, 1.0, _power(mip.scale))
-        self.unit = _unit(mip.cost * self.column)
+        self.column = np.where(mip.integer, 1.0, self._power(mip.scale))
+        self.unit = self._unit(mip.cost * self.column)
+        self.cost, self.offset, self.has_sets = mip.cost, mip.offset, bool(mip.sos1)
         rows, self.row = self._scaled(mip.rows)
         self.session.load(
             replace(
@@ -35,9 +40,17 @@ class Scaled:
             )
         )  # fmt: skip
 
+    def _power(self, size: Vector) -> Vector:
+        """The nearest power of two; 1 for zeros, and everywhere when scaling is off."""
+        safe = np.where(np.isfinite(size) & (size > 0) & self.active, size, 1.0)
+        return np.exp2(np.round(np.log2(safe)))
+
+    def _unit(self, cost: Vector) -> float:
+        return float(self._power(np.array([np.abs(cost).max(initial=0.0)]))[0])
+
     def _scaled(self, rows: Rows) -> tuple[Rows, Vector]:
         matrix = sp.csr_array(rows.matrix @ sp.diags_array(self.column))
-        size = _power(_row_size(matrix))
+        size = self._power(_row_size(matrix))
         inverse = sp.diags_array(1.0 / size)
         return Rows(sp.csr_array(inverse @ matrix), rows.lower / size, rows.upper / size), size
 
@@ -46,8 +59,8 @@ class Scaled:
             return cones
         by = sp.diags_array(self.column)
         squares, u, w = cones.squares @ by, cones.u @ by, cones.w @ by
-        u_size = _power(np.maximum(_row_size(sp.csr_array(u)), np.abs(cones.u0)))
-        w_size = _power(np.maximum(_row_size(sp.csr_array(w)), np.abs(cones.w0)))
+        u_size = self._power(np.maximum(_row_size(sp.csr_array(u)), np.abs(cones.u0)))
+        w_size = self._power(np.maximum(_row_size(sp.csr_array(w)), np.abs(cones.w0)))
         root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[cones.owner])
         return Cones(
             sp.csr_array(root @ squares), cones.owner, sp.csr_array(sp.diags_array(1 / u_size) @ u), cones.u0 / u_size,
@@ -72,15 +85,30 @@ class Scaled:
 
     def set_cost(self, cost: Vector, offset: float) -> None:
         """Replace the objective."""
-        self.unit = _unit(cost * self.column)
+        self.cost, self.offset = cost, offset
+        self.unit = self._unit(cost * self.column)
         self.session.set_cost(cost * self.column / self.unit, offset / self.unit)
 
     def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
-        """Solve; the outcome is in the program's units."""
+        """Solve; the outcome is in the program's units and its status is never unclear."""
+        outcome = self._solve(integer, gap, seconds, start, watch)
+        if outcome.status not in ("unclear", "unbounded"):
+            return outcome
+        cost, offset = self.cost, self.offset
+        self.set_cost(np.zeros(len(cost)), 0.0)
+        point = self._solve(integer, gap, seconds, None, watch)
+        self.set_cost(cost, offset)
+        status = "unbounded" if point.x is not None else point.status
+        # With SOS1 sets, a ray of the relaxation need not be one of the program
+        unproven = status == "unclear" or (status == "unbounded" and integer and self.has_sets)
+        return Outcome("failed" if unproven else status, None, np.inf, -np.inf)
+
+    def _solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
         scaled = None if start is None else start / self.column
         outcome = self.session.solve(integer, gap, seconds, scaled, _Scaled(watch, self.unit))
         x = None if outcome.x is None else outcome.x * self.column
-        return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit)
+        reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
+        return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit, reduced)
 
 
 class _Scaled:
@@ -97,17 +125,7 @@ class _Scaled:
         self.watch.report(bound * self.unit, incumbent * self.unit)
 
 
-def _power(size: Vector) -> Vector:
-    """The nearest power of two; 1 for zeros."""
-    safe = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-    return np.exp2(np.round(np.log2(safe)))
-
-
 def _row_size(matrix: sp.csr_array) -> Vector:
     size = np.zeros(matrix.shape[0])
     np.maximum.at(size, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), np.abs(matrix.data))
     return size
-
-
-def _unit(cost: Vector) -> float:
-    return float(_power(np.array([np.abs(cost).max(initial=0.0)]))[0])

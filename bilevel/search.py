@@ -6,7 +6,7 @@ optimum, found by linear programs and tangents, is a bilevel feasible point and 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,11 +35,11 @@ class Found:
     verdict: str = ""
     rounds: int = 0
 
-    def gap(self) -> float:
-        """(objective - bound) / |objective|, infinite without a point or a bound."""
+    def gap(self, floor: float) -> float:
+        """(objective - bound) / |objective| (at least `floor`), infinite without a point or a bound."""
         if self.x is None or not np.isfinite(self.bound):
             return float("inf")
-        return max(0.0, self.objective - self.bound) / max(abs(self.objective), 1e-12)
+        return max(0.0, self.objective - self.bound) / max(abs(self.objective), floor)
 
 
 class Search:
@@ -55,6 +55,7 @@ class Search:
     ) -> None:
         self.form, self.mode, self.treatment, self.effort = form, mode, treatment, effort
         self.found = Found()
+        self.floor = form.program.objective_floor()
         self.point: Vector | None = None
         full = mode.apply(form.mip, form.kkt.pairs, form.bounds)
         self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
@@ -62,7 +63,9 @@ class Search:
         self.conic = self.main.mip.cones.count > 0
         self.exact = self.main
         if self.conic:
-            self.exact = Stage(form, tangent.prepare(form.mip), form.mip.cones, SOLVERS["highs"], effort)
+            self.exact = Stage(
+                form, tangent.prepare(form.mip), form.mip.cones, SOLVERS["highs"], replace(effort, scaling=True)
+            )
 
     def run(self) -> Found:
         """Search until the gap is closed, the time is over, or the user stops."""
@@ -76,7 +79,7 @@ class Search:
         return self.found
 
     def _over(self) -> bool:
-        return bool(self.found.verdict) or self.found.gap() <= self.effort.gap or self.effort.over()
+        return bool(self.found.verdict) or self.found.gap(self.floor) <= self.effort.gap or self.effort.over()
 
     def _relax(self) -> None:
         """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
@@ -103,7 +106,9 @@ class Search:
             return
         self.effort.progress.phase("restricted search", local=True)
         slack, dual = self._small_slack(self.point), self._small_dual(self.point)
-        with self.main.restricted(Sides(slack & ~dual, dual & ~slack)):
+        with self.main.restricted(Sides(slack & ~dual, dual & ~slack)) as possible:
+            if not possible:
+                return
             outcome = self.main.solve(integer=True)
         if outcome.x is not None:
             self._try(self._sides(outcome.x), outcome.x)
@@ -118,6 +123,8 @@ class Search:
                 self.found.verdict = "" if self.found.x is not None else outcome.status
                 return
             self._raise_bound(outcome.bound)
+            if outcome.status in ("limit", "interrupted"):
+                self._finish()
             new_cuts = 0
             if outcome.x is not None:
                 rows = self.treatment.cuts(self.main.cones, outcome.x, tolerances.CONE_CUT)
@@ -135,10 +142,15 @@ class Search:
         x = np.concatenate([found.x, np.zeros(self.exact.mip.columns - len(found.x))])
         if float(self.exact.cones.gaps(x).max()) <= tolerances.CONE_GAP / 10:
             return
+        self._finish()
         self.effort.progress.phase("tightening cones")
         point = self.exact.tightened(found.slack_zero, found.x)
         if point.x is not None:
             self._take(point.x, found.slack_zero)
+
+    def _finish(self) -> None:
+        """Time is up, or nearly: what follows only makes the best point precise."""
+        self.effort = self.main.effort = self.exact.effort = self.effort.finishing()
 
     def _try(self, slack_zero: Mask, near: Vector) -> None:
         """Fix one side of every pair and take the optimum of what is left, if there is one and it is better."""

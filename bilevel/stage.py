@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,19 +17,28 @@ from bilevel.scaling import Scaled
 from bilevel.solvers import Outcome, SessionFactory
 
 MAX_ROUNDS = 100
+_FINISH_SECONDS = 30.0
+_WALLS = (1.0, 1e3, 1e6)
+_MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What a solve may spend: relative gap, end of time (time.monotonic), and where to report."""
+    """How to solve: relative gap, end of time (time.monotonic), where to report, whether to scale for the solver."""
 
     gap: float
     deadline: float
     progress: Progress
+    scaling: bool = True
 
     def over(self) -> bool:
         """Whether to stop now."""
         return self.progress.stop() or time.monotonic() >= self.deadline
+
+    def finishing(self) -> "Effort":
+        """A short extension, deaf to the first Ctrl-C, in which the best point found is made precise."""
+        self.progress.finishing = True
+        return replace(self, deadline=max(self.deadline, time.monotonic() + _FINISH_SECONDS))
 
 
 @dataclass(frozen=True)
@@ -60,13 +69,27 @@ class Stage:
     def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, effort: Effort) -> None:
         self.form, self.mip, self.effort = form, mip, effort
         self.cones = cones.widened(mip.columns)
-        self.session = Scaled(solver.open())
+        self.session = Scaled(solver.open(), effort.scaling)
         self.session.load(mip)
 
     def solve(self, integer: bool, start: Vector | None = None) -> Outcome:
-        """One call of the solver within what is left of the effort."""
+        """One call of the solver within what is left of the effort.
+
+        Without the solver holding the cones, "unbounded" proves nothing: tangents ever further out are tried, then it fails.
+        """
+        outcome = self._solve(integer, start)
+        if outcome.status != "unbounded" or not self.cones.count or self.mip.cones.count:
+            return outcome
+        for size in _WALLS:
+            self.session.add_rows(tangent.walls(self.cones, size))
+            outcome = self._solve(integer, start)
+            if outcome.status != "unbounded":
+                return outcome
+        return replace(outcome, status="failed")
+
+    def _solve(self, integer: bool, start: Vector | None) -> Outcome:
         seconds = self.effort.deadline - time.monotonic()
-        return self.session.solve(integer, self.effort.gap / 2, seconds, start, self.effort.progress)
+        return self.session.solve(integer, _MIP_SHARE * self.effort.gap, seconds, start, self.effort.progress)
 
     def add_cuts(self, rows: Rows) -> None:
         """Append rows that hold everywhere."""
@@ -87,6 +110,10 @@ class Stage:
             if not rows.count:
                 break
             self.session.add_rows(rows)
+        else:
+            # A point that still breaks a cone is better than any true one
+            if point.x is not None and self.cones.gaps(point.x).min(initial=0.0) < -tolerances.CONE_GAP:
+                return Point("limit", None, point.value)
         return point
 
     def decided(self, slack_zero: Mask, near: Vector) -> Point:

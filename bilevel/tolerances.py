@@ -3,6 +3,12 @@
 FEASIBILITY = 1e-6
 """Rows: largest violation over the size of the row's terms (leader rows, follower rows, stationarity)."""
 
+RESOLUTION = 1e-4
+"""What solver tolerances may hide in the objective, over its largest term."""
+
+SIZE_FLOOR = 1e-3
+"""Row sizes count every column with at least this share of its scale (solver noise is 1e-9 of the scale)."""
+
 COMPLEMENTARITY = 1e-6
 """slack * dual over (largest proven slack * largest proven dual) of the pair."""
 
@@ -32,3 +38,6 @@ AC_LOSS = 1e-4
 
 AC_VOLTAGE = 1e-5
 """Voltage magnitudes of the AC replay against the model's, in per unit (absolute)."""
+
+OBJECTIVE_FLOOR = 1e-6
+"""Gaps are relative to |objective|, but at least to this share of the objective's largest term."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program import Cones, Mip, Rows, Vector
+from bilevel.program import Cones, Mip, Rows, Vector, stack_rows
 
 name = "tangent"
 features: frozenset[str] = frozenset()
@@ -19,6 +19,19 @@ features: frozenset[str] = frozenset()
 def prepare(mip: Mip) -> Mip:
     """Start without the cones."""
     return replace(mip, cones=Cones.none(mip.columns))
+
+
+def walls(cones: Cones, size: float) -> Rows:
+    """Tangents on both sides of every square at `size` times the cone's expected size, for programs unbounded without."""
+    k, term = cones.owner, np.arange(len(cones.owner))
+    u_size = np.maximum(np.abs(cones.u0), 1.0)[k]
+    at = size * np.sqrt(np.maximum(cones.w_scale[k], 1e-12) * u_size)
+    parts = []
+    for side in (1.0, -1.0):
+        slope, curve = sp.diags_array(2.0 * side * at / u_size), (at / u_size) ** 2
+        matrix = cones.w[k] - slope @ cones.squares[term] + sp.diags_array(curve) @ cones.u[k]
+        parts.append(Rows(sp.csr_array(matrix), -cones.w0[k] - curve * cones.u0[k], np.full(len(k), np.inf)))
+    return stack_rows(parts)
 
 
 def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:

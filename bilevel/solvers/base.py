@@ -10,14 +10,16 @@ from bilevel.program import Index, Mip, Rows, Vector
 class Outcome:
     """What a solver says: `status` is why it stopped, the rest is what it has.
 
-    status: optimal, infeasible, unbounded, limit (time), interrupted, failed.  `x` is None without a point; `bound` is a
-    lower bound of the minimum (-inf without one).  It is a claim: certificates do not read it as proof.
+    status: optimal, infeasible, unbounded, unclear (one of these two; `Scaled` finds out which), limit (time), interrupted,
+    failed.  `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim:
+    certificates do not read it as proof.  `reduced_cost` comes with a linear program's optimum, where the solver gives it.
     """
 
     status: str
     x: Vector | None
     objective: float
     bound: float
+    reduced_cost: Vector | None = None
 
 
 class Watch(Protocol):

@@ -18,7 +18,7 @@ features = frozenset({"integer", "sos1", "cone"})
 _STATUS = {
     GRB.OPTIMAL: "optimal",
     GRB.INFEASIBLE: "infeasible",
-    GRB.INF_OR_UNBD: "infeasible",
+    GRB.INF_OR_UNBD: "unclear",
     GRB.UNBOUNDED: "unbounded",
     GRB.TIME_LIMIT: "limit",
     GRB.INTERRUPTED: "interrupted",
@@ -74,7 +74,7 @@ class _Gurobi:
             forms = sp.csr_matrix(cones.squares[mine]) @ x
             u = (sp.csr_matrix(cones.u[[k]]) @ x + cones.u0[[k]]).item()
             w = (sp.csr_matrix(cones.w[[k]]) @ x + cones.w0[[k]]).item()
-            self.model.addConstr(gurobipy.quicksum(form * form for form in forms.tolist()) <= u * w)
+            self.model.addConstr(gurobipy.quicksum(forms[at].item() ** 2 for at in range(len(mine))) <= u * w)
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         self.columns[columns].LB = lower

@@ -13,11 +13,14 @@ from bilevel.solvers.base import Outcome, Session, Watch
 name = "highs"
 features = frozenset({"integer"})
 
+# Searches within the search: with a good start they took half of the time on ieee33 and found nothing
+_SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
+
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kInfeasible: "infeasible",
     highspy.HighsModelStatus.kUnbounded: "unbounded",
-    highspy.HighsModelStatus.kUnboundedOrInfeasible: "infeasible",
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: "unclear",
     highspy.HighsModelStatus.kTimeLimit: "limit",
     highspy.HighsModelStatus.kInterrupt: "interrupted",
 }
@@ -89,8 +92,11 @@ class _Highs:
         highs = self.highs
         feasibility = tolerances.MIP_FEASIBILITY if mip else tolerances.SOLVER_FEASIBILITY
         highs.setOptionValue("primal_feasibility_tolerance", feasibility)
+        highs.setOptionValue("dual_feasibility_tolerance", feasibility)
         highs.setOptionValue("mip_rel_gap", gap)
         highs.setOptionValue("time_limit", min(highs.getRunTime() + max(seconds, 0.0), 1e20))
+        for option in (*_SUB_SEARCHES, "mip_allow_restart"):
+            highs.setOptionValue(option, start is None)
         if mip and start is not None:
             point = highspy.HighsSolution()
             point.col_value = start.tolist()
@@ -115,7 +121,8 @@ class _Highs:
         x = np.array(self.highs.getSolution().col_value) if feasible else None
         objective = float(info.objective_function_value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)
-        return Outcome(status, x, objective, bound)
+        reduced = np.array(self.highs.getSolution().col_dual) if feasible and not mip else None
+        return Outcome(status, x, objective, bound, reduced)
 
     def _mip_event(self, event: Any) -> None:
         if self.watch is not None:

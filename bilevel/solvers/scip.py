@@ -17,7 +17,7 @@ _STATUS = {
     "optimal": "optimal",
     "gaplimit": "optimal",
     "infeasible": "infeasible",
-    "inforunbd": "infeasible",
+    "inforunbd": "unclear",
     "unbounded": "unbounded",
     "timelimit": "limit",
     "userinterrupt": "interrupted",
@@ -67,6 +67,7 @@ class _Scip:
         self.rows: list[Any] = []
         self.sets: list[Any] = []
         self.pairs: tuple[tuple[int, int], ...] = ()
+        self.lower, self.upper = np.zeros(0), np.zeros(0)
         self.integer = np.zeros(0, dtype=bool)
         self.is_mip = False
 
@@ -78,6 +79,7 @@ class _Scip:
             self.model.addVar(lb=_finite(low), ub=_finite(high))
             for low, high in zip(mip.lower.tolist(), mip.upper.tolist(), strict=True)
         ]
+        self.lower, self.upper = mip.lower.copy(), mip.upper.copy()
         self.integer, self.pairs = mip.integer, mip.sos1
         self.add_rows(mip.rows)
         self._add_cones(mip.cones)
@@ -116,6 +118,7 @@ class _Scip:
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         self._change()
+        self.lower[columns], self.upper[columns] = lower, upper
         for column, low, high in zip(columns.tolist(), lower.tolist(), upper.tolist(), strict=True):
             self.model.chgVarLb(self.columns[column], _finite(low))
             self.model.chgVarUb(self.columns[column], _finite(high))
@@ -149,8 +152,11 @@ class _Scip:
     def _set_integrality(self, integer: bool) -> None:
         if integer == self.is_mip:
             return
-        for at in np.flatnonzero(self.integer).tolist():
-            self.model.chgVarType(self.columns[at], "I" if integer else "C")
+        at = np.flatnonzero(self.integer)
+        for column in at.tolist():
+            self.model.chgVarType(self.columns[column], "I" if integer else "C")
+        # SCIP rounds the bounds of an integer column and does not give them back
+        self.set_column_bounds(at, self.lower[at], self.upper[at])
         if integer:
             self.sets = [self.model.addConsSOS1([self.columns[i], self.columns[j]]) for i, j in self.pairs]
         else:

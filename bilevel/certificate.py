@@ -1,0 +1,220 @@
+"""An independent recheck of a point of a bilevel model (model page section 9): it reads values, never a solver's status."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bilevel import tolerances
+from bilevel.canonical import Program
+from bilevel.compile import compile_model
+from bilevel.errors import ModelError
+from bilevel.followers import Response, respond
+from bilevel.kkt import Kkt
+from bilevel.model import Check, checks
+from bilevel.program import Rows, Vector
+from bilevel.reformulate import Reformulation
+from bilevel.ties import tie_checks
+
+GLOBAL = ("global gap", "objective resolution")
+"""Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """All checks of one point, in order."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passes."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def first_failure(self) -> Check | None:
+        """The first check that fails, None if all pass."""
+        return next((check for check in self.checks if not check.ok), None)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the point is bilevel feasible and physical, whatever its gap."""
+        return all(check.ok for check in self.checks if check.name not in GLOBAL)
+
+    @property
+    def status(self) -> str:
+        """certified (all pass), feasible (valid, but its optimality is not proven) or rejected (not valid)."""
+        if self.ok:
+            return "certified"
+        return "feasible" if self.valid else "rejected"
+
+    def __getitem__(self, name: str) -> Check:
+        """The check of that name; KeyError if there is none."""
+        for check in self.checks:
+            if check.name == name:
+                return check
+        raise KeyError(name)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a check: name, ok, value, tolerance, unit, where, detail."""
+        rows = [
+            (c.name, "reported" if c.tolerance is None else "pass" if c.ok else "FAIL", c.value, c.tolerance, c.unit,
+             c.where, c.detail)
+            for c in self.checks
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["check", "verdict", "value", "tolerance", "unit", "where", "detail"])
+
+
+def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certificate:
+    """Recheck the values that stand in a Pyomo bilevel model now.
+
+    `bound` is the best bound of the leader's objective, in its own sense, for the global gap; without one the point can
+    be feasible but not certified.  Raises `ModelError` when a variable has no value.
+    """
+    program = compile_model(model)
+    x = program.values()
+    epigraph = np.array([variable is None for variable in program.variables])
+    missing = np.flatnonzero(np.isnan(x) & ~epigraph)
+    if len(missing):
+        raise ModelError(f"variable {program.name(int(missing[0]))!r} has no value: solve the model, or set its value")
+    x = _fill_epigraphs(program, x)
+    return check_point(model, program, x, None, None, bound, gap)
+
+
+def check_point(
+    model: Any, program: Program, x: Vector, form: Reformulation | None, duals: Vector | None,
+    bound: float | None, gap: float,
+) -> Certificate:  # fmt: skip
+    """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers."""
+    response = respond(program, x)
+    found = [_leader_rows(program, x), _follower_rows(program, x), _optimality(program, x, response)]
+    if form is not None and duals is not None:
+        full = np.concatenate([x, duals])
+        found += [_stationarity(program, form.kkt, full), _complementarity(form, full), _sources(form)]
+    found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
+    if program.cones.count:
+        found.append(_cones(program, x))
+    for checker in checks(model):
+        found.extend(checker(model))
+    found.extend(tie_checks(program, x, response))
+    return Certificate(tuple(found))
+
+
+def _fill_epigraphs(program: Program, x: Vector) -> Vector:
+    """Epigraph columns have no Pyomo variable: their least value follows from the others."""
+    filled = np.where(np.isnan(x), 0.0, x)
+    _, total, _, w = program.cones.parts(filled)
+    for column in np.flatnonzero(np.isnan(x)):
+        cone = int(program.cones.w[:, [column]].tocoo().coords[0][0])
+        filled[column] = total[cone] - w[cone]
+    return filled
+
+
+def _leader_rows(program: Program, x: Vector) -> Check:
+    b = program.bilinear
+    mine = b.row >= 0
+    products = np.bincount(
+        b.row[mine], weights=b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]], minlength=program.rows.count
+    )
+    rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
+    leader = program.followers.owner < 0
+    whole = np.where(program.integer, np.abs(x - np.round(x)), 0.0)
+    return _worst_row("leader rows", program, rows, x, leader, whole)
+
+
+def _follower_rows(program: Program, x: Vector) -> Check:
+    mine = program.followers.owner >= 0
+    return _worst_row("follower rows", program, program.followers.rows, x, mine, np.zeros(len(x)))
+
+
+def _worst_row(name: str, program: Program, rows: Rows, x: Vector, mine: np.ndarray, extra: Vector) -> Check:
+    """The worst of rows and of column bounds (plus `extra`), each over its own size."""
+    broken = rows.violation(x)
+    limits = np.maximum(_finite_size(rows.lower), _finite_size(rows.upper))
+    own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.scale)
+    size = np.maximum(abs(rows.matrix) @ own + limits, 1e-300)
+    outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
+    relative = np.concatenate([broken / size, np.where(mine, outside / own, 0.0)])
+    if not len(relative):
+        return Check(name, 0.0, tolerances.FEASIBILITY, "relative")
+    relative = np.where(np.isnan(relative), np.inf, relative)
+    at = int(relative.argmax())
+    where = rows.names[at] if at < rows.count else f"bounds of {program.name(at - rows.count)}"
+    absolute = float(broken[at]) if at < rows.count else float(outside[at - rows.count])
+    value = max(0.0, float(relative[at]))
+    return Check(
+        name, value, tolerances.FEASIBILITY, "relative", where if value else "", f"{max(absolute, 0.0):.3g} in its unit"
+    )
+
+
+def _optimality(program: Program, x: Vector, response: Response) -> Check:
+    excess = (program.followers.costs(x) - response.lower_bound) / response.size
+    excess = np.where(np.isnan(excess), np.inf, excess)
+    at = int(excess.argmax())
+    detail = f"cost {program.followers.costs(x)[at]:.6g}, proven least {response.lower_bound[at]:.6g}"
+    value = max(0.0, float(excess[at]))
+    return Check("follower optimality", value, tolerances.FOLLOWER, "relative", program.followers.names[at], detail)
+
+
+def _stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
+    rows = kkt.stationarity
+    mine = program.followers.columns
+    own = np.abs(program.followers.cost) + abs(program.followers.price.T) @ program.scale
+    largest = np.zeros(len(program.followers.names))
+    np.maximum.at(largest, program.followers.owner[mine], own[mine])
+    size = largest[program.followers.owner[mine]]
+    relative = rows.violation(full) / np.where(size > 0, size, 1.0)
+    negative = np.maximum(0.0, -full[kkt.pairs.dual]) / np.where(largest > 0, largest, 1.0)[kkt.pairs.owner]
+    at = int(relative.argmax())
+    value = max(float(relative[at]), float(negative.max(initial=0.0)))
+    return Check("stationarity", value, tolerances.FEASIBILITY, "relative", rows.names[at] if value else "")
+
+
+def _complementarity(form: Reformulation, full: Vector) -> Check:
+    pairs = form.kkt.pairs
+    product = np.abs(pairs.slack(full) * full[pairs.dual]) / (form.slack_scale() * form.dual_scale())
+    if not len(product):
+        return Check("complementarity", 0.0, tolerances.COMPLEMENTARITY, "relative")
+    at = int(product.argmax())
+    where = form.program.followers.names[int(pairs.owner[at])] if product[at] else ""
+    return Check("complementarity", float(product[at]), tolerances.COMPLEMENTARITY, "relative", where)
+
+
+def _sources(form: Reformulation) -> Check:
+    sources = form.bounds.sources()
+    detail = ", ".join(f"{count} {source}" for source, count in sources.items()) or "none needed"
+    return Check("bounds used", float(sum(sources.values())), None, "bounds", detail=detail)
+
+
+def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) -> Check:
+    objective = program.objective(x)
+    known = bound is not None and np.isfinite(bound)
+    value = (
+        abs(objective - float(bound or 0.0)) / max(abs(objective), program.objective_floor()) if known else float("inf")
+    )
+    shown = f"{bound:.9g}" if known else "unknown"
+    return Check("global gap", value, gap, "relative", detail=f"objective {objective:.9g}, bound {shown}")
+
+
+def _resolution(program: Program, x: Vector) -> Check:
+    """What the solvers' tolerances can hide in the objective, over the objective's largest term at x.
+
+    A column whose scale is far above its value is solved too coarsely; an objective of 0 exactly has nothing to compare with.
+    """
+    coarse = tolerances.MIP_FEASIBILITY * program.largest_term(program.scale)
+    term = program.largest_term(np.abs(x))
+    value = 0.0 if term <= 1e-3 * coarse else coarse / term
+    detail = "give tighter variable bounds or a scaling_factor if this fails"
+    return Check("objective resolution", value, tolerances.RESOLUTION, "relative", detail=detail)
+
+
+def _finite_size(limit: Vector) -> Vector:
+    return np.where(np.isfinite(limit), np.abs(limit), 0.0)
+
+
+def _cones(program: Program, x: Vector) -> Check:
+    gaps = program.cones.gaps(x)
+    at = int(np.abs(gaps).argmax())
+    side = "loose" if gaps[at] > 0 else "broken"
+    return Check("cones", float(abs(gaps[at])), tolerances.CONE_GAP, "relative", program.cones.names[at], side)

@@ -1,0 +1,288 @@
+"""Pyomo to sparse matrices: one walk over a bilevel model gives the leader's and the followers' programs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.repn.quadratic import QuadraticRepnVisitor
+from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
+
+from bilevel.canonical import LEADER, Bilinear, FollowerStack, Program
+from bilevel.cone_rows import ConeBuilder
+from bilevel.errors import ModelError
+from bilevel.model import Follower
+from bilevel.program import Index, Mask, Rows, Vector, coo
+from bilevel.refuse import one_objective, owners_of, refuse_orphans, refuse_unknown_components
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, InvalidNumber) and bool(np.isfinite(float(value)))
+
+
+class _Columns:
+    """Numbers variables in the order in which they are first used, and knows whose they are."""
+
+    def __init__(self, owners: dict[int, int]) -> None:
+        self.owners = owners
+        self.found: dict[int, Any] = {}
+        self.position: dict[int, int] = {}
+        self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
+
+    def repn(self, expression: Any, what: str) -> Any:
+        """The quadratic representation of an expression; refuses what is not quadratic."""
+        try:
+            repn = self.visitor.walk_expression(expression)
+        except ArithmeticError as error:
+            raise ModelError(f"{what} cannot be evaluated ({error}): check its data") from error
+        if repn.nonlinear is not None:
+            raise ModelError(
+                f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
+            )
+        values = [repn.constant, *repn.linear.values(), *(repn.quadratic or {}).values()]
+        if not all(_is_finite(value) for value in values):
+            raise ModelError(f"{what} holds a coefficient that is not a finite number: check its data")
+        return repn
+
+    def row(self, row: Any) -> tuple[Any, float, float]:
+        """Quadratic representation of a row's body without its constant, and the limits that are left."""
+        what = f"row {row.name!r}"
+        try:
+            lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)
+        except (ValueError, ArithmeticError) as error:
+            raise ModelError(f"{what} has a limit that is not a finite number: check its data") from error
+        repn = self.repn(body, what)
+        low = -np.inf if lower is None else float(lower) - float(repn.constant)
+        high = np.inf if upper is None else float(upper) - float(repn.constant)
+        if np.isnan(low) or np.isnan(high) or low == np.inf or high == -np.inf:
+            raise ModelError(f"{what} has limits {lower} and {upper}: give finite numbers, or leave a side out")
+        return repn, low, high
+
+    def at(self, key: int) -> int:
+        """The column of a variable."""
+        return self.position.setdefault(key, len(self.position))
+
+    def owner(self, key: int) -> int:
+        """The follower that owns a variable, LEADER if none."""
+        return self.owners.get(key, LEADER)
+
+    def linear(self, repn: Any) -> list[tuple[int, float]]:
+        """(column, coefficient) of the linear part."""
+        return [(self.at(key), float(value)) for key, value in repn.linear.items()]
+
+    def variables(self) -> tuple[Any, ...]:
+        """The Pyomo variables in column order."""
+        return tuple(self.found[key] for key in self.position)
+
+
+class _RowList:
+    """Collects linear rows."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, int, float]] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+        self.names: list[str] = []
+
+    def add(self, terms: Iterable[tuple[int, float]], lower: float, upper: float, name: str) -> None:
+        at = len(self.names)
+        self.entries.extend((at, column, value) for column, value in terms)
+        self.lower.append(lower)
+        self.upper.append(upper)
+        self.names.append(name)
+
+    def rows(self, columns: int) -> Rows:
+        matrix = coo(self.entries, (len(self.names), columns))
+        return Rows(matrix, np.array(self.lower), np.array(self.upper), tuple(self.names))
+
+
+class _Compiler:
+    """One walk over a model; `program()` gives the result."""
+
+    def __init__(self, model: Any) -> None:
+        refuse_unknown_components(model)
+        self.model = model
+        self.followers = list(model.component_data_objects(Follower, active=True, descend_into=True))
+        if not self.followers:
+            raise ModelError(
+                f"model {model.name!r} has no active Follower block: add one with bilevel.Follower, "
+                "or give the model to an ordinary solver"
+            )
+        self.columns = _Columns(owners_of(self.followers))
+        self.leader_rows = _RowList()
+        self.follower_rows = _RowList()
+        self.row_owner: list[int] = []
+        self.cones = ConeBuilder()
+        self.bilinear: list[tuple[int, int, int, float]] = []
+        self.cost: list[tuple[int, float]] = []
+        self.follower_cost: list[tuple[int, float]] = []
+        self.price: list[tuple[int, int, float]] = []
+
+    def program(self) -> Program:
+        offset, sign = self._leader()
+        sense = [self._follower(at, block) for at, block in enumerate(self.followers)]
+        variables = self.columns.variables()
+        refuse_orphans(self.model, self.followers, variables)
+        n = len(variables) + self.cones.epigraphs
+        owner = np.array([self.columns.owner(id(v)) for v in variables] + [LEADER] * self.cones.epigraphs)
+        self.cost.extend((len(variables) + at, 1.0) for at in range(self.cones.epigraphs))
+        everything: tuple[Any, ...] = (*variables, *(None,) * self.cones.epigraphs)
+        lower, upper = _bounds(everything)
+        scale = _scales(self.model, everything, lower, upper)
+        return Program(
+            variables=everything, lower=lower, upper=upper, integer=self._integers(everything, owner), scale=scale,
+            cost=_dense(self.cost, n), offset=offset, sign=sign, rows=self.leader_rows.rows(n),
+            cones=self.cones.build(n, len(variables), lower, scale), bilinear=_bilinear(self.bilinear),
+            followers=FollowerStack(
+                names=tuple(str(block.name) for block in self.followers), owner=owner.astype(np.int64),
+                rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
+                cost=_dense(self.follower_cost, n), price=coo(self.price, (n, n)), sense=np.array(sense),
+            ),
+        )  # fmt: skip
+
+    def _leader(self) -> tuple[float, float]:
+        objective = one_objective(self.model, f"the leader (model {self.model.name!r})")
+        sign = 1.0 if objective.is_minimizing() else -1.0
+        repn = self.columns.repn(objective.expr, f"objective {objective.name!r}")
+        self.cost = [(column, sign * value) for column, value in self.columns.linear(repn)]
+        own = self._split(repn, -1, sign)
+        if own:
+            self.cones.objective({key: sign * value for key, value in own.items()}, str(objective.name))
+        for row in self.model.component_data_objects(pyo.Constraint, active=True, descend_into=pyo.Block):
+            self._leader_row(row)
+        return sign * float(repn.constant), sign
+
+    def _leader_row(self, row: Any) -> None:
+        repn, lower, upper = self.columns.row(row)
+        terms = self.columns.linear(repn)
+        if not repn.quadratic:
+            self.leader_rows.add(terms, lower, upper, row.name)
+            return
+        own = self._split(repn, len(self.leader_rows.names), 1.0)
+        if own and len(own) < len(repn.quadratic):
+            raise ModelError(
+                f"row {row.name!r} mixes a quadratic with a product of leader and follower variables: "
+                "put the quadratic into a row of its own with an auxiliary variable"
+            )
+        if own:
+            self.cones.row(own, dict(terms), lower, upper, row.name)
+        else:
+            self.leader_rows.add(terms, lower, upper, row.name)
+
+    def _split(self, repn: Any, row: int, sign: float) -> dict[tuple[int, int], float]:
+        """Sends leader x follower products to `bilinear`; gives back the other quadratic terms by column pair."""
+        own: dict[tuple[int, int], float] = {}
+        for (first, second), value in (repn.quadratic or {}).items():
+            owners = self.columns.owner(first), self.columns.owner(second)
+            i, j = self.columns.at(first), self.columns.at(second)
+            if owners[0] == LEADER and owners[1] != LEADER:
+                self.bilinear.append((row, i, j, sign * float(value)))
+            elif owners[1] == LEADER and owners[0] != LEADER:
+                self.bilinear.append((row, j, i, sign * float(value)))
+            else:
+                own[i, j] = float(value)
+        return own
+
+    def _follower(self, at: int, block: Any) -> float:
+        objective = one_objective(block, f"follower {block.name!r}")
+        sense = 1.0 if objective.is_minimizing() else -1.0
+        repn = self.columns.repn(objective.expr, f"objective {objective.name!r}")
+        linear = [(key, sense * float(value)) for key, value in repn.linear.items()]
+        for key, value in linear:
+            self._claim(key, at, f"objective {objective.name!r}")
+            if self.columns.owner(key) == at:
+                self.follower_cost.append((self.columns.at(key), value))
+        for (first, second), value in (repn.quadratic or {}).items():
+            self._follower_product(at, first, second, sense * float(value), objective.name)
+        for row in block.component_data_objects(pyo.Constraint, active=True, descend_into=pyo.Block):
+            self._follower_row(at, row)
+        return sense
+
+    def _follower_product(self, at: int, first: int, second: int, value: float, name: str) -> None:
+        owners = self.columns.owner(first), self.columns.owner(second)
+        self._claim(first, at, f"objective {name!r}")
+        self._claim(second, at, f"objective {name!r}")
+        if owners == (at, at):
+            raise ModelError(
+                f"objective {name!r} is quadratic in the follower's own variables: only linear followers are solved "
+                "so far, so make it linear or piecewise linear"
+            )
+        if at in owners:
+            x, y = (second, first) if owners[0] == at else (first, second)
+            self.price.append((self.columns.at(x), self.columns.at(y), value))
+
+    def _follower_row(self, at: int, row: Any) -> None:
+        repn, lower, upper = self.columns.row(row)
+        if repn.quadratic:
+            raise ModelError(
+                f"row {row.name!r} of a follower is quadratic: a follower's rows must be linear in all variables"
+            )
+        for key in repn.linear:
+            self._claim(key, at, f"row {row.name!r}")
+        self.follower_rows.add(self.columns.linear(repn), lower, upper, row.name)
+        self.row_owner.append(at)
+
+    def _claim(self, key: int, at: int, what: str) -> None:
+        """Refuses another follower's variable in this follower's problem."""
+        other = self.columns.owner(key)
+        if other not in (at, LEADER):
+            raise ModelError(
+                f"{what} of follower {self.followers[at].name!r} uses {self.columns.found[key].name!r}, a variable of "
+                f"follower {self.followers[other].name!r}: followers may share leader variables only"
+            )
+
+    def _integers(self, variables: tuple[Any, ...], owner: Index) -> Mask:
+        integer = np.array([v is not None and not v.is_continuous() for v in variables], dtype=bool)
+        bad = np.flatnonzero(integer & (owner != LEADER))
+        if len(bad):
+            raise ModelError(
+                f"follower variable {variables[int(bad[0])].name!r} is integer: optimality conditions need continuous "
+                "followers, so relax it or move the choice to the leader"
+            )
+        return integer
+
+
+def compile_model(model: Any) -> Program:
+    """Compile a Pyomo model with `Follower` blocks.
+
+    Raises `ModelError` naming the component when the model is outside linear leaders and followers with convex
+    quadratic leader rows, when an objective is missing or doubled, or when a component is of an unknown kind.
+    """
+    return _Compiler(model).program()
+
+
+def _bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
+    pairs = [(None, None) if v is None else v.bounds for v in variables]
+    lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
+    upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
+    bad = np.flatnonzero(lower > upper)
+    if len(bad):
+        at = int(bad[0])
+        raise ModelError(
+            f"variable {variables[at].name!r} has lower bound {lower[at]:g} above its upper bound {upper[at]:g}: swap them"
+        )
+    return lower, upper
+
+
+def _scales(model: Any, variables: tuple[Any, ...], lower: Vector, upper: Vector) -> Vector:
+    """Expected size of each column: Pyomo's `scaling_factor` suffix if given, else its finite bounds, else 1."""
+    size = np.maximum(np.abs(lower), np.abs(upper))
+    scale = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+    suffix = model.component("scaling_factor")
+    if suffix is not None:
+        for at, variable in enumerate(variables):
+            factor = None if variable is None else suffix.get(variable)
+            if factor:
+                scale[at] = 1.0 / float(factor)
+    return scale
+
+
+def _dense(terms: list[tuple[int, float]], n: int) -> Vector:
+    column = np.array([term[0] for term in terms], dtype=np.int64)
+    return np.bincount(column, weights=np.array([term[1] for term in terms]), minlength=n).astype(float)
+
+
+def _bilinear(terms: list[tuple[int, int, int, float]]) -> Bilinear:
+    table = np.array(terms, dtype=float).reshape(-1, 4)
+    row, leader, follower = (table[:, k].astype(np.int64) for k in range(3))
+    return Bilinear(row, leader, follower, table[:, 3])

@@ -1,0 +1,151 @@
+"""All followers solved again at given leader decisions, as one block-diagonal linear program, with proven lower bounds.
+
+The solver is SciPy's own HiGHS build on the followers' original rows: no KKT row, no big-M, no scaling of the main solve.
+What it says is not believed: the bound is computed from its multipliers by weak duality, which holds for any multipliers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import linprog
+
+from bilevel.canonical import Program
+from bilevel.program import Mask, Vector
+
+_ZERO = 1e-9
+
+
+@dataclass(frozen=True)
+class Response:
+    """Best responses at the leader decisions in x.
+
+    `lower_bound`: proven lower bound of each follower's minimised cost; `size`: the size of its cost terms, for relative
+    comparisons; `row_dual`: net multiplier of each follower row, `reduced_cost`: of each follower column, both per unit of
+    the row or column, d(cost)/d(right-hand side); `solved`: whether the linear program was solved.
+    """
+
+    lower_bound: Vector
+    size: Vector
+    row_dual: Vector
+    reduced_cost: Vector
+    solved: bool
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """min rates'y, lower <= matrix y <= upper, y_lower <= y <= y_upper in scaled units."""
+
+    rates: Vector
+    matrix: sp.csr_array
+    lower: Vector
+    upper: Vector
+    y_lower: Vector
+    y_upper: Vector
+
+
+def respond(program: Program, x: Vector) -> Response:
+    """Solve every follower again at the leader's part of x."""
+    stack, mine = program.followers, program.followers.columns
+    owner = stack.owner[mine]
+    rates = stack.rates(x)[mine]
+    unit = program.scale[mine]
+    size = _cost_size(program, rates, x)
+    scaled = _Stack(rates * unit / size[owner], *_rows(program, x), *_column_limits(program))
+    solved, dual = _multipliers(scaled)
+    reduced = scaled.rates - scaled.matrix.T @ dual
+    rows = np.bincount(stack.row_owner, weights=_at_limit(dual, scaled.lower, scaled.upper), minlength=len(size))
+    columns = np.bincount(owner, weights=_at_limit(reduced, scaled.y_lower, scaled.y_upper), minlength=len(size))
+    row_size = _row_size(program)
+    return Response(
+        lower_bound=(rows + columns) * size,
+        size=size,
+        row_dual=dual * size[stack.row_owner] / row_size,
+        reduced_cost=reduced * size[owner] / unit,
+        solved=solved,
+    )
+
+
+def _rows(program: Program, x: Vector) -> tuple[sp.csr_array, Vector, Vector]:
+    """Follower rows over the followers' scaled columns, the leader's part moved to the right-hand sides."""
+    stack, mine = program.followers, program.followers.columns
+    leader = np.where(stack.owner < 0, x, 0.0)
+    moved = stack.rows.matrix @ leader
+    size = _row_size(program)
+    matrix = sp.diags_array(1.0 / size) @ stack.rows.matrix[:, mine] @ sp.diags_array(program.scale[mine])
+    return sp.csr_array(matrix), (stack.rows.lower - moved) / size, (stack.rows.upper - moved) / size
+
+
+def _column_limits(program: Program) -> tuple[Vector, Vector]:
+    mine = program.followers.columns
+    return program.lower[mine] / program.scale[mine], program.upper[mine] / program.scale[mine]
+
+
+def _row_size(program: Program) -> Vector:
+    """Largest scaled entry of each follower row among the follower's own columns."""
+    matrix = sp.coo_array(program.followers.rows.matrix[:, program.followers.columns])
+    size = np.zeros(matrix.shape[0])
+    unit = program.scale[program.followers.columns]
+    np.maximum.at(size, matrix.coords[0], np.abs(matrix.data) * unit[matrix.coords[1]])
+    return np.where(size > 0, size, 1.0)
+
+
+def _cost_size(program: Program, rates: Vector, x: Vector) -> Vector:
+    """Sum of the absolute cost terms of each follower at x, at least its largest rate times a column's scale / 1000."""
+    stack, mine = program.followers, program.followers.columns
+    owner = stack.owner[mine]
+    terms = np.bincount(owner, weights=np.abs(rates * x[mine]), minlength=len(stack.names))
+    floor = np.zeros(len(stack.names))
+    np.maximum.at(floor, owner, np.abs(rates) * program.scale[mine])
+    size = np.maximum(terms, 1e-3 * floor)
+    return np.where(size > 0, size, 1.0)
+
+
+def _multipliers(stack: _Stack) -> tuple[bool, Vector]:
+    """Net multipliers of the rows from SciPy; zeros where it has no answer, which prove nothing but are valid."""
+    equal = stack.lower == stack.upper
+    low, high = np.isfinite(stack.lower) & ~equal, np.isfinite(stack.upper) & ~equal
+    inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
+    result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
+        stack.rates,
+        A_ub=inequalities if inequalities.shape[0] else None,
+        b_ub=np.concatenate([stack.upper[high], -stack.lower[low]]) if inequalities.shape[0] else None,
+        A_eq=stack.matrix[equal] if equal.any() else None,
+        b_eq=stack.lower[equal] if equal.any() else None,
+        bounds=np.column_stack([stack.y_lower, stack.y_upper]),
+        method="highs",
+    )
+    dual = np.zeros(len(stack.lower))
+    if result.x is None or result.status != 0:
+        return False, dual
+    if equal.any():
+        dual[equal] = result.eqlin.marginals
+    if inequalities.shape[0]:
+        count = int(high.sum())
+        dual[high] += result.ineqlin.marginals[:count]
+        dual[low] -= result.ineqlin.marginals[count:]
+    return True, dual
+
+
+def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:
+    """min of dual * value over lower <= value <= upper; a dual under 1e-9 counts as 0 where its limit is infinite."""
+    limit = np.where(dual > 0, lower, upper)
+    small = ~np.isfinite(limit) & (np.abs(dual) <= _ZERO)
+    safe = np.where(np.isfinite(limit), limit, 0.0)
+    return np.where(small | (dual == 0), 0.0, np.where(np.isfinite(limit), dual * safe, -np.inf))
+
+
+def optimal_face(program: Program, response: Response) -> tuple[Vector, Vector, Mask, Mask]:
+    """Every follower's set of optima at the leader decisions in x, exactly: all points complementary to one optimal dual.
+
+    Gives new lower and upper bounds of the followers' columns, and which follower rows must sit at their lower and upper
+    limit.  A multiplier counts as nonzero above 1e-7 of its follower's cost size.
+    """
+    stack, mine = program.followers, program.followers.columns
+    share = response.reduced_cost * program.scale[mine] / response.size[stack.owner[mine]]
+    lower, upper = program.lower[mine].copy(), program.upper[mine].copy()
+    at_low, at_high = share > 1e-7, share < -1e-7
+    upper[at_low] = lower[at_low]
+    lower[at_high] = upper[at_high]
+    row_share = response.row_dual * _row_size(program) / response.size[stack.row_owner]
+    return lower, upper, row_share > 1e-7, row_share < -1e-7

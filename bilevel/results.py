@@ -1,0 +1,65 @@
+"""What a solve gives back."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bilevel.atomic import write_text
+from bilevel.certificate import Certificate
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Answer of `bilevel.solve`.
+
+    - `status`: certified (every check of the certificate passes), feasible (a valid point, optimality not proven), rejected (the
+      point fails its recheck), infeasible, unbounded, or unknown (nothing found in the time given);
+    - `objective`, `bound`: in the leader's own sense and unit, NaN where there is none; `gap`: |objective - bound| / |objective|;
+    - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
+    - `values`: Pyomo name to value; `certificate`: every check (empty without a point);
+    - `reason`: one sentence, why the status is what it is; `settings` and `versions`: what it was made with.
+    """
+
+    status: str
+    objective: float
+    bound: float
+    gap: float
+    seconds: Mapping[str, float]
+    values: Mapping[str, float]
+    certificate: Certificate
+    reason: str
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, in plain JSON types; numbers that are not finite become None."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "objective": _plain(self.objective),
+            "bound": _plain(self.bound),
+            "gap": _plain(self.gap),
+            "seconds": {phase: round(value, 4) for phase, value in self.seconds.items()},
+            "settings": {key: _plain(value) for key, value in self.settings.items()},
+            "versions": dict(self.versions),
+            "certificate": [
+                {"check": c.name, "ok": c.ok, "value": _plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
+                 "where": c.where, "detail": c.detail}
+                for c in self.certificate.checks
+            ],
+            "values": {name: _plain(value) for name, value in self.values.items()},
+        }  # fmt: skip
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The solution as JSON text; written to `path` too (atomically) when one is given."""
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        if path is not None:
+            write_text(Path(path), text)
+        return text
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

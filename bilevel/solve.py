@@ -1,0 +1,159 @@
+"""`solve`: a Pyomo model with followers to a certified global optimum."""
+
+import math
+import platform
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from bilevel import bounds, certificate, cones, modes, solvers
+from bilevel.canonical import Program
+from bilevel.certificate import Certificate
+from bilevel.compile import compile_model
+from bilevel.errors import BilevelError
+from bilevel.progress import Progress, ProgressEvent
+from bilevel.reformulate import Reformulation, reformulate
+from bilevel.results import Solution
+from bilevel.search import Found, Search
+from bilevel.stage import Effort
+
+_FOREVER = 1e15
+
+
+def solve(
+    model: Any,
+    solver: str = "highs",
+    mode: str = "big_m",
+    cones: str = "tangent",
+    gap: float = 1e-4,
+    time_limit: float | None = None,
+    progress: bool | Callable[[ProgressEvent], None] = True,
+    scaling: bool = True,
+) -> Solution:
+    """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
+
+    - `solver`: highs (needs no licence), scip or gurobi; `mode`: big_m (needs bounds that can be proven) or sos1 (scip, gurobi);
+      `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
+    - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit;
+    - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;
+    - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same.
+
+    The values found are loaded into the model; Ctrl-C and the time limit keep the best point with its bound.  Example:
+
+        solution = bilevel.solve(model, gap=1e-4)
+        print(solution.status, solution.objective, solution.bound)
+        print(solution.certificate.to_frame())
+
+    Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones),
+    `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
+    """
+    picked = _pick(solver, mode, cones, gap, time_limit)
+    started = time.perf_counter()
+    program = compile_model(model)
+    if program.cones.count:
+        solvers.require(picked[0], picked[2].features, f"cones={cones!r}")
+    form = reformulate(program)
+    if picked[1].needs_bounds:
+        bounds.require_finite(program, form.kkt, form.bounds)
+    compiled = time.perf_counter()
+    limit = _FOREVER if time_limit is None else float(time_limit)
+    with Progress(progress, program.sign) as line:
+        effort = Effort(gap, time.monotonic() + limit, line, scaling)
+        found = Search(form, *picked, effort).run()
+        stopped = line.interrupted
+    solved = time.perf_counter()
+    x = _load(program, found)
+    recheck = _recheck(model, form, x, found, gap)
+    seconds = {
+        "build": float(getattr(model, "build_seconds", 0.0)),
+        "compile": compiled - started,
+        "solve": solved - compiled,
+        "certify": time.perf_counter() - solved,
+    }
+    settings = {
+        "solver": solver,
+        "mode": mode,
+        "cones": cones,
+        "gap": gap,
+        "time_limit": time_limit,
+        "scaling": scaling,
+    }
+    return _solution(program, found, x, recheck, seconds, settings, stopped)
+
+
+def _pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> tuple[Any, Any, Any]:
+    """Solver, mode and cone treatment by name, with the limits checked."""
+    if not (isinstance(gap, (int, float)) and math.isfinite(gap) and gap > 0):
+        raise BilevelError(f"gap is {gap!r}: give a positive relative gap, such as 1e-4")
+    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
+        raise BilevelError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    picked = solvers.find(solver), modes.find(mode), cones.find(cone)
+    solvers.require(picked[0], picked[1].features, f"mode={mode!r}")
+    return picked
+
+
+def _load(program: Program, found: Found) -> np.ndarray | None:
+    """The point within its column bounds, put into the Pyomo variables."""
+    if found.x is None:
+        return None
+    x = np.clip(found.x[: program.columns], program.lower, program.upper)
+    x = np.where(program.integer, np.round(x), x)
+    for variable, value in zip(program.variables, x.tolist(), strict=True):
+        if variable is not None:
+            variable.set_value(value, skip_validation=True)
+    return x
+
+
+def _recheck(model: Any, form: Reformulation, x: np.ndarray | None, found: Found, gap: float) -> Certificate:
+    if x is None or found.x is None:
+        return Certificate(())
+    duals = found.x[form.program.columns :]
+    return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap)
+
+
+def _solution(
+    program: Program, found: Found, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
+    settings: dict[str, Any], stopped: bool,
+) -> Solution:  # fmt: skip
+    bound = program.sign * found.bound if math.isfinite(found.bound) else math.nan
+    if x is None:
+        status = found.verdict or "unknown"
+        objective, gap, values = math.nan, math.inf, {}
+    else:
+        status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
+        pairs = zip(program.variables, x.tolist(), strict=True)
+        values = {str(variable.name): value for variable, value in pairs if variable is not None}
+    reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
+    return Solution(
+        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"])
+    )
+
+
+def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limit: float | None) -> str:
+    failure = recheck.first_failure
+    why = "interrupted by Ctrl-C" if stopped else "time limit reached" if limit is not None and spent >= limit else ""
+    sentences = {
+        "certified": "every check of the certificate passes",
+        "infeasible": "no leader decision meets the leader's rows, even with followers that cooperate",
+        "unbounded": "the leader's objective has no bound",
+        "unknown": "no bilevel feasible point was found",
+    }
+    if failure is not None:
+        place = f" at {failure.where}" if failure.where else ""
+        check = (
+            f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"
+        )
+        return f"{check} ({why})" if why else check
+    return sentences[status] + (f" ({why})" if why and status != "certified" else "")
+
+
+def _versions(solver: str) -> dict[str, str]:
+    names = ("bilevel-grid", "pyomo", "numpy", "scipy")
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in names},
+        solver: solvers.find(solver).version(),
+    }
