@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: run test lint clean
 
 run: $(VENV)/.installed
-	$(BIN)/bilevel solve ieee33 --objective loss=1,profit=1 --out results
+	$(BIN)/bilevel solve ieee33 --objective loss=1,profit=1 --out results/ieee33
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal

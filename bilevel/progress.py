@@ -30,8 +30,8 @@ class ProgressEvent:
         """One line for people."""
         gap = f"{self.gap:.2e}" if self.gap < float("inf") else "-"
         return (
-            f"{self.phase:<22} bound {self.bound:<14.8g} incumbent {self.incumbent:<14.8g} "
-            f"gap {gap:<9} {self.seconds:6.1f} s"
+            f"{self.phase:<18} bound {self.bound:<12.8g} incumbent {self.incumbent:<12.8g} "
+            f"gap {gap:<8} {self.seconds:5.1f} s"
         )
 
 
@@ -46,7 +46,7 @@ class Progress:
         self.sign = sign
         self.started = time.monotonic()
         self.name, self.bound, self.incumbent = "starting", float("-inf"), float("inf")
-        self.local = False
+        self.local = self.trusted = False
         self.interrupted = False
         self.finishing = False
         self.sink, self.live = _sink(show)
@@ -74,9 +74,12 @@ class Progress:
         """Whether Ctrl-C was pressed, and what was found is not being finished yet."""
         return self.interrupted and not self.finishing
 
-    def phase(self, name: str, local: bool = False) -> None:
-        """A new phase; in a `local` one the solver's bounds hold for a restriction only and are not shown."""
-        self.name, self.local = name, local
+    def phase(self, name: str, local: bool = False, trusted: bool = False) -> None:
+        """A new phase; in a `local` one the solver's bounds hold for a restriction only and are not shown.
+
+        The solver's incumbents are shown in a `trusted` phase only: elsewhere they may break cones that have no tangent yet.
+        """
+        self.name, self.local, self.trusted = name, local, trusted
         self._show()
 
     def update(self, bound: float, incumbent: float) -> None:
@@ -88,7 +91,8 @@ class Progress:
         """What a running solver says, minimised; it can only improve what is known."""
         if not self.local:
             self.bound = max(self.bound, bound)
-        self.incumbent = min(self.incumbent, incumbent)
+        if self.trusted:
+            self.incumbent = min(self.incumbent, incumbent)
         self._show()
 
     def event(self) -> ProgressEvent:

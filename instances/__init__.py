@@ -10,6 +10,7 @@
 from instances.catalogue import list_cases, load
 from instances.errors import InstanceError
 from instances.fleet import scale, set_share, uncontrolled_load_kw
+from instances.folder import check_folder, write_folder
 from instances.io import read, write
 from instances.network import Network
 from instances.schema import (
@@ -41,6 +42,7 @@ __all__ = [
     "Source",
     "Station",
     "ac_power_flow",
+    "check_folder",
     "list_cases",
     "load",
     "read",
@@ -48,4 +50,5 @@ __all__ = [
     "set_share",
     "uncontrolled_load_kw",
     "write",
+    "write_folder",
 ]

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from instances.errors import InstanceError, nearest
+from instances.folder import backup_of, write_folder
 from instances.schema import Branch, Bus, Feeder, Horizon, Instance, PriceLimits, Session, Source, Station
 from instances.tables import format_table, make, read_table, read_text
 
@@ -47,8 +46,8 @@ def read(directory: str | os.PathLike[str]) -> Instance:
     Where a killed :func:`write` left only its backup of the folder, the backup is read.
     """
     folder = Path(directory)
-    if not folder.exists() and _backup(folder).is_dir():
-        folder = _backup(folder)
+    if not folder.exists() and backup_of(folder).is_dir():
+        folder = backup_of(folder)
     if not folder.is_dir():
         raise InstanceError(f"{folder} is not a folder; give the folder that holds {JSON_FILE}")
     where = folder / JSON_FILE
@@ -79,44 +78,7 @@ def write(instance: Instance, directory: str | os.PathLike[str]) -> None:
     old case or the new one to :func:`read`. Raises :class:`InstanceError` when ``directory`` is a file,
     holds files that are not a case's, or cannot be written.
     """
-    folder = Path(directory).resolve()
-    fresh = folder.parent / f".{folder.name}.new-{secrets.token_hex(4)}"
-    try:
-        _check_replaceable(folder)
-        fresh.mkdir(parents=True)
-        for name, text in _texts(instance).items():
-            (fresh / name).write_text(text, encoding="utf-8", newline="")
-        _swap(fresh, folder)
-    except OSError as error:
-        raise InstanceError(f"{folder} cannot be written: {error.strerror}; check the path and the disk") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _backup(folder: Path) -> Path:
-    """Return where the old folder stands between the two renames of a swap."""
-    resolved = folder.resolve()
-    return resolved.parent / f".{resolved.name}.old"
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Refuse a target that is a file, or a folder that holds anything but the files of a case."""
-    if folder.exists() and not folder.is_dir():
-        raise InstanceError(f"{folder} is a file; give a folder")
-    foreign = sorted({path.name for path in folder.iterdir()} - FILES) if folder.exists() else []
-    if foreign:
-        raise InstanceError(f"{folder} also holds {foreign[0]}, which is no file of a case; give a new folder")
-
-
-def _swap(fresh: Path, folder: Path) -> None:
-    """Put ``fresh`` in the place of ``folder``; at every moment the folder or its backup is complete."""
-    backup = _backup(folder)
-    if folder.exists():
-        if backup.exists():
-            shutil.rmtree(backup)
-        folder.rename(backup)
-    fresh.rename(folder)
-    shutil.rmtree(backup, ignore_errors=True)
+    write_folder(directory, _texts(instance), FILES, "a case")
 
 
 def _texts(instance: Instance) -> dict[str, str]:

@@ -195,7 +195,7 @@ def test_a_failed_write_leaves_the_old_case(folder: Path, small: Instance, monke
     def full(*args: object, **kwargs: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InstanceError, match="No space left on device"):
         write(replace(small, name="other"), folder)
     assert read(folder) == small

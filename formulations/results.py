@@ -1,0 +1,75 @@
+"""The result folder of a solve: JSON, CSV tables and figures, replaced as a whole (docs/model.md, section 9)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyomo.environ as pyo
+
+from bilevel import Solution
+from formulations import plots, tables
+from instances import Instance, check_folder, write_folder
+
+SOLUTION, CERTIFICATE = "solution.json", "certificate.csv"
+TABLES = {"prices.csv": tables.prices, "charging.csv": tables.charging, "voltages.csv": tables.voltages}
+FIGURES = {"prices_charging": plots.prices_charging, "voltage_profile": plots.voltage_profile}
+FORMATS = ("png", "pdf")
+FILES = (SOLUTION, *TABLES, CERTIFICATE, *(f"{name}.{kind}" for name in FIGURES for kind in FORMATS))
+USABLE = ("certified", "feasible")
+
+
+def check(directory: str | Path) -> None:
+    """Raise `InstanceError` when a later `write` to `directory` would be refused; writes nothing."""
+    check_folder(directory, FILES, "a solve")
+
+
+def outcome(model: Any, case: Instance, solution: Solution, objective: Mapping[str, float]) -> dict[str, Any]:
+    """What the case came to: name, evs (sessions), objective weights, currency, and, where there is a point,
+    network_loss_kwh, station_profit and ev_bill (currency); None where there is none."""
+    found = bool(solution.values)
+    return {
+        "name": case.name,
+        "evs": len(case.sessions),
+        "objective": dict(objective),
+        "currency": case.currency,
+        "network_loss_kwh": float(pyo.value(model.network_loss)) if found else None,
+        "station_profit": float(pyo.value(model.station_profit)) if found else None,
+        "ev_bill": float(pyo.value(model.ev_bill)) if found else None,
+    }
+
+
+def contents(
+    model: Any, case: Instance, solution: Solution, objective: Mapping[str, float]
+) -> dict[str, str | bytes]:  # fmt: skip
+    """Every file of the result, name to content.
+
+    solution.json always; certificate.csv where there is a point; tables and figures where that point is usable, that is
+    certified or feasible.
+    """
+    data = solution.to_dict()
+    values = data.pop("values")
+    data |= {"case": outcome(model, case, solution, objective), "values": values}
+    files: dict[str, str | bytes] = {SOLUTION: json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"}
+    if solution.certificate.checks:
+        files[CERTIFICATE] = solution.certificate.to_frame().to_csv(index=False, lineterminator="\n")
+    if solution.status in USABLE:
+        for name, table in TABLES.items():
+            files[name] = table(model, case).to_csv(index=False, lineterminator="\n")
+        for name, draw in FIGURES.items():
+            figure = draw(model, case)
+            files |= {f"{name}.{kind}": plots.render(figure, kind) for kind in FORMATS}
+    return files
+
+
+def write(
+    model: Any, case: Instance, solution: Solution, objective: Mapping[str, float], directory: str | Path
+) -> tuple[str, ...]:
+    """Write the result as the folder `directory`, whole or not at all; gives the names of the files.
+
+    Whatever kills the run, the folder holds the old result or the new one; between the two renames that swap them, the old one
+    stands beside it as `.<name>.old`.  Raises `InstanceError` when the folder holds other files or cannot be written.
+    """
+    files = contents(model, case, solution, objective)
+    write_folder(directory, files, FILES, "a solve")
+    return tuple(files)

@@ -1,0 +1,71 @@
+"""A solved charging-pricing model as tidy tables: kW, kWh, per unit of voltage, currency per kWh.
+
+Values are rounded to nine decimals, a million times finer than the tolerances of the certificate.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyomo.environ as pyo
+
+from instances import Instance
+
+DECIMALS = 9
+
+
+def hours(case: Instance) -> np.ndarray:
+    """Start of every period in hours after midnight of the first day, and the end of the last; shape (periods + 1,)."""
+    start = datetime.fromisoformat(case.horizon.start)
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    first: float = (start - midnight) / timedelta(hours=1)
+    return first + case.horizon.period_hours * np.arange(case.horizon.periods + 1)
+
+
+def prices(model: Any, case: Instance) -> pd.DataFrame:
+    """One row a period: period, hour (it begins), price_<station>_per_kwh of every station, wholesale_price_per_kwh."""
+    table: dict[str, Any] = {"period": np.arange(case.horizon.periods), "hour": hours(case)[:-1]}
+    for station in case.stations:
+        table[f"price_{station.name}_per_kwh"] = [pyo.value(model.price[station.name, t]) for t in model.T]
+    table["wholesale_price_per_kwh"] = np.array(case.wholesale_price_per_kwh)
+    return _rounded(pd.DataFrame(table))
+
+
+def charging(model: Any, case: Instance) -> pd.DataFrame:
+    """One row a session and period in which it is plugged in: power and energy at the grid side, its price and cost.
+
+    Columns: session, station, bus, period, power_kw, energy_kwh, price_per_kwh, cost (currency).  Powers, energies and costs
+    are of all `count` vehicles of the session together.
+    """
+    rows = [
+        (session.name, session.station, case.station_bus[session.station], t, model.per_unit.kw(pyo.value(power)),
+         pyo.value(model.price[session.station, t]))
+        for session in case.sessions
+        for t, power in model.user[session.name].p.items()
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["session", "station", "bus", "period", "power_kw", "price_per_kwh"])
+    table.insert(5, "energy_kwh", table["power_kw"] * case.horizon.period_hours)
+    table["cost"] = table["energy_kwh"] * table["price_per_kwh"]
+    return _rounded(table)
+
+
+def voltages(model: Any, _case: Instance) -> pd.DataFrame:
+    """One row a period and bus, in the order of `model.N`: period, bus, voltage_pu."""
+    rows = [(t, bus, np.sqrt(max(pyo.value(model.v[bus, t]), 0.0))) for t in model.T for bus in model.N]
+    return _rounded(pd.DataFrame(rows, columns=["period", "bus", "voltage_pu"]))
+
+
+def station_power_kw(model: Any, case: Instance) -> pd.DataFrame:
+    """Charging power in kW: one row a period, one column a station, in the order of `case.stations`."""
+    power = charging(model, case).pivot_table(index="period", columns="station", values="power_kw", aggfunc="sum")
+    return power.reindex(
+        index=range(case.horizon.periods), columns=[station.name for station in case.stations], fill_value=0.0
+    ).fillna(0.0)
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with rounded numbers, and 0 for -0."""
+    numbers = table.select_dtypes("number").columns
+    table[numbers] = table[numbers].round(DECIMALS) + 0
+    return table
