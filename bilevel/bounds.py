@@ -2,6 +2,7 @@
 
 `derived`: for a follower part with one row (after splitting it into parts that share no row), an optimal basis holds one
 column, so an optimal row dual is cost rate / coefficient of one of its columns, or 0 when the row's slack is basic.
+(A quadratic cost enters by its gradient: an optimum of a convex program is one of the linear program with that gradient.)
 Interval arithmetic over the leader's bounds then limits the rates, the row dual and the reduced costs, for one optimal
 dual of every follower optimum at once, which is what a reformulation needs.
 """
@@ -56,12 +57,17 @@ def derive(program: Program, kkt: Kkt) -> Bounds:
     )
 
 
+def first_unbounded(kkt: Kkt, bounds: Bounds) -> int | None:
+    """The first pair without finite limits of its dual and slack, None if there is none."""
+    bad = np.flatnonzero(~(np.isfinite(bounds.mu_upper) & np.isfinite(bounds.slack_upper)))
+    return int(bad[0]) if len(bad) and kkt.pairs.count else None
+
+
 def require_finite(program: Program, kkt: Kkt, bounds: Bounds) -> None:
     """Raise `UnboundedDualError` naming the first row or variable whose pair has no finite limits."""
-    bad = np.flatnonzero(~(np.isfinite(bounds.mu_upper) & np.isfinite(bounds.slack_upper)))
-    if not len(bad):
+    at = first_unbounded(kkt, bounds)
+    if at is None:
         return
-    at = int(bad[0])
     pairs = kkt.pairs
     row = int(pairs.row[at])
     name = (
@@ -90,7 +96,8 @@ def _upper(matrix: sp.csr_array, low: Vector, high: Vector) -> Vector:
 
 def _rate_interval(program: Program) -> tuple[Vector, Vector]:
     """Interval of the cost rate of every column over the leader's bounds."""
-    low, high = _interval(sp.csr_array(program.followers.price.T), program.lower, program.upper)
+    gradient = program.followers.price.T + program.followers.quadratic
+    low, high = _interval(sp.csr_array(gradient), program.lower, program.upper)
     cost = program.followers.cost
     return cost + low, cost + high
 

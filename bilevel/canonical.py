@@ -29,7 +29,7 @@ class Bilinear:
 
 @dataclass(frozen=True)
 class FollowerStack:
-    """All followers as one program: min over y of cost' y + x' price y, rows, and the bounds of their columns.
+    """All followers as one program: min over y of y' quadratic y / 2 + cost' y + x' price y, rows, bounds of their columns.
 
     Followers share no variables, so the stack splits again by `owner` (of each column, LEADER for the leader's) and
     `row_owner`.  `price` is (columns x columns): entry (i, j) is the coefficient of x_i y_j.  `sense` is +1 or -1 as
@@ -42,6 +42,7 @@ class FollowerStack:
     row_owner: Index
     cost: Vector
     price: sp.csr_array
+    quadratic: sp.csr_array
     sense: Vector
 
     @property
@@ -52,13 +53,21 @@ class FollowerStack:
     def costs(self, x: Vector) -> Vector:
         """Each follower's minimised cost at x, shape (followers,)."""
         mine = self.columns
-        rates = self.rates(x)
-        costs = np.bincount(self.owner[mine], weights=rates[mine] * x[mine], minlength=len(self.names))
+        average = self.cost + self.price.T @ x + self.quadratic @ x / 2
+        costs = np.bincount(self.owner[mine], weights=average[mine] * x[mine], minlength=len(self.names))
         return costs.astype(float)
 
+    def rate_size(self, scale: Vector) -> Vector:
+        """Largest absolute cost rate of each follower over columns of size `scale`; 1 for a follower without costs."""
+        mine = self.columns
+        rate = np.abs(self.cost) + abs(self.price).T @ scale + abs(self.quadratic) @ scale
+        size = np.zeros(len(self.names))
+        np.maximum.at(size, self.owner[mine], rate[mine])
+        return np.where(size > 0, size, 1.0)
+
     def rates(self, x: Vector) -> Vector:
-        """Cost per unit of every follower column at the leader decisions in x, shape (columns,)."""
-        rates: Vector = self.cost + self.price.T @ x
+        """Cost of one more unit of every follower column at x (the gradient of its follower's cost), shape (columns,)."""
+        rates: Vector = self.cost + self.price.T @ x + self.quadratic @ x
         return rates
 
 

@@ -20,6 +20,7 @@ from bilevel.cones import CONES
 from bilevel.errors import BilevelError
 from bilevel.modes import MODES
 from bilevel.results import Solution
+from bilevel.solve import AUTO
 from bilevel.solve import solve as solve_model
 from bilevel.solvers import SOLVERS
 from formulations import charging_pricing, objectives, results
@@ -163,7 +164,7 @@ def solve(
         typer.Option(help="loss (kWh, small), profit (currency, large), bill (currency, small), or weights of them."),
     ] = "loss",
     solver: Annotated[str, typer.Option(help=f"{_names(SOLVERS)}; highs needs no licence.")] = "highs",
-    mode: Annotated[str, typer.Option(help=f"How complementarity is written: {_names(MODES)}.")] = "big_m",
+    mode: Annotated[str, typer.Option(help=f"How complementarity is written: {_names([AUTO, *MODES])}.")] = "auto",
     cones: Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {_names(CONES)}.")] = "tangent",
     gap: Annotated[float, typer.Option(parser=_positive, metavar="GAP", help="Relative gap to close.")] = 1e-4,
     time_limit: Annotated[

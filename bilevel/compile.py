@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+import scipy.sparse as sp
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
@@ -117,6 +118,7 @@ class _Compiler:
         self.cost: list[tuple[int, float]] = []
         self.follower_cost: list[tuple[int, float]] = []
         self.price: list[tuple[int, int, float]] = []
+        self.quadratic: list[tuple[int, int, float]] = []
 
     def program(self) -> Program:
         offset, sign = self._leader()
@@ -136,7 +138,8 @@ class _Compiler:
             followers=FollowerStack(
                 names=tuple(str(block.name) for block in self.followers), owner=owner.astype(np.int64),
                 rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
-                cost=_dense(self.follower_cost, n), price=coo(self.price, (n, n)), sense=np.array(sense),
+                cost=_dense(self.follower_cost, n), price=coo(self.price, (n, n)),
+                quadratic=_convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
             ),
         )  # fmt: skip
 
@@ -203,11 +206,9 @@ class _Compiler:
         self._claim(first, at, f"objective {name!r}")
         self._claim(second, at, f"objective {name!r}")
         if owners == (at, at):
-            raise ModelError(
-                f"objective {name!r} is quadratic in the follower's own variables: only linear followers are solved "
-                "so far, so make it linear or piecewise linear"
-            )
-        if at in owners:
+            i, j = self.columns.at(first), self.columns.at(second)
+            self.quadratic += [(i, j, value), (j, i, value)]
+        elif at in owners:
             x, y = (second, first) if owners[0] == at else (first, second)
             self.price.append((self.columns.at(x), self.columns.at(y), value))
 
@@ -246,7 +247,8 @@ def compile_model(model: Any) -> Program:
     """Compile a Pyomo model with `Follower` blocks.
 
     Raises `ModelError` naming the component when the model is outside linear leaders and followers with convex
-    quadratic leader rows, when an objective is missing or doubled, or when a component is of an unknown kind.
+    quadratic leader rows and follower objectives, when an objective is missing or doubled, or when a component is of an
+    unknown kind.
     """
     return _Compiler(model).program()
 
@@ -275,6 +277,21 @@ def _scales(model: Any, variables: tuple[Any, ...], lower: Vector, upper: Vector
             if factor:
                 scale[at] = 1.0 / float(factor)
     return scale
+
+
+def _convex_quadratics(terms: list[tuple[int, int, float]], owner: Index, followers: list[Any]) -> sp.csr_array:
+    """The symmetric matrix of the followers' quadratic costs; refuses one that is not convex, follower by follower."""
+    matrix = coo(terms, (len(owner), len(owner)))
+    used = np.unique(matrix.indices)
+    for at in np.unique(owner[used]).tolist():
+        mine = used[owner[used] == at]
+        least = float(np.linalg.eigvalsh(matrix[mine][:, mine].toarray())[0])
+        if least < -1e-9 * float(abs(matrix[mine]).max()):
+            raise ModelError(
+                f"follower {followers[at].name!r} minimises a cost that is not convex (smallest eigenvalue {least:.3g}): "
+                "optimality conditions need a convex cost, so relax it or make it convex"
+            )
+    return matrix
 
 
 def _dense(terms: list[tuple[int, float]], n: int) -> Vector:

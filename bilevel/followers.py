@@ -2,6 +2,8 @@
 
 The solver is SciPy's own HiGHS build on the followers' original rows: no KKT row, no big-M, no scaling of the main solve.
 What it says is not believed: the bound is computed from its multipliers by weak duality, which holds for any multipliers.
+A convex quadratic cost f is replaced by its gradient at the point: f(z) >= f(y) + f'(y)(z - y) for every z, so the excess over the
+linear program's optimum is an excess over the follower's own.
 """
 
 from dataclasses import dataclass
@@ -20,12 +22,13 @@ _ZERO = 1e-9
 class Response:
     """Best responses at the leader decisions in x.
 
-    `lower_bound`: proven lower bound of each follower's minimised cost; `size`: the size of its cost terms, for relative
-    comparisons; `row_dual`: net multiplier of each follower row, `reduced_cost`: of each follower column, both per unit of
-    the row or column, d(cost)/d(right-hand side); `solved`: whether the linear program was solved.
+    `lower_bound`: proven lower bound of each follower's linearised cost, `linear_cost`: that cost at x; `size`: of its cost terms,
+    for relative comparisons; `row_dual`: net multiplier of each follower row, `reduced_cost`: of each follower column, both
+    d(cost)/d(right-hand side) per unit of the row or column; `solved`: whether the linear program was solved.
     """
 
     lower_bound: Vector
+    linear_cost: Vector
     size: Vector
     row_dual: Vector
     reduced_cost: Vector
@@ -50,7 +53,7 @@ def respond(program: Program, x: Vector) -> Response:
     owner = stack.owner[mine]
     rates = stack.rates(x)[mine]
     unit = program.scale[mine]
-    size = _cost_size(program, rates, x)
+    size = _cost_size(program, x)
     scaled = _Stack(rates * unit / size[owner], *_rows(program, x), *_column_limits(program))
     solved, dual = _multipliers(scaled)
     reduced = scaled.rates - scaled.matrix.T @ dual
@@ -59,6 +62,7 @@ def respond(program: Program, x: Vector) -> Response:
     row_size = _row_size(program)
     return Response(
         lower_bound=(rows + columns) * size,
+        linear_cost=np.bincount(owner, weights=rates * x[mine], minlength=len(size)).astype(float),
         size=size,
         row_dual=dual * size[stack.row_owner] / row_size,
         reduced_cost=reduced * size[owner] / unit,
@@ -90,13 +94,14 @@ def _row_size(program: Program) -> Vector:
     return np.where(size > 0, size, 1.0)
 
 
-def _cost_size(program: Program, rates: Vector, x: Vector) -> Vector:
+def _cost_size(program: Program, x: Vector) -> Vector:
     """Sum of the absolute cost terms of each follower at x, at least its largest rate times a column's scale / 1000."""
     stack, mine = program.followers, program.followers.columns
     owner = stack.owner[mine]
-    terms = np.bincount(owner, weights=np.abs(rates * x[mine]), minlength=len(stack.names))
+    rates = (np.abs(stack.cost + stack.price.T @ x) + abs(stack.quadratic) @ np.abs(x))[mine]
+    terms = np.bincount(owner, weights=rates * np.abs(x[mine]), minlength=len(stack.names))
     floor = np.zeros(len(stack.names))
-    np.maximum.at(floor, owner, np.abs(rates) * program.scale[mine])
+    np.maximum.at(floor, owner, rates * program.scale[mine])
     size = np.maximum(terms, 1e-3 * floor)
     return np.where(size > 0, size, 1.0)
 

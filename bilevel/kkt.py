@@ -8,7 +8,7 @@ Every row and finite bound of the followers becomes one or two of these, with a'
 | activity >= r     | activity - r        | mu >= 0               | raising r by 1 changes the cost by mu                |
 | activity <= r     | r - activity        | mu >= 0               | raising r by 1 changes the cost by -mu               |
 
-Stationarity, for the cost min (c + C'x)'y:   c + C'x - sum lam a - sum (d slack / dy) mu = 0.
+Stationarity, for the cost min y'Qy/2 + (c + C'x)'y:   Q y + c + C'x - sum lam a - sum (d slack / dy) mu = 0.
 A follower that maximises is negated first, so its duals refer to the negated cost.
 Complementarity: slack * mu = 0 for every pair.
 """
@@ -96,7 +96,7 @@ class _Limits:
 
 
 def optimality_conditions(program: Program) -> Kkt:
-    """The KKT system of the program's followers; it is necessary and sufficient because they are linear programs."""
+    """The KKT system of the program's followers; necessary and sufficient, as they are convex with linear rows."""
     stack = program.followers
     limits = _all_limits(program)
     equal, one_sided = (
@@ -152,7 +152,7 @@ def _twins(limits: _Limits) -> Index:
 def _stationarity(program: Program, stack: FollowerStack, equal: sp.csr_array, slack: sp.csr_array) -> Rows:
     mine = stack.columns
     matrix = sp.hstack(
-        [stack.price.T.tocsr()[mine], -equal[:, mine].T, -slack[:, mine].T],
+        [(stack.price.T + stack.quadratic).tocsr()[mine], -equal[:, mine].T, -slack[:, mine].T],
         format="csr",
     )
     value = -stack.cost[mine]

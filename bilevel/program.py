@@ -99,8 +99,32 @@ class Cones:
 
 
 @dataclass(frozen=True)
+class Products:
+    """Nonconvex rows: sum value * x[first] * x[second] over the entries of `row`, plus `linear.matrix` @ x, <= linear.upper."""
+
+    row: Index
+    first: Index
+    second: Index
+    value: Vector
+    linear: Rows
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self.linear.count
+
+    def widened(self, columns: int) -> "Products":
+        """The same rows over a larger column space."""
+        return replace(self, linear=self.linear.widened(columns))
+
+
+@dataclass(frozen=True)
 class Mip:
-    """Minimise cost @ x + offset over rows, cones, SOS1 pairs, bounds and integrality: what a solver is given."""
+    """Minimise cost @ x + offset over rows, cones, bounds, integrality and what modes add: what a solver is given.
+
+    `sos1` holds pairs of columns of which one must be zero; `indicators` (binary, value, column): where the binary has the
+    value, the column is <= 0; `products` are nonconvex rows, None without.
+    """
 
     cost: Vector
     offset: float
@@ -111,11 +135,18 @@ class Mip:
     cones: Cones
     sos1: tuple[tuple[int, int], ...]
     scale: Vector
+    indicators: tuple[tuple[int, int, int], ...] = ()
+    products: Products | None = None
 
     @property
     def columns(self) -> int:
         """Number of columns."""
         return len(self.cost)
+
+    @property
+    def convex(self) -> bool:
+        """Whether, integrality and pairs aside, linear programs and tangents are enough."""
+        return not self.cones.count and self.products is None
 
     def with_columns(self, lower: Vector, upper: Vector, scale: Vector, integer: bool = False) -> "Mip":
         """The program with columns appended at no cost; the first of them is column `self.columns`."""
@@ -130,6 +161,7 @@ class Mip:
             scale=np.concatenate([self.scale, scale]),
             rows=self.rows.widened(total),
             cones=self.cones.widened(total),
+            products=None if self.products is None else self.products.widened(total),
         )
 
     def with_rows(self, rows: Rows) -> "Mip":
@@ -137,14 +169,33 @@ class Mip:
         return replace(self, rows=stack_rows([self.rows, rows]))
 
 
+def stack_cones(first: Cones, second: Cones) -> Cones:
+    """Cones of the same width, one block after the other."""
+    return Cones(
+        squares=sp.csr_array(sp.vstack([first.squares, second.squares])),
+        owner=np.concatenate([first.owner, first.count + second.owner]),
+        u=sp.csr_array(sp.vstack([first.u, second.u])),
+        u0=np.concatenate([first.u0, second.u0]),
+        w=sp.csr_array(sp.vstack([first.w, second.w])),
+        w0=np.concatenate([first.w0, second.w0]),
+        w_scale=np.concatenate([first.w_scale, second.w_scale]),
+        names=first.names + second.names,
+    )
+
+
 def widen(matrix: sp.csr_array, columns: int) -> sp.csr_array:
     """The matrix with zero columns appended up to `columns`."""
     return sp.csr_array((matrix.data, matrix.indices, matrix.indptr), shape=(matrix.shape[0], columns))
 
 
+def empty_rows(count: int, columns: int) -> Rows:
+    """Rows without entries or limits."""
+    return Rows(sp.csr_array((count, columns)), np.full(count, -np.inf), np.full(count, np.inf))
+
+
 def no_rows(columns: int) -> Rows:
     """No rows over that many columns."""
-    return Rows(sp.csr_array((0, columns)), np.zeros(0), np.zeros(0))
+    return empty_rows(0, columns)
 
 
 def stack_rows(parts: Sequence[Rows]) -> Rows:

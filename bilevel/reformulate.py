@@ -9,14 +9,15 @@ from bilevel import revenue
 from bilevel.bounds import Bounds
 from bilevel.canonical import Program
 from bilevel.kkt import Kkt, optimality_conditions
-from bilevel.program import Mip, Rows, Vector, stack_rows, widen
+from bilevel.program import Mip, Rows, Vector, stack_cones, stack_rows, widen
 
 
 @dataclass(frozen=True)
 class Reformulation:
     """The program, its KKT system, the proven limits, and `mip`: all rows but the complementarity pairs.
 
-    The columns of `mip` are the program's, then lam, then mu; its rows are the leader's, the followers', stationarity.
+    The columns of `mip` are the program's, then lam, then mu, then the t of `bilevel.revenue`; its rows are the leader's, the
+    followers', stationarity.
     """
 
     program: Program
@@ -35,12 +36,8 @@ class Reformulation:
 
     def dual_scale(self) -> Vector:
         """Size of each pair's dual: its proven limit where finite, else the cost rates of its follower."""
-        return _positive(np.where(np.isfinite(self.bounds.mu_upper), self.bounds.mu_upper, self._rate_size()))
-
-    def _rate_size(self) -> Vector:
-        followers = self.program.followers
-        size = _follower_rate_size(self.program)
-        return size[self.kkt.pairs.owner] if len(followers.names) else np.ones(0)
+        rate = self.program.followers.rate_size(self.program.scale)[self.kkt.pairs.owner]
+        return _positive(np.where(np.isfinite(self.bounds.mu_upper), self.bounds.mu_upper, rate))
 
 
 def reformulate(program: Program) -> Reformulation:
@@ -48,41 +45,34 @@ def reformulate(program: Program) -> Reformulation:
     kkt = optimality_conditions(program)
     limits = bounds_module.derive(program, kkt)
     linear = revenue.linearise(program, kkt)
-    n, extra = kkt.columns, kkt.columns - program.columns
+    n = kkt.columns + len(linear.curved)
+    extra = n - program.columns
+    cones = stack_cones(program.cones.widened(n), revenue.curvature(program, linear.curved, n))
+    far = np.full(len(linear.curved), np.inf)
     leader = Rows(
         widen(program.rows.matrix, n) + linear.rows,
         program.rows.lower,
         program.rows.upper,
         program.rows.names,
     )
-    rate = _follower_rate_size(program)
+    rate = program.followers.rate_size(program.scale)
     lam_size = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))
-    dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count)])
-    dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper])
-    size = np.concatenate([lam_size, limits.mu_upper])
-    fallback = rate[np.concatenate([kkt.equal_owner, kkt.pairs.owner])]
+    dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count), np.zeros(len(far))])
+    dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, far])
+    size = np.concatenate([lam_size, limits.mu_upper, cones.w_scale[program.cones.count :]])
+    fallback = rate[np.concatenate([kkt.equal_owner, kkt.pairs.owner, np.array(linear.curved, dtype=np.int64)])]
     mip = Mip(
         cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost,
         offset=program.offset,
         lower=np.concatenate([program.lower, dual_lower]),
         upper=np.concatenate([program.upper, dual_upper]),
         integer=np.concatenate([program.integer, np.zeros(extra, dtype=bool)]),
-        rows=stack_rows([leader, program.followers.rows.widened(n), kkt.stationarity]),
-        cones=program.cones.widened(n),
+        rows=stack_rows([leader, program.followers.rows.widened(n), kkt.stationarity.widened(n)]),
+        cones=cones,
         sos1=(),
         scale=np.concatenate([program.scale, _positive(np.where(np.isfinite(size), size, fallback))]),
     )
     return Reformulation(program, kkt, limits, mip)
-
-
-def _follower_rate_size(program: Program) -> Vector:
-    """Largest absolute cost rate of each follower over the leader's column scales; 1 for a follower without costs."""
-    followers = program.followers
-    rate = np.abs(followers.cost) + abs(followers.price).T @ program.scale
-    size = np.zeros(len(followers.names))
-    mine = followers.columns
-    np.maximum.at(size, followers.owner[mine], rate[mine])
-    return _positive(size)
 
 
 def _positive(size: Vector) -> Vector:

@@ -2,9 +2,10 @@
 
 At a follower's optimum its cost equals its dual objective, so (model page section 4, "Revenue")
 
-    x'C'y = sum lam r_equal + sum mu (r of its limit, signed) - c'y
+    x'C'y = sum lam r_equal + sum mu (r of its limit, signed) - c'y - y'Qy
 
-for the follower's own c and C: linear in lam, mu and y when no leader variable enters the follower's rows.
+for the follower's own c, C and Q: linear in lam, mu and y when no leader variable enters the follower's rows, but for the last
+term, which is concave.  It becomes -t with t >= y'Qy (a cone), which is exact where the leader wants the revenue large.
 """
 
 from dataclasses import dataclass
@@ -15,26 +16,31 @@ import scipy.sparse as sp
 from bilevel.canonical import Program
 from bilevel.errors import ModelError
 from bilevel.kkt import Kkt
-from bilevel.program import Vector, coo
+from bilevel.program import Cones, Vector, coo
 
 _RELATIVE = 1e-9
 
 
 @dataclass(frozen=True)
 class Linearised:
-    """Replacement of the leader's products: add `cost` to the objective and `rows` (leader rows x columns) to its rows."""
+    """Replacement of the leader's products: add `cost` to the objective and `rows` (leader rows x columns) to its rows.
+
+    The columns are those of the KKT system, then one t >= y'Qy for each follower in `curved`.
+    """
 
     cost: Vector
     rows: sp.csr_array
+    curved: tuple[int, ...]
 
 
 def linearise(program: Program, kkt: Kkt) -> Linearised:
     """Linear replacements over the KKT columns for every product of the leader.
 
     Raises `ModelError` naming the two variables when a product is no constant multiple of a follower's own price term,
-    or when a leader variable enters the rows of that follower.
+    when a leader variable enters the rows of that follower, or when the leader wants a quadratic follower's revenue small.
     """
     b = program.bilinear
+    curved = _curved(program)
     entries: list[tuple[int, int, float]] = []
     if len(b.row):
         owner = program.followers.owner[b.follower]
@@ -43,13 +49,62 @@ def linearise(program: Program, kkt: Kkt) -> Linearised:
             mask = (b.row == row) & (owner == follower)
             weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
             _refuse_leader_in_rows(program, kkt, follower)
+            if follower in curved:
+                _refuse_small_revenue(program, row, follower, weight)
+                entries.append((row + 1, kkt.columns + curved.index(follower), -weight))
             part = terms[[follower]].tocoo()
             entries.extend(
                 (row + 1, int(column), weight * float(value))
                 for column, value in zip(part.coords[1], part.data, strict=True)
             )
-    both = coo(entries, (program.rows.count + 1, kkt.columns))
-    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]))
+    both = coo(entries, (program.rows.count + 1, kkt.columns + len(curved)))
+    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=curved)
+
+
+def curvature(program: Program, curved: tuple[int, ...], columns: int) -> Cones:
+    """Cones y'Qy <= t of the curved followers, over `columns` columns of which the last are the t."""
+    stack = program.followers
+    forms: list[tuple[int, int, float]] = []
+    cone: list[int] = []
+    for at, follower in enumerate(curved):
+        mine = np.flatnonzero(stack.owner == follower)
+        values, vectors = np.linalg.eigh(stack.quadratic[mine][:, mine].toarray())
+        for value, vector in zip(values, vectors.T, strict=True):
+            if value > 1e-12 * values[-1]:
+                forms += [
+                    (len(cone), int(j), float(np.sqrt(value) * v)) for j, v in zip(mine, vector, strict=True) if v
+                ]
+                cone.append(at)
+    count, owner = len(curved), np.array(cone, dtype=np.int64)
+    squares, t = coo(forms, (len(owner), columns)), columns - count + np.arange(count)
+    w = sp.csr_array((np.ones(count), (np.arange(count), t)), shape=(count, columns))
+    size = np.bincount(
+        owner, weights=(abs(squares)[:, : program.columns] @ program.scale) ** 2, minlength=count
+    ).astype(float)
+    names = tuple(f"y'Qy of {stack.names[follower]}" for follower in curved)
+    none = sp.csr_array((count, columns))
+    return Cones(squares, owner, none, np.ones(count), w, np.zeros(count), size, names)
+
+
+def _curved(program: Program) -> tuple[int, ...]:
+    """Followers with a quadratic cost whose revenue the leader counts."""
+    stack = program.followers
+    quadratic = set(stack.owner[np.unique(stack.quadratic.indices)].tolist())
+    return tuple(sorted(quadratic & set(stack.owner[program.bilinear.follower].tolist())))
+
+
+def _refuse_small_revenue(program: Program, row: int, follower: int, weight: float) -> None:
+    """t >= y'Qy is exact only where a larger t never helps the leader."""
+    if row < 0:
+        exact, where = weight <= 0, "the leader's objective"
+    else:
+        limit = program.rows.upper[row] if weight > 0 else -program.rows.lower[row]
+        exact, where = limit == np.inf, f"row {program.rows.names[row]!r}"
+    if not exact:
+        raise ModelError(
+            f"{where} wants the revenue from follower {program.followers.names[follower]!r} small, but that follower's cost is "
+            "quadratic, which makes the term nonconvex: count its revenue as income only, or make the follower linear"
+        )
 
 
 def _dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:

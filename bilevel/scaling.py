@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
 
@@ -36,7 +36,7 @@ class Scaled:
             replace(
                 mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
                 lower=mip.lower / self.column, upper=mip.upper / self.column, rows=rows,
-                cones=self._scaled_cones(mip.cones),
+                cones=self._scaled_cones(mip.cones), products=self._scaled_products(mip.products),
             )
         )  # fmt: skip
 
@@ -66,6 +66,18 @@ class Scaled:
             sp.csr_array(root @ squares), cones.owner, sp.csr_array(sp.diags_array(1 / u_size) @ u), cones.u0 / u_size,
             sp.csr_array(sp.diags_array(1 / w_size) @ w), cones.w0 / w_size, cones.w_scale / w_size,
         )  # fmt: skip
+
+    def _scaled_products(self, products: Products | None) -> Products | None:
+        if products is None:
+            return None
+        value = products.value * self.column[products.first] * self.column[products.second]
+        matrix = products.linear.matrix @ sp.diags_array(self.column)
+        size = _row_size(sp.csr_array(matrix))
+        np.maximum.at(size, products.row, np.abs(value))
+        size = self._power(size)
+        linear = sp.csr_array(sp.diags_array(1.0 / size) @ matrix)
+        rows = Rows(linear, products.linear.lower / size, products.linear.upper / size)
+        return Products(products.row, products.first, products.second, value / size[products.row], rows)
 
     def add_rows(self, rows: Rows) -> None:
         """Append rows."""

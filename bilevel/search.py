@@ -23,7 +23,7 @@ _SMALL = 1e-6
 
 @dataclass
 class Found:
-    """What a search has: a bound and the best point (over the KKT columns) of the minimised program.
+    """What a search has: a bound and the best point (over the reformulation's columns) of the minimised program.
 
     `verdict` is "infeasible" or "unbounded" when that is what the relaxations say, else "".
     """
@@ -57,12 +57,12 @@ class Search:
         self.found = Found()
         self.floor = form.program.objective_floor()
         self.point: Vector | None = None
-        full = mode.apply(form.mip, form.kkt.pairs, form.bounds)
+        full = mode.apply(form)
         self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
-        # A solver that keeps the cones to itself leaves the last, precise step to tangents on HiGHS
-        self.conic = self.main.mip.cones.count > 0
+        # A solver that is given cones or products leaves the last, precise step to tangents on HiGHS
+        self.whole = not self.main.mip.convex
         self.exact = self.main
-        if self.conic:
+        if self.whole:
             self.exact = Stage(
                 form, tangent.prepare(form.mip), form.mip.cones, SOLVERS["highs"], replace(effort, scaling=True)
             )
@@ -70,7 +70,7 @@ class Search:
     def run(self) -> Found:
         """Search until the gap is closed, the time is over, or the user stops."""
         steps: tuple[Callable[[], None], ...] = (self._relax, self._guess, self._restricted)
-        for step in () if self.conic else steps:
+        for step in () if self.whole else steps:
             if not self._over():
                 step()
         if not self._over():
@@ -115,7 +115,7 @@ class Search:
 
     def _branch(self) -> None:
         """Branch and bound on the whole program; again with new tangents until bound and incumbent meet."""
-        self.effort.progress.phase("branch and bound")
+        self.effort.progress.phase("branch and bound", trusted=self.whole)
         for _ in range(MAX_ROUNDS):
             self.found.rounds += 1
             outcome = self.main.solve(integer=True, start=self._start())
@@ -159,7 +159,7 @@ class Search:
             self._take(point.x, slack_zero)
 
     def _take(self, x: Vector, slack_zero: Mask) -> None:
-        n = self.form.kkt.columns
+        n = self.form.mip.columns
         self.found.objective = float(self.form.mip.cost @ x[:n]) + self.form.mip.offset
         self.found.slack_zero, self.found.x = slack_zero, x[:n].copy()
         self.effort.progress.update(self.found.bound, self.found.objective)
@@ -173,7 +173,7 @@ class Search:
         if self.found.x is None or self.found.slack_zero is None:
             return None
         x = np.concatenate([self.found.x, np.zeros(self.main.mip.columns - len(self.found.x))])
-        return self.mode.complete(x, len(self.found.x), self.form.kkt.pairs, self.found.slack_zero)
+        return self.mode.complete(x, self.form, self.found.slack_zero)
 
     def _small_slack(self, x: Vector) -> Mask:
         return np.asarray(self.form.kkt.pairs.slack(x) <= _SMALL * self.form.slack_scale())

@@ -13,20 +13,24 @@ from bilevel import bounds, certificate, cones, modes, solvers
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
-from bilevel.errors import BilevelError
+from bilevel.cones import ConeTreatment
+from bilevel.errors import BilevelError, FeatureError
+from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.reformulate import Reformulation, reformulate
 from bilevel.results import Solution
 from bilevel.search import Found, Search
+from bilevel.solvers import SessionFactory
 from bilevel.stage import Effort
 
 _FOREVER = 1e15
+AUTO = "auto"
 
 
 def solve(
     model: Any,
     solver: str = "highs",
-    mode: str = "big_m",
+    mode: str = AUTO,
     cones: str = "tangent",
     gap: float = 1e-4,
     time_limit: float | None = None,
@@ -35,8 +39,10 @@ def solve(
 ) -> Solution:
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
-    - `solver`: highs (needs no licence), scip or gurobi; `mode`: big_m (needs bounds that can be proven) or sos1 (scip, gurobi);
-      `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
+    - `solver`: highs (needs no licence), scip or gurobi;
+    - `mode`: auto (the first that fits, reported in `settings`), big_m (needs bounds that can be proven), sos1, indicator, product
+      (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a leader variable times its own);
+    - `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
     - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit;
     - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;
     - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same.
@@ -50,19 +56,18 @@ def solve(
     Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones),
     `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
-    picked = _pick(solver, mode, cones, gap, time_limit)
+    engine, treatment = _pick(solver, mode, cones, gap, time_limit)
     started = time.perf_counter()
     program = compile_model(model)
     if program.cones.count:
-        solvers.require(picked[0], picked[2].features, f"cones={cones!r}")
+        solvers.require(engine, treatment.features, f"cones={cones!r}")
     form = reformulate(program)
-    if picked[1].needs_bounds:
-        bounds.require_finite(program, form.kkt, form.bounds)
+    chosen = _mode(mode, form, engine)
     compiled = time.perf_counter()
     limit = _FOREVER if time_limit is None else float(time_limit)
     with Progress(progress, program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
-        found = Search(form, *picked, effort).run()
+        found = Search(form, engine, chosen, treatment, effort).run()
         stopped = line.interrupted
     solved = time.perf_counter()
     x = _load(program, found)
@@ -75,7 +80,8 @@ def solve(
     }
     settings = {
         "solver": solver,
-        "mode": mode,
+        "mode": chosen.name,
+        "mode_asked": mode,
         "cones": cones,
         "gap": gap,
         "time_limit": time_limit,
@@ -84,15 +90,33 @@ def solve(
     return _solution(program, found, x, recheck, seconds, settings, stopped)
 
 
-def _pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> tuple[Any, Any, Any]:
-    """Solver, mode and cone treatment by name, with the limits checked."""
+def _pick(
+    solver: str, mode: str, cone: str, gap: float, time_limit: float | None
+) -> tuple[SessionFactory, ConeTreatment]:
+    """Solver and cone treatment by name, with the mode's name and the limits checked."""
     if not (isinstance(gap, (int, float)) and math.isfinite(gap) and gap > 0):
         raise BilevelError(f"gap is {gap!r}: give a positive relative gap, such as 1e-4")
     if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
         raise BilevelError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
-    picked = solvers.find(solver), modes.find(mode), cones.find(cone)
-    solvers.require(picked[0], picked[1].features, f"mode={mode!r}")
-    return picked
+    if mode != AUTO:
+        modes.find(mode)
+    return solvers.find(solver), cones.find(cone)
+
+
+def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
+    """The mode asked for, if the solver can; for "auto" the first that can, big-M before those without proven bounds."""
+    if name != AUTO:
+        mode = modes.find(name)
+        solvers.require(solver, mode.features(form), f"mode={name!r}")
+        if mode.needs_bounds:
+            bounds.require_finite(form.program, form.kkt, form.bounds)
+        return mode
+    for mode in modes.MODES.values():
+        able = mode.features(form) <= solver.features
+        if able and not (mode.needs_bounds and bounds.first_unbounded(form.kkt, form.bounds) is not None):
+            return mode
+    bounds.require_finite(form.program, form.kkt, form.bounds)
+    raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
 
 
 def _load(program: Program, found: Found) -> np.ndarray | None:
@@ -110,7 +134,7 @@ def _load(program: Program, found: Found) -> np.ndarray | None:
 def _recheck(model: Any, form: Reformulation, x: np.ndarray | None, found: Found, gap: float) -> Certificate:
     if x is None or found.x is None:
         return Certificate(())
-    duals = found.x[form.program.columns :]
+    duals = found.x[form.program.columns : form.kkt.columns]
     return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap)
 
 

@@ -72,11 +72,15 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
     low, high, row_low, row_high = optimal_face(program, response)
     lower, upper = np.where(fixed, x, program.lower), np.where(fixed, x, program.upper)
     lower[stack.columns], upper[stack.columns] = low, high
-    face = replace(
-        stack.rows,
-        lower=np.where(row_high, stack.rows.upper, stack.rows.lower),
-        upper=np.where(row_low, stack.rows.lower, stack.rows.upper),
+    curve = stack.quadratic[np.unique(stack.quadratic.indices)]
+    level = curve @ x
+    active = Rows(
+        stack.rows.matrix,
+        np.where(row_high, stack.rows.upper, stack.rows.lower),
+        np.where(row_low, stack.rows.lower, stack.rows.upper),
     )
+    # All optima of a convex quadratic program share Qy, and so its gradient
+    face = stack_rows([active, Rows(sp.csr_array(curve), level, level)])
     b = program.bilinear
     products = sp.csr_array((b.coefficient * x[b.leader], (b.row + 1, b.follower)), shape=(program.rows.count + 1, n))
     cost = program.cost + products[[0]].toarray().ravel()

@@ -3,30 +3,30 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.bounds import Bounds
 from bilevel.kkt import Pairs
-from bilevel.program import Index, Mask, Mip, Rows, Vector
+from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
+from bilevel.reformulate import Reformulation
 
 name = "big_m"
-features = frozenset({"integer"})
 needs_bounds = True
 
 
-def apply(mip: Mip, pairs: Pairs, bounds: Bounds) -> Mip:
+def features(_form: Reformulation) -> frozenset[str]:
+    """Binaries."""
+    return frozenset({"integer"})
+
+
+def apply(form: Reformulation) -> Mip:
     """Append one binary a pair; a row or column with two limits also gets z_lower + z_upper >= 1."""
-    count, first = pairs.count, mip.columns
-    mip = mip.with_columns(np.zeros(count), np.ones(count), np.ones(count), integer=True)
+    pairs, bounds = form.kkt.pairs, form.bounds
+    count, first = pairs.count, form.mip.columns
+    mip = form.mip.with_columns(np.zeros(count), np.ones(count), np.ones(count), integer=True)
     n, z = mip.columns, first + np.arange(count)
     at = np.arange(count)
-    slack = sp.csr_array(
-        (pairs.slack_matrix.data, pairs.slack_matrix.indices, pairs.slack_matrix.indptr), shape=(count, n)
-    )
+    slack = widen(pairs.slack_matrix, n)
     slack_switch = sp.csr_array((-bounds.slack_upper, (at, z)), shape=(count, n))
     dual = sp.csr_array(
-        (
-            np.concatenate([np.ones(count), bounds.mu_upper]),
-            (np.tile(at, 2), np.concatenate([pairs.dual, z])),
-        ),
+        (np.concatenate([np.ones(count), bounds.mu_upper]), (np.tile(at, 2), np.concatenate([pairs.dual, z]))),
         shape=(count, n),
     )
     lower = np.full(count, -np.inf)
@@ -35,9 +35,10 @@ def apply(mip: Mip, pairs: Pairs, bounds: Bounds) -> Mip:
     return mip.with_rows(_one_limit_at_a_time(pairs, z, n))
 
 
-def complete(x: Vector, first: int, pairs: Pairs, slack_zero: Mask) -> Vector:
+def complete(x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
     """A full point: the binary of a pair is 0 where its slack is zero."""
-    x[first : first + pairs.count] = np.where(slack_zero, 0.0, 1.0)
+    first = form.mip.columns
+    x[first : first + form.kkt.pairs.count] = np.where(slack_zero, 0.0, 1.0)
     return x
 
 

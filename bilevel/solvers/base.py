@@ -51,11 +51,11 @@ class Session(Protocol):
         """Replace the linear objective (minimised)."""
 
     def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
-        """Solve with (or without) integrality and SOS1 sets, to a relative gap, within seconds, from a full start."""
+        """Solve with (or without) integrality, SOS1 sets and indicators, to a relative gap, within seconds, from a full start."""
 
 
 class SessionFactory(Protocol):
-    """A solver: `name`, `features` out of integer, sos1, cone; calling it opens a session."""
+    """A solver: `name`, `features` out of integer, sos1, indicator, cone, nonconvex; `open` gives a session."""
 
     name: str
     features: frozenset[str]

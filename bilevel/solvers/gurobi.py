@@ -9,11 +9,11 @@ from gurobipy import GRB
 
 from bilevel import tolerances
 from bilevel.errors import LicenceError
-from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "gurobi"
-features = frozenset({"integer", "sos1", "cone"})
+features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
 
 _STATUS = {
     GRB.OPTIMAL: "optimal",
@@ -47,8 +47,9 @@ class _Gurobi:
         self.rows: list[Any] = []
         self.sets: list[Any] = []
         self.pairs: tuple[tuple[int, int], ...] = ()
+        self.indicators: tuple[tuple[int, int, int], ...] = ()
         self.integer = np.zeros(0, dtype=bool)
-        self.is_mip = False
+        self.is_mip = self.nonconvex = False
 
     def load(self, mip: Mip) -> None:
         self.model = gurobipy.Model(env=self.environment)
@@ -58,7 +59,11 @@ class _Gurobi:
         self.model.Params.FeasibilityTol = tolerances.SOLVER_FEASIBILITY
         self.add_rows(mip.rows)
         self._add_cones(mip.cones)
+        self._add_products(mip.products)
+        self.nonconvex = mip.products is not None
+        self.indicators = mip.indicators
         self.set_cost(mip.cost, mip.offset)
+        self._probe_licence()
 
     def add_rows(self, rows: Rows) -> None:
         # Ranges are split in two rows, because Gurobi would add a column for each
@@ -75,6 +80,17 @@ class _Gurobi:
             u = (sp.csr_matrix(cones.u[[k]]) @ x + cones.u0[[k]]).item()
             w = (sp.csr_matrix(cones.w[[k]]) @ x + cones.w0[[k]]).item()
             self.model.addConstr(gurobipy.quicksum(forms[at].item() ** 2 for at in range(len(mine))) <= u * w)
+
+    def _add_products(self, products: Products | None) -> None:
+        if products is None:
+            return
+        columns = self.columns.tolist()
+        linear = sp.csr_matrix(products.linear.matrix) @ self.columns
+        bodies = [gurobipy.QuadExpr(linear[at].item()) for at in range(products.count)]
+        for row, i, j, value in zip(products.row, products.first, products.second, products.value, strict=True):
+            bodies[row].add(columns[i] * columns[j], value)
+        for body, upper in zip(bodies, products.linear.upper.tolist(), strict=True):
+            self.model.addQConstr(body <= upper)
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         self.columns[columns].LB = lower
@@ -94,8 +110,18 @@ class _Gurobi:
         self.model.Params.TimeLimit = min(max(seconds, 0.0), 1e20)
         if integer and start is not None:
             self.columns.Start = start
+        self._run(lambda model, where: _event(model, where, watch))
+        return self._outcome()
+
+    def _probe_licence(self) -> None:
+        """Gurobi says that a model is too large only when it starts, so start it for no time at all."""
+        self.model.Params.TimeLimit = 0.0
+        self._run(None)
+        self.model.reset()
+
+    def _run(self, callback: Any) -> None:
         try:
-            self.model.optimize(lambda model, where: _event(model, where, watch))
+            self.model.optimize(callback)
         except gurobipy.GurobiError as error:
             if error.errno != _TOO_LARGE:
                 raise
@@ -103,7 +129,6 @@ class _Gurobi:
                 f"the model ({self.model.NumVars} columns, {self.model.NumConstrs} rows, {self.model.NumQConstrs} cones) is "
                 "too large for this Gurobi licence: install a full licence, or use solver='highs', which needs none"
             ) from error
-        return self._outcome()
 
     def _set_integrality(self, integer: bool) -> None:
         if integer == self.is_mip:
@@ -113,6 +138,10 @@ class _Gurobi:
         if integer:
             columns = self.columns.tolist()
             self.sets = [self.model.addSOS(GRB.SOS_TYPE1, [columns[i], columns[j]]) for i, j in self.pairs]
+            self.sets += [
+                self.model.addGenConstrIndicator(columns[z], bool(value), columns[j] <= 0.0)
+                for z, value, j in self.indicators
+            ]
         else:
             self.model.remove(self.sets)
             self.sets = []
@@ -124,7 +153,7 @@ class _Gurobi:
             return Outcome(status, None, np.inf, -np.inf)
         objective = float(self.model.ObjVal)
         solved = objective if status == "optimal" else -np.inf
-        bound = float(self.model.ObjBound) if self.model.IsMIP else solved
+        bound = float(self.model.ObjBound) if self.model.IsMIP or self.nonconvex else solved
         return Outcome(status, np.array(self.columns.X), objective, bound)
 
 

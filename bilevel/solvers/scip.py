@@ -7,11 +7,11 @@ import pyscipopt
 from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
-from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "scip"
-features = frozenset({"integer", "sos1", "cone"})
+features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
 
 _STATUS = {
     "optimal": "optimal",
@@ -67,6 +67,7 @@ class _Scip:
         self.rows: list[Any] = []
         self.sets: list[Any] = []
         self.pairs: tuple[tuple[int, int], ...] = ()
+        self.indicators: tuple[tuple[int, int, int], ...] = ()
         self.lower, self.upper = np.zeros(0), np.zeros(0)
         self.integer = np.zeros(0, dtype=bool)
         self.is_mip = False
@@ -83,6 +84,8 @@ class _Scip:
         self.integer, self.pairs = mip.integer, mip.sos1
         self.add_rows(mip.rows)
         self._add_cones(mip.cones)
+        self._add_products(mip.products)
+        self.indicators = mip.indicators
         self.set_cost(mip.cost, mip.offset)
 
     def add_rows(self, rows: Rows) -> None:
@@ -110,6 +113,15 @@ class _Scip:
             squares = quicksum(self._affine(cones.squares, int(at), 0.0) ** 2 for at in mine)
             product = self._affine(cones.u, k, float(cones.u0[k])) * self._affine(cones.w, k, float(cones.w0[k]))
             self.model.addCons(squares <= product)
+
+    def _add_products(self, products: Products | None) -> None:
+        if products is None:
+            return
+        bodies = [self._affine(products.linear.matrix, k, 0.0) for k in range(products.count)]
+        for row, i, j, value in zip(products.row, products.first, products.second, products.value, strict=True):
+            bodies[row] += float(value) * self.columns[i] * self.columns[j]
+        for body, upper in zip(bodies, products.linear.upper.tolist(), strict=True):
+            self.model.addCons(body <= upper)
 
     def _affine(self, matrix: Any, row: int, constant: float) -> Any:
         part = slice(matrix.indptr[row], matrix.indptr[row + 1])
@@ -154,11 +166,16 @@ class _Scip:
             return
         at = np.flatnonzero(self.integer)
         for column in at.tolist():
-            self.model.chgVarType(self.columns[column], "I" if integer else "C")
+            whole = "B" if (self.lower[column], self.upper[column]) == (0.0, 1.0) else "I"
+            self.model.chgVarType(self.columns[column], whole if integer else "C")
         # SCIP rounds the bounds of an integer column and does not give them back
         self.set_column_bounds(at, self.lower[at], self.upper[at])
         if integer:
             self.sets = [self.model.addConsSOS1([self.columns[i], self.columns[j]]) for i, j in self.pairs]
+            self.sets += [
+                self.model.addConsIndicator(self.columns[j] <= 0.0, self.columns[z], activeone=bool(value))
+                for z, value, j in self.indicators
+            ]
         else:
             for constraint in self.sets:
                 self.model.delCons(constraint)

@@ -240,7 +240,7 @@ def integer_follower(m: Any) -> None:
 
 
 def quadratic_follower_cost(m: Any) -> None:
-    m.f.cost.set_value(m.f.y**2)
+    m.f.cost.set_value(-(m.f.y**2))
 
 
 def quadratic_follower_row(m: Any) -> None:
@@ -365,7 +365,7 @@ def mixed_row(m: Any) -> None:
         (two_follower_objectives, r"follower 'f' .* 'f.cost', 'f.second': deactivate all but one"),
         (nested, r"follower 'f.g' sits inside follower 'f': only two levels"),
         (integer_follower, r"'f.y' is integer: .*relax it or move"),
-        (quadratic_follower_cost, r"objective 'f.cost' is quadratic .*make it linear"),
+        (quadratic_follower_cost, r"follower 'f' minimises a cost that is not convex .*make it convex"),
         (quadratic_follower_row, r"row 'f.bad' of a follower is quadratic: .* must be linear"),
         (foreign_variable_in_row, r"row 'g.bad' of follower 'g' uses 'f.y', a variable of follower 'f'"),
         (foreign_variable_in_cost, r"objective 'g.cost' of follower 'g' uses 'f.y', a variable of follower 'f'"),

@@ -15,7 +15,7 @@ import bilevel
 import formulations
 from bilevel.compile import compile_model
 from bilevel.cones import CONES
-from bilevel.errors import FeatureError, UnboundedDualError
+from bilevel.errors import FeatureError, LicenceError, UnboundedDualError
 from bilevel.modes import MODES
 from bilevel.progress import Progress
 from bilevel.reformulate import reformulate
@@ -46,9 +46,9 @@ def separable_model() -> Any:
     return m
 
 
-def missing(solver: str, mode: str, cones: str, conic: bool) -> bool:
-    needed = MODES[mode].features | (CONES[cones].features if conic else frozenset())
-    return not needed <= SOLVERS[solver].features
+def missing(model: Any, solver: str, mode: str, cones: str, conic: bool) -> bool:
+    needed = MODES[mode].features(reformulate(compile_model(model)))
+    return not needed | (CONES[cones].features if conic else frozenset()) <= SOLVERS[solver].features
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,10 @@ def linear_optimum() -> float:
 @pytest.mark.parametrize(("solver", "mode", "cones"), COMBINATIONS)
 def test_linear_conformance(solver: str, mode: str, cones: str, linear_optimum: float) -> None:
     def run() -> bilevel.Solution:
-        return bilevel.solve(separable_model(), solver, mode, cones, gap=1e-7, progress=False)
+        # Modes without binaries are as precise as solvers keep rows, 1e-7
+        return bilevel.solve(separable_model(), solver, mode, cones, gap=1e-6, progress=False)
 
-    if missing(solver, mode, cones, conic=False):
+    if missing(separable_model(), solver, mode, cones, conic=False):
         with pytest.raises(FeatureError, match=f"which solver {solver!r} does not have"):
             run()
         return
@@ -91,11 +92,16 @@ def test_conic_conformance(solver: str, mode: str, cones: str, conic_optimum: fl
     def run() -> bilevel.Solution:
         return bilevel.solve(model, solver, mode, cones, gap=1e-5, time_limit=60, progress=False)
 
-    if missing(solver, mode, cones, conic=True):
+    if missing(model, solver, mode, cones, conic=True):
         with pytest.raises(FeatureError, match=f"which solver {solver!r} does not have"):
             run()
         return
-    solution = run()
+    try:
+        solution = run()
+    except LicenceError as error:
+        # Gurobi's pip licence ends at 200 columns with any quadratic row, and a tower has more
+        assert (solver, cones) == ("gurobi", "tower") and "too large" in str(error)
+        return
     assert solution.status == "certified", solution.reason
     assert solution.objective == pytest.approx(conic_optimum, rel=3e-5)
     assert solution.bound <= conic_optimum + 3e-5 * abs(conic_optimum)
@@ -318,7 +324,7 @@ def test_a_leader_limited_by_a_cone_alone_is_not_called_unbounded(cones: str, so
     m.free = pyo.Var([1, 2])
     m.ball = pyo.Constraint(expr=m.free[1] ** 2 + m.free[2] ** 2 <= 25)
     m.objective.set_value(m.objective.expr + 3 * m.free[1] + 4 * m.free[2])
-    if missing(solver, "big_m", cones, conic=True):
+    if missing(m, solver, "big_m", cones, conic=True):
         with pytest.raises(FeatureError):
             bilevel.solve(m, solver, cones=cones, progress=False)
         return
@@ -407,5 +413,5 @@ def guessed_optimum(m: Any, big: float) -> float:
     count = form.kkt.pairs.count
     guess = replace(form.bounds, mu_upper=np.full(count, big), slack_upper=np.full(count, 2000.0))
     session = Scaled(SOLVERS["highs"].open())
-    session.load(MODES["big_m"].apply(form.mip, form.kkt.pairs, guess))
+    session.load(MODES["big_m"].apply(replace(form, bounds=guess)))
     return session.solve(True, 1e-9, 30, None, Progress(False)).objective

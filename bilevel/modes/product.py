@@ -1,0 +1,28 @@
+"""Complementarity as it stands: slack * mu <= 0 for every pair, for solvers that take nonconvex quadratic rows."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel.modes.slacks import complete, with_slacks
+from bilevel.program import Mip, Products, empty_rows
+from bilevel.reformulate import Reformulation
+
+__all__ = ["apply", "complete", "features", "name", "needs_bounds"]
+
+name = "product"
+needs_bounds = False
+
+
+def features(_form: Reformulation) -> frozenset[str]:
+    """Nonconvex quadratic rows."""
+    return frozenset({"nonconvex"})
+
+
+def apply(form: Reformulation) -> Mip:
+    """Append one slack column a pair, and one product row for each pair."""
+    mip, slack = with_slacks(form)
+    count = form.kkt.pairs.count
+    linear = replace(empty_rows(count, mip.columns), upper=np.zeros(count))
+    products = Products(np.arange(count), slack, form.kkt.pairs.dual, np.ones(count), linear)
+    return replace(mip, products=products)

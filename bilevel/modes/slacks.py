@@ -1,0 +1,25 @@
+"""Columns that equal the slacks, for the modes that need no big-M."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
+from bilevel.reformulate import Reformulation
+
+
+def with_slacks(form: Reformulation) -> tuple[Mip, Index]:
+    """The program with one column a pair that equals its slack; the second value is these columns."""
+    pairs, upper = form.kkt.pairs, form.bounds.slack_upper
+    count, first = pairs.count, form.mip.columns
+    mip = form.mip.with_columns(np.zeros(count), upper, form.slack_scale())
+    n, s = mip.columns, first + np.arange(count)
+    own = sp.csr_array((np.ones(count), (np.arange(count), s)), shape=(count, n))
+    value = -pairs.slack_constant
+    return mip.with_rows(Rows(sp.csr_array(widen(pairs.slack_matrix, n) - own), value, value)), s
+
+
+def complete(x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
+    """A full point: the slack columns follow from the others."""
+    first, pairs = form.mip.columns, form.kkt.pairs
+    x[first : first + pairs.count] = np.where(slack_zero, 0.0, np.maximum(pairs.slack(x), 0.0))
+    return x
