@@ -5,9 +5,11 @@ column, so an optimal row dual is cost rate / coefficient of one of its columns,
 (A quadratic cost enters by its gradient: an optimum of a convex program is one of the linear program with that gradient.)
 Interval arithmetic over the leader's bounds then limits the rates, the row dual and the reduced costs, for one optimal
 dual of every follower optimum at once, which is what a reformulation needs.
+
+`proven`: by linear programs, in `bilevel.prove`, where algebra is not enough.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +20,7 @@ from bilevel.kkt import Kkt
 from bilevel.program import Vector
 
 DERIVED = "derived"
+PROVEN = "proven"
 UNKNOWN = "unknown"
 
 
@@ -29,20 +32,48 @@ class Bounds:
     lam_upper: Vector
     mu_upper: Vector
     slack_upper: Vector
+    derived: int = 0
 
     def sources(self) -> dict[str, int]:
-        """How many dual and slack limits come from each source."""
-        values = np.concatenate([self.lam_upper - self.lam_lower, self.mu_upper, self.slack_upper])
-        known = int(np.isfinite(values).sum())
-        counts = {DERIVED: known, UNKNOWN: len(values) - known}
+        """How many dual and slack limits come from each source; `derived` counts those that needed no linear program."""
+        known = self.known()
+        unknown = len(self.lam_lower) + len(self.mu_upper) + len(self.slack_upper) - known
+        counts = {DERIVED: self.derived, PROVEN: known - self.derived, UNKNOWN: unknown}
         return {source: count for source, count in counts.items() if count}
+
+    def known(self) -> int:
+        """Number of finite limits."""
+        values = np.concatenate([self.lam_upper - self.lam_lower, self.mu_upper, self.slack_upper])
+        return int(np.isfinite(values).sum())
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What is known of columns and rows: limits of every column, and of the net dual of every follower row."""
+
+    lower: Vector
+    upper: Vector
+    row_dual_lower: Vector
+    row_dual_upper: Vector
 
 
 def derive(program: Program, kkt: Kkt) -> Bounds:
     """Limits by interval algebra; infinite where none can be derived."""
-    rate_low, rate_high = _rate_interval(program)
-    single = _single_row_parts(program)
-    lam_low, lam_high = _row_duals(program, rate_low, rate_high, single)
+    limits = assemble(program, kkt, known_ranges(program, program.lower, program.upper))
+    return replace(limits, derived=limits.known())
+
+
+def known_ranges(program: Program, lower: Vector, upper: Vector) -> Ranges:
+    """These limits of the columns, and row duals by the basis argument where a row stands alone."""
+    rate_low, rate_high = rate_interval(program, lower, upper)
+    low, high = _row_duals(program, rate_low, rate_high, single_row_parts(program))
+    return Ranges(lower, upper, low, high)
+
+
+def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
+    """Limits of all duals and slacks from the ranges of columns and row duals; reduced costs follow from stationarity."""
+    rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
+    lam_low, lam_high = ranges.row_dual_lower, ranges.row_dual_upper
     cost_low, cost_high = _reduced_costs(program, lam_low, lam_high, rate_low, rate_high)
     pairs, rows = kkt.pairs, len(lam_low)
     # Rows, then columns, so that a program without follower rows needs no case of its own
@@ -53,14 +84,15 @@ def derive(program: Program, kkt: Kkt) -> Bounds:
         lam_lower=low[equal],
         lam_upper=high[equal],
         mu_upper=np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at])),
-        slack_upper=_upper(pairs.slack_matrix, program.lower, program.upper) + pairs.slack_constant,
+        slack_upper=_upper(pairs.slack_matrix, ranges.lower, ranges.upper) + pairs.slack_constant,
     )
 
 
 def first_unbounded(kkt: Kkt, bounds: Bounds) -> int | None:
-    """The first pair without finite limits of its dual and slack, None if there is none."""
+    """The first pair without finite limits of its dual and slack (rows before columns), None if there is none."""
     bad = np.flatnonzero(~(np.isfinite(bounds.mu_upper) & np.isfinite(bounds.slack_upper)))
-    return int(bad[0]) if len(bad) and kkt.pairs.count else None
+    rows = bad[kkt.pairs.row[bad] >= 0]
+    return int((rows if len(rows) else bad)[0]) if len(bad) else None
 
 
 def require_finite(program: Program, kkt: Kkt, bounds: Bounds) -> None:
@@ -82,7 +114,7 @@ def require_finite(program: Program, kkt: Kkt, bounds: Bounds) -> None:
     )
 
 
-def _interval(matrix: sp.csr_array, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+def interval(matrix: sp.csr_array, low: Vector, high: Vector) -> tuple[Vector, Vector]:
     """Smallest and largest matrix @ x over low <= x <= high."""
     return -_upper(sp.csr_array(-matrix), low, high), _upper(matrix, low, high)
 
@@ -94,15 +126,15 @@ def _upper(matrix: sp.csr_array, low: Vector, high: Vector) -> Vector:
     return np.bincount(row, weights=most, minlength=matrix.shape[0]).astype(float)
 
 
-def _rate_interval(program: Program) -> tuple[Vector, Vector]:
-    """Interval of the cost rate of every column over the leader's bounds."""
+def rate_interval(program: Program, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+    """Interval of the cost rate of every column over lower <= x <= upper."""
     gradient = program.followers.price.T + program.followers.quadratic
-    low, high = _interval(sp.csr_array(gradient), program.lower, program.upper)
+    low, high = interval(sp.csr_array(gradient), lower, upper)
     cost = program.followers.cost
     return cost + low, cost + high
 
 
-def _own_matrix(program: Program) -> sp.csr_array:
+def own_matrix(program: Program) -> sp.csr_array:
     """The follower rows with the leader's columns blanked."""
     stack = program.followers
     mask = np.zeros(program.columns)
@@ -112,9 +144,9 @@ def _own_matrix(program: Program) -> sp.csr_array:
     return matrix
 
 
-def _single_row_parts(program: Program) -> np.ndarray:
+def single_row_parts(program: Program) -> np.ndarray:
     """Whether each follower row shares none of its follower columns with another row."""
-    matrix = _own_matrix(program)
+    matrix = own_matrix(program)
     uses = np.bincount(matrix.indices, minlength=program.columns)
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     most = np.zeros(matrix.shape[0])
@@ -124,7 +156,7 @@ def _single_row_parts(program: Program) -> np.ndarray:
 
 def _row_duals(program: Program, rate_low: Vector, rate_high: Vector, single: np.ndarray) -> tuple[Vector, Vector]:
     """Interval of the net dual (lower-limit mu minus upper-limit mu, or lam) of every follower row."""
-    matrix = _own_matrix(program)
+    matrix = own_matrix(program)
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     ends = np.stack([rate_low[matrix.indices] / matrix.data, rate_high[matrix.indices] / matrix.data])
     low, high = np.full(matrix.shape[0], np.inf), np.full(matrix.shape[0], -np.inf)
@@ -143,7 +175,7 @@ def _reduced_costs(
     program: Program, lam_low: Vector, lam_high: Vector, rate_low: Vector, rate_high: Vector
 ) -> tuple[Vector, Vector]:
     """Interval of rate - A' lam of every column."""
-    low, high = _interval(sp.csr_array(_own_matrix(program).T), lam_low, lam_high)
+    low, high = interval(sp.csr_array(own_matrix(program).T), lam_low, lam_high)
     return rate_low - high, rate_high - low
 
 

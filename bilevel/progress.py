@@ -109,6 +109,17 @@ class Progress:
             self.sink(self.event())
 
 
+class Quiet:
+    """A watch that shows nothing and never stops."""
+
+    def stop(self) -> bool:
+        """Never."""
+        return False
+
+    def report(self, bound: float, incumbent: float) -> None:
+        """Nothing to show."""
+
+
 def _known(value: float) -> float:
     return value if abs(value) < 1e19 else float("nan")
 

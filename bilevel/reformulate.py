@@ -10,6 +10,7 @@ from bilevel.bounds import Bounds
 from bilevel.canonical import Program
 from bilevel.kkt import Kkt, optimality_conditions
 from bilevel.program import Mip, Rows, Vector, stack_cones, stack_rows, widen
+from bilevel.prove import prove
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def reformulate(program: Program) -> Reformulation:
     """Replace the followers by their optimality conditions, without the complementarity pairs."""
     kkt = optimality_conditions(program)
     limits = bounds_module.derive(program, kkt)
+    if bounds_module.first_unbounded(kkt, limits) is not None:
+        limits = prove(program, kkt)
     linear = revenue.linearise(program, kkt)
     n = kkt.columns + len(linear.curved)
     extra = n - program.columns

@@ -17,20 +17,13 @@ from bilevel.cones import tangent
 from bilevel.followers import Response, optimal_face
 from bilevel.model import Check
 from bilevel.program import Cones, Mip, Rows, Vector, stack_rows
+from bilevel.progress import Quiet
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS, Outcome
 
 _MAX_STEPS = 5
 _MAX_ROUNDS = 60
 _BETTER = 1e-7
-
-
-class _Quiet:
-    def stop(self) -> bool:
-        return False
-
-    def report(self, bound: float, incumbent: float) -> None:
-        """Nothing to show."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ def _used(matrix: sp.csr_array, axis: int) -> np.ndarray:
 
 
 def _converge(session: Scaled, problem: _Problem) -> Outcome:
-    outcome = session.solve(False, 0.0, np.inf, None, _Quiet())
+    outcome = session.solve(False, 0.0, np.inf, None, Quiet())
     for _ in range(_MAX_ROUNDS):
         if outcome.status != "optimal" or outcome.x is None:
             return replace(outcome, x=None)
@@ -107,7 +100,7 @@ def _converge(session: Scaled, problem: _Problem) -> Outcome:
         if not rows.count:
             break
         session.add_rows(rows)
-        outcome = session.solve(False, 0.0, np.inf, None, _Quiet())
+        outcome = session.solve(False, 0.0, np.inf, None, Quiet())
     return outcome
 
 
@@ -148,4 +141,4 @@ def _vertex(problem: _Problem, cost: Vector) -> Vector | None:
     )  # fmt: skip
     session = Scaled(SOLVERS["highs"].open())
     session.load(mip)
-    return session.solve(False, 0.0, np.inf, None, _Quiet()).x
+    return session.solve(False, 0.0, np.inf, None, Quiet()).x

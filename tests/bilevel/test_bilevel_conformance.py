@@ -398,8 +398,9 @@ def test_a_dual_limit_that_is_too_small_gives_a_wrong_answer_and_is_never_made_u
     m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
     m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
     m.objective = pyo.Objective(expr=m.x + 0.05 * m.f.y[1])
-    with pytest.raises(UnboundedDualError, match=r"'f\.first'"):
-        bilevel.solve(m, progress=False)
+    default = bilevel.solve(m, mode="big_m", progress=False)
+    assert default.status == "certified" and default.objective == pytest.approx(0.5)
+    assert "proven" in default.certificate["bounds used"].detail
     for solver in ("scip", "gurobi"):
         solution = bilevel.solve(m, solver, "sos1", progress=False)
         assert solution.status == "certified" and solution.objective == pytest.approx(0.5)
@@ -415,3 +416,37 @@ def guessed_optimum(m: Any, big: float) -> float:
     session = Scaled(SOLVERS["highs"].open())
     session.load(MODES["big_m"].apply(replace(form, bounds=guess)))
     return session.solve(True, 1e-9, 30, None, Progress(False)).objective
+
+
+def test_proven_limits_hold_every_optimal_dual() -> None:
+    """Sensitivity: min y1 with y1 >= 10 y2, y2 >= 1 - x: duals 1 and 10, proven at most 100/90 and 100/9."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([1, 2], bounds=(0, 100))
+    m.f.cost = pyo.Objective(expr=m.f.y[1])
+    m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
+    m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
+    m.objective = pyo.Objective(expr=m.x)
+    form = reformulate(compile_model(m))
+    mu = dict(zip(form.kkt.pairs.row.tolist(), form.bounds.mu_upper.tolist(), strict=True))
+    assert 1.0 <= mu[0] <= 100 / 90 * (1 + 1e-3)
+    assert 10.0 <= mu[1] <= 100 / 9 * (1 + 1e-3)
+
+
+def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_proven_limit() -> None:
+    """Coupled equalities that move with the leader: refused on HiGHS by name, solved without M elsewhere."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([1, 2], bounds=(0, 10))
+    m.f.cost = pyo.Objective(expr=m.f.y[1] + 2 * m.f.y[2])
+    m.f.first = pyo.Constraint(expr=m.f.y[1] + m.f.y[2] == 2 + m.x)
+    m.f.second = pyo.Constraint(expr=m.f.y[1] - m.f.y[2] <= m.x)
+    m.objective = pyo.Objective(expr=m.f.y[2] - 0.6 * m.x)
+    with pytest.raises(UnboundedDualError, match=r"'f\.second'.*sos1"):
+        bilevel.solve(m, progress=False)
+    solution = bilevel.solve(m, "scip", progress=False)
+    # y1 = 1 + x, y2 = 1 whatever x
+    assert solution.status == "certified" and solution.objective == pytest.approx(0.4)
+    assert solution.settings["mode"] == "sos1" and solution.settings["mode_asked"] == "auto"

@@ -1,0 +1,183 @@
+"""Limits by linear programs, where `bilevel.bounds` finds none by algebra (model page section 4, "Every big-M").
+
+- A column without bounds gets its range over the leader's and followers' rows (every bilevel feasible point meets them).
+- A row dual gets one by sensitivity.  The follower's least cost is convex in a right-hand side r and every optimal dual is a
+  subgradient, so if for every leader decision the row can be tightened by t and the follower stays feasible, then
+  |dual| <= (largest - smallest cost of the follower at one leader decision) / t.  To hold for every leader decision, one follower
+  point is asked for that meets the rows for all of them at once, which is enough and often there.
+- A slack without an interval gets its largest value over the same rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.bounds import Bounds, Ranges, assemble, derive, interval, known_ranges, own_matrix, rate_interval
+from bilevel.canonical import Program
+from bilevel.kkt import Kkt
+from bilevel.program import Cones, Index, Mip, Rows, Vector, stack_rows
+from bilevel.progress import Quiet
+from bilevel.scaling import Scaled
+from bilevel.solvers import SOLVERS
+
+_SAFETY = 1.0 + 1e-6
+_LEAST_MARGIN = 1e-6
+
+
+def prove(program: Program, kkt: Kkt) -> Bounds:
+    """All limits that algebra or linear programs can give; infinite where neither can."""
+    columns = known_ranges(program, *_column_ranges(program))
+    duals = _row_dual_ranges(program, columns)
+    limits = assemble(program, kkt, duals)
+    limits = replace(limits, slack_upper=_slacks(program, kkt, limits.slack_upper))
+    return replace(limits, derived=derive(program, kkt).derived)
+
+
+@dataclass(frozen=True)
+class _Polyhedron:
+    """A living linear program that is asked for the largest value of one linear form after another."""
+
+    session: Scaled
+    columns: int
+
+    @staticmethod
+    def of(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> "_Polyhedron":
+        n = len(lower)
+        session = Scaled(SOLVERS["highs"].open())
+        session.load(Mip(np.zeros(n), 0.0, lower, upper, np.zeros(n, dtype=bool), rows, Cones.none(n), (), scale))
+        return _Polyhedron(session, n)
+
+    def largest(self, form: Vector) -> float:
+        """Largest value, a little above what the solver says; infinite without an answer."""
+        self.session.set_cost(-form, 0.0)
+        outcome = self.session.solve(False, 0.0, np.inf, None, Quiet())
+        if outcome.status != "optimal":
+            return np.inf
+        return -outcome.objective + 1e-6 * max(abs(outcome.objective), 1e-3)
+
+
+def _column_ranges(program: Program) -> tuple[Vector, Vector]:
+    """Ranges of follower columns, and of the leader columns that followers see, where they have no bounds."""
+    stack = program.followers
+    seen = np.zeros(program.columns, dtype=bool)
+    seen[stack.columns] = True
+    for matrix, axis in ((stack.price, 0), (stack.rows.matrix, 1)):
+        seen[sp.coo_array(matrix).coords[axis]] = True
+    lower, upper = program.lower.copy(), program.upper.copy()
+    low, high = np.flatnonzero(seen & ~np.isfinite(lower)), np.flatnonzero(seen & ~np.isfinite(upper))
+    if len(low) or len(high):
+        space = _Polyhedron.of(stack_rows([program.rows, stack.rows]), lower, upper, program.scale)
+        for column, sign in _signed(high, low):
+            form = np.zeros(program.columns)
+            form[column] = sign
+            value = space.largest(form)
+            if sign > 0:
+                upper[column] = value
+            else:
+                lower[column] = -value
+    return lower, upper
+
+
+def _signed(up: Index, down: Index) -> Iterator[tuple[int, float]]:
+    yield from ((int(column), 1.0) for column in up)
+    yield from ((int(column), -1.0) for column in down)
+
+
+def _row_dual_ranges(program: Program, ranges: Ranges) -> Ranges:
+    """Sensitivity limits for the rows that have none, follower by follower."""
+    stack = program.followers
+    low, high = ranges.row_dual_lower.copy(), ranges.row_dual_upper.copy()
+    open_rows = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
+    for follower in np.unique(stack.row_owner[open_rows]).tolist():
+        rows = open_rows[stack.row_owner[open_rows] == follower]
+        low[rows], high[rows] = _sensitivity(program, ranges, follower, rows)
+    return replace(ranges, row_dual_lower=low, row_dual_upper=high)
+
+
+def _sensitivity(program: Program, ranges: Ranges, follower: int, rows: Index) -> tuple[Vector, Vector]:
+    """Lower and upper limits of the net duals of some rows of one follower."""
+    stack = program.followers
+    mine = np.flatnonzero(stack.owner == follower)
+    every = np.flatnonzero(stack.row_owner == follower)
+    own = own_matrix(program)[every]
+    leader = sp.csr_array(stack.rows.matrix[every] - own)
+    shift_low, shift_high = interval(leader, program.lower, program.upper)
+    lower, upper = stack.rows.lower[every], stack.rows.upper[every]
+    # One follower point that meets the rows whatever the leader does
+    robust = Rows(sp.csr_array(own[:, mine]), lower - shift_low, upper - shift_high)
+    low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
+    if not np.all(robust.lower <= robust.upper):
+        return low, high
+    spread = _spread(program, ranges, mine)
+    margins = _Margins(robust, program.lower[mine], program.upper[mine], program.scale[mine])
+    for k, row in enumerate(rows.tolist()):
+        at = int(np.flatnonzero(every == row)[0])
+        up, down = margins.of(at, raise_limit=True), margins.of(at, raise_limit=False)
+        high[k] = _limit(spread, up) if np.isfinite(lower[at]) else 0.0
+        low[k] = -_limit(spread, down) if np.isfinite(upper[at]) else 0.0
+    return low, high
+
+
+def _limit(spread: float, margin: float) -> float:
+    return _SAFETY * spread / margin if margin > 0 else np.inf
+
+
+def _spread(program: Program, ranges: Ranges, mine: Index) -> float:
+    """Largest difference of the follower's cost between two of its points at one leader decision.
+
+    Over the columns' own bounds, as the tightened follower may use points that no leader row allows.
+    """
+    rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
+    if np.any(program.followers.quadratic[mine].data):
+        rate_low, rate_high = rate_interval(program, program.lower, program.upper)
+    rate = np.maximum(np.abs(rate_low[mine]), np.abs(rate_high[mine]))
+    width = program.upper[mine] - program.lower[mine]
+    used = rate > 0
+    return float(np.sum(rate[used] * width[used]))
+
+
+@dataclass(frozen=True)
+class _Margins:
+    """By how much one row can be tightened while one point still meets all rows, largest per row."""
+
+    rows: Rows
+    lower: Vector
+    upper: Vector
+    scale: Vector
+
+    def of(self, at: int, raise_limit: bool) -> float:
+        """Margin for raising the lower limit of row `at`, or for lowering its upper one."""
+        sign = 1.0 if raise_limit else -1.0
+        limit = self.rows.lower[at] if raise_limit else self.rows.upper[at]
+        if not np.isfinite(limit):
+            return np.inf
+        low, high = self.rows.lower.copy(), self.rows.upper.copy()
+        # An equality moves as a whole; a range keeps its other side
+        equal = low[at] == high[at]
+        low[at], high[at] = (-np.inf, np.inf) if equal else (low[at], high[at])
+        rows = Rows(self.rows.matrix, low, high)
+        space = _Polyhedron.of(rows, self.lower, self.upper, self.scale)
+        space.session.set_cost(-sign * self.rows.matrix[[at]].toarray().ravel(), 0.0)
+        outcome = space.session.solve(False, 0.0, np.inf, None, Quiet())
+        size = max(abs(float(limit)), float((abs(self.rows.matrix[[at]]) @ self.scale)[0]))
+        if outcome.status == "unbounded":
+            return size
+        if outcome.status != "optimal":
+            return 0.0
+        margin = -outcome.objective - sign * float(limit)
+        return 0.0 if margin < _LEAST_MARGIN * size else margin
+
+
+def _slacks(program: Program, kkt: Kkt, upper: Vector) -> Vector:
+    """Largest slacks over the leader's and followers' rows, where intervals gave none."""
+    open_pairs = np.flatnonzero(~np.isfinite(upper))
+    upper = upper.copy()
+    if len(open_pairs):
+        rows = stack_rows([program.rows, program.followers.rows])
+        space = _Polyhedron.of(rows, program.lower, program.upper, program.scale)
+        for pair in open_pairs.tolist():
+            form = kkt.pairs.slack_matrix[[pair]].toarray().ravel()
+            upper[pair] = space.largest(form) + kkt.pairs.slack_constant[pair]
+    return upper
