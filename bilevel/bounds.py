@@ -2,6 +2,7 @@
 
 `derived`: for a follower part with one row (after splitting it into parts that share no row), an optimal basis holds one
 column, so an optimal row dual is cost rate / coefficient of one of its columns, or 0 when the row's slack is basic.
+The same holds for several rows on one column, of which at most one has a dual that is not 0.
 (A quadratic cost enters by its gradient: an optimum of a convex program is one of the linear program with that gradient.)
 Interval arithmetic over the leader's bounds then limits the rates, the row dual and the reduced costs, for one optimal
 dual of every follower optimum at once, which is what a reformulation needs.
@@ -21,6 +22,7 @@ from bilevel.program import Vector
 
 DERIVED = "derived"
 PROVEN = "proven"
+USER = "user"
 UNKNOWN = "unknown"
 
 
@@ -33,12 +35,14 @@ class Bounds:
     mu_upper: Vector
     slack_upper: Vector
     derived: int = 0
+    user: int = 0
 
     def sources(self) -> dict[str, int]:
         """How many dual and slack limits come from each source; `derived` counts those that needed no linear program."""
         known = self.known()
         unknown = len(self.lam_lower) + len(self.mu_upper) + len(self.slack_upper) - known
-        counts = {DERIVED: self.derived, PROVEN: known - self.derived, UNKNOWN: unknown}
+        proven = known - self.derived - self.user
+        counts = {DERIVED: self.derived, PROVEN: proven, USER: self.user, UNKNOWN: unknown}
         return {source: count for source, count in counts.items() if count}
 
     def known(self) -> int:
@@ -66,7 +70,10 @@ def derive(program: Program, kkt: Kkt) -> Bounds:
 def known_ranges(program: Program, lower: Vector, upper: Vector) -> Ranges:
     """These limits of the columns, and row duals by the basis argument where a row stands alone."""
     rate_low, rate_high = rate_interval(program, lower, upper)
-    low, high = _row_duals(program, rate_low, rate_high, single_row_parts(program))
+    # One optimal dual is not enough where the leader reads the dual
+    read = np.isin(program.followers.row_owner, program.followers.row_owner[program.links.row])
+    low, high = _row_duals(program, rate_low, rate_high, single_row_parts(program), single_column_parts(program))
+    low, high = np.where(read, -np.inf, low), np.where(read, np.inf, high)
     return Ranges(lower, upper, low, high)
 
 
@@ -154,8 +161,23 @@ def single_row_parts(program: Program) -> np.ndarray:
     return np.asarray(most <= 1)
 
 
-def _row_duals(program: Program, rate_low: Vector, rate_high: Vector, single: np.ndarray) -> tuple[Vector, Vector]:
-    """Interval of the net dual (lower-limit mu minus upper-limit mu, or lam) of every follower row."""
+def single_column_parts(program: Program) -> np.ndarray:
+    """Whether each follower row is on one follower column whose other rows are on it alone too: limits of that column."""
+    matrix = own_matrix(program)
+    length = np.diff(matrix.indptr)
+    longest = np.zeros(program.columns)
+    np.maximum.at(longest, matrix.indices, np.repeat(length, length).astype(float))
+    first = matrix.indices[np.minimum(matrix.indptr[:-1], max(matrix.nnz - 1, 0))] if matrix.nnz else length
+    return np.asarray((length == 1) & (longest[first] <= 1))
+
+
+def _row_duals(
+    program: Program, rate_low: Vector, rate_high: Vector, single: np.ndarray, lone: np.ndarray
+) -> tuple[Vector, Vector]:
+    """Interval of the net dual (lower-limit mu minus upper-limit mu, or lam) of every follower row.
+
+    Of several rows that limit one column, at most one is in an optimal basis with it; the others' duals are 0.
+    """
     matrix = own_matrix(program)
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     ends = np.stack([rate_low[matrix.indices] / matrix.data, rate_high[matrix.indices] / matrix.data])
@@ -163,12 +185,13 @@ def _row_duals(program: Program, rate_low: Vector, rate_high: Vector, single: np
     np.minimum.at(low, row, ends.min(axis=0))
     np.maximum.at(high, row, ends.max(axis=0))
     rows = program.followers.rows
-    slack_basic = (rows.lower != rows.upper) | (low > high)
+    slack_basic = (rows.lower != rows.upper) | (low > high) | (lone & ~single)
     low, high = (
         np.where(slack_basic, np.minimum(low, 0), low),
         np.where(slack_basic, np.maximum(high, 0), high),
     )
-    return np.where(single, low, -np.inf), np.where(single, high, np.inf)
+    known = single | lone
+    return np.where(known, low, -np.inf), np.where(known, high, np.inf)
 
 
 def _reduced_costs(
@@ -181,8 +204,8 @@ def _reduced_costs(
 
 def _fixed_columns(kkt: Kkt) -> np.ndarray:
     """The column of each equality that fixes a column; 0 for equalities from rows."""
-    if not len(kkt.equal_row):
-        return np.zeros(0, dtype=np.int64)
+    if not len(kkt.equal_matrix.indices):
+        return np.zeros(len(kkt.equal_row), dtype=np.int64)
     first = kkt.equal_matrix.indptr[:-1]
-    column = kkt.equal_matrix.indices[np.minimum(first, max(len(kkt.equal_matrix.indices) - 1, 0))]
+    column = kkt.equal_matrix.indices[np.minimum(first, len(kkt.equal_matrix.indices) - 1)]
     return np.where(kkt.equal_row >= 0, 0, column)

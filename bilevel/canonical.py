@@ -33,7 +33,7 @@ class FollowerStack:
 
     Followers share no variables, so the stack splits again by `owner` (of each column, LEADER for the leader's) and
     `row_owner`.  `price` is (columns x columns): entry (i, j) is the coefficient of x_i y_j.  `sense` is +1 or -1 as
-    the user wrote min or max; costs here are always minimised.
+    the user wrote min or max; costs here are always minimised.  The dual limits are the user's, infinite where none is given.
     """
 
     names: tuple[str, ...]
@@ -44,6 +44,8 @@ class FollowerStack:
     price: sp.csr_array
     quadratic: sp.csr_array
     sense: Vector
+    row_dual_limit: Vector
+    column_dual_limit: Vector
 
     @property
     def columns(self) -> Index:
@@ -72,6 +74,15 @@ class FollowerStack:
 
 
 @dataclass(frozen=True)
+class DualLinks:
+    """Leader columns that equal `sign` times the net multiplier of a follower row."""
+
+    column: Index
+    row: Index
+    sign: Vector
+
+
+@dataclass(frozen=True)
 class Program:
     """A compiled bilevel model (model page section 3): the leader's part, and the followers' stack."""
 
@@ -87,6 +98,7 @@ class Program:
     cones: Cones
     bilinear: Bilinear
     followers: FollowerStack
+    links: DualLinks
 
     @property
     def columns(self) -> int:
@@ -104,7 +116,7 @@ class Program:
 
     def objective(self, x: Vector) -> float:
         """The leader's objective at x in the user's sense, with its products and squares evaluated as they were written."""
-        b, x = self.bilinear, self._tight(x)
+        b, x = self.bilinear, self.tight(x)
         mine = b.row < 0
         products = float(np.sum(b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]]))
         return self.sign * (float(self.cost @ x) + self.offset + products)
@@ -120,7 +132,7 @@ class Program:
         """The least size that gaps are relative to: a share of the objective's largest term at its columns' scales."""
         return max(tolerances.OBJECTIVE_FLOOR * self.largest_term(self.scale), 1e-300)
 
-    def _tight(self, x: Vector) -> Vector:
+    def tight(self, x: Vector) -> Vector:
         """x with every epigraph column at its least value."""
         added = np.array([variable is None for variable in self.variables])
         if not added.any():

@@ -7,17 +7,21 @@ import numpy as np
 import pandas as pd
 
 from bilevel import tolerances
+from bilevel.bounds import USER
 from bilevel.canonical import Program
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
 from bilevel.followers import Response, respond
 from bilevel.kkt import Kkt
 from bilevel.model import Check, checks
-from bilevel.program import Rows, Vector
-from bilevel.reformulate import Reformulation
+from bilevel.program import Cones, Mip, Rows, Vector, stack_rows
+from bilevel.progress import Quiet
+from bilevel.reformulate import Reformulation, dual_links, reformulate
+from bilevel.scaling import Scaled
+from bilevel.solvers import SOLVERS
 from bilevel.ties import tie_checks
 
-GLOBAL = ("global gap", "objective resolution")
+GLOBAL = ("bounds used", "global gap", "objective resolution")
 """Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
 
 
@@ -34,8 +38,9 @@ class Certificate:
 
     @property
     def first_failure(self) -> Check | None:
-        """The first check that fails, None if all pass."""
-        return next((check for check in self.checks if not check.ok), None)
+        """The first check that fails, those about validity before those about optimality; None if all pass."""
+        failing = [check for check in self.checks if not check.ok]
+        return next((check for check in failing if check.name not in GLOBAL), failing[0] if failing else None)
 
     @property
     def valid(self) -> bool:
@@ -44,9 +49,12 @@ class Certificate:
 
     @property
     def status(self) -> str:
-        """certified (all pass), feasible (valid, but its optimality is not proven) or rejected (not valid)."""
+        """certified (all pass), conditional (all but that bounds of the user's were used), feasible (valid, but its
+        optimality is not proven) or rejected (not valid)."""
         if self.ok:
             return "certified"
+        if all(check.ok for check in self.checks if check.name != "bounds used"):
+            return "conditional"
         return "feasible" if self.valid else "rejected"
 
     def __getitem__(self, name: str) -> Check:
@@ -79,24 +87,48 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     if len(missing):
         raise ModelError(f"variable {program.name(int(missing[0]))!r} has no value: solve the model, or set its value")
     x = _fill_epigraphs(program, x)
-    return check_point(model, program, x, None, None, bound, gap)
+    if not len(program.links.column):
+        return check_point(model, program, x, None, None, bound, gap)
+    form = reformulate(program)
+    return check_point(model, program, x, form, _multipliers(form, x), bound, gap)
+
+
+def _multipliers(form: Reformulation, x: Vector) -> Vector:
+    """Multipliers for a point without: they fit stationarity, signs and the multipliers read, and pay least for slack."""
+    n, kkt = form.program.columns, form.kkt
+    slack = np.maximum(kkt.pairs.slack(x), 0.0) / form.slack_scale()
+    cost = np.zeros(kkt.columns)
+    cost[kkt.pairs.dual] = slack / form.dual_scale()
+    lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
+    lower[:n] = upper[:n] = x
+    lower[kkt.pairs.dual] = 0.0
+    rows = stack_rows([kkt.stationarity, dual_links(form.program, kkt, kkt.columns)])
+    session = Scaled(SOLVERS["highs"].open())
+    whole = np.zeros(kkt.columns, dtype=bool)
+    scale = form.mip.scale[: kkt.columns]
+    session.load(Mip(cost, 0.0, lower, upper, whole, rows, Cones.none(kkt.columns), (), scale))
+    found = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet()).x
+    return np.full(kkt.columns - n, np.inf) if found is None else found[n:]
 
 
 def check_point(
     model: Any, program: Program, x: Vector, form: Reformulation | None, duals: Vector | None,
-    bound: float | None, gap: float,
+    bound: float | None, gap: float, more: tuple[Check, ...] = (),
 ) -> Certificate:  # fmt: skip
-    """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers."""
+    """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers; `more` join them."""
     response = respond(program, x)
     found = [_leader_rows(program, x), _follower_rows(program, x), _optimality(program, x, response)]
     if form is not None and duals is not None:
         full = np.concatenate([x, duals])
         found += [_stationarity(program, form.kkt, full), _complementarity(form, full), _sources(form)]
+        if len(program.links.column):
+            found.append(_duals_read(program, form.kkt, full))
     found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
     if program.cones.count:
         found.append(_cones(program, x))
     for checker in checks(model):
         found.extend(checker(model))
+    found.extend(more)
     found.extend(tie_checks(program, x, response))
     return Certificate(tuple(found))
 
@@ -169,6 +201,15 @@ def _stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
     return Check("stationarity", value, tolerances.FEASIBILITY, "relative", rows.names[at] if value else "")
 
 
+def _duals_read(program: Program, kkt: Kkt, full: Vector) -> Check:
+    """Leader variables that stand for multipliers, against the multipliers that the other checks have found optimal."""
+    rows = dual_links(program, kkt, len(full))
+    size = program.followers.rate_size(program.scale)[program.followers.row_owner[program.links.row]]
+    relative = rows.violation(full) / size
+    at = int(relative.argmax())
+    return Check("duals read", float(relative[at]), tolerances.FEASIBILITY, "relative", rows.names[at])
+
+
 def _complementarity(form: Reformulation, full: Vector) -> Check:
     pairs = form.kkt.pairs
     product = np.abs(pairs.slack(full) * full[pairs.dual]) / (form.slack_scale() * form.dual_scale())
@@ -182,7 +223,7 @@ def _complementarity(form: Reformulation, full: Vector) -> Check:
 def _sources(form: Reformulation) -> Check:
     sources = form.bounds.sources()
     detail = ", ".join(f"{count} {source}" for source, count in sources.items()) or "none needed"
-    return Check("bounds used", float(sum(sources.values())), None, "bounds", detail=detail)
+    return Check("bounds used", float(sources.get(USER, 0)), 0.0, "user bounds", detail=detail)
 
 
 def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) -> Check:
@@ -212,7 +253,7 @@ def _finite_size(limit: Vector) -> Vector:
 
 
 def _cones(program: Program, x: Vector) -> Check:
-    gaps = program.cones.gaps(x)
+    gaps = program.cones.gaps(program.tight(x))
     at = int(np.abs(gaps).argmax())
     check = Check("cones", float(abs(gaps[at])), tolerances.CONE_GAP, "relative", program.cones.names[at])
     return check if check.ok else replace(check, detail="loose" if gaps[at] > 0 else "broken")

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
-from bilevel.canonical import LEADER, Bilinear, FollowerStack, Program
+from bilevel.canonical import LEADER, Bilinear, DualLinks, FollowerStack, Program
 from bilevel.cone_rows import ConeBuilder
 from bilevel.errors import ModelError
 from bilevel.model import Follower
@@ -113,6 +113,7 @@ class _Compiler:
         self.leader_rows = _RowList()
         self.follower_rows = _RowList()
         self.row_owner: list[int] = []
+        self.row_at: dict[int, int] = {}
         self.cones = ConeBuilder()
         self.bilinear: list[tuple[int, int, int, float]] = []
         self.cost: list[tuple[int, float]] = []
@@ -140,8 +141,35 @@ class _Compiler:
                 rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
                 cost=_dense(self.follower_cost, n), price=coo(self.price, (n, n)),
                 quadratic=_convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
+                row_dual_limit=self._dual_limits(self.row_at, len(self.row_owner)),
+                column_dual_limit=self._dual_limits(self.columns.position, n),
             ),
+            links=self._links(sense),
         )  # fmt: skip
+
+    def _dual_limits(self, places: dict[int, int], count: int) -> Vector:
+        """The user's limits by row or column, infinite where there is none."""
+        limits = np.full(count, np.inf)
+        for block in self.followers:
+            for component, limit in block.__dict__.get("dual_limit", {}).items():
+                if id(component) in places:
+                    limits[places[id(component)]] = limit
+        return limits
+
+    def _links(self, sense: list[float]) -> DualLinks:
+        """Multipliers that the leader reads."""
+        found = []
+        for at, block in enumerate(self.followers):
+            for row, variable in block.__dict__.get("dual_of", {}).items():
+                if id(variable) in self.columns.position:
+                    if id(row) not in self.row_at:
+                        raise ModelError(
+                            f"the dual of row {row.name!r} is used, but the row is no active row of follower {block.name!r}: "
+                            "activate it, or leave the dual out"
+                        )
+                    found.append((self.columns.position[id(variable)], self.row_at[id(row)], sense[at]))
+        table = np.array(found, dtype=float).reshape(-1, 3)
+        return DualLinks(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
 
     def _leader(self) -> tuple[float, float]:
         objective = one_objective(self.model, f"the leader (model {self.model.name!r})")
@@ -221,6 +249,7 @@ class _Compiler:
         for key in repn.linear:
             self._claim(key, at, f"row {row.name!r}")
         self.follower_rows.add(self.columns.linear(repn), lower, upper, row.name)
+        self.row_at[id(row)] = len(self.row_owner)
         self.row_owner.append(at)
 
     def _claim(self, key: int, at: int, what: str) -> None:

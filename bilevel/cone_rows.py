@@ -66,12 +66,14 @@ class ConeBuilder:
         forms = [form for cone in self.forms for form in cone]
         entries = [(k, column, value) for k, form in enumerate(forms) for column, value in form.items()]
         owner = np.repeat(np.arange(len(self.forms)), [len(cone) for cone in self.forms]).astype(np.int64)
-        second = _affine(self.w, columns, variables)
+        squares, second = coo(entries, (len(forms), columns)), _affine(self.w, columns, variables)
+        # An epigraph column has no size of its own: that of its squares
+        epigraph = np.array([any(column < 0 for column in w[0]) for w in self.w], dtype=bool)
+        total = np.bincount(owner, weights=(abs(squares) @ scale) ** 2, minlength=len(self.forms))
+        w_scale = np.where(epigraph, total, abs(second) @ scale + np.abs(_constant(self.w)))
         return Cones(
-            coo(entries, (len(forms), columns)), owner, _affine(self.u, columns, variables), _constant(self.u),
-            second,
-            _constant(self.w),
-            abs(second) @ scale + np.abs(_constant(self.w)), tuple(self.names),
+            squares, owner, _affine(self.u, columns, variables), _constant(self.u), second, _constant(self.w), w_scale,
+            tuple(self.names),
         )  # fmt: skip
 
     def _check_factors(self, k: int, u: Affine, w: Affine, lower: Vector) -> None:

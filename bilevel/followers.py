@@ -98,7 +98,8 @@ def _cost_size(program: Program, x: Vector) -> Vector:
     """Sum of the absolute cost terms of each follower at x, at least its largest rate times a column's scale / 1000."""
     stack, mine = program.followers, program.followers.columns
     owner = stack.owner[mine]
-    rates = (np.abs(stack.cost + stack.price.T @ x) + abs(stack.quadratic) @ np.abs(x))[mine]
+    # Terms that cancel at x leave rounding errors, which are no size to compare with
+    rates = (np.abs(stack.cost) + abs(stack.price).T @ np.abs(x) + abs(stack.quadratic) @ np.abs(x))[mine]
     terms = np.bincount(owner, weights=rates * np.abs(x[mine]), minlength=len(stack.names))
     floor = np.zeros(len(stack.names))
     np.maximum.at(floor, owner, rates * program.scale[mine])
@@ -108,6 +109,8 @@ def _cost_size(program: Program, x: Vector) -> Vector:
 
 def _multipliers(stack: _Stack) -> tuple[bool, Vector]:
     """Net multipliers of the rows from SciPy; zeros where it has no answer, which prove nothing but are valid."""
+    if not len(stack.rates):
+        return True, np.zeros(len(stack.lower))
     equal = stack.lower == stack.upper
     low, high = np.isfinite(stack.lower) & ~equal, np.isfinite(stack.upper) & ~equal
     inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))

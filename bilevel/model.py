@@ -10,11 +10,16 @@ other variable is the leader's.  Pyomo's LP and NL writers refuse the component;
 and would leave the followers out, so solve such a model with `bilevel.solve` only.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pyomo.environ as pyo
+from pyomo.common.collections import ComponentMap
 from pyomo.core.base.block import BlockData, declare_custom_block
+
+from bilevel.errors import ModelError
 
 Checker = Callable[[Any], "list[Check]"]
 
@@ -24,7 +29,30 @@ Follower: Any
 
 @declare_custom_block(name="Follower", new_ctype=True)
 class FollowerData(BlockData):
-    """One follower: its variables, exactly one linear or bilinear objective, its linear rows (model page (7))."""
+    """One follower: its variables, exactly one linear, bilinear or convex quadratic objective, its linear rows (model page (7))."""
+
+    def dual(self, row: Any) -> Any:
+        """The multiplier of one of this follower's rows, as a leader variable for any linear leader expression.
+
+        Sign: d(optimal value of the follower's objective as written) / d(right-hand side of the row).  Where several
+        multipliers are optimal the leader takes the one it likes best.  Units: the follower's objective over the row's.
+        """
+        known = self.__dict__.setdefault("dual_of", ComponentMap())
+        if row not in known:
+            if self.component("dual_values") is None:
+                self.add_component("dual_values", pyo.VarList())
+            known[row] = self.component("dual_values").add()
+        return known[row]
+
+    def limit_dual(self, row_or_variable: Any, limit: float) -> None:
+        """Say that |multiplier| of a row, or |reduced cost| of a variable, is at most `limit`.
+
+        It is used only where nothing is proven, and then the answer is conditional on it.  Raises `ModelError` unless
+        `limit` is a positive number.
+        """
+        if not (math.isfinite(limit) and limit > 0):
+            raise ModelError(f"limit {limit!r} for the dual of {row_or_variable.name!r}: give a positive number")
+        self.__dict__.setdefault("dual_limit", ComponentMap())[row_or_variable] = float(limit)
 
 
 @dataclass(frozen=True)

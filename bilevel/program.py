@@ -74,6 +74,12 @@ class Cones:
         total = np.bincount(self.owner, weights=s**2, minlength=self.count)
         return s, total.astype(float), self.u @ x + self.u0, self.w @ x + self.w0
 
+    def excess(self, x: Vector) -> float:
+        """By how much the worst cone is broken, over its expected product: what a solver sees of it in a scaled row."""
+        _, total, u, w = self.parts(x)
+        expected = np.maximum(np.maximum(np.abs(u), 1e-9) * self.w_scale, 1e-30)
+        return float(((total - u * w) / expected).max(initial=0.0))
+
     @staticmethod
     def none(columns: int) -> "Cones":
         """No cones over that many columns."""
@@ -86,13 +92,13 @@ class Cones:
         A loose cone is an error where the row relaxes an equality, w being a multiple of one variable (as l v >= P^2 + Q^2);
         a row with a limit of its own, such as a ball, may stay off it, and its gap is 0 then.
 
-        The scale has a floor of 1e-9 of the cone's own expected product, under which it carries nothing that counts;
-        cones may be in different units.
+        The scale has a floor of 1e-9 of the cone's own expected product (or of what the largest cone is over its own, which
+        may be more), under which it carries nothing that counts: squares that should be 0 would be chased for ever.
         """
         _, total, u, w = self.parts(x)
         product = u * w
         expected = np.maximum(np.abs(u) * self.w_scale, 1e-30)
-        floor = 1e-9 * expected * float((np.abs(product) / expected).max(initial=1e-30))
+        floor = 1e-9 * expected * float((np.abs(product) / expected).max(initial=1.0))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
         relaxes = (self.w0 == 0) & (np.diff(self.w.indptr) == 1)
         return np.where(relaxes, gaps, np.minimum(gaps, 0.0))

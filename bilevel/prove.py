@@ -14,7 +14,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.bounds import Bounds, Ranges, assemble, derive, interval, known_ranges, own_matrix, rate_interval
+from bilevel import tolerances
+from bilevel.bounds import (
+    Bounds,
+    Ranges,
+    assemble,
+    derive,
+    first_unbounded,
+    interval,
+    known_ranges,
+    own_matrix,
+    rate_interval,
+)
 from bilevel.canonical import Program
 from bilevel.kkt import Kkt
 from bilevel.program import Cones, Index, Mip, Rows, Vector, stack_rows
@@ -26,13 +37,35 @@ _SAFETY = 1.0 + 1e-6
 _LEAST_MARGIN = 1e-6
 
 
-def prove(program: Program, kkt: Kkt) -> Bounds:
-    """All limits that algebra or linear programs can give; infinite where neither can."""
+def best_bounds(program: Program, kkt: Kkt) -> Bounds:
+    """Limits by algebra; where they are not enough by linear programs too; where these are not, the user's."""
+    derived = derive(program, kkt)
+    if first_unbounded(kkt, derived) is None:
+        return derived
+    limits, ranges = prove(program, kkt)
+    if first_unbounded(kkt, limits) is not None:
+        limits = _with_user(program, kkt, limits, ranges)
+    return replace(limits, derived=derived.derived)
+
+
+def prove(program: Program, kkt: Kkt) -> tuple[Bounds, Ranges]:
+    """All limits that algebra or linear programs can give, infinite where neither can, and the ranges behind them."""
     columns = known_ranges(program, *_column_ranges(program))
-    duals = _row_dual_ranges(program, columns)
-    limits = assemble(program, kkt, duals)
-    limits = replace(limits, slack_upper=_slacks(program, kkt, limits.slack_upper))
-    return replace(limits, derived=derive(program, kkt).derived)
+    ranges = _row_dual_ranges(program, columns)
+    limits = assemble(program, kkt, ranges)
+    return replace(limits, slack_upper=_slacks(program, kkt, limits.slack_upper)), ranges
+
+
+def _with_user(program: Program, kkt: Kkt, limits: Bounds, ranges: Ranges) -> Bounds:
+    """The user's limits where nothing is proven; what follows from them by stationarity counts as the user's too."""
+    row, column = program.followers.row_dual_limit, program.followers.column_dual_limit
+    low = np.where(np.isfinite(ranges.row_dual_lower), ranges.row_dual_lower, -row)
+    high = np.where(np.isfinite(ranges.row_dual_upper), ranges.row_dual_upper, row)
+    told = assemble(program, kkt, replace(ranges, row_dual_lower=low, row_dual_upper=high))
+    mu = np.where(np.isfinite(told.mu_upper), told.mu_upper, column[kkt.pairs.column])
+    mu = np.where((kkt.pairs.row >= 0) & ~np.isfinite(told.mu_upper), np.inf, mu)
+    told = replace(told, mu_upper=mu, slack_upper=limits.slack_upper)
+    return replace(told, user=told.known() - limits.known())
 
 
 @dataclass(frozen=True)
@@ -52,7 +85,7 @@ class _Polyhedron:
     def largest(self, form: Vector) -> float:
         """Largest value, a little above what the solver says; infinite without an answer."""
         self.session.set_cost(-form, 0.0)
-        outcome = self.session.solve(False, 0.0, np.inf, None, Quiet())
+        outcome = self.session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
         if outcome.status != "optimal":
             return np.inf
         return -outcome.objective + 1e-6 * max(abs(outcome.objective), 1e-3)
@@ -68,7 +101,7 @@ def _column_ranges(program: Program) -> tuple[Vector, Vector]:
     lower, upper = program.lower.copy(), program.upper.copy()
     low, high = np.flatnonzero(seen & ~np.isfinite(lower)), np.flatnonzero(seen & ~np.isfinite(upper))
     if len(low) or len(high):
-        space = _Polyhedron.of(stack_rows([program.rows, stack.rows]), lower, upper, program.scale)
+        space = _Polyhedron.of(_true_rows(program), lower, upper, program.scale)
         for column, sign in _signed(high, low):
             form = np.zeros(program.columns)
             form[column] = sign
@@ -78,6 +111,13 @@ def _column_ranges(program: Program) -> tuple[Vector, Vector]:
             else:
                 lower[column] = -value
     return lower, upper
+
+
+def _true_rows(program: Program) -> Rows:
+    """The leader's rows and the followers', without those that are half of a row: their products are kept apart."""
+    whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
+    rows = program.rows
+    return stack_rows([Rows(sp.csr_array(rows.matrix[whole]), rows.lower[whole], rows.upper[whole]), program.followers.rows])
 
 
 def _signed(up: Index, down: Index) -> Iterator[tuple[int, float]]:
@@ -106,9 +146,11 @@ def _sensitivity(program: Program, ranges: Ranges, follower: int, rows: Index) -
     shift_low, shift_high = interval(leader, program.lower, program.upper)
     lower, upper = stack.rows.lower[every], stack.rows.upper[every]
     # One follower point that meets the rows whatever the leader does
-    robust = Rows(sp.csr_array(own[:, mine]), lower - shift_low, upper - shift_high)
+    tight_low = np.where(np.isfinite(lower), lower - np.where(np.isfinite(lower), shift_low, 0.0), -np.inf)
+    tight_high = np.where(np.isfinite(upper), upper - np.where(np.isfinite(upper), shift_high, 0.0), np.inf)
+    robust = Rows(sp.csr_array(own[:, mine]), tight_low, tight_high)
     low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
-    if not np.all(robust.lower <= robust.upper):
+    if not np.all((tight_low <= tight_high) & (tight_low < np.inf) & (tight_high > -np.inf)):
         return low, high
     spread = _spread(program, ranges, mine)
     margins = _Margins(robust, program.lower[mine], program.upper[mine], program.scale[mine])
@@ -134,7 +176,7 @@ def _spread(program: Program, ranges: Ranges, mine: Index) -> float:
         rate_low, rate_high = rate_interval(program, program.lower, program.upper)
     rate = np.maximum(np.abs(rate_low[mine]), np.abs(rate_high[mine]))
     width = program.upper[mine] - program.lower[mine]
-    used = rate > 0
+    used = (rate > 0) & (width > 0)
     return float(np.sum(rate[used] * width[used]))
 
 
@@ -160,7 +202,7 @@ class _Margins:
         rows = Rows(self.rows.matrix, low, high)
         space = _Polyhedron.of(rows, self.lower, self.upper, self.scale)
         space.session.set_cost(-sign * self.rows.matrix[[at]].toarray().ravel(), 0.0)
-        outcome = space.session.solve(False, 0.0, np.inf, None, Quiet())
+        outcome = space.session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
         size = max(abs(float(limit)), float((abs(self.rows.matrix[[at]]) @ self.scale)[0]))
         if outcome.status == "unbounded":
             return size
@@ -175,8 +217,7 @@ def _slacks(program: Program, kkt: Kkt, upper: Vector) -> Vector:
     open_pairs = np.flatnonzero(~np.isfinite(upper))
     upper = upper.copy()
     if len(open_pairs):
-        rows = stack_rows([program.rows, program.followers.rows])
-        space = _Polyhedron.of(rows, program.lower, program.upper, program.scale)
+        space = _Polyhedron.of(_true_rows(program), program.lower, program.upper, program.scale)
         for pair in open_pairs.tolist():
             form = kkt.pairs.slack_matrix[[pair]].toarray().ravel()
             upper[pair] = space.largest(form) + kkt.pairs.slack_constant[pair]

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bilevel import bounds as bounds_module
 from bilevel import revenue
 from bilevel.bounds import Bounds
 from bilevel.canonical import Program
 from bilevel.kkt import Kkt, optimality_conditions
-from bilevel.program import Mip, Rows, Vector, stack_cones, stack_rows, widen
-from bilevel.prove import prove
+from bilevel.program import Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
+from bilevel.prove import best_bounds
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Reformulation:
     """The program, its KKT system, the proven limits, and `mip`: all rows but the complementarity pairs.
 
     The columns of `mip` are the program's, then lam, then mu, then the t of `bilevel.revenue`; its rows are the leader's, the
-    followers', stationarity.
+    followers', stationarity, the multipliers that the leader reads.
     """
 
     program: Program
@@ -44,9 +43,7 @@ class Reformulation:
 def reformulate(program: Program) -> Reformulation:
     """Replace the followers by their optimality conditions, without the complementarity pairs."""
     kkt = optimality_conditions(program)
-    limits = bounds_module.derive(program, kkt)
-    if bounds_module.first_unbounded(kkt, limits) is not None:
-        limits = prove(program, kkt)
+    limits = best_bounds(program, kkt)
     linear = revenue.linearise(program, kkt)
     n = kkt.columns + len(linear.curved)
     extra = n - program.columns
@@ -70,12 +67,30 @@ def reformulate(program: Program) -> Reformulation:
         lower=np.concatenate([program.lower, dual_lower]),
         upper=np.concatenate([program.upper, dual_upper]),
         integer=np.concatenate([program.integer, np.zeros(extra, dtype=bool)]),
-        rows=stack_rows([leader, program.followers.rows.widened(n), kkt.stationarity.widened(n)]),
+        rows=stack_rows(
+            [leader, program.followers.rows.widened(n), kkt.stationarity.widened(n), dual_links(program, kkt, n)]
+        ),
         cones=cones,
         sos1=(),
         scale=np.concatenate([program.scale, _positive(np.where(np.isfinite(size), size, fallback))]),
     )
     return Reformulation(program, kkt, limits, mip)
+
+
+def dual_links(program: Program, kkt: Kkt, columns: int) -> Rows:
+    """Rows z - sign * (net multiplier) = 0 for every multiplier z that the leader reads."""
+    links, pairs = program.links, kkt.pairs
+    count = len(links.column)
+    at = {int(row): k for k, row in enumerate(links.row)}
+    entries = [(k, int(column), 1.0) for k, column in enumerate(links.column)]
+    for row, column, side in (
+        *zip(kkt.equal_row, kkt.lam, np.ones(len(kkt.lam)), strict=True),
+        *zip(pairs.row, pairs.dual, pairs.side, strict=True),
+    ):
+        if int(row) in at:
+            entries.append((at[int(row)], int(column), -float(links.sign[at[int(row)]] * side)))
+    names = tuple(f"dual of {program.followers.rows.names[row]}" for row in links.row)
+    return Rows(coo(entries, (count, columns)), np.zeros(count), np.zeros(count), names)
 
 
 def _positive(size: Vector) -> Vector:

@@ -23,7 +23,8 @@ def owners_of(followers: list[Any]) -> dict[int, int]:
                 f"follower {nested.name!r} sits inside follower {block.name!r}: only two levels are solved"
             )
         for variable in block.component_data_objects(pyo.Var, descend_into=pyo.Block):
-            owners[id(variable)] = at
+            if variable.parent_component() is not block.component("dual_values"):
+                owners[id(variable)] = at
     return owners
 
 

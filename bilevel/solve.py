@@ -4,6 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -14,7 +15,9 @@ from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
 from bilevel.cones import ConeTreatment
+from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
+from bilevel.model import Check
 from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.reformulate import Reformulation, reformulate
@@ -25,6 +28,7 @@ from bilevel.stage import Effort
 
 _FOREVER = 1e15
 AUTO = "auto"
+_ENLARGE = 1000.0
 
 
 def solve(
@@ -68,10 +72,13 @@ def solve(
     with Progress(progress, program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
         found = Search(form, engine, chosen, treatment, effort).run()
+        doubts = _enlarged(form, found, engine, chosen, treatment, effort)
         stopped = line.interrupted
     solved = time.perf_counter()
+    if found.verdict == "infeasible":
+        blame_followers(form)
     x = _load(program, found)
-    recheck = _recheck(model, form, x, found, gap)
+    recheck = _recheck(model, form, x, found, gap, doubts)
     seconds = {
         "build": float(getattr(model, "build_seconds", 0.0)),
         "compile": compiled - started,
@@ -109,14 +116,21 @@ def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
         mode = modes.find(name)
         solvers.require(solver, mode.features(form), f"mode={name!r}")
         if mode.needs_bounds:
-            bounds.require_finite(form.program, form.kkt, form.bounds)
+            _require_bounds(form)
         return mode
     for mode in modes.MODES.values():
         able = mode.features(form) <= solver.features
         if able and not (mode.needs_bounds and bounds.first_unbounded(form.kkt, form.bounds) is not None):
             return mode
-    bounds.require_finite(form.program, form.kkt, form.bounds)
+    _require_bounds(form)
     raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
+
+
+def _require_bounds(form: Reformulation) -> None:
+    """Refuse a missing bound by name, unless a follower that can never be solved is the reason."""
+    if bounds.first_unbounded(form.kkt, form.bounds) is not None:
+        blame_followers(form)
+    bounds.require_finite(form.program, form.kkt, form.bounds)
 
 
 def _load(program: Program, found: Found) -> np.ndarray | None:
@@ -131,11 +145,34 @@ def _load(program: Program, found: Found) -> np.ndarray | None:
     return x
 
 
-def _recheck(model: Any, form: Reformulation, x: np.ndarray | None, found: Found, gap: float) -> Certificate:
+def _enlarged(
+    form: Reformulation, found: Found, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort
+) -> tuple[Check, ...]:
+    """With limits of the user's: search again with limits a thousand times as large; a better point proves them too small."""
+    if not (mode.needs_bounds and form.bounds.user and found.x is not None):
+        return ()
+    stack = form.program.followers
+    wide = replace(
+        stack, row_dual_limit=_ENLARGE * stack.row_dual_limit, column_dual_limit=_ENLARGE * stack.column_dual_limit
+    )
+    again = reformulate(replace(form.program, followers=wide))
+    effort.progress.phase("user bounds again")
+    second = Search(again, solver, mode, treatment, effort).run()
+    floor = form.program.objective_floor()
+    better = (
+        0.0 if second.x is None else max(0.0, found.objective - second.objective) / max(abs(found.objective), floor)
+    )
+    detail = f"with limits {_ENLARGE:g} times as large the best is {form.program.sign * second.objective:.9g}"
+    return (Check("user bounds enlarged", better, effort.gap, "relative", detail=detail),)
+
+
+def _recheck(
+    model: Any, form: Reformulation, x: np.ndarray | None, found: Found, gap: float, more: tuple[Check, ...]
+) -> Certificate:
     if x is None or found.x is None:
         return Certificate(())
     duals = found.x[form.program.columns : form.kkt.columns]
-    return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap)
+    return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap, more)
 
 
 def _solution(
@@ -161,11 +198,12 @@ def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limi
     why = "interrupted by Ctrl-C" if stopped else "time limit reached" if limit is not None and spent >= limit else ""
     sentences = {
         "certified": "every check of the certificate passes",
+        "conditional": "every check passes, if the limits of duals that were given are right",
         "infeasible": "no leader decision meets the leader's rows, even with followers that cooperate",
         "unbounded": "the leader's objective has no bound",
         "unknown": "no bilevel feasible point was found",
     }
-    if failure is not None:
+    if failure is not None and status != "conditional":
         place = f" at {failure.where}" if failure.where else ""
         check = (
             f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"

@@ -18,6 +18,7 @@ from bilevel.solvers import Outcome, SessionFactory
 
 MAX_ROUNDS = 100
 _FINISH_SECONDS = 30.0
+_UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
 _WALLS = (1.0, 1e3, 1e6)
 _MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
 
@@ -98,7 +99,7 @@ class Stage:
 
     def converge(self, treatment: ConeTreatment) -> Point:
         """Linear programs and cuts until no cone is broken."""
-        point = Point("limit", None, -np.inf)
+        point, excess = Point("limit", None, -np.inf), np.inf
         for _ in range(MAX_ROUNDS):
             if self.effort.over():
                 return Point("limit", None, point.value)
@@ -107,7 +108,9 @@ class Stage:
                 return Point(outcome.status, None, point.value)
             point = Point("optimal", outcome.x, outcome.objective)
             rows = treatment.cuts(self.cones, outcome.x, tolerances.CONE_CUT)
-            if not rows.count:
+            last, excess = excess, self.cones.excess(outcome.x)
+            # A tangent nearer than the solver keeps rows moves nothing
+            if not rows.count or (last <= excess <= _UNSEEN):
                 break
             self.session.add_rows(rows)
         else:

@@ -62,6 +62,7 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
     leader = stack.owner < 0
     seen = leader & (_used(stack.price, axis=0) | _used(stack.rows.matrix, axis=1))
     fixed = seen | program.integer
+    fixed[program.links.column] = True
     low, high, row_low, row_high = optimal_face(program, response)
     lower, upper = np.where(fixed, x, program.lower), np.where(fixed, x, program.upper)
     lower[stack.columns], upper[stack.columns] = low, high
@@ -92,7 +93,7 @@ def _used(matrix: sp.csr_array, axis: int) -> np.ndarray:
 
 
 def _converge(session: Scaled, problem: _Problem) -> Outcome:
-    outcome = session.solve(False, 0.0, np.inf, None, Quiet())
+    outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
     for _ in range(_MAX_ROUNDS):
         if outcome.status != "optimal" or outcome.x is None:
             return replace(outcome, x=None)
@@ -100,7 +101,7 @@ def _converge(session: Scaled, problem: _Problem) -> Outcome:
         if not rows.count:
             break
         session.add_rows(rows)
-        outcome = session.solve(False, 0.0, np.inf, None, Quiet())
+        outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
     return outcome
 
 
@@ -141,4 +142,4 @@ def _vertex(problem: _Problem, cost: Vector) -> Vector | None:
     )  # fmt: skip
     session = Scaled(SOLVERS["highs"].open())
     session.load(mip)
-    return session.solve(False, 0.0, np.inf, None, Quiet()).x
+    return session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet()).x

@@ -41,3 +41,6 @@ AC_VOLTAGE = 1e-5
 
 OBJECTIVE_FLOOR = 1e-6
 """Gaps are relative to |objective|, but at least to this share of the objective's largest term."""
+
+SIDE_SECONDS = 30.0
+"""Time for one of the small linear programs beside the search; without its answer nothing is claimed."""

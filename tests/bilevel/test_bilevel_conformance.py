@@ -166,10 +166,13 @@ def test_published_optima(name: str, solver: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bard 1998", "bialas-karwan 1984"])
-def test_coupled_rows_are_refused_without_a_default_big_m(name: str) -> None:
-    """PAO answers such models with M = 100000; without a proof there is no M here."""
-    with pytest.raises(UnboundedDualError, match=r"no proven bound.*sos1"):
-        bilevel.solve(linear_model(PUBLISHED[name][0]), progress=False)
+def test_coupled_rows_get_a_proven_big_m(name: str) -> None:
+    """PAO answers such models with M = 100000; here every M has a proof: all rows limit one column."""
+    problem, _ = PUBLISHED[name]
+    solution = bilevel.solve(linear_model(problem), "highs", "big_m", progress=False)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(enumerate_optimum(problem), rel=1e-6)
+    assert "unknown" not in solution.certificate["bounds used"].detail
 
 
 @pytest.mark.parametrize("seed", range(12))

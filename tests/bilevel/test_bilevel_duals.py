@@ -1,0 +1,151 @@
+"""Multipliers in leader expressions, and limits of multipliers that a user gives."""
+
+import pyomo.environ as pyo
+import pytest
+
+import bilevel
+
+
+def supply(sense: int = 1):
+    """Two sources (capacity 1 at cost 1, then cost 3) serve the demand 1 + x: the price is 1 up to a demand of 1, then 3.
+
+    The leader earns the price of the demand row times 1, pays 1.5 x, and x is in [0, 0.5].
+    """
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 0.5))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([1, 2], bounds=(0, None))
+    cost = m.f.y[1] + 3 * m.f.y[2]
+    m.f.cost = pyo.Objective(expr=sense * cost, sense=pyo.minimize if sense == 1 else pyo.maximize)
+    m.f.capacity = pyo.Constraint(expr=m.f.y[1] <= 1)
+    m.f.demand = pyo.Constraint(expr=m.f.y[1] + m.f.y[2] == 0.75 + m.x)
+    return m
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+def test_the_leader_reads_a_price(solver):
+    """Price 1 while the demand is at most 1, 3 above it; at a demand of 1 any price in [1, 3], and the leader takes 3."""
+    m = supply()
+    m.earn = pyo.Objective(expr=m.f.dual(m.f.demand) - 1.5 * m.x, sense=pyo.maximize)
+    solution = bilevel.solve(m, solver, progress=False)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(3 - 1.5 * 0.25, rel=1e-6)
+    assert pyo.value(m.f.dual(m.f.demand)) == pytest.approx(3.0)
+    assert solution.certificate["duals read"].ok
+
+
+def test_the_sign_is_that_of_the_objective_as_written():
+    """The same follower, maximising the negated cost: d(value)/d(demand) = -price, and d(value)/d(capacity) = +2."""
+    m = supply(sense=-1)
+    m.x.fix(0.5)
+    m.earn = pyo.Objective(expr=m.f.dual(m.f.demand) + 10 * m.f.dual(m.f.capacity), sense=pyo.maximize)
+    solution = bilevel.solve(m, "scip", progress=False)
+    assert solution.status == "certified", solution.reason
+    assert pyo.value(m.f.dual(m.f.demand)) == pytest.approx(-3.0)
+    assert pyo.value(m.f.dual(m.f.capacity)) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("at", [0.05, 0.4])
+def test_a_dual_is_a_finite_difference(at):
+    def value(extra):
+        m = supply()
+        m.x.fix(at)
+        m.f.demand.set_value(m.f.y[1] + m.f.y[2] == 0.75 + extra + m.x)
+        m.none = pyo.Objective(expr=0 * m.x + m.f.y[1] + 3 * m.f.y[2])
+        return bilevel.solve(m, "scip", progress=False).objective
+
+    m = supply()
+    m.x.fix(at)
+    m.read = pyo.Objective(expr=m.f.dual(m.f.demand))
+    price = bilevel.solve(m, "scip", progress=False).objective
+    assert price == pytest.approx((value(1e-3) - value(-1e-3)) / 2e-3, rel=1e-6)
+
+
+def test_a_dual_that_is_not_optimal_fails_its_check():
+    m = supply()
+    m.x.fix(0.5)
+    m.read = pyo.Objective(expr=m.f.dual(m.f.demand))
+    solution = bilevel.solve(m, "scip", progress=False)
+    assert bilevel.certify(m, bound=solution.bound).ok
+    m.f.dual(m.f.demand).set_value(2.0)
+    certificate = bilevel.certify(m, bound=2.0)
+    assert not certificate.valid
+
+
+def test_the_dual_of_a_deactivated_row_is_refused():
+    m = supply()
+    m.read = pyo.Objective(expr=m.f.dual(m.f.capacity))
+    m.f.capacity.deactivate()
+    with pytest.raises(bilevel.ModelError, match=r"dual of row 'f\.capacity' .*activate it"):
+        bilevel.solve(m, "scip", progress=False)
+
+
+# ---- limits of the user's --------------------------------------------------------------------------------------
+
+
+def moving():
+    """Coupled rows that move with the leader, for which nothing is proven: y1 = 1 + x, y2 = 1, duals 3/2 and 1/2."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([1, 2], bounds=(0, 10))
+    m.f.cost = pyo.Objective(expr=m.f.y[1] + 2 * m.f.y[2])
+    m.f.first = pyo.Constraint(expr=m.f.y[1] + m.f.y[2] == 2 + m.x)
+    m.f.second = pyo.Constraint(expr=m.f.y[1] - m.f.y[2] <= m.x)
+    m.objective = pyo.Objective(expr=m.f.y[2] - 0.6 * m.x)
+    return m
+
+
+def test_a_right_limit_gives_a_conditional_answer():
+    m = moving()
+    m.f.limit_dual(m.f.first, 20)
+    m.f.limit_dual(m.f.second, 20)
+    solution = bilevel.solve(m, "highs", "big_m", progress=False)
+    assert solution.status == "conditional", solution.reason
+    assert solution.objective == pytest.approx(0.4)
+    assert not solution.certificate["bounds used"].ok and "user" in solution.certificate["bounds used"].detail
+    assert solution.certificate["user bounds enlarged"].ok
+
+
+def test_a_limit_that_is_too_small_is_found_out():
+    """With M = 5 the only feasible answer is 1 (x = 1); the optimum 0.5 needs a dual of 10 (model page section 4)."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([1, 2], bounds=(0, 100))
+    m.f.w = pyo.Var(bounds=(0, 100))
+    m.f.cost = pyo.Objective(expr=m.f.y[1])
+    m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
+    m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
+    # An equality that moves with the leader, so that nothing can be proven
+    m.f.third = pyo.Constraint(expr=m.f.w - m.f.y[2] == m.x)
+    m.objective = pyo.Objective(expr=m.x + 0.05 * m.f.y[1])
+    for row, limit in ((m.f.first, 5), (m.f.second, 5), (m.f.third, 5)):
+        m.f.limit_dual(row, limit)
+    small = bilevel.solve(m, "highs", "big_m", progress=False)
+    assert small.objective == pytest.approx(1.0)
+    assert small.status == "rejected"
+    assert small.certificate.first_failure is not None
+    assert (
+        not small.certificate["user bounds enlarged"].ok and "0.5" in small.certificate["user bounds enlarged"].detail
+    )
+    for row in (m.f.first, m.f.second, m.f.third):
+        m.f.limit_dual(row, 50)
+    right = bilevel.solve(m, "highs", "big_m", progress=False)
+    assert right.status == "conditional" and right.objective == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("inf"), float("nan")])
+def test_a_limit_that_is_no_positive_number_is_refused(limit):
+    m = moving()
+    with pytest.raises(bilevel.ModelError, match="positive number"):
+        m.f.limit_dual(m.f.first, limit)
+
+
+def test_a_limit_is_left_aside_where_something_is_proven():
+    m = moving()
+    m.f.second.deactivate()
+    m.f.limit_dual(m.f.first, 1e-3)
+    solution = bilevel.solve(m, "highs", "big_m", progress=False)
+    assert solution.status == "certified", solution.reason
+    assert "user" not in solution.certificate["bounds used"].detail
