@@ -89,7 +89,7 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     x = _fill_epigraphs(program, x)
     if not len(program.links.column):
         return check_point(model, program, x, None, None, bound, gap)
-    form = reformulate(program)
+    form = reformulate(program, nonconvex=True)
     return check_point(model, program, x, form, _multipliers(form, x), bound, gap)
 
 
@@ -146,24 +146,26 @@ def _fill_epigraphs(program: Program, x: Vector) -> Vector:
 def _leader_rows(program: Program, x: Vector) -> Check:
     b = program.bilinear
     mine = b.row >= 0
-    products = np.bincount(
-        b.row[mine], weights=b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]], minlength=program.rows.count
-    )
+    terms = b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]]
+    products = np.bincount(b.row[mine], weights=terms, minlength=program.rows.count)
+    size = np.bincount(b.row[mine], weights=np.abs(terms), minlength=program.rows.count) + _limit_size(program.rows)
     rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
     leader = program.followers.owner < 0
     whole = np.where(program.integer, np.abs(x - np.round(x)), 0.0)
-    return _worst_row("leader rows", program, rows, x, leader, whole)
+    return _worst_row("leader rows", program, rows, size, x, leader, whole)
 
 
 def _follower_rows(program: Program, x: Vector) -> Check:
     mine = program.followers.owner >= 0
-    return _worst_row("follower rows", program, program.followers.rows, x, mine, np.zeros(len(x)))
+    rows = program.followers.rows
+    return _worst_row("follower rows", program, rows, _limit_size(rows), x, mine, np.zeros(len(x)))
 
 
-def _worst_row(name: str, program: Program, rows: Rows, x: Vector, mine: np.ndarray, extra: Vector) -> Check:
-    """The worst of rows and of column bounds (plus `extra`), each over its own size."""
+def _worst_row(
+    name: str, program: Program, rows: Rows, limits: Vector, x: Vector, mine: np.ndarray, extra: Vector
+) -> Check:
+    """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
     broken = rows.violation(x)
-    limits = np.maximum(_finite_size(rows.lower), _finite_size(rows.upper))
     own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.scale)
     size = np.maximum(abs(rows.matrix) @ own + limits, 1e-300)
     outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
@@ -193,6 +195,8 @@ def _optimality(program: Program, x: Vector, response: Response) -> Check:
 
 def _stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
     rows = kkt.stationarity
+    if not rows.count:
+        return Check("stationarity", 0.0, tolerances.FEASIBILITY, "relative")
     size = program.followers.rate_size(program.scale)
     relative = rows.violation(full) / size[program.followers.owner[program.followers.columns]]
     negative = np.maximum(0.0, -full[kkt.pairs.dual]) / size[kkt.pairs.owner]
@@ -248,8 +252,9 @@ def _resolution(program: Program, x: Vector) -> Check:
     return Check("objective resolution", value, tolerances.RESOLUTION, "relative", detail=detail)
 
 
-def _finite_size(limit: Vector) -> Vector:
-    return np.where(np.isfinite(limit), np.abs(limit), 0.0)
+def _limit_size(rows: Rows) -> Vector:
+    """The larger absolute limit of each row, 0 without any."""
+    return np.maximum(*(np.where(np.isfinite(limit), np.abs(limit), 0.0) for limit in (rows.lower, rows.upper)))
 
 
 def _cones(program: Program, x: Vector) -> Check:

@@ -28,7 +28,15 @@ from instances import Instance, InstanceError, Network
 
 MOST_EVS = 1_000_000
 BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 1
-EXIT_CODES = {"certified": 0, "conditional": 3, "feasible": 3, "infeasible": 4, "unbounded": 5, "unknown": 5, "rejected": 5}
+EXIT_CODES = {
+    "certified": 0,
+    "conditional": 3,
+    "feasible": 3,
+    "infeasible": 4,
+    "unbounded": 5,
+    "unknown": 5,
+    "rejected": 5,
+}
 
 _CODES = """\b
 Exit codes of every command:

@@ -124,6 +124,19 @@ class Products:
         return replace(self, linear=self.linear.widened(columns))
 
 
+def stack_products(first: Products | None, second: Products) -> Products:
+    """Product rows of the same width, one block after the other."""
+    if first is None:
+        return second
+    return Products(
+        row=np.concatenate([first.row, first.count + second.row]),
+        first=np.concatenate([first.first, second.first]),
+        second=np.concatenate([first.second, second.second]),
+        value=np.concatenate([first.value, second.value]),
+        linear=stack_rows([first.linear, second.linear]),
+    )
+
+
 @dataclass(frozen=True)
 class Mip:
     """Minimise cost @ x + offset over rows, cones, bounds, integrality and what modes add: what a solver is given.

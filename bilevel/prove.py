@@ -117,7 +117,9 @@ def _true_rows(program: Program) -> Rows:
     """The leader's rows and the followers', without those that are half of a row: their products are kept apart."""
     whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
     rows = program.rows
-    return stack_rows([Rows(sp.csr_array(rows.matrix[whole]), rows.lower[whole], rows.upper[whole]), program.followers.rows])
+    return stack_rows(
+        [Rows(sp.csr_array(rows.matrix[whole]), rows.lower[whole], rows.upper[whole]), program.followers.rows]
+    )
 
 
 def _signed(up: Index, down: Index) -> Iterator[tuple[int, float]]:

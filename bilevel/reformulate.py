@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bilevel import revenue
+from bilevel import products, revenue
 from bilevel.bounds import Bounds
 from bilevel.canonical import Program
 from bilevel.kkt import Kkt, optimality_conditions
@@ -40,11 +40,14 @@ class Reformulation:
         return _positive(np.where(np.isfinite(self.bounds.mu_upper), self.bounds.mu_upper, rate))
 
 
-def reformulate(program: Program) -> Reformulation:
-    """Replace the followers by their optimality conditions, without the complementarity pairs."""
+def reformulate(program: Program, nonconvex: bool = False) -> Reformulation:
+    """Replace the followers by their optimality conditions, without the complementarity pairs.
+
+    Leader products without a linear form stay as product rows for a `nonconvex` solver, and are refused without one.
+    """
     kkt = optimality_conditions(program)
     limits = best_bounds(program, kkt)
-    linear = revenue.linearise(program, kkt)
+    linear = revenue.linearise(program, kkt, nonconvex)
     n = kkt.columns + len(linear.curved)
     extra = n - program.columns
     cones = stack_cones(program.cones.widened(n), revenue.curvature(program, linear.curved, n))
@@ -74,7 +77,7 @@ def reformulate(program: Program) -> Reformulation:
         sos1=(),
         scale=np.concatenate([program.scale, _positive(np.where(np.isfinite(size), size, fallback))]),
     )
-    return Reformulation(program, kkt, limits, mip)
+    return Reformulation(program, kkt, limits, mip if linear.left is None else products.keep(mip, linear.left))
 
 
 def dual_links(program: Program, kkt: Kkt, columns: int) -> Rows:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.canonical import Program
+from bilevel.canonical import Bilinear, Program
 from bilevel.errors import ModelError
 from bilevel.kkt import Kkt
 from bilevel.program import Cones, Vector, coo
@@ -31,26 +31,36 @@ class Linearised:
     cost: Vector
     rows: sp.csr_array
     curved: tuple[int, ...]
+    left: Bilinear | None = None
 
 
-def linearise(program: Program, kkt: Kkt) -> Linearised:
+def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised:
     """Linear replacements over the KKT columns for every product of the leader.
 
-    Raises `ModelError` naming the two variables when a product is no constant multiple of a follower's own price term,
-    when a leader variable enters the rows of that follower, or when the leader wants a quadratic follower's revenue small.
+    What cannot be replaced is `left` as it is for a `nonconvex` solver.  Without one raises `ModelError` naming the two variables
+    when a product is no constant multiple of a follower's own price term, when a leader variable enters the rows of that
+    follower, or when the leader wants a quadratic follower's revenue small.
     """
     b = program.bilinear
     curved = _curved(program)
     entries: list[tuple[int, int, float]] = []
+    left = np.zeros(len(b.row), dtype=bool)
     if len(b.row):
         owner = program.followers.owner[b.follower]
         terms = _dual_objectives(program, kkt)
         for row, follower in sorted(set(zip(b.row.tolist(), owner.tolist(), strict=True))):
             mask = (b.row == row) & (owner == follower)
-            weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
-            _refuse_leader_in_rows(program, kkt, follower)
+            try:
+                weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
+                _refuse_leader_in_rows(program, kkt, follower)
+                if follower in curved:
+                    _refuse_small_revenue(program, row, follower, weight)
+            except ModelError as error:
+                if not nonconvex:
+                    raise ModelError(f"{error}; solver='scip' or 'gurobi' takes it as a nonconvex product") from error
+                left |= mask
+                continue
             if follower in curved:
-                _refuse_small_revenue(program, row, follower, weight)
                 entries.append((row + 1, kkt.columns + curved.index(follower), -weight))
             part = terms[[follower]].tocoo()
             entries.extend(
@@ -58,7 +68,8 @@ def linearise(program: Program, kkt: Kkt) -> Linearised:
                 for column, value in zip(part.coords[1], part.data, strict=True)
             )
     both = coo(entries, (program.rows.count + 1, kkt.columns + len(curved)))
-    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=curved)
+    rest = Bilinear(b.row[left], b.leader[left], b.follower[left], b.coefficient[left]) if left.any() else None
+    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=curved, left=rest)
 
 
 def curvature(program: Program, curved: tuple[int, ...], columns: int) -> Cones:

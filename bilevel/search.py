@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bilevel import tolerances
+from bilevel import products, tolerances
 from bilevel.cones import ConeTreatment, tangent
 from bilevel.modes import Mode
-from bilevel.program import Mask, Vector
+from bilevel.program import Mask, Mip, Vector
 from bilevel.reformulate import Reformulation
 from bilevel.solvers import SOLVERS, SessionFactory
 from bilevel.stage import MAX_ROUNDS, Effort, Sides, Stage
@@ -61,11 +61,7 @@ class Search:
         self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
         # A solver that is given cones or products leaves the last, precise step to tangents on HiGHS
         self.whole = not self.main.mip.convex
-        self.exact = self.main
-        if self.whole:
-            self.exact = Stage(
-                form, tangent.prepare(form.mip), form.mip.cones, SOLVERS["highs"], replace(effort, scaling=True)
-            )
+        self.exact = self._precise(form.mip) if self.whole and form.mip.products is None else self.main
 
     def run(self) -> Found:
         """Search until the gap is closed, the time is over, or the user stops."""
@@ -77,6 +73,9 @@ class Search:
             self._branch()
         self._tighten()
         return self.found
+
+    def _precise(self, mip: Mip) -> Stage:
+        return Stage(self.form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(self.effort, scaling=True))
 
     def _over(self) -> bool:
         return bool(self.found.verdict) or self.found.gap(self.floor) <= self.effort.gap or self.effort.over()
@@ -154,6 +153,8 @@ class Search:
 
     def _try(self, slack_zero: Mask, near: Vector) -> None:
         """Fix one side of every pair and take the optimum of what is left, if there is one and it is better."""
+        if self.form.mip.products is not None:
+            self.exact = self._precise(products.near(self.form.mip, near))
         point = self.exact.decided(slack_zero, near)
         if point.x is not None and point.value < self.found.objective:
             self._take(point.x, slack_zero)

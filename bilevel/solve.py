@@ -65,7 +65,7 @@ def solve(
     program = compile_model(model)
     if program.cones.count:
         solvers.require(engine, treatment.features, f"cones={cones!r}")
-    form = reformulate(program)
+    form = reformulate(program, "nonconvex" in engine.features)
     chosen = _mode(mode, form, engine)
     compiled = time.perf_counter()
     limit = _FOREVER if time_limit is None else float(time_limit)
@@ -155,7 +155,7 @@ def _enlarged(
     wide = replace(
         stack, row_dual_limit=_ENLARGE * stack.row_dual_limit, column_dual_limit=_ENLARGE * stack.column_dual_limit
     )
-    again = reformulate(replace(form.program, followers=wide))
+    again = reformulate(replace(form.program, followers=wide), "nonconvex" in solver.features)
     effort.progress.phase("user bounds again")
     second = Search(again, solver, mode, treatment, effort).run()
     floor = form.program.objective_floor()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel.modes.slacks import complete, with_slacks
-from bilevel.program import Mip, Products, empty_rows
+from bilevel.program import Mip, Products, empty_rows, stack_products
 from bilevel.reformulate import Reformulation
 
 __all__ = ["apply", "complete", "features", "name", "needs_bounds"]
@@ -25,4 +25,4 @@ def apply(form: Reformulation) -> Mip:
     count = form.kkt.pairs.count
     linear = replace(empty_rows(count, mip.columns), upper=np.zeros(count))
     products = Products(np.arange(count), slack, form.kkt.pairs.dual, np.ones(count), linear)
-    return replace(mip, products=products)
+    return replace(mip, products=stack_products(mip.products, products))

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program import Mask, Mip, Products, Rows, Vector, stack_cones, widen
+from bilevel.program import Mask, Mip, Products, Rows, Vector, stack_cones, stack_products, widen
 from bilevel.reformulate import Reformulation
 from bilevel.revenue import curvature
 
@@ -45,7 +45,8 @@ def apply(form: Reformulation) -> Mip:
     if not len(product):
         return mip
     linear = Rows(sp.csr_array(rows[product]), far[product], zero[product])
-    return replace(mip, products=Products(np.searchsorted(product, owner), i, j, value, linear))
+    products = Products(np.searchsorted(product, owner), i, j, value, linear)
+    return replace(mip, products=stack_products(mip.products, products))
 
 
 def complete(x: Vector, form: Reformulation, _slack_zero: Mask) -> Vector:
