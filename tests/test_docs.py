@@ -67,3 +67,13 @@ def test_the_python_of_the_readme_runs() -> None:
         space: dict[str, Any] = {}
         exec(compile(block, "README.md", "exec"), space)
         assert space["solution"].status == "certified"
+
+
+@pytest.mark.parametrize("page", ["your-own-model.md"])
+def test_the_python_of_a_page_runs_from_top_to_bottom(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 5
+    space: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), space)
+    assert "no proven bound" in capsys.readouterr().out
