@@ -9,9 +9,11 @@ from bilevel.errors import (
     UnboundedDualError,
     UnknownNameError,
 )
+from bilevel.interchange import read_mps, write_mps
 from bilevel.model import Check, Follower, add_check
 from bilevel.progress import ProgressEvent
 from bilevel.results import Solution
+from bilevel.single_level import load_values, reformulate, write_model
 from bilevel.solve import solve
 
 __all__ = [
@@ -28,5 +30,10 @@ __all__ = [
     "UnknownNameError",
     "add_check",
     "certify",
+    "load_values",
+    "read_mps",
+    "reformulate",
     "solve",
+    "write_model",
+    "write_mps",
 ]

@@ -2,7 +2,8 @@
 
 `derived`: for a follower part with one row (after splitting it into parts that share no row), an optimal basis holds one
 column, so an optimal row dual is cost rate / coefficient of one of its columns, or 0 when the row's slack is basic.
-The same holds for several rows on one column, of which at most one has a dual that is not 0.
+The same holds for several rows on one column, of which at most one has a dual that is not 0, and for every small part by
+going through its bases (`bilevel.vertices`).
 (A quadratic cost enters by its gradient: an optimum of a convex program is one of the linear program with that gradient.)
 Interval arithmetic over the leader's bounds then limits the rates, the row dual and the reduced costs, for one optimal
 dual of every follower optimum at once, which is what a reformulation needs.
@@ -19,6 +20,7 @@ from bilevel.canonical import Program
 from bilevel.errors import UnboundedDualError
 from bilevel.kkt import Kkt
 from bilevel.program import Vector
+from bilevel.vertices import basis_ranges
 
 DERIVED = "derived"
 PROVEN = "proven"
@@ -73,6 +75,10 @@ def known_ranges(program: Program, lower: Vector, upper: Vector) -> Ranges:
     # One optimal dual is not enough where the leader reads the dual
     read = np.isin(program.followers.row_owner, program.followers.row_owner[program.links.row])
     low, high = _row_duals(program, rate_low, rate_high, single_row_parts(program), single_column_parts(program))
+    open_rows = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)) & ~read)
+    if len(open_rows):
+        base_low, base_high = basis_ranges(own_matrix(program), rate_low, rate_high, open_rows)
+        low, high = np.maximum(low, base_low), np.minimum(high, base_high)
     low, high = np.where(read, -np.inf, low), np.where(read, np.inf, high)
     return Ranges(lower, upper, low, high)
 

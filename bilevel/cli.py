@@ -171,7 +171,7 @@ def solve(
         str,
         typer.Option(help="loss (kWh, small), profit (currency, large), bill (currency, small), or weights of them."),
     ] = "loss",
-    solver: Annotated[str, typer.Option(help=f"{_names(SOLVERS)}; highs needs no licence.")] = "highs",
+    solver: Annotated[str, typer.Option(help=f"{_names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")] = "highs",
     mode: Annotated[str, typer.Option(help=f"How complementarity is written: {_names([AUTO, *MODES])}.")] = "auto",
     cones: Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {_names(CONES)}.")] = "tangent",
     gap: Annotated[float, typer.Option(parser=_positive, metavar="GAP", help="Relative gap to close.")] = 1e-4,

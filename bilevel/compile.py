@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-import scipy.sparse as sp
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
-from bilevel.canonical import LEADER, Bilinear, DualLinks, FollowerStack, Program
-from bilevel.cone_rows import ConeBuilder
+from bilevel.arrays import bilinear, bounds, convex_quadratics, dense, scales
+from bilevel.canonical import LEADER, DualLinks, FollowerStack, Program
+from bilevel.cone_rows import ConeBuilder, is_convex
 from bilevel.errors import ModelError
 from bilevel.model import Follower
 from bilevel.program import Index, Mask, Rows, Vector, coo
@@ -130,17 +130,17 @@ class _Compiler:
         owner = np.array([self.columns.owner(id(v)) for v in variables] + [LEADER] * self.cones.epigraphs)
         self.cost.extend((len(variables) + at, 1.0) for at in range(self.cones.epigraphs))
         everything: tuple[Any, ...] = (*variables, *(None,) * self.cones.epigraphs)
-        lower, upper = _bounds(everything)
-        scale = _scales(self.model, everything, lower, upper)
+        lower, upper = bounds(everything)
+        scale = scales(self.model, everything, lower, upper)
         return Program(
             variables=everything, lower=lower, upper=upper, integer=self._integers(everything, owner), scale=scale,
-            cost=_dense(self.cost, n), offset=offset, sign=sign, rows=self.leader_rows.rows(n),
-            cones=self.cones.build(n, len(variables), lower, scale), bilinear=_bilinear(self.bilinear),
+            cost=dense(self.cost, n), offset=offset, sign=sign, rows=self.leader_rows.rows(n),
+            cones=self.cones.build(n, len(variables), lower, scale), bilinear=bilinear(self.bilinear),
             followers=FollowerStack(
                 names=tuple(str(block.name) for block in self.followers), owner=owner.astype(np.int64),
                 rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
-                cost=_dense(self.follower_cost, n), price=coo(self.price, (n, n)),
-                quadratic=_convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
+                cost=dense(self.follower_cost, n), price=coo(self.price, (n, n)),
+                quadratic=convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
                 row_dual_limit=self._dual_limits(self.row_at, len(self.row_owner)),
                 column_dual_limit=self._dual_limits(self.columns.position, n),
             ),
@@ -176,9 +176,10 @@ class _Compiler:
         sign = 1.0 if objective.is_minimizing() else -1.0
         repn = self.columns.repn(objective.expr, f"objective {objective.name!r}")
         self.cost = [(column, sign * value) for column, value in self.columns.linear(repn)]
-        own = self._split(repn, -1, sign)
+        whole = self._terms(repn, sign)
+        own = whole if is_convex(whole) else {key: sign * value for key, value in self._split(repn, -1, sign).items()}
         if own:
-            self.cones.objective({key: sign * value for key, value in own.items()}, str(objective.name))
+            self.cones.objective(own, str(objective.name))
         for row in self.model.component_data_objects(pyo.Constraint, active=True, descend_into=pyo.Block):
             self._leader_row(row)
         return sign * float(repn.constant), sign
@@ -188,6 +189,11 @@ class _Compiler:
         terms = self.columns.linear(repn)
         if not repn.quadratic:
             self.leader_rows.add(terms, lower, upper, row.name)
+            return
+        side = 1.0 if np.isfinite(upper) else -1.0
+        whole = self._terms(repn, 1.0)
+        if is_convex({key: side * value for key, value in whole.items()}):
+            self.cones.row(whole, dict(terms), lower, upper, row.name)
             return
         own = self._split(repn, len(self.leader_rows.names), 1.0)
         if own and len(own) < len(repn.quadratic):
@@ -199,6 +205,12 @@ class _Compiler:
             self.cones.row(own, dict(terms), lower, upper, row.name)
         else:
             self.leader_rows.add(terms, lower, upper, row.name)
+
+    def _terms(self, repn: Any, sign: float) -> dict[tuple[int, int], float]:
+        """All quadratic terms by column pair."""
+        return {
+            (self.columns.at(i), self.columns.at(j)): sign * float(v) for (i, j), v in (repn.quadratic or {}).items()
+        }
 
     def _split(self, repn: Any, row: int, sign: float) -> dict[tuple[int, int], float]:
         """Sends leader x follower products to `bilinear`; gives back the other quadratic terms by column pair."""
@@ -280,55 +292,3 @@ def compile_model(model: Any) -> Program:
     unknown kind.
     """
     return _Compiler(model).program()
-
-
-def _bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
-    pairs = [(None, None) if v is None else v.bounds for v in variables]
-    lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
-    upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
-    bad = np.flatnonzero(lower > upper)
-    if len(bad):
-        at = int(bad[0])
-        raise ModelError(
-            f"variable {variables[at].name!r} has lower bound {lower[at]:g} above its upper bound {upper[at]:g}: swap them"
-        )
-    return lower, upper
-
-
-def _scales(model: Any, variables: tuple[Any, ...], lower: Vector, upper: Vector) -> Vector:
-    """Expected size of each column: Pyomo's `scaling_factor` suffix if given, else its finite bounds, else 1."""
-    size = np.maximum(np.abs(lower), np.abs(upper))
-    scale = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-    suffix = model.component("scaling_factor")
-    if suffix is not None:
-        for at, variable in enumerate(variables):
-            factor = None if variable is None else suffix.get(variable)
-            if factor:
-                scale[at] = 1.0 / float(factor)
-    return scale
-
-
-def _convex_quadratics(terms: list[tuple[int, int, float]], owner: Index, followers: list[Any]) -> sp.csr_array:
-    """The symmetric matrix of the followers' quadratic costs; refuses one that is not convex, follower by follower."""
-    matrix = coo(terms, (len(owner), len(owner)))
-    used = np.unique(matrix.indices)
-    for at in np.unique(owner[used]).tolist():
-        mine = used[owner[used] == at]
-        least = float(np.linalg.eigvalsh(matrix[mine][:, mine].toarray())[0])
-        if least < -1e-9 * float(abs(matrix[mine]).max()):
-            raise ModelError(
-                f"follower {followers[at].name!r} minimises a cost that is not convex (smallest eigenvalue {least:.3g}): "
-                "optimality conditions need a convex cost, so relax it or make it convex"
-            )
-    return matrix
-
-
-def _dense(terms: list[tuple[int, float]], n: int) -> Vector:
-    column = np.array([term[0] for term in terms], dtype=np.int64)
-    return np.bincount(column, weights=np.array([term[1] for term in terms]), minlength=n).astype(float)
-
-
-def _bilinear(terms: list[tuple[int, int, int, float]]) -> Bilinear:
-    table = np.array(terms, dtype=float).reshape(-1, 4)
-    row, leader, follower = (table[:, k].astype(np.int64) for k in range(3))
-    return Bilinear(row, leader, follower, table[:, 3])

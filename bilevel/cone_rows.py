@@ -104,16 +104,31 @@ def _constant(parts: list[Affine]) -> Vector:
     return np.array([constant for _, constant in parts], dtype=float)
 
 
-def _squares(terms: Quadratic, name: str) -> list[dict[int, float]]:
-    """Linear forms whose squares add up to the quadratic; refuses one that is not convex."""
-    if all(i == j and value >= 0 for (i, j), value in terms.items()):
-        return [{i: float(np.sqrt(value))} for (i, _), value in terms.items()]
+def is_convex(terms: Quadratic) -> bool:
+    """Whether a quadratic form with any term is positive semidefinite."""
+    if not terms or not any(i == j for i, j in terms):
+        return False
+    _, matrix = _matrix(terms)
+    values = np.linalg.eigvalsh(matrix)
+    return bool(values[0] >= -1e-9 * np.abs(values).max())
+
+
+def _matrix(terms: Quadratic) -> tuple[list[int], np.ndarray]:
+    """The columns of a quadratic form, and its symmetric matrix."""
     columns = sorted({column for key in terms for column in key})
     at = {column: k for k, column in enumerate(columns)}
     matrix = np.zeros((len(columns), len(columns)))
     for (i, j), value in terms.items():
         matrix[at[i], at[j]] += value / 2
         matrix[at[j], at[i]] += value / 2
+    return columns, matrix
+
+
+def _squares(terms: Quadratic, name: str) -> list[dict[int, float]]:
+    """Linear forms whose squares add up to the quadratic; refuses one that is not convex."""
+    if all(i == j and value >= 0 for (i, j), value in terms.items()):
+        return [{i: float(np.sqrt(value))} for (i, _), value in terms.items()]
+    columns, matrix = _matrix(terms)
     values, vectors = np.linalg.eigh(matrix)
     size = float(np.abs(values).max())
     if values[0] < -1e-9 * size:

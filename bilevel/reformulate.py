@@ -11,6 +11,8 @@ from bilevel.kkt import Kkt, optimality_conditions
 from bilevel.program import Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
 from bilevel.prove import best_bounds
 
+_NOISE = 1e-9
+
 
 @dataclass(frozen=True)
 class Reformulation:
@@ -31,13 +33,16 @@ class Reformulation:
         return self.program.rows.count
 
     def slack_scale(self) -> Vector:
-        """Size of each pair's slack: its proven limit where finite, else 1."""
-        return _positive(self.bounds.slack_upper)
+        """Size of each pair's slack: its proven limit, or that of its terms where the limit is none or rounding noise; else 1."""
+        pairs, limit = self.kkt.pairs, self.bounds.slack_upper
+        terms = abs(pairs.slack_matrix) @ self.program.scale + np.abs(pairs.slack_constant)
+        return _positive(np.where(np.isfinite(limit) & (limit <= _NOISE * terms), terms, limit))
 
     def dual_scale(self) -> Vector:
-        """Size of each pair's dual: its proven limit where finite, else the cost rates of its follower."""
+        """Size of each pair's dual: its proven limit, or the cost rates of its follower where that is none or rounding noise."""
         rate = self.program.followers.rate_size(self.program.scale)[self.kkt.pairs.owner]
-        return _positive(np.where(np.isfinite(self.bounds.mu_upper), self.bounds.mu_upper, rate))
+        limit = self.bounds.mu_upper
+        return _positive(np.where(np.isfinite(limit) & (limit > _NOISE * rate), limit, rate))
 
 
 def reformulate(program: Program, nonconvex: bool = False) -> Reformulation:

@@ -12,6 +12,8 @@ import scipy.sparse as sp
 from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
+_INFINITE = 1e14
+
 
 class Scaled:
     """Same verbs as a `Session`, in the units of the program that was loaded.
@@ -30,7 +32,8 @@ class Scaled:
         """Load the scaled program."""
         self.column = np.where(mip.integer, 1.0, self._power(mip.scale))
         self.unit = self._unit(mip.cost * self.column)
-        self.cost, self.offset, self.has_sets = mip.cost, mip.offset, bool(mip.sos1)
+        self.cost, self.offset = mip.cost, mip.offset
+        self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
         rows, self.row = self._scaled(mip.rows)
         self.session.load(
             replace(
@@ -111,13 +114,16 @@ class Scaled:
         point = self._solve(integer, gap, seconds, None, watch)
         self.set_cost(cost, offset)
         status = "unbounded" if point.x is not None else point.status
-        # With SOS1 sets, a ray of the relaxation need not be one of the program
+        # With SOS1 sets, indicators or products, a ray of the relaxation need not be one of the program
         unproven = status == "unclear" or (status == "unbounded" and integer and self.has_sets)
         return Outcome("failed" if unproven else status, None, np.inf, -np.inf)
 
     def _solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
         scaled = None if start is None else start / self.column
         outcome = self.session.solve(integer, gap, seconds, scaled, _Scaled(watch, self.unit))
+        if outcome.x is not None and np.abs(outcome.x).max(initial=0.0) >= _INFINITE:
+            # Some solvers answer an unbounded program with an optimum at their own infinity
+            return Outcome("unbounded", None, np.inf, -np.inf)
         x = None if outcome.x is None else outcome.x * self.column
         reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
         return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit, reduced)

@@ -9,16 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from bilevel import products, tolerances
 from bilevel.cones import ConeTreatment, tangent
 from bilevel.modes import Mode
-from bilevel.program import Mask, Mip, Vector
+from bilevel.program import Mask, Mip, Rows, Vector
 from bilevel.reformulate import Reformulation
 from bilevel.solvers import SOLVERS, SessionFactory
 from bilevel.stage import MAX_ROUNDS, Effort, Sides, Stage
 
 _SMALL = 1e-6
+_FAR, _NEAR = (
+    1e5,
+    0.99,
+)  # how far out an unbounded relaxation is stopped, over its largest term, and what counts as there
 
 
 @dataclass
@@ -54,17 +59,22 @@ class Search:
         effort: Effort,
     ) -> None:
         self.form, self.mode, self.treatment, self.effort = form, mode, treatment, effort
+        self.solver = solver
         self.found = Found()
         self.floor = form.program.objective_floor()
         self.point: Vector | None = None
+        self.floor_value = -np.inf
         full = mode.apply(form)
         self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
-        # A solver that is given cones or products leaves the last, precise step to tangents on HiGHS
+        # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
         self.whole = not self.main.mip.convex
-        self.exact = self._precise(form.mip) if self.whole and form.mip.products is None else self.main
+        apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
+        self.exact = self._precise(form.mip) if apart else self.main
 
     def run(self) -> Found:
         """Search until the gap is closed, the time is over, or the user stops."""
+        if self.solver is not SOLVERS["highs"]:
+            self._wall()
         steps: tuple[Callable[[], None], ...] = (self._relax, self._guess, self._restricted)
         for step in () if self.whole else steps:
             if not self._over():
@@ -73,6 +83,19 @@ class Search:
             self._branch()
         self._tighten()
         return self.found
+
+    def _wall(self) -> None:
+        """Where the relaxation falls without end, a row gives it one, far out: SCIP and Gurobi may invent ends of their own.
+
+        A bound at that row proves nothing; `_try` finds out whether what lies behind it is a ray.
+        """
+        mip = self.form.mip
+        relaxation = self._precise(replace(mip, products=None)) if self.exact is self.main else self.exact
+        if relaxation.solve(integer=False).status not in ("unbounded", "failed"):
+            return
+        self.floor_value = -_FAR * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), 1e-300)
+        row = np.concatenate([mip.cost, np.zeros(self.main.mip.columns - mip.columns)])
+        self.main.add_cuts(Rows(sp.csr_array(row[None, :]), np.array([self.floor_value]), np.array([np.inf])))
 
     def _precise(self, mip: Mip) -> Stage:
         return Stage(self.form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(self.effort, scaling=True))
@@ -156,6 +179,9 @@ class Search:
         if self.form.mip.products is not None:
             self.exact = self._precise(products.near(self.form.mip, near))
         point = self.exact.decided(slack_zero, near)
+        if point.status == "unbounded" and self.form.mip.products is None:
+            # Every point of this linear program is bilevel feasible, so its ray is the leader's
+            self.found = Found(verdict="unbounded")
         if point.x is not None and point.value < self.found.objective:
             self._take(point.x, slack_zero)
 
@@ -166,7 +192,8 @@ class Search:
         self.effort.progress.update(self.found.bound, self.found.objective)
 
     def _raise_bound(self, bound: float) -> None:
-        self.found.bound = max(self.found.bound, bound)
+        if bound > _NEAR * self.floor_value + self.form.mip.offset:
+            self.found.bound = max(self.found.bound, bound)
         self.effort.progress.update(self.found.bound, self.found.objective)
 
     def _start(self) -> Vector | None:

@@ -43,7 +43,7 @@ def solve(
 ) -> Solution:
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
-    - `solver`: highs (needs no licence), scip or gurobi;
+    - `solver`: highs (needs no licence), scip, gurobi, or "pyomo:<name>" for any solver that Pyomo knows;
     - `mode`: auto (the first that fits, reported in `settings`), big_m (needs bounds that can be proven), sos1, indicator, product
       (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a leader variable times its own);
     - `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
@@ -61,40 +61,35 @@ def solve(
     `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
     engine, treatment = _pick(solver, mode, cones, gap, time_limit)
-    started = time.perf_counter()
-    program = compile_model(model)
-    if program.cones.count:
-        solvers.require(engine, treatment.features, f"cones={cones!r}")
-    form = reformulate(program, "nonconvex" in engine.features)
-    chosen = _mode(mode, form, engine)
-    compiled = time.perf_counter()
+    clock = [time.perf_counter()]
+    form, chosen = _compiled(model, engine, treatment, mode)
+    clock.append(time.perf_counter())
     limit = _FOREVER if time_limit is None else float(time_limit)
-    with Progress(progress, program.sign) as line:
+    with Progress(progress, form.program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
         found = Search(form, engine, chosen, treatment, effort).run()
         doubts = _enlarged(form, found, engine, chosen, treatment, effort)
         stopped = line.interrupted
-    solved = time.perf_counter()
     if found.verdict == "infeasible":
         blame_followers(form)
-    x = _load(program, found)
+    clock.append(time.perf_counter())
+    x = _load(form.program, found)
     recheck = _recheck(model, form, x, found, gap, doubts)
-    seconds = {
-        "build": float(getattr(model, "build_seconds", 0.0)),
-        "compile": compiled - started,
-        "solve": solved - compiled,
-        "certify": time.perf_counter() - solved,
-    }
-    settings = {
-        "solver": solver,
-        "mode": chosen.name,
-        "mode_asked": mode,
-        "cones": cones,
-        "gap": gap,
-        "time_limit": time_limit,
-        "scaling": scaling,
-    }
-    return _solution(program, found, x, recheck, seconds, settings, stopped)
+    clock.append(time.perf_counter())
+    seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
+    seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
+    settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": cones, "gap": gap}
+    settings |= {"time_limit": time_limit, "scaling": scaling}
+    return _solution(form.program, found, x, recheck, seconds, settings, stopped)
+
+
+def _compiled(model: Any, engine: SessionFactory, treatment: ConeTreatment, mode: str) -> tuple[Reformulation, Mode]:
+    """The single-level program, and the mode that goes with it."""
+    program = compile_model(model)
+    if program.cones.count:
+        solvers.require(engine, treatment.features, f"cones={treatment.name!r}")
+    form = reformulate(program, "nonconvex" in engine.features)
+    return form, _mode(mode, form, engine)
 
 
 def _pick(

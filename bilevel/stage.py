@@ -19,6 +19,7 @@ from bilevel.solvers import Outcome, SessionFactory
 MAX_ROUNDS = 100
 _FINISH_SECONDS = 30.0
 _UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
+_ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
 _MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
 
@@ -79,12 +80,12 @@ class Stage:
         Without the solver holding the cones, "unbounded" proves nothing: tangents ever further out are tried, then it fails.
         """
         outcome = self._solve(integer, start)
-        if outcome.status != "unbounded" or not self.cones.count or self.mip.cones.count:
+        if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
             return outcome
         for size in _WALLS:
             self.session.add_rows(tangent.walls(self.cones, size))
             outcome = self._solve(integer, start)
-            if outcome.status != "unbounded":
+            if outcome.status not in _ENDLESS:
                 return outcome
         return replace(outcome, status="failed")
 

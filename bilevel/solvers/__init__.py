@@ -3,7 +3,7 @@
 from typing import cast
 
 from bilevel.errors import FeatureError, UnknownNameError
-from bilevel.solvers import gurobi, highs, scip
+from bilevel.solvers import gurobi, highs, pyomo, scip
 from bilevel.solvers.base import Outcome, Session, SessionFactory, Watch
 
 __all__ = ["SOLVERS", "Outcome", "Session", "SessionFactory", "Watch", "find", "require"]
@@ -12,7 +12,9 @@ SOLVERS: dict[str, SessionFactory] = {s.name: s for s in (cast(SessionFactory, m
 
 
 def find(name: str) -> SessionFactory:
-    """The registered solver; raises `UnknownNameError` with the nearest name."""
+    """The registered solver, or any Pyomo solver by "pyomo:<name>"; raises `UnknownNameError` with the nearest name."""
+    if name.startswith(pyomo.PREFIX):
+        return pyomo.find(name)
     if name not in SOLVERS:
         raise UnknownNameError("solver", name, SOLVERS)
     return SOLVERS[name]

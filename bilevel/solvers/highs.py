@@ -16,8 +16,11 @@ features = frozenset({"integer"})
 # Searches within the search: with a good start they took half of the time on ieee33 and found nothing
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
 
+_DUAL, _PRIMAL = 1, 4
+
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
+    highspy.HighsModelStatus.kModelEmpty: "optimal",
     highspy.HighsModelStatus.kInfeasible: "infeasible",
     highspy.HighsModelStatus.kUnbounded: "unbounded",
     highspy.HighsModelStatus.kUnboundedOrInfeasible: "unclear",
@@ -103,8 +106,17 @@ class _Highs:
             highs.setSolution(point)
         self.watch = watch
         highs.run()
+        if not mip and highs.getModelStatus() not in _STATUS:
+            self._run_again()
         self.watch = None
         return self._outcome(mip)
+
+    def _run_again(self) -> None:
+        """The dual simplex now and then gives up on free columns without a status; the primal one does not."""
+        self.highs.clearSolver()
+        self.highs.setOptionValue("simplex_strategy", _PRIMAL)
+        self.highs.run()
+        self.highs.setOptionValue("simplex_strategy", _DUAL)
 
     def _set_integrality(self, mip: bool) -> None:
         if mip == self.is_mip:
@@ -117,7 +129,8 @@ class _Highs:
     def _outcome(self, mip: bool) -> Outcome:
         status = _STATUS.get(self.highs.getModelStatus(), "failed")
         info = self.highs.getInfo()
-        feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        empty = self.highs.getModelStatus() == highspy.HighsModelStatus.kModelEmpty
+        feasible = empty or info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         x = np.array(self.highs.getSolution().col_value) if feasible else None
         objective = float(info.objective_function_value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)

@@ -1,5 +1,6 @@
 """SCIP through PySCIPOpt: mixed-integer programs, SOS1 sets and convex quadratic cones."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "scip"
 features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+
+# Presolvers of SCIP 10.0 that cut off optima: the first of linear programs, the second next to nonconvex rows (tests: fuzz)
+_WRONG = ("dualsparsify", "inttobinary")
 
 _STATUS = {
     "optimal": "optimal",
@@ -57,39 +61,64 @@ class _Events(Eventhdlr):
 
 
 class _Scip:
-    """Keeps the program and rebuilds nothing: rows are added and bounds changed after `freeTransform`."""
+    """Keeps the program; rows are added and bounds changed after `freeTransform`.
+
+    The model is written anew when integrality changes: SCIP rounds bounds of integer columns for good, and SOS1 sets and
+    indicators leave parts behind that cut off points.
+    """
 
     def __init__(self) -> None:
-        self.model = pyscipopt.Model()
-        self.model.hideOutput()
-        self.events = _Events()
+        self.model: Any = None
+        self.events: Any = None
         self.columns: list[Any] = []
         self.rows: list[Any] = []
-        self.sets: list[Any] = []
-        self.pairs: tuple[tuple[int, int], ...] = ()
-        self.indicators: tuple[tuple[int, int, int], ...] = ()
-        self.lower, self.upper = np.zeros(0), np.zeros(0)
-        self.integer = np.zeros(0, dtype=bool)
+        self.mip: Mip | None = None
         self.is_mip = False
 
     def load(self, mip: Mip) -> None:
-        self.__init__()  # type: ignore[misc]
+        rows = replace(mip.rows, lower=mip.rows.lower.copy(), upper=mip.rows.upper.copy())
+        self.mip = replace(mip, rows=rows, lower=mip.lower.copy(), upper=mip.upper.copy())
+        self.is_mip = False
+        self._write(self.mip)
+
+    def _write(self, mip: Mip) -> None:
+        self.model, self.events, self.rows = pyscipopt.Model(), _Events(), []
+        self.model.hideOutput()
         self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
+        for presolver in _WRONG:
+            self.model.setParam(f"presolving/{presolver}/maxrounds", 0)
+        whole = mip.integer & self.is_mip
         self.columns = [
-            self.model.addVar(lb=_finite(low), ub=_finite(high))
-            for low, high in zip(mip.lower.tolist(), mip.upper.tolist(), strict=True)
+            self.model.addVar(lb=_finite(low), ub=_finite(high), vtype=_type(low, high) if integer else "C")
+            for low, high, integer in zip(mip.lower.tolist(), mip.upper.tolist(), whole.tolist(), strict=True)
         ]
-        self.lower, self.upper = mip.lower.copy(), mip.upper.copy()
-        self.integer, self.pairs = mip.integer, mip.sos1
-        self.add_rows(mip.rows)
+        self._write_rows(mip.rows)
         self._add_cones(mip.cones)
         self._add_products(mip.products)
-        self.indicators = mip.indicators
-        self.set_cost(mip.cost, mip.offset)
+        if self.is_mip:
+            self._add_sets(mip)
+        self._write_cost(mip)
+
+    def _add_sets(self, mip: Mip) -> None:
+        for i, j in mip.sos1:
+            self.model.addConsSOS1([self.columns[i], self.columns[j]])
+        for z, value, j in mip.indicators:
+            self.model.addConsIndicator(self.columns[j] <= 0.0, self.columns[z], activeone=bool(value))
+
+    @property
+    def program(self) -> Mip:
+        """What is loaded, with every change since."""
+        if self.mip is None:
+            raise RuntimeError("a SCIP session has to load a program first")
+        return self.mip
 
     def add_rows(self, rows: Rows) -> None:
         self._change()
+        self.mip = self.program.with_rows(rows)
+        self._write_rows(rows)
+
+    def _write_rows(self, rows: Rows) -> None:
         m = rows.matrix
         for at in range(rows.count):
             part = slice(m.indptr[at], m.indptr[at + 1])
@@ -130,21 +159,28 @@ class _Scip:
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         self._change()
-        self.lower[columns], self.upper[columns] = lower, upper
+        self.program.lower[columns], self.program.upper[columns] = lower, upper
         for column, low, high in zip(columns.tolist(), lower.tolist(), upper.tolist(), strict=True):
             self.model.chgVarLb(self.columns[column], _finite(low))
             self.model.chgVarUb(self.columns[column], _finite(high))
 
     def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
         self._change()
+        self.program.rows.lower[rows], self.program.rows.upper[rows] = lower, upper
         for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
             self.model.chgLhs(self.rows[row], _finite(low))
             self.model.chgRhs(self.rows[row], _finite(high))
 
     def set_cost(self, cost: Vector, offset: float) -> None:
         self._change()
-        used = np.flatnonzero(cost).tolist()
-        self.model.setObjective(quicksum(float(cost[at]) * self.columns[at] for at in used) + offset, "minimize")
+        self.mip = replace(self.program, cost=cost, offset=offset)
+        self._write_cost(self.mip)
+
+    def _write_cost(self, mip: Mip) -> None:
+        used = np.flatnonzero(mip.cost).tolist()
+        self.model.setObjective(
+            quicksum(float(mip.cost[at]) * self.columns[at] for at in used) + mip.offset, "minimize"
+        )
 
     def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
         self._change()
@@ -157,30 +193,23 @@ class _Scip:
                 self.model.setSolVal(point, column, value)
             self.model.addSol(point)
         self.events.watch = watch
-        self.model.optimize()
+        try:
+            self.model.optimize()
+        except Exception as error:
+            # PySCIPOpt raises bare exceptions; after an error within SCIP the model is of no more use
+            if not str(error).startswith("SCIP"):
+                raise
+            self._write(self.program)
+            return Outcome("failed", None, np.inf, -np.inf)
         self.events.watch = None
         return self._outcome()
 
     def _set_integrality(self, integer: bool) -> None:
-        if integer == self.is_mip:
-            return
-        at = np.flatnonzero(self.integer)
-        for column in at.tolist():
-            whole = "B" if (self.lower[column], self.upper[column]) == (0.0, 1.0) else "I"
-            self.model.chgVarType(self.columns[column], whole if integer else "C")
-        # SCIP rounds the bounds of an integer column and does not give them back
-        self.set_column_bounds(at, self.lower[at], self.upper[at])
-        if integer:
-            self.sets = [self.model.addConsSOS1([self.columns[i], self.columns[j]]) for i, j in self.pairs]
-            self.sets += [
-                self.model.addConsIndicator(self.columns[j] <= 0.0, self.columns[z], activeone=bool(value))
-                for z, value, j in self.indicators
-            ]
-        else:
-            for constraint in self.sets:
-                self.model.delCons(constraint)
-            self.sets = []
-        self.is_mip = integer
+        if integer != self.is_mip:
+            self.is_mip = integer
+            mip = self.program
+            if mip.integer.any() or mip.sos1 or mip.indicators:
+                self._write(mip)
 
     def _change(self) -> None:
         if self.model.getStage() != pyscipopt.SCIP_STAGE.PROBLEM:
@@ -194,6 +223,10 @@ class _Scip:
         best = self.model.getBestSol()
         x = np.array([self.model.getSolVal(best, column) for column in self.columns])
         return Outcome(status, x, float(self.model.getSolObjVal(best)), bound)
+
+
+def _type(lower: float, upper: float) -> str:
+    return "B" if (lower, upper) == (0.0, 1.0) else "I"
 
 
 def _finite(value: float) -> float | None:

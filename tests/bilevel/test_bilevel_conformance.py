@@ -391,7 +391,9 @@ def test_a_captive_ev_pays_the_price_cap() -> None:
     assert solution.objective == pytest.approx(100.0 * 3 * 0.35, rel=1e-5)
 
 
-def test_a_dual_limit_that_is_too_small_gives_a_wrong_answer_and_is_never_made_up() -> None:
+def test_a_dual_limit_that_is_too_small_gives_a_wrong_answer_and_is_never_made_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Model page section 4: the second row's multiplier is 10, and M = 5 cuts the optimum off without a trace."""
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, 1))
@@ -401,6 +403,7 @@ def test_a_dual_limit_that_is_too_small_gives_a_wrong_answer_and_is_never_made_u
     m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
     m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
     m.objective = pyo.Objective(expr=m.x + 0.05 * m.f.y[1])
+    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
     default = bilevel.solve(m, mode="big_m", progress=False)
     assert default.status == "certified" and default.objective == pytest.approx(0.5)
     assert "proven" in default.certificate["bounds used"].detail
@@ -421,7 +424,7 @@ def guessed_optimum(m: Any, big: float) -> float:
     return session.solve(True, 1e-9, 30, None, Progress(False)).objective
 
 
-def test_proven_limits_hold_every_optimal_dual() -> None:
+def test_proven_limits_hold_every_optimal_dual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sensitivity: min y1 with y1 >= 10 y2, y2 >= 1 - x: duals 1 and 10, proven at most 100/90 and 100/9."""
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, 1))
@@ -431,13 +434,20 @@ def test_proven_limits_hold_every_optimal_dual() -> None:
     m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
     m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
     m.objective = pyo.Objective(expr=m.x)
+    exact = reformulate(compile_model(m))
+    assert dict(zip(exact.kkt.pairs.row.tolist(), exact.bounds.mu_upper.tolist(), strict=True))[1] == pytest.approx(
+        10.0
+    )
+    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
     form = reformulate(compile_model(m))
     mu = dict(zip(form.kkt.pairs.row.tolist(), form.bounds.mu_upper.tolist(), strict=True))
     assert 1.0 <= mu[0] <= 100 / 90 * (1 + 1e-3)
     assert 10.0 <= mu[1] <= 100 / 9 * (1 + 1e-3)
 
 
-def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_proven_limit() -> None:
+def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_proven_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Coupled equalities that move with the leader: refused on HiGHS by name, solved without M elsewhere."""
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, 1))
@@ -447,6 +457,8 @@ def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_prove
     m.f.first = pyo.Constraint(expr=m.f.y[1] + m.f.y[2] == 2 + m.x)
     m.f.second = pyo.Constraint(expr=m.f.y[1] - m.f.y[2] <= m.x)
     m.objective = pyo.Objective(expr=m.f.y[2] - 0.6 * m.x)
+    assert bilevel.solve(m, progress=False).status == "certified", "small enough to go through its bases"
+    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
     with pytest.raises(UnboundedDualError, match=r"'f\.second'.*sos1"):
         bilevel.solve(m, progress=False)
     solution = bilevel.solve(m, "scip", progress=False)

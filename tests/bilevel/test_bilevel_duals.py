@@ -1,9 +1,14 @@
 """Multipliers in leader expressions, and limits of multipliers that a user gives."""
 
+import numpy as np
 import pyomo.environ as pyo
 import pytest
+from scipy.optimize import linprog
 
 import bilevel
+from bilevel.bounds import derive
+from bilevel.compile import compile_model
+from bilevel.kkt import optimality_conditions
 
 
 def supply(sense: int = 1):
@@ -83,6 +88,12 @@ def test_the_dual_of_a_deactivated_row_is_refused():
 # ---- limits of the user's --------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def no_bases(monkeypatch):
+    """As if every follower had too many bases to go through."""
+    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+
+
 def moving():
     """Coupled rows that move with the leader, for which nothing is proven: y1 = 1 + x, y2 = 1, duals 3/2 and 1/2."""
     m = pyo.ConcreteModel()
@@ -96,7 +107,7 @@ def moving():
     return m
 
 
-def test_a_right_limit_gives_a_conditional_answer():
+def test_a_right_limit_gives_a_conditional_answer(no_bases):
     m = moving()
     m.f.limit_dual(m.f.first, 20)
     m.f.limit_dual(m.f.second, 20)
@@ -107,7 +118,7 @@ def test_a_right_limit_gives_a_conditional_answer():
     assert solution.certificate["user bounds enlarged"].ok
 
 
-def test_a_limit_that_is_too_small_is_found_out():
+def test_a_limit_that_is_too_small_is_found_out(no_bases):
     """With M = 5 the only feasible answer is 1 (x = 1); the optimum 0.5 needs a dual of 10 (model page section 4)."""
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, 1))
@@ -149,3 +160,47 @@ def test_a_limit_is_left_aside_where_something_is_proven():
     solution = bilevel.solve(m, "highs", "big_m", progress=False)
     assert solution.status == "certified", solution.reason
     assert "user" not in solution.certificate["bounds used"].detail
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_limits_from_bases_hold_an_optimal_dual(seed):
+    """Coupled rows, integers for data (so degenerate often), prices and right-hand sides that move with the leader."""
+    rng = np.random.default_rng(seed)
+    a, b, c = rng.integers(-2, 3, (3, 3)), rng.integers(-1, 2, (3, 2)), rng.integers(-2, 3, (2, 3))
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var([0, 1], bounds=(-1, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(range(3), bounds=(0, 4))
+    m.f.cost = pyo.Objective(
+        expr=sum((float(j) - 1 + sum(float(c[i, j]) * m.x[i] for i in (0, 1))) * m.f.y[j] for j in range(3))
+    )
+    m.f.row = pyo.Constraint([0, 1, 2], rule=lambda f, k: (
+        sum(float(a[k, j]) * f.y[j] for j in range(3)) + sum(float(b[k, i]) * m.x[i] for i in (0, 1)) + 1e-9 * f.y[0]
+        <= 3 if k else sum(float(a[0, j]) * f.y[j] for j in range(3)) + 1e-9 * f.y[0] == float(a[0].sum())
+    ))  # fmt: skip
+    m.objective = pyo.Objective(expr=m.x[0] + m.x[1])
+    program = compile_model(m)
+    kkt = optimality_conditions(program)
+    limits = derive(program, kkt)
+    assert np.isfinite(limits.mu_upper).all() and limits.sources() == {"derived": limits.known()}
+    for _ in range(5):
+        x = program.values()
+        x = np.where(program.followers.owner < 0, rng.uniform(-1, 2, program.columns), 0.0)
+        rates, rows, mine = program.followers.rates(x), program.followers.rows, program.followers.columns
+        shift = rows.matrix @ x
+        found = linprog(
+            rates[mine], A_ub=rows.matrix[1:, mine].toarray(), b_ub=(rows.upper - shift)[1:],
+            A_eq=rows.matrix[:1, mine].toarray(), b_eq=(rows.upper - shift)[:1], bounds=(0, 4),
+        )  # fmt: skip
+        if found.status != 0:
+            continue
+        x[mine] = found.x
+        free = kkt.columns - program.columns
+        matrix = kkt.stationarity.matrix.toarray()
+        dual = linprog(
+            np.concatenate([np.zeros(len(kkt.lam)), np.maximum(kkt.pairs.slack(x), 0.0)]),
+            A_eq=matrix[:, -free:], b_eq=kkt.stationarity.lower - matrix[:, :-free] @ x,
+            bounds=[*zip(limits.lam_lower, limits.lam_upper, strict=True), *((0.0, high) for high in limits.mu_upper)],
+        )  # fmt: skip
+        assert dual.status == 0, f"seed {seed}: no dual within the limits"
+        assert dual.fun == pytest.approx(0.0, abs=1e-7), f"seed {seed}: no optimal dual within the limits"

@@ -1,0 +1,297 @@
+"""Any other Pyomo solver as `solver="pyomo:<name>"`: the whole model is handed over anew at every solve.
+
+Which features a solver is trusted with is declared, not asked: `_KNOWN` lists the interfaces that were tried here or are
+documented to take the construct, and every other solver gets `integer` alone.  Its tolerances and gap can only be set where
+their option names are known; elsewhere the solver's defaults stand, and without a bound of its own an optimum of a mixed-integer
+program comes back without a bound, so it is reported as feasible, not as certified.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import gurobipy
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.common.errors import ApplicationError, InfeasibleConstraintException, PyomoException
+from pyomo.common.log import LoggingIntercept
+from pyomo.opt import TerminationCondition
+
+from bilevel import expressions, tolerances
+from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
+from bilevel.program import Index, Mip, Rows, Vector
+from bilevel.solvers.base import Outcome, Session, Watch
+
+PREFIX = "pyomo:"
+
+_T = TypeVar("_T")
+_FOREVER = 1e7  # seconds: no limit is passed on
+_EMPTY_ROW = 1e-9  # what a row without columns may be off
+
+_STATUS = {
+    TerminationCondition.optimal: "optimal",
+    TerminationCondition.globallyOptimal: "optimal",
+    TerminationCondition.infeasible: "infeasible",
+    TerminationCondition.unbounded: "unbounded",
+    TerminationCondition.infeasibleOrUnbounded: "unclear",
+    TerminationCondition.maxTimeLimit: "limit",
+    TerminationCondition.maxIterations: "limit",
+    TerminationCondition.feasible: "limit",
+    TerminationCondition.userInterrupt: "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of an interface: its features, and its option names for relative gap, row feasibility and time.
+
+    Without an option for the time, it goes through Pyomo's `timelimit`, which most interfaces heed.
+    """
+
+    features: frozenset[str]
+    gap: str = ""
+    feasibility: tuple[str, ...] = ()
+    time: str = ""
+
+
+_ALL = frozenset({"integer", "sos1", "cone", "nonconvex"})
+_HIGHS = _Kind(frozenset({"integer"}), "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
+_GUROBI = _Kind(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit")
+_SCIP = _Kind(frozenset({"integer", "cone", "nonconvex"}), "limits/gap", ("numerics/feastol",))
+_OTHER = _Kind(frozenset({"integer"}))
+
+_KNOWN = {
+    "highs": _HIGHS,
+    "appsi_highs": _HIGHS,
+    "scip": _SCIP,
+    "scip_direct": _Kind(_ALL, _SCIP.gap, _SCIP.feasibility),
+    "gurobi": _GUROBI,
+    "gurobi_direct": _GUROBI,
+    "cbc": _Kind(frozenset({"integer"}), "ratioGap", ("primalTolerance",)),
+    "glpk": _Kind(frozenset({"integer"}), "mipgap"),
+    "cplex": _Kind(frozenset({"integer", "sos1", "cone"}), "mip_tolerances_mipgap"),
+    "xpress": _Kind(frozenset({"integer", "cone"}), "miprelstop"),
+    "mosek": _Kind(frozenset({"integer", "cone"})),
+    "ipopt": _Kind(frozenset()),
+    "ipopt_v2": _Kind(frozenset()),
+}
+
+
+class PyomoSolver:
+    """A `SessionFactory` for one Pyomo solver; its name is the one the user wrote, prefix included."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kind = _KNOWN.get(name.removeprefix(PREFIX), _OTHER)
+        self.features = self.kind.features
+
+    def open(self) -> Session:
+        """A new session; raises `FeatureError` when the solver cannot be used here, naming those that can."""
+        return _Pyomo(self.name, self.kind, _interface(self.name))
+
+    def version(self) -> str:
+        """The solver's version."""
+        found = _quietly(_interface(self.name).version)
+        return ".".join(str(part) for part in found) if found else "unknown"
+
+
+def find(name: str) -> PyomoSolver:
+    """The solver of a name such as "pyomo:highs"; raises `UnknownNameError` for one that Pyomo does not know."""
+    names = [known for known in pyo.SolverFactory if not known.startswith("_")]
+    if name.removeprefix(PREFIX) not in names:
+        near = sorted({*_KNOWN, *available()} & set(names))
+        raise UnknownNameError("solver", name, [PREFIX + known for known in near])
+    return PyomoSolver(name)
+
+
+def available() -> list[str]:
+    """The well-known Pyomo solvers that can be used here."""
+    return [known for known in _KNOWN if _usable(pyo.SolverFactory(known))]
+
+
+def _interface(name: str) -> Any:
+    solver = pyo.SolverFactory(name.removeprefix(PREFIX))
+    if not _usable(solver):
+        ready = ", ".join(repr(PREFIX + known) for known in available())
+        raise FeatureError(
+            f"solver {name!r} is known to Pyomo, but not installed or not licensed here: use solver='highs', or {ready}"
+        )
+    return solver
+
+
+def _usable(solver: Any) -> bool:
+    return bool(_quietly(lambda: solver.available(exception_flag=False)))
+
+
+def _quietly(call: Callable[[], _T]) -> _T:
+    """The result of a call, with what it logs through Pyomo's logger swallowed."""
+    with LoggingIntercept(io.StringIO(), "pyomo"):
+        return call()
+
+
+class _Pyomo:
+    def __init__(self, name: str, kind: _Kind, solver: Any) -> None:
+        self.name, self.kind, self.solver = name, kind, solver
+        self.model: Any = pyo.ConcreteModel()
+        self.bodies: list[Any] = []
+        self.impossible: set[int] = set()
+        self.integer, self.nonconvex = np.zeros(0, dtype=bool), False
+        self.lower, self.upper = np.zeros(0), np.zeros(0)
+        self.cost, self.offset = np.zeros(0), 0.0
+
+    def load(self, mip: Mip) -> None:
+        self.__init__(self.name, self.kind, self.solver)  # type: ignore[misc]
+        model = self.model
+        model.x = pyo.Var(range(mip.columns))
+        self.integer, self.nonconvex = mip.integer, mip.products is not None
+        self.lower, self.upper = mip.lower.copy(), mip.upper.copy()
+        self.set_column_bounds(np.arange(mip.columns), mip.lower, mip.upper)
+        x = self.columns
+        model.rows = pyo.Constraint(pyo.Any)
+        self.add_rows(mip.rows)
+        model.cones = pyo.Constraint(range(mip.cones.count), rule=lambda _, k: expressions.cone(mip.cones, k, x))
+        if mip.products is not None:
+            products = mip.products
+            model.products = pyo.Constraint(
+                range(products.count), rule=lambda _, k: expressions.product(products, k, x)
+            )
+        model.sets = pyo.SOSConstraint(range(len(mip.sos1)), rule=lambda _, k: [x[at] for at in mip.sos1[k]], sos=1)
+        model.objective = pyo.Objective(expr=0.0)
+        self.set_cost(mip.cost, mip.offset)
+
+    @property
+    def columns(self) -> list[Any]:
+        return list(self.model.x.values())
+
+    def add_rows(self, rows: Rows) -> None:
+        x, first = self.columns, len(self.bodies)
+        matrix = rows.matrix.copy()
+        matrix.eliminate_zeros()
+        for at in range(rows.count):
+            filled = matrix.indptr[at] < matrix.indptr[at + 1]
+            self.bodies.append(expressions.linear(matrix, at, x) if filled else None)
+        self.set_row_bounds(first + np.arange(rows.count), rows.lower, rows.upper)
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        self.lower[columns], self.upper[columns] = lower, upper
+        for column, low, high in zip(columns.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self.model.x[column].setlb(_finite(low))
+            self.model.x[column].setub(_finite(high))
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            body = self.bodies[row]
+            # Pyomo takes neither crossed limits nor rows without columns
+            self.impossible.discard(row)
+            if low > high or (body is None and (low > _EMPTY_ROW or high < -_EMPTY_ROW)):
+                self.impossible.add(row)
+            if row in self.model.rows:
+                del self.model.rows[row]
+            limited = None if body is None or low > high else expressions.limited(body, low, high)
+            if limited is not None:
+                self.model.rows[row] = limited
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        self.cost, self.offset = cost, offset
+        self.model.objective.set_value(expressions.objective(cost, offset, self.columns))
+
+    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+        if watch.stop() or seconds <= 0:
+            return Outcome("interrupted" if watch.stop() else "limit", None, np.inf, -np.inf)
+        if self.impossible:
+            return Outcome("infeasible", None, np.inf, np.inf)
+        discrete = self._set_integrality(integer)
+        if self._is_empty():
+            return Outcome("optimal", self._free(), self.offset, self.offset)
+        for at, column in enumerate(self.columns):
+            column.set_value(None if start is None else float(start[at]), skip_validation=True)
+        results = self._run(self._settings(gap, discrete, seconds))
+        if results is None:
+            return Outcome("infeasible", None, np.inf, np.inf)
+        outcome = self._outcome(results, gap, discrete)
+        if outcome.x is not None:
+            watch.report(outcome.bound, outcome.objective)
+        return outcome
+
+    def _settings(self, gap: float, discrete: bool, seconds: float) -> dict[str, Any]:
+        row = tolerances.MIP_FEASIBILITY if discrete else tolerances.SOLVER_FEASIBILITY
+        options = dict.fromkeys(self.kind.feasibility, row)
+        if self.kind.gap and discrete:
+            options[self.kind.gap] = gap
+        settings: dict[str, Any] = {"load_solutions": False, "options": options}
+        if seconds >= _FOREVER:
+            return settings
+        if self.kind.time:
+            options[self.kind.time] = seconds
+            return settings
+        return {**settings, "timelimit": seconds}
+
+    def _set_integrality(self, integer: bool) -> bool:
+        domain = pyo.Integers if integer else pyo.Reals
+        for column in np.flatnonzero(self.integer).tolist():
+            self.model.x[column].domain = domain
+        (self.model.sets.activate if integer else self.model.sets.deactivate)()
+        return self.nonconvex or (integer and bool(self.integer.any() or len(self.model.sets)))
+
+    def _run(self, settings: dict[str, Any]) -> Any:
+        """The solver's results; None where Pyomo itself finds a row that cannot hold."""
+        try:
+            return _quietly(lambda: self.solver.solve(self.model, **settings))
+        except InfeasibleConstraintException:
+            return None
+        except gurobipy.GurobiError as error:
+            raise LicenceError(
+                f"solver {self.name!r} refused: {error}; use solver='highs', which needs no licence"
+            ) from error
+        except (ApplicationError, PyomoException, ValueError, RuntimeError, OSError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BilevelError(f"solver {self.name!r} failed: {reason}; use another solver, such as 'highs'") from error
+
+    def _outcome(self, results: Any, gap: float, discrete: bool) -> Outcome:
+        status = _STATUS.get(results.solver.termination_condition, "failed")
+        x = self._point(results) if status in ("optimal", "limit", "interrupted") else None
+        if status == "optimal" and x is None:
+            status = "failed"
+        objective = np.inf if x is None else float(self.cost @ x) + self.offset
+        return Outcome(status, x, objective, self._bound(results, status, objective, gap, discrete))
+
+    def _point(self, results: Any) -> Vector | None:
+        if not len(results.solution):
+            return None
+        try:
+            _quietly(lambda: self.model.solutions.load_from(results))
+        except (ValueError, RuntimeError, AttributeError):
+            return None
+        values = [column.value for column in self.columns]
+        if self.cost.any() and all(value is None for value in values):
+            return None
+        # A column that no row and no cost uses comes back without a value
+        free = self._free()
+        return np.array([free[at] if value is None else value for at, value in enumerate(values)], dtype=float)
+
+    def _is_empty(self) -> bool:
+        """Whether any point within its bounds is as good as another; some solvers have no answer to that."""
+        parts = any(True for _ in self.model.component_data_objects((pyo.Constraint, pyo.SOSConstraint), active=True))
+        return not parts and not self.cost.any() and bool((self.lower <= self.upper).all())
+
+    def _free(self) -> Vector:
+        """The point within the bounds that is nearest to 0, with whole integers."""
+        near: Vector = np.clip(0.0, self.lower, self.upper)
+        return np.where(self.integer, np.ceil(near), near)
+
+    def _bound(self, results: Any, status: str, objective: float, gap: float, discrete: bool) -> float:
+        """The solver's own bound; else what "optimal" claims: exact without integers, to the gap that was asked for with them."""
+        if status not in ("optimal", "limit", "interrupted"):
+            return -np.inf
+        if not discrete:
+            return objective if status == "optimal" else -np.inf
+        claimed = results.problem.lower_bound
+        if isinstance(claimed, (int, float)) and np.isfinite(claimed):
+            return min(float(claimed), objective)
+        known = status == "optimal" and bool(self.kind.gap)
+        return objective - gap * abs(objective) if known else -np.inf
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
