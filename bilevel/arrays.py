@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.canonical import Bilinear
+from bilevel.convex import least_eigenvalue, square_root
 from bilevel.errors import ModelError
 from bilevel.program import Index, Vector, coo
 
@@ -43,8 +44,9 @@ def convex_quadratics(terms: list[tuple[int, int, float]], owner: Index, followe
     used = np.unique(matrix.indices)
     for at in np.unique(owner[used]).tolist():
         mine = used[owner[used] == at]
-        least = float(np.linalg.eigvalsh(matrix[mine][:, mine].toarray())[0])
-        if least < -1e-9 * float(abs(matrix[mine]).max()):
+        own = matrix[mine][:, mine].toarray()
+        if square_root(own) is None:
+            least = least_eigenvalue(own)
             raise ModelError(
                 f"follower {followers[at].name!r} minimises a cost that is not convex (smallest eigenvalue {least:.3g}): "
                 "optimality conditions need a convex cost, so relax it or make it convex"

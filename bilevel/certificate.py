@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bilevel import tolerances
+from bilevel.assemble import Reformulation, assemble, dual_links
 from bilevel.bounds import USER
 from bilevel.canonical import Program
 from bilevel.compile import compile_model
@@ -16,7 +17,6 @@ from bilevel.kkt import Kkt
 from bilevel.model import Check, checks
 from bilevel.program import Cones, Mip, Rows, Vector, stack_rows
 from bilevel.progress import Quiet
-from bilevel.reformulate import Reformulation, dual_links, reformulate
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
 from bilevel.ties import tie_checks
@@ -89,7 +89,7 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     x = _fill_epigraphs(program, x)
     if not len(program.links.column):
         return check_point(model, program, x, None, None, bound, gap)
-    form = reformulate(program, nonconvex=True)
+    form = assemble(program, nonconvex=True)
     return check_point(model, program, x, form, _multipliers(form, x), bound, gap)
 
 

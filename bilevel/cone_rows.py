@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel.convex import least_eigenvalue, square_root
 from bilevel.errors import ModelError
 from bilevel.program import Cones, Vector, coo
 
@@ -108,9 +109,7 @@ def is_convex(terms: Quadratic) -> bool:
     """Whether a quadratic form with any term is positive semidefinite."""
     if not terms or not any(i == j for i, j in terms):
         return False
-    _, matrix = _matrix(terms)
-    values = np.linalg.eigvalsh(matrix)
-    return bool(values[0] >= -1e-9 * np.abs(values).max())
+    return square_root(_matrix(terms)[1]) is not None
 
 
 def _matrix(terms: Quadratic) -> tuple[list[int], np.ndarray]:
@@ -129,15 +128,10 @@ def _squares(terms: Quadratic, name: str) -> list[dict[int, float]]:
     if all(i == j and value >= 0 for (i, j), value in terms.items()):
         return [{i: float(np.sqrt(value))} for (i, _), value in terms.items()]
     columns, matrix = _matrix(terms)
-    values, vectors = np.linalg.eigh(matrix)
-    size = float(np.abs(values).max())
-    if values[0] < -1e-9 * size:
+    rows = square_root(matrix)
+    if rows is None:
         raise ModelError(
-            f"{name!r} is quadratic and not convex (smallest eigenvalue {values[0]:.3g}): only convex quadratic rows "
-            "and rotated cones are solved to global optimality here"
+            f"{name!r} is quadratic and not convex (smallest eigenvalue {least_eigenvalue(matrix):.3g}): only convex quadratic "
+            "rows and rotated cones are solved to global optimality here"
         )
-    keep = np.flatnonzero(values > 1e-12 * size)
-    return [
-        {columns[r]: float(np.sqrt(values[k]) * vectors[r, k]) for r in range(len(columns)) if vectors[r, k]}
-        for k in keep
-    ]
+    return [{column: float(value) for column, value in zip(columns, row, strict=True) if value} for row in rows]

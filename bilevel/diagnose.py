@@ -4,10 +4,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
+from bilevel.assemble import Reformulation
 from bilevel.errors import ModelError
 from bilevel.program import Cones, Mip, Rows, Vector
 from bilevel.progress import Quiet
-from bilevel.reformulate import Reformulation
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
 

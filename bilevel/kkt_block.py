@@ -8,8 +8,8 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 
 from bilevel import expressions
+from bilevel.assemble import Reformulation
 from bilevel.program import Mip
-from bilevel.reformulate import Reformulation
 
 
 class KktBlock:

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.canonical import Bilinear, Program
+from bilevel.convex import square_root
 from bilevel.errors import ModelError
 from bilevel.kkt import Kkt
 from bilevel.program import Cones, Vector, coo
@@ -79,13 +80,10 @@ def curvature(program: Program, curved: tuple[int, ...], columns: int) -> Cones:
     cone: list[int] = []
     for at, follower in enumerate(curved):
         mine = np.flatnonzero(stack.owner == follower)
-        values, vectors = np.linalg.eigh(stack.quadratic[mine][:, mine].toarray())
-        for value, vector in zip(values, vectors.T, strict=True):
-            if value > 1e-12 * values[-1]:
-                forms += [
-                    (len(cone), int(j), float(np.sqrt(value) * v)) for j, v in zip(mine, vector, strict=True) if v
-                ]
-                cone.append(at)
+        rows = square_root(stack.quadratic[mine][:, mine].toarray())
+        for row in np.zeros((0, 0)) if rows is None else rows:
+            forms += [(len(cone), int(j), float(v)) for j, v in zip(mine, row, strict=True) if v]
+            cone.append(at)
     count, owner = len(curved), np.array(cone, dtype=np.int64)
     squares, t = coo(forms, (len(owner), columns)), columns - count + np.arange(count)
     w = sp.csr_array((np.ones(count), (np.arange(count), t)), shape=(count, columns))
@@ -135,11 +133,12 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
     mask = np.zeros(n)
     mask[program.followers.owner == follower] = 1.0
     offered = sp.csr_array(program.followers.price @ sp.diags_array(mask))
-    size = float(abs(offered).max()) if offered.nnz else 0.0
-    weight = float((wanted * offered).sum() / (offered * offered).sum()) if size else 0.0
-    rest = sp.coo_array(wanted - weight * offered)
-    worst = int(np.argmax(np.abs(rest.data))) if rest.nnz else -1
-    if worst >= 0 and abs(rest.data[worst]) > _RELATIVE * max(abs(weight) * size, float(np.abs(value).max())):
+    weight = float((wanted * offered).sum() / (offered * offered).sum()) if offered.nnz else 0.0
+    difference, size = sp.csr_array(abs(wanted - weight * offered)), abs(wanted) + abs(weight * offered)
+    # Entry by entry, as a small coefficient may belong to large variables
+    rest = sp.coo_array(difference * (difference > _RELATIVE * size))
+    worst = int(np.argmax(rest.data)) if rest.nnz else -1
+    if worst >= 0 and rest.data[worst] > 0:
         i, j = (int(at[worst]) for at in rest.coords)
         raise ModelError(
             f"product of leader variable {program.name(i)!r} and follower variable {program.name(j)!r} is no multiple of "

@@ -12,10 +12,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import products, tolerances
+from bilevel.assemble import Reformulation
 from bilevel.cones import ConeTreatment, tangent
 from bilevel.modes import Mode
 from bilevel.program import Mask, Mip, Rows, Vector
-from bilevel.reformulate import Reformulation
 from bilevel.solvers import SOLVERS, SessionFactory
 from bilevel.stage import MAX_ROUNDS, Effort, Sides, Stage
 

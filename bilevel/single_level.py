@@ -30,12 +30,12 @@ import pyomo.environ as pyo
 from pyomo.common.log import LoggingIntercept
 
 from bilevel import bounds, modes
+from bilevel.assemble import assemble
 from bilevel.atomic import write_text
 from bilevel.compile import compile_model
 from bilevel.errors import BilevelError, FeatureError, ModelError
 from bilevel.kkt_block import KktBlock
 from bilevel.model import Follower
-from bilevel.reformulate import reformulate as assemble
 
 SUFFIXES = (".lp", ".mps")
 _DEEP = (pyo.Block, Follower)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bilevel import bounds, certificate, cones, modes, solvers
+from bilevel.assemble import Reformulation, assemble
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
@@ -20,7 +21,6 @@ from bilevel.errors import BilevelError, FeatureError
 from bilevel.model import Check
 from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
-from bilevel.reformulate import Reformulation, reformulate
 from bilevel.results import Solution
 from bilevel.search import Found, Search
 from bilevel.solvers import SessionFactory
@@ -88,7 +88,7 @@ def _compiled(model: Any, engine: SessionFactory, treatment: ConeTreatment, mode
     program = compile_model(model)
     if program.cones.count:
         solvers.require(engine, treatment.features, f"cones={treatment.name!r}")
-    form = reformulate(program, "nonconvex" in engine.features)
+    form = assemble(program, "nonconvex" in engine.features)
     return form, _mode(mode, form, engine)
 
 
@@ -150,7 +150,7 @@ def _enlarged(
     wide = replace(
         stack, row_dual_limit=_ENLARGE * stack.row_dual_limit, column_dual_limit=_ENLARGE * stack.column_dual_limit
     )
-    again = reformulate(replace(form.program, followers=wide), "nonconvex" in solver.features)
+    again = assemble(replace(form.program, followers=wide), "nonconvex" in solver.features)
     effort.progress.phase("user bounds again")
     second = Search(again, solver, mode, treatment, effort).run()
     floor = form.program.objective_floor()

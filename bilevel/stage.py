@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
+from bilevel.assemble import Reformulation
 from bilevel.cones import ConeTreatment, tangent
 from bilevel.program import Cones, Mask, Mip, Rows, Vector
 from bilevel.progress import Progress
-from bilevel.reformulate import Reformulation
 from bilevel.scaling import Scaled
 from bilevel.solvers import Outcome, SessionFactory
 

@@ -15,8 +15,8 @@ import pyomo.environ as pyo
 
 import bilevel
 import instances
+from bilevel.assemble import assemble
 from bilevel.compile import compile_model
-from bilevel.reformulate import reformulate
 from formulations import tariffs
 from formulations.followers import ev_user
 
@@ -36,7 +36,7 @@ def revenue_model(case: instances.Instance) -> pyo.ConcreteModel:
 
 def measure(case: instances.Instance, evs: int, given: argparse.Namespace) -> dict:
     model = revenue_model(instances.scale(case, evs, given.seed))
-    form = reformulate(compile_model(model))
+    form = assemble(compile_model(model))
     found = bilevel.solve(model, given.solver, gap=given.gap, time_limit=given.time_limit, progress=False)
     sizes = {"columns": form.mip.columns, "rows": form.mip.rows.count, "pairs": form.kkt.pairs.count}
     phases = {f"{phase}_seconds": round(value, 3) for phase, value in found.seconds.items() if phase != "build"}

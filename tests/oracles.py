@@ -13,11 +13,11 @@ from scipy.optimize import linprog
 
 import bilevel
 import instances
+from bilevel.assemble import assemble
 from bilevel.compile import compile_model
 from bilevel.cones import CONES
 from bilevel.modes import MODES
 from bilevel.progress import Progress
-from bilevel.reformulate import reformulate
 from bilevel.search import Found, Search
 from bilevel.solvers import SOLVERS
 from bilevel.stage import Effort
@@ -109,7 +109,7 @@ def search(
     """Run the engine without its certificate: what was found, objective and bound in the user's sense."""
     program = compile_model(model)
     effort = Effort(gap, time.monotonic() + seconds, Progress(False))
-    found = Search(reformulate(program), SOLVERS[solver], MODES[mode], CONES[cones], effort).run()
+    found = Search(assemble(program), SOLVERS[solver], MODES[mode], CONES[cones], effort).run()
     return found, program.sign * found.objective, program.sign * found.bound
 
 

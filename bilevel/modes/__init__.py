@@ -2,10 +2,10 @@
 
 from typing import Protocol, cast
 
+from bilevel.assemble import Reformulation
 from bilevel.errors import UnknownNameError
 from bilevel.modes import big_m, indicator, product, sos1, strong_duality
 from bilevel.program import Mask, Mip, Vector
-from bilevel.reformulate import Reformulation
 
 
 class Mode(Protocol):

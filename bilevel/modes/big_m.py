@@ -3,9 +3,9 @@
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel.assemble import Reformulation
 from bilevel.kkt import Pairs
 from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
-from bilevel.reformulate import Reformulation
 
 name = "big_m"
 needs_bounds = True

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from bilevel.assemble import Reformulation
 from bilevel.modes import slacks
 from bilevel.modes.slacks import with_slacks
 from bilevel.program import Mask, Mip, Vector
-from bilevel.reformulate import Reformulation
 
 name = "indicator"
 needs_bounds = False

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from bilevel.assemble import Reformulation
 from bilevel.modes.slacks import complete, with_slacks
 from bilevel.program import Mip, Products, empty_rows, stack_products
-from bilevel.reformulate import Reformulation
 
 __all__ = ["apply", "complete", "features", "name", "needs_bounds"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel.assemble import Reformulation
 from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
-from bilevel.reformulate import Reformulation
 
 
 def with_slacks(form: Reformulation) -> tuple[Mip, Index]:

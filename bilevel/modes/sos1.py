@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from bilevel.assemble import Reformulation
 from bilevel.modes.slacks import complete, with_slacks
 from bilevel.program import Mip
-from bilevel.reformulate import Reformulation
 
 __all__ = ["apply", "complete", "features", "name", "needs_bounds"]
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel.assemble import Reformulation
 from bilevel.program import Mask, Mip, Products, Rows, Vector, stack_cones, stack_products, widen
-from bilevel.reformulate import Reformulation
 from bilevel.revenue import curvature
 
 name = "strong_duality"

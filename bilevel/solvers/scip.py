@@ -88,6 +88,9 @@ class _Scip:
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
         for presolver in _WRONG:
             self.model.setParam(f"presolving/{presolver}/maxrounds", 0)
+        if mip.products is not None:
+            # Presolve cuts off points of product rows, which have no interior
+            self.model.setParam("presolving/maxrounds", 0)
         whole = mip.integer & self.is_mip
         self.columns = [
             self.model.addVar(lb=_finite(low), ub=_finite(high), vtype=_type(low, high) if integer else "C")

@@ -11,10 +11,10 @@ import bilevel
 import formulations
 import instances
 from bilevel import bounds
+from bilevel.assemble import assemble
 from bilevel.certificate import check_point
 from bilevel.compile import compile_model
 from bilevel.followers import respond
-from bilevel.reformulate import reformulate
 from formulations import checks
 
 
@@ -127,7 +127,7 @@ def point_with_duals():
     model = small_model()
     solution = bilevel.solve(model, progress=False)
     program = compile_model(model)
-    form = reformulate(program)
+    form = assemble(program)
     x = program.values()
     response = respond(program, x)
     duals = np.zeros(form.kkt.columns - program.columns)

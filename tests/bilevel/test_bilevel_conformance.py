@@ -13,12 +13,12 @@ from oracles import LinearBilevel, cheapest_bill, enumerate_optimum, linear_mode
 
 import bilevel
 import formulations
+from bilevel.assemble import assemble
 from bilevel.compile import compile_model
 from bilevel.cones import CONES
 from bilevel.errors import FeatureError, LicenceError, UnboundedDualError
 from bilevel.modes import MODES
 from bilevel.progress import Progress
-from bilevel.reformulate import reformulate
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
 
@@ -47,7 +47,7 @@ def separable_model() -> Any:
 
 
 def missing(model: Any, solver: str, mode: str, cones: str, conic: bool) -> bool:
-    needed = MODES[mode].features(reformulate(compile_model(model)))
+    needed = MODES[mode].features(assemble(compile_model(model)))
     return not needed | (CONES[cones].features if conic else frozenset()) <= SOLVERS[solver].features
 
 
@@ -416,7 +416,7 @@ def test_a_dual_limit_that_is_too_small_gives_a_wrong_answer_and_is_never_made_u
 
 def guessed_optimum(m: Any, big: float) -> float:
     """The optimum with one made-up M for every dual and slack, as other packages do it."""
-    form = reformulate(compile_model(m))
+    form = assemble(compile_model(m))
     count = form.kkt.pairs.count
     guess = replace(form.bounds, mu_upper=np.full(count, big), slack_upper=np.full(count, 2000.0))
     session = Scaled(SOLVERS["highs"].open())
@@ -434,12 +434,12 @@ def test_proven_limits_hold_every_optimal_dual(monkeypatch: pytest.MonkeyPatch) 
     m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
     m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
     m.objective = pyo.Objective(expr=m.x)
-    exact = reformulate(compile_model(m))
+    exact = assemble(compile_model(m))
     assert dict(zip(exact.kkt.pairs.row.tolist(), exact.bounds.mu_upper.tolist(), strict=True))[1] == pytest.approx(
         10.0
     )
     monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
-    form = reformulate(compile_model(m))
+    form = assemble(compile_model(m))
     mu = dict(zip(form.kkt.pairs.row.tolist(), form.bounds.mu_upper.tolist(), strict=True))
     assert 1.0 <= mu[0] <= 100 / 90 * (1 + 1e-3)
     assert 10.0 <= mu[1] <= 100 / 9 * (1 + 1e-3)

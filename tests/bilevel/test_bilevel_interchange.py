@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import bilevel
 from bilevel import solvers
+from bilevel.assemble import assemble
 from bilevel.compile import compile_model
 from bilevel.cones import CONES
 from bilevel.errors import BilevelError, FeatureError, LicenceError, ModelError, UnknownNameError
@@ -26,7 +27,6 @@ from bilevel.interchange import read_mps, write_mps
 from bilevel.modes import MODES
 from bilevel.program import Cones, Mip, Products, Rows
 from bilevel.progress import Progress
-from bilevel.reformulate import reformulate as assemble
 from bilevel.scaling import Scaled
 from bilevel.search import Search
 from bilevel.single_level import load_values, reformulate, write_model

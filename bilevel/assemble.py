@@ -45,7 +45,7 @@ class Reformulation:
         return _positive(np.where(np.isfinite(limit) & (limit > _NOISE * rate), limit, rate))
 
 
-def reformulate(program: Program, nonconvex: bool = False) -> Reformulation:
+def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     """Replace the followers by their optimality conditions, without the complementarity pairs.
 
     Leader products without a linear form stay as product rows for a `nonconvex` solver, and are refused without one.
