@@ -38,7 +38,22 @@ _LEAST_MARGIN = 1e-6
 
 
 def best_bounds(program: Program, kkt: Kkt) -> Bounds:
-    """Limits by algebra; where they are not enough by linear programs too; where these are not, the user's."""
+    """Limits by algebra; where they are not enough by linear programs too; where these are not, the user's.
+
+    All are widened by 1e-6 of themselves: a limit that is exact leaves no room for rounding where a program has one point only.
+    """
+    limits = _best(program, kkt)
+    wide = _SAFETY - 1.0
+    return replace(
+        limits,
+        lam_lower=limits.lam_lower - wide * np.abs(limits.lam_lower),
+        lam_upper=limits.lam_upper + wide * np.abs(limits.lam_upper),
+        mu_upper=_SAFETY * limits.mu_upper,
+        slack_upper=_SAFETY * limits.slack_upper,
+    )
+
+
+def _best(program: Program, kkt: Kkt) -> Bounds:
     derived = derive(program, kkt)
     if first_unbounded(kkt, derived) is None:
         return derived

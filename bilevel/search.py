@@ -108,7 +108,7 @@ class Search:
         self.effort.progress.phase("relaxation")
         point = self.main.converge(self.treatment)
         if point.status == "infeasible":
-            self.found.verdict = "infeasible"
+            self.found.verdict = self._confirmed("infeasible")
         self._raise_bound(point.value)
         self.point = point.x
 
@@ -142,7 +142,7 @@ class Search:
             self.found.rounds += 1
             outcome = self.main.solve(integer=True, start=self._start())
             if outcome.status in ("infeasible", "unbounded"):
-                self.found.verdict = "" if self.found.x is not None else outcome.status
+                self.found.verdict = "" if self.found.x is not None else self._confirmed(outcome.status)
                 return
             self._raise_bound(outcome.bound)
             if outcome.status in ("limit", "interrupted"):
@@ -155,6 +155,12 @@ class Search:
                 self._try(self._sides(outcome.x), outcome.x)
             if outcome.status != "optimal" or not new_cuts or self._over():
                 return
+
+    def _confirmed(self, status: str) -> str:
+        """What HiGHS says of the relaxation when another solver calls the whole infeasible; "" where it is not that."""
+        if status != "infeasible" or self.exact is self.main:
+            return status
+        return status if self.exact.converge(tangent).status == "infeasible" else ""
 
     def _tighten(self) -> None:
         """Where the objective leaves cones loose, take the optimum whose cones are tight, at no loss."""

@@ -108,8 +108,17 @@ class _Highs:
         highs.run()
         if not mip and highs.getModelStatus() not in _STATUS:
             self._run_again()
+        if not mip and highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+            self._run_coarser()
         self.watch = None
         return self._outcome(mip)
+
+    def _run_coarser(self) -> None:
+        """Infeasible within 1e-9 may be rounding: only what is infeasible within 1e-7 too, from nothing, is called so."""
+        self.highs.clearSolver()
+        for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            self.highs.setOptionValue(option, tolerances.MIP_FEASIBILITY)
+        self.highs.run()
 
     def _run_again(self) -> None:
         """The dual simplex now and then gives up on free columns without a status; the primal one does not."""

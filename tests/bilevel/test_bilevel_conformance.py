@@ -435,9 +435,8 @@ def test_proven_limits_hold_every_optimal_dual(monkeypatch: pytest.MonkeyPatch) 
     m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
     m.objective = pyo.Objective(expr=m.x)
     exact = assemble(compile_model(m))
-    assert dict(zip(exact.kkt.pairs.row.tolist(), exact.bounds.mu_upper.tolist(), strict=True))[1] == pytest.approx(
-        10.0
-    )
+    limits = dict(zip(exact.kkt.pairs.row.tolist(), exact.bounds.mu_upper.tolist(), strict=True))
+    assert limits[1] == pytest.approx(10.0, rel=1e-5)
     monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
     form = assemble(compile_model(m))
     mu = dict(zip(form.kkt.pairs.row.tolist(), form.bounds.mu_upper.tolist(), strict=True))
