@@ -1,14 +1,15 @@
 """A compiled bilevel program to one single-level program: leader rows, follower rows, KKT rows, linear revenue."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bilevel import products, revenue
 from bilevel.bounds import Bounds
 from bilevel.canonical import Program
-from bilevel.kkt import Kkt, optimality_conditions
-from bilevel.program import Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
+from bilevel.interior import interiors
+from bilevel.kkt import Kkt, cone_dual_size, optimality_conditions
+from bilevel.program import Mask, Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
 from bilevel.prove import best_bounds
 
 _NOISE = 1e-9
@@ -16,21 +17,33 @@ _NOISE = 1e-9
 
 @dataclass(frozen=True)
 class Reformulation:
-    """The program, its KKT system, the proven limits, and `mip`: all rows but the complementarity pairs.
+    """The program, its KKT system, the proven limits, and `mip`: all rows but complementarity.
 
-    The columns of `mip` are the program's, then lam, then mu, then the t of `bilevel.revenue`; its rows are the leader's, the
-    followers', stationarity, the multipliers that the leader reads.
+    The columns of `mip` are the KKT system's, then the t of `bilevel.revenue`; its rows are the leader's, the followers',
+    stationarity, the multipliers that the leader reads; its cones the leader's, the followers', those of the followers'
+    multipliers, those of the t.  `interior` says of each follower whether its quadratic rows have a proven interior.
     """
 
     program: Program
     kkt: Kkt
     bounds: Bounds
     mip: Mip
+    interior: Mask
 
     @property
     def first_follower_row(self) -> int:
         """Where the follower rows start in `mip.rows`."""
         return self.program.rows.count
+
+    @property
+    def first_curved_cone(self) -> int:
+        """Where the cones of the t start in `mip.cones`."""
+        return self.program.cones.count + 2 * self.program.followers.cones.count
+
+    @property
+    def conic(self) -> bool:
+        """Whether any follower has quadratic rows."""
+        return self.program.followers.cones.count > 0
 
     def slack_scale(self) -> Vector:
         """Size of each pair's slack: its proven limit, or that of its terms where the limit is none or rounding noise; else 1."""
@@ -52,10 +65,15 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     """
     kkt = optimality_conditions(program)
     limits = best_bounds(program, kkt)
+    inner = interiors(program, kkt)
+    cone_limit = inner.cone_limit
+    limits = replace(limits, mu_upper=np.minimum(limits.mu_upper, inner.pair_limit))
     linear = revenue.linearise(program, kkt, nonconvex)
     n = kkt.columns + len(linear.curved)
     extra = n - program.columns
-    cones = stack_cones(program.cones.widened(n), revenue.curvature(program, linear.curved, n))
+    cones = program.cones.widened(n)
+    for more in (program.followers.cones, kkt.conic.cones, revenue.curvature(program, linear.curved, n)):
+        cones = stack_cones(cones, more.widened(n))
     far = np.full(len(linear.curved), np.inf)
     leader = Rows(
         widen(program.rows.matrix, n) + linear.rows,
@@ -65,10 +83,14 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     )
     rate = program.followers.rate_size(program.scale)
     lam_size = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))
-    dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count), np.zeros(len(far))])
-    dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, far])
-    size = np.concatenate([lam_size, limits.mu_upper, cones.w_scale[program.cones.count :]])
-    fallback = rate[np.concatenate([kkt.equal_owner, kkt.pairs.owner, np.array(linear.curved, dtype=np.int64)])]
+    terms = len(kkt.conic.p)
+    cone_lower = np.concatenate([-cone_limit[:terms], np.zeros(len(cone_limit) - terms)])
+    dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count), cone_lower, np.zeros(len(far))])
+    dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
+    curved = cones.w_scale[len(cones.w_scale) - len(far) :]
+    size = np.concatenate([lam_size, limits.mu_upper, cone_dual_size(program), curved])
+    owners = [kkt.equal_owner, kkt.pairs.owner, np.zeros(len(cone_limit)), np.array(linear.curved)]
+    fallback = rate[np.concatenate(owners).astype(np.int64)]
     mip = Mip(
         cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost,
         offset=program.offset,
@@ -82,7 +104,8 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
         sos1=(),
         scale=np.concatenate([program.scale, _positive(np.where(np.isfinite(size), size, fallback))]),
     )
-    return Reformulation(program, kkt, limits, mip if linear.left is None else products.keep(mip, linear.left))
+    mip = mip if linear.left is None else products.keep(mip, linear.left)
+    return Reformulation(program, kkt, limits, mip, inner.inside)
 
 
 def dual_links(program: Program, kkt: Kkt, columns: int) -> Rows:

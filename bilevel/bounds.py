@@ -72,8 +72,9 @@ def derive(program: Program, kkt: Kkt) -> Bounds:
 def known_ranges(program: Program, lower: Vector, upper: Vector) -> Ranges:
     """These limits of the columns, and row duals by the basis argument where a row stands alone."""
     rate_low, rate_high = rate_interval(program, lower, upper)
-    # One optimal dual is not enough where the leader reads the dual
+    # One optimal dual is not enough where the leader reads the dual; with quadratic rows an optimum has no basis
     read = np.isin(program.followers.row_owner, program.followers.row_owner[program.links.row])
+    read |= program.followers.conic[program.followers.row_owner]
     low, high = _row_duals(program, rate_low, rate_high, single_row_parts(program), single_column_parts(program))
     open_rows = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)) & ~read)
     if len(open_rows):
@@ -88,6 +89,8 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
     lam_low, lam_high = ranges.row_dual_lower, ranges.row_dual_upper
     cost_low, cost_high = _reduced_costs(program, lam_low, lam_high, rate_low, rate_high)
+    conic = np.append(program.followers.conic, False)[program.followers.owner]
+    cost_low, cost_high = np.where(conic, -np.inf, cost_low), np.where(conic, np.inf, cost_high)
     pairs, rows = kkt.pairs, len(lam_low)
     # Rows, then columns, so that a program without follower rows needs no case of its own
     low, high = np.concatenate([lam_low, cost_low]), np.concatenate([lam_high, cost_high])
@@ -125,6 +128,16 @@ def require_finite(program: Program, kkt: Kkt, bounds: Bounds) -> None:
         f"the {what} of follower {name} has no proven bound, so no big-M is valid: give finite bounds to the leader and "
         "follower variables in it, or use mode='sos1' with solver='scip' or 'gurobi'"
     )
+
+
+def require_linear(program: Program) -> None:
+    """Raise `UnboundedDualError` naming the first quadratic row of a follower, for modes that go by pairs of limits and duals."""
+    stack = program.followers
+    if stack.cones.count:
+        raise UnboundedDualError(
+            f"row {stack.cones.names[0]!r} of follower {stack.names[int(stack.cone_owner[0])]!r} is quadratic, so its conditions "
+            "are no pairs of a limit and a dual: use mode='strong_duality' or 'product' with solver='scip' or 'gurobi'"
+        )
 
 
 def interval(matrix: sp.csr_array, low: Vector, high: Vector) -> tuple[Vector, Vector]:

@@ -29,17 +29,19 @@ class Bilinear:
 
 @dataclass(frozen=True)
 class FollowerStack:
-    """All followers as one program: min over y of y' quadratic y / 2 + cost' y + x' price y, rows, bounds of their columns.
+    """All followers as one program: min over y of y' quadratic y / 2 + cost' y + x' price y in rows, cones and bounds.
 
-    Followers share no variables, so the stack splits again by `owner` (of each column, LEADER for the leader's) and
-    `row_owner`.  `price` is (columns x columns): entry (i, j) is the coefficient of x_i y_j.  `sense` is +1 or -1 as
-    the user wrote min or max; costs here are always minimised.  The dual limits are the user's, infinite where none is given.
+    Followers share no variables, so the stack splits again by `owner` (of each column, LEADER for the leader's),
+    `row_owner` and `cone_owner`.  `price` is (columns x columns): entry (i, j) is the coefficient of x_i y_j.  `sense` is +1 or
+    -1 as the user wrote min or max; costs here are always minimised.  The dual limits are the user's, infinite where none is given.
     """
 
     names: tuple[str, ...]
     owner: Index
     rows: Rows
     row_owner: Index
+    cones: Cones
+    cone_owner: Index
     cost: Vector
     price: sp.csr_array
     quadratic: sp.csr_array
@@ -51,6 +53,11 @@ class FollowerStack:
     def columns(self) -> Index:
         """The followers' columns."""
         return np.flatnonzero(self.owner != LEADER)
+
+    @property
+    def conic(self) -> Mask:
+        """Whether each follower has cones, shape (followers,)."""
+        return np.isin(np.arange(len(self.names)), self.cone_owner)
 
     def costs(self, x: Vector) -> Vector:
         """Each follower's minimised cost at x, shape (followers,)."""

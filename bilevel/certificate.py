@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bilevel import tolerances
+from bilevel import outer, tolerances
 from bilevel.assemble import Reformulation, assemble, dual_links
 from bilevel.bounds import USER
 from bilevel.canonical import Program
@@ -15,13 +15,13 @@ from bilevel.errors import ModelError
 from bilevel.followers import Response, respond
 from bilevel.kkt import Kkt
 from bilevel.model import Check, checks
-from bilevel.program import Cones, Mip, Rows, Vector, stack_rows
-from bilevel.progress import Quiet
-from bilevel.scaling import Scaled
-from bilevel.solvers import SOLVERS
+from bilevel.program import Cones, Mip, Products, Rows, Vector, stack_rows
 from bilevel.ties import tie_checks
 
-GLOBAL = ("bounds used", "global gap", "objective resolution")
+ASSUMED = ("bounds used", "follower interior")
+"""Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
+
+GLOBAL = (*ASSUMED, "global gap", "objective resolution")
 """Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
 
 
@@ -49,11 +49,11 @@ class Certificate:
 
     @property
     def status(self) -> str:
-        """certified (all pass), conditional (all but that bounds of the user's were used), feasible (valid, but its
-        optimality is not proven) or rejected (not valid)."""
+        """certified (all pass), conditional (all but that bounds of the user's were used, or that an interior is not proven),
+        feasible (valid, but its optimality is not proven) or rejected (not valid)."""
         if self.ok:
             return "certified"
-        if all(check.ok for check in self.checks if check.name != "bounds used"):
+        if all(check.ok for check in self.checks if check.name not in ASSUMED):
             return "conditional"
         return "feasible" if self.valid else "rejected"
 
@@ -103,12 +103,22 @@ def _multipliers(form: Reformulation, x: Vector) -> Vector:
     lower[:n] = upper[:n] = x
     lower[kkt.pairs.dual] = 0.0
     rows = stack_rows([kkt.stationarity, dual_links(form.program, kkt, kkt.columns)])
-    session = Scaled(SOLVERS["highs"].open())
-    whole = np.zeros(kkt.columns, dtype=bool)
+    cost += _priced(kkt.conic.complementarity, x, kkt.columns) / np.max(
+        form.dual_scale() * form.slack_scale(), initial=1e-9
+    )
     scale = form.mip.scale[: kkt.columns]
-    session.load(Mip(cost, 0.0, lower, upper, whole, rows, Cones.none(kkt.columns), (), scale))
-    found = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet()).x
-    return np.full(kkt.columns - n, np.inf) if found is None else found[n:]
+    mip = Mip(cost, 0.0, lower, upper, outer.continuous(kkt.columns), rows, Cones.none(kkt.columns), (), scale)
+    found = outer.converge(outer.opened(mip), kkt.conic.cones).x
+    duals: Vector = np.full(kkt.columns - n, np.inf) if found is None else found[n:]
+    return duals
+
+
+def _priced(products: Products, x: Vector, columns: int) -> Vector:
+    """Coefficients of the second factors where the first are at x, all rows together."""
+    values = products.value * x[products.first]
+    priced: Vector = np.bincount(products.second, weights=values, minlength=columns).astype(float)
+    constant: Vector = np.asarray(products.linear.matrix.sum(axis=0), dtype=float)
+    return priced + constant
 
 
 def check_point(
@@ -118,14 +128,18 @@ def check_point(
     """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers; `more` join them."""
     response = respond(program, x)
     found = [_leader_rows(program, x), _follower_rows(program, x), _optimality(program, x, response)]
+    if program.followers.cones.count:
+        found.insert(2, _cones("follower cones", program.followers.cones, x))
     if form is not None and duals is not None:
         full = np.concatenate([x, duals])
         found += [_stationarity(program, form.kkt, full), _complementarity(form, full), _sources(form)]
+        if form.conic:
+            found += [_cone_multipliers(form, full), _interior(form)]
         if len(program.links.column):
             found.append(_duals_read(program, form.kkt, full))
     found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
     if program.cones.count:
-        found.append(_cones(program, x))
+        found.append(_cones("cones", program.cones, program.tight(x)))
     for checker in checks(model):
         found.extend(checker(model))
     found.extend(more)
@@ -224,6 +238,36 @@ def _complementarity(form: Reformulation, full: Vector) -> Check:
     return Check("complementarity", float(product[at]), tolerances.COMPLEMENTARITY, "relative", where)
 
 
+def _cone_multipliers(form: Reformulation, full: Vector) -> Check:
+    """Multipliers of quadratic rows: in their own cones, and orthogonal to what they price."""
+    duals, stack = form.kkt.conic, form.program.followers
+    name = "cone multipliers"
+    outside = _cones(name, duals.cones, full)
+    if not outside.ok:
+        return outside
+    rows = duals.complementarity
+    terms = rows.value * full[rows.first] * full[rows.second]
+    product = np.abs(np.bincount(rows.row, weights=terms, minlength=rows.count) + rows.linear.matrix @ full)
+    size = stack.rate_size(form.program.scale)[stack.cone_owner] * _column_size(form.program)[stack.cone_owner]
+    at = int((product / size).argmax())
+    return Check(name, float(product[at] / size[at]), tolerances.COMPLEMENTARITY, "relative", stack.cones.names[at])
+
+
+def _column_size(program: Program) -> Vector:
+    """Largest scale of each follower's columns."""
+    size, mine = np.zeros(len(program.followers.names)), program.followers.columns
+    np.maximum.at(size, program.followers.owner[mine], program.scale[mine])
+    return size
+
+
+def _interior(form: Reformulation) -> Check:
+    """Quadratic rows of followers without a proven interior, whose optima optimality conditions may miss."""
+    without = np.flatnonzero(~form.interior)
+    where = form.program.followers.names[int(without[0])] if len(without) else ""
+    detail = "give the leader variables in its rows bounds at which it keeps room" if len(without) else "proven"
+    return Check("follower interior", float(len(without)), 0.0, "followers without", where, detail)
+
+
 def _sources(form: Reformulation) -> Check:
     sources = form.bounds.sources()
     detail = ", ".join(f"{count} {source}" for source, count in sources.items()) or "none needed"
@@ -257,8 +301,8 @@ def _limit_size(rows: Rows) -> Vector:
     return np.maximum(*(np.where(np.isfinite(limit), np.abs(limit), 0.0) for limit in (rows.lower, rows.upper)))
 
 
-def _cones(program: Program, x: Vector) -> Check:
-    gaps = program.cones.gaps(program.tight(x))
+def _cones(name: str, cones: Cones, x: Vector) -> Check:
+    gaps = cones.gaps(x)
     at = int(np.abs(gaps).argmax())
-    check = Check("cones", float(abs(gaps[at])), tolerances.CONE_GAP, "relative", program.cones.names[at])
+    check = Check(name, float(abs(gaps[at])), tolerances.CONE_GAP, "relative", cones.names[at])
     return check if check.ok else replace(check, detail="loose" if gaps[at] > 0 else "broken")

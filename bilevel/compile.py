@@ -115,6 +115,9 @@ class _Compiler:
         self.row_owner: list[int] = []
         self.row_at: dict[int, int] = {}
         self.cones = ConeBuilder()
+        self.follower_cones = ConeBuilder(loose=True)
+        self.cone_owner: list[int] = []
+        self.curved_rows: set[int] = set()
         self.bilinear: list[tuple[int, int, int, float]] = []
         self.cost: list[tuple[int, float]] = []
         self.follower_cost: list[tuple[int, float]] = []
@@ -139,6 +142,8 @@ class _Compiler:
             followers=FollowerStack(
                 names=tuple(str(block.name) for block in self.followers), owner=owner.astype(np.int64),
                 rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
+                cones=self.follower_cones.build(n, len(variables), lower, scale),
+                cone_owner=np.array(self.cone_owner, dtype=np.int64),
                 cost=dense(self.follower_cost, n), price=coo(self.price, (n, n)),
                 quadratic=convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
                 row_dual_limit=self._dual_limits(self.row_at, len(self.row_owner)),
@@ -152,9 +157,17 @@ class _Compiler:
         limits = np.full(count, np.inf)
         for block in self.followers:
             for component, limit in block.__dict__.get("dual_limit", {}).items():
+                self._refuse_curved(component, block)
                 if id(component) in places:
                     limits[places[id(component)]] = limit
         return limits
+
+    def _refuse_curved(self, row: Any, block: Any) -> None:
+        if id(row) in self.curved_rows:
+            raise ModelError(
+                f"the dual of row {row.name!r} of follower {block.name!r} is used, but the row is quadratic: only duals of linear "
+                "rows can be read or limited, so put its linear part into a row of its own with an auxiliary variable"
+            )
 
     def _links(self, sense: list[float]) -> DualLinks:
         """Multipliers that the leader reads."""
@@ -162,6 +175,7 @@ class _Compiler:
         for at, block in enumerate(self.followers):
             for row, variable in block.__dict__.get("dual_of", {}).items():
                 if id(variable) in self.columns.position:
+                    self._refuse_curved(row, block)
                     if id(row) not in self.row_at:
                         raise ModelError(
                             f"the dual of row {row.name!r} is used, but the row is no active row of follower {block.name!r}: "
@@ -254,12 +268,14 @@ class _Compiler:
 
     def _follower_row(self, at: int, row: Any) -> None:
         repn, lower, upper = self.columns.row(row)
-        if repn.quadratic:
-            raise ModelError(
-                f"row {row.name!r} of a follower is quadratic: a follower's rows must be linear in all variables"
-            )
-        for key in repn.linear:
+        for key in (*repn.linear, *(key for pair in repn.quadratic or () for key in pair)):
             self._claim(key, at, f"row {row.name!r}")
+        if repn.quadratic:
+            linear = dict(self.columns.linear(repn))
+            self.follower_cones.row(self._terms(repn, 1.0), linear, lower, upper, row.name)
+            self.cone_owner.append(at)
+            self.curved_rows.add(id(row))
+            return
         self.follower_rows.add(self.columns.linear(repn), lower, upper, row.name)
         self.row_at[id(row)] = len(self.row_owner)
         self.row_owner.append(at)
@@ -288,7 +304,7 @@ def compile_model(model: Any) -> Program:
     """Compile a Pyomo model with `Follower` blocks.
 
     Raises `ModelError` naming the component when the model is outside linear leaders and followers with convex
-    quadratic leader rows and follower objectives, when an objective is missing or doubled, or when a component is of an
+    quadratic rows and objectives, when an objective is missing or doubled, or when a component is of an
     unknown kind.
     """
     return _Compiler(model).program()

@@ -14,10 +14,12 @@ Affine = tuple[dict[int, float], float]
 class ConeBuilder:
     """Collects convex quadratic rows and objectives; `build` gives them as one `Cones`.
 
-    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.
+    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.  With
+    `loose` no row relaxes an equality, whatever its form.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loose: bool = False) -> None:
+        self.loose = loose
         self.forms: list[list[dict[int, float]]] = []
         self.u: list[Affine] = []
         self.w: list[Affine] = []
@@ -34,15 +36,12 @@ class ConeBuilder:
         right = upper if np.isfinite(upper) else -lower
         terms = {key: sign * value for key, value in terms.items()}
         rest = {column: -sign * value for column, value in linear.items()}
-        products = [(key, value) for key, value in terms.items() if key[0] != key[1] and value < 0]
-        squared = {key[0] for key in terms if key[0] == key[1]}
-        rotated = len(products) == 1 and not squared & set(products[0][0]) and not rest and right == 0.0
-        if not rotated:
+        factors = None if rest or right != 0.0 else _factors(terms)
+        if factors is None:
             self._add(terms, ({}, 1.0), (rest, right), name)
             return
-        (first, second), value = products[0]
-        del terms[first, second]
-        self._add(terms, ({first: 1.0}, 0.0), ({second: -value}, 0.0), name)
+        value = terms.pop(factors)
+        self._add(terms, ({factors[0]: 1.0}, 0.0), ({factors[1]: -value}, 0.0), name)
 
     def objective(self, terms: Quadratic, name: str) -> None:
         """Add the epigraph of a quadratic objective; its column is marked by a negative number until `build`."""
@@ -71,9 +70,12 @@ class ConeBuilder:
         # An epigraph column has no size of its own: that of its squares
         epigraph = np.array([any(column < 0 for column in w[0]) for w in self.w], dtype=bool)
         total = np.bincount(owner, weights=(abs(squares) @ scale) ** 2, minlength=len(self.forms))
-        w_scale = np.where(epigraph, total, abs(second) @ scale + np.abs(_constant(self.w)))
+        constant = _constant(self.w)
+        w_scale = np.where(epigraph, total, abs(second) @ scale + np.abs(constant))
+        # A leader's row against a multiple of one variable relaxes an equality; a row with a limit of its own does not
+        tight = (constant == 0) & (np.diff(second.indptr) == 1) & (not self.loose)
         return Cones(
-            squares, owner, _affine(self.u, columns, variables), _constant(self.u), second, _constant(self.w), w_scale,
+            squares, owner, _affine(self.u, columns, variables), _constant(self.u), second, constant, w_scale, tight,
             tuple(self.names),
         )  # fmt: skip
 
@@ -86,6 +88,13 @@ class ConeBuilder:
                     f"row {self.names[k]!r} is a cone only if both factors of its product are nonnegative: give their "
                     "variables a lower bound of 0"
                 )
+
+
+def _factors(terms: Quadratic) -> tuple[int, int] | None:
+    """The variables u, w of squares <= u w (or of a norm <= u, both the same), None if the form is another one."""
+    negative = [key for key, value in terms.items() if value < 0]
+    others = {column for key in terms if key not in negative[:1] for column in key}
+    return negative[0] if len(negative) == 1 and not others & set(negative[0]) else None
 
 
 def _low(affine: Affine, lower: Vector) -> float:

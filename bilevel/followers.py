@@ -3,7 +3,8 @@
 The solver is SciPy's own HiGHS build on the followers' original rows: no KKT row, no big-M, no scaling of the main solve.
 What it says is not believed: the bound is computed from its multipliers by weak duality, which holds for any multipliers.
 A convex quadratic cost f is replaced by its gradient at the point: f(z) >= f(y) + f'(y)(z - y) for every z, so the excess over the
-linear program's optimum is an excess over the follower's own.
+linear program's optimum is an excess over the follower's own.  Quadratic rows enter by tangents, at the point and then where the
+linear program breaks them; they hold everywhere, so the bound stays one.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
+from bilevel import tolerances
 from bilevel.canonical import Program
-from bilevel.program import Mask, Vector
+from bilevel.cones import tangent
+from bilevel.program import Index, Mask, Rows, Vector, stack_rows
 
 _ZERO = 1e-9
+_WALL = 1e3
+_MAX_ROUNDS = 60
 
 
 @dataclass(frozen=True)
@@ -54,30 +59,58 @@ def respond(program: Program, x: Vector) -> Response:
     rates = stack.rates(x)[mine]
     unit = program.scale[mine]
     size = _cost_size(program, x)
-    scaled = _Stack(rates * unit / size[owner], *_rows(program, x), *_column_limits(program))
-    solved, dual = _multipliers(scaled)
-    reduced = scaled.rates - scaled.matrix.T @ dual
-    rows = np.bincount(stack.row_owner, weights=_at_limit(dual, scaled.lower, scaled.upper), minlength=len(size))
-    columns = np.bincount(owner, weights=_at_limit(reduced, scaled.y_lower, scaled.y_upper), minlength=len(size))
-    row_size = _row_size(program)
+    cost = np.bincount(owner, weights=rates * x[mine], minlength=len(size)).astype(float)
+    rows, row_owner = stack.rows, stack.row_owner
+    if stack.cones.count:
+        rows, row_owner = _with_tangents(rows, row_owner, program, tangent.walls(stack.cones, _WALL), stack.cones.owner)
+        rows, row_owner = _with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
+    for _ in range(_MAX_ROUNDS):
+        scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
+        y, dual = _multipliers(scaled)
+        solved = y is not None
+        reduced = scaled.rates - scaled.matrix.T @ dual
+        by_row = np.bincount(row_owner, weights=_at_limit(dual, scaled.lower, scaled.upper), minlength=len(size))
+        by_column = np.bincount(owner, weights=_at_limit(reduced, scaled.y_lower, scaled.y_upper), minlength=len(size))
+        least = (by_row + by_column) * size
+        if y is None or float(((cost - least) / size).max(initial=0.0)) <= tolerances.FOLLOWER / 10:
+            break
+        z = x.copy()
+        z[mine] = y * unit
+        new, cones = _tangents(program, z, _ZERO)
+        if not len(cones):
+            break
+        rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
+    count = stack.rows.count
     return Response(
-        lower_bound=(rows + columns) * size,
-        linear_cost=np.bincount(owner, weights=rates * x[mine], minlength=len(size)).astype(float),
+        lower_bound=least,
+        linear_cost=cost,
         size=size,
-        row_dual=dual * size[stack.row_owner] / row_size,
+        row_dual=dual[:count] * size[stack.row_owner] / _row_size(program, stack.rows),
         reduced_cost=reduced * size[owner] / unit,
         solved=solved,
     )
 
 
-def _rows(program: Program, x: Vector) -> tuple[sp.csr_array, Vector, Vector]:
-    """Follower rows over the followers' scaled columns, the leader's part moved to the right-hand sides."""
-    stack, mine = program.followers, program.followers.columns
-    leader = np.where(stack.owner < 0, x, 0.0)
-    moved = stack.rows.matrix @ leader
-    size = _row_size(program)
-    matrix = sp.diags_array(1.0 / size) @ stack.rows.matrix[:, mine] @ sp.diags_array(program.scale[mine])
-    return sp.csr_array(matrix), (stack.rows.lower - moved) / size, (stack.rows.upper - moved) / size
+def _tangents(program: Program, z: Vector, tolerance: float) -> tuple[Rows, Index]:
+    """Tangents at z of the followers' cones that it breaks by more than `tolerance`, and their cones."""
+    cones = program.followers.cones
+    return tangent.cuts(cones, z, tolerance), np.flatnonzero(-cones.gaps(z) > tolerance)
+
+
+def _with_tangents(rows: Rows, owner: Index, program: Program, more: Rows, cones: Index) -> tuple[Rows, Index]:
+    """Rows and owners with tangents of these cones appended; walls are two blocks, one a side."""
+    owners = program.followers.cone_owner[cones]
+    return stack_rows([rows, more]), np.concatenate([owner, np.tile(owners, more.count // max(len(owners), 1))])
+
+
+def _rows(program: Program, rows: Rows, x: Vector) -> tuple[sp.csr_array, Vector, Vector]:
+    """Rows over the followers' scaled columns, the leader's part moved to the right-hand sides."""
+    mine = program.followers.columns
+    leader = np.where(program.followers.owner < 0, x, 0.0)
+    moved = rows.matrix @ leader
+    size = _row_size(program, rows)
+    matrix = sp.diags_array(1.0 / size) @ rows.matrix[:, mine] @ sp.diags_array(program.scale[mine])
+    return sp.csr_array(matrix), (rows.lower - moved) / size, (rows.upper - moved) / size
 
 
 def _column_limits(program: Program) -> tuple[Vector, Vector]:
@@ -85,9 +118,9 @@ def _column_limits(program: Program) -> tuple[Vector, Vector]:
     return program.lower[mine] / program.scale[mine], program.upper[mine] / program.scale[mine]
 
 
-def _row_size(program: Program) -> Vector:
-    """Largest scaled entry of each follower row among the follower's own columns."""
-    matrix = sp.coo_array(program.followers.rows.matrix[:, program.followers.columns])
+def _row_size(program: Program, rows: Rows) -> Vector:
+    """Largest scaled entry of each row among the followers' own columns."""
+    matrix = sp.coo_array(rows.matrix[:, program.followers.columns])
     size = np.zeros(matrix.shape[0])
     unit = program.scale[program.followers.columns]
     np.maximum.at(size, matrix.coords[0], np.abs(matrix.data) * unit[matrix.coords[1]])
@@ -107,10 +140,10 @@ def _cost_size(program: Program, x: Vector) -> Vector:
     return np.where(size > 0, size, 1.0)
 
 
-def _multipliers(stack: _Stack) -> tuple[bool, Vector]:
-    """Net multipliers of the rows from SciPy; zeros where it has no answer, which prove nothing but are valid."""
+def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
+    """Optimum and net multipliers of the rows from SciPy; None and zeros without an answer, which prove nothing but are valid."""
     if not len(stack.rates):
-        return True, np.zeros(len(stack.lower))
+        return np.zeros(0), np.zeros(len(stack.lower))
     equal = stack.lower == stack.upper
     low, high = np.isfinite(stack.lower) & ~equal, np.isfinite(stack.upper) & ~equal
     inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
@@ -125,14 +158,14 @@ def _multipliers(stack: _Stack) -> tuple[bool, Vector]:
     )
     dual = np.zeros(len(stack.lower))
     if result.x is None or result.status != 0:
-        return False, dual
+        return None, dual
     if equal.any():
         dual[equal] = result.eqlin.marginals
     if inequalities.shape[0]:
         count = int(high.sum())
         dual[high] += result.ineqlin.marginals[:count]
         dual[low] -= result.ineqlin.marginals[count:]
-    return True, dual
+    return result.x, dual
 
 
 def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:
@@ -155,5 +188,5 @@ def optimal_face(program: Program, response: Response) -> tuple[Vector, Vector, 
     at_low, at_high = share > 1e-7, share < -1e-7
     upper[at_low] = lower[at_low]
     lower[at_high] = upper[at_high]
-    row_share = response.row_dual * _row_size(program) / response.size[stack.row_owner]
+    row_share = response.row_dual * _row_size(program, stack.rows) / response.size[stack.row_owner]
     return lower, upper, row_share > 1e-7, row_share < -1e-7

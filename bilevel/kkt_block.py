@@ -23,6 +23,7 @@ class KktBlock:
         self.pair_of = {int(column): at for at, column in enumerate(form.kkt.pairs.dual)}
         self.by_pair = False
         self.columns: list[Any] = list(form.program.variables)
+        self.owner_of: dict[int, int] = {}
 
     def build(self) -> None:
         """Columns, rows, cones, products, sets, objective."""
@@ -44,12 +45,28 @@ class KktBlock:
         if None in self.columns:
             self.block.epigraph = pyo.Var()
             self.columns = [self.block.epigraph if column is None else column for column in self.columns]
-        for name, index in (("lam", _equal_names(self.form)), ("mu", self.pairs), *self._further_columns()):
+        for name, index in (
+            ("lam", _equal_names(self.form)),
+            ("mu", self.pairs),
+            *self._cone_columns(),
+            *self._further_columns(),
+        ):
             variable = pyo.Var(index)
             self.block.add_component(name, variable)
             for column in variable.values():
                 self._limit(column, len(self.columns))
                 self.columns.append(column)
+
+    def _cone_columns(self) -> Iterator[tuple[str, list[Any]]]:
+        """Multipliers of the followers' quadratic rows; p has one a square."""
+        cones, conic = self.form.program.followers.cones, self.form.kkt.conic
+        order = np.arange(len(cones.owner)) - np.searchsorted(cones.owner, cones.owner) + 1
+        yield "p", [(cones.names[k], int(at)) for k, at in zip(cones.owner.tolist(), order, strict=True)]
+        yield "q", list(cones.names)
+        yield "r", list(cones.names)
+        stack = self.form.program.followers
+        owner = np.concatenate([stack.cone_owner[cones.owner], stack.cone_owner, stack.cone_owner])
+        self.owner_of = dict(zip(conic.columns.tolist(), owner.tolist(), strict=True))
 
     def _limit(self, column: Any, at: int) -> None:
         low, high = float(self.mip.lower[at]), float(self.mip.upper[at])
@@ -61,7 +78,7 @@ class KktBlock:
     def _further_columns(self) -> Iterator[tuple[str, list[str]]]:
         """The t of revenue, the objective's products, then the t of strong duality or else a block of columns a pair."""
         names, form = self.mip.cones.names, self.form
-        curved = _curved_names(names[form.program.cones.count : form.mip.cones.count])
+        curved = _curved_names(names[form.first_curved_cone : form.mip.cones.count])
         yield "t", curved
         if form.mip.columns > form.kkt.columns + len(curved):
             yield "product_cost", ["objective"]
@@ -106,12 +123,13 @@ class KktBlock:
             component[key] = limited
 
     def _add_cones(self) -> None:
-        """Cones that no row of the model states: the epigraph of the objective, and the y'Qy of the columns t."""
-        given, cones = self.form.program.cones.count, self.mip.cones
+        """Cones that no row of the model states: the epigraph of the objective, multipliers, and the y'Qy of the columns t."""
+        leaders, cones = self.form.program.cones.count, self.mip.cones
+        given = leaders + self.form.program.followers.cones.count
         epigraphs = {at for at, variable in enumerate(self.form.program.variables) if variable is None}
         self.block.cone = pyo.Constraint(pyo.Any)
         for k in range(cones.count):
-            if k >= given or set(cones.w[[k]].indices.tolist()) & epigraphs:
+            if k >= given or (k < leaders and set(cones.w[[k]].indices.tolist()) & epigraphs):
                 self.block.cone[_free(self.block.cone, cones.names[k])] = expressions.cone(cones, k, self.columns)
 
     def _add_complementarity(self) -> None:
@@ -145,6 +163,7 @@ class KktBlock:
             int(followers.owner[c]) for c in columns.tolist() if c < len(followers.owner) and followers.owner[c] >= 0
         ]
         owners += [int(kkt.pairs.owner[at]) for at in found]
+        owners += [self.owner_of[column] for column in columns.tolist() if column in self.owner_of]
         return _free(self.block.complementarity, followers.names[owners[0]] if owners else "empty")
 
 
@@ -159,7 +178,7 @@ def _free(component: Any, name: str) -> tuple[str, int]:
 def _product_names(form: Reformulation, changed: dict[str, int]) -> list[str]:
     """Names of the leader's product rows, in the order of `bilevel.products.keep`: objective, then rows side by side."""
     rows, now = form.program.rows, form.mip.rows
-    curved = form.mip.cones.count - form.program.cones.count
+    curved = form.mip.cones.count - form.first_curved_cone
     names = ["objective"] if form.mip.columns > form.kkt.columns + curved else []
     for name, at in changed.items():
         if np.isfinite(now.lower[at]) or np.isfinite(now.upper[at]):

@@ -29,7 +29,7 @@ Follower: Any
 
 @declare_custom_block(name="Follower", new_ctype=True)
 class FollowerData(BlockData):
-    """One follower: its variables, exactly one linear, bilinear or convex quadratic objective, its linear rows (model page (7))."""
+    """One follower: its variables, exactly one linear, bilinear or convex quadratic objective, its rows (model page (7))."""
 
     def dual(self, row: Any) -> Any:
         """The multiplier of one of this follower's rows, as a leader variable for any linear leader expression.

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.canonical import Bilinear
-from bilevel.program import Mip, Products, Rows, Vector, coo, stack_products, stack_rows
+from bilevel.program import Index, Mip, Products, Rows, Vector, coo, stack_products, stack_rows
 
 _BOX = 1e-5
 
@@ -47,12 +47,9 @@ def near(mip: Mip, point: Vector) -> Mip:
     if products is None:
         return mip
     n = mip.columns
-    held = np.unique(np.concatenate([products.first, products.second]))
-    at = np.clip(np.where(mip.integer, np.round(point[:n]), point[:n]), mip.lower, mip.upper)
-    width = np.where(mip.integer, 0.0, _BOX * mip.scale)[held]
-    lower, upper = mip.lower.copy(), mip.upper.copy()
-    lower[held] = np.maximum(lower[held], at[held] - width)
-    upper[held] = np.minimum(upper[held], at[held] + width)
+    columns = np.unique(np.concatenate([products.first, products.second]))
+    mip = hold(mip, point, columns, _BOX)
+    at = np.clip(point[:n], mip.lower, mip.upper)
     row = np.tile(products.row, 2)
     column = np.concatenate([products.second, products.first])
     value = np.concatenate([products.value * at[products.first], products.value * at[products.second]])
@@ -62,7 +59,17 @@ def near(mip: Mip, point: Vector) -> Mip:
     )
     linear = products.linear
     rows = Rows(sp.csr_array(linear.matrix + slope), linear.lower + constant, linear.upper + constant)
-    return replace(mip, lower=lower, upper=upper, products=None, rows=stack_rows([mip.rows, rows]))
+    return replace(mip, products=None, rows=stack_rows([mip.rows, rows]))
+
+
+def hold(mip: Mip, point: Vector, columns: Index, box: float) -> Mip:
+    """The program with these columns held within `box` of their scale around `point`, integer ones at the nearest integer."""
+    at = np.clip(np.where(mip.integer, np.round(point[: mip.columns]), point[: mip.columns]), mip.lower, mip.upper)
+    width = np.where(mip.integer, 0.0, box * mip.scale)[columns]
+    lower, upper = mip.lower.copy(), mip.upper.copy()
+    lower[columns] = np.maximum(lower[columns], at[columns] - width)
+    upper[columns] = np.minimum(upper[columns], at[columns] + width)
+    return replace(mip, lower=lower, upper=upper)
 
 
 def _size(mip: Mip, left: Bilinear) -> float:

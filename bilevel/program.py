@@ -47,7 +47,8 @@ class Cones:
     """Convex quadratic rows, all as sum of squares (S x)_k^2 over k of the cone <= (U x + u0)(W x + w0), both factors >= 0.
 
     `squares` is (square terms x columns) with `owner` the cone of each; `u`, `w` are (cones x columns).  `w_scale` is the
-    expected size of the second factor, which makes errors relative.  A ball P^2 + Q^2 <= S^2 has u constant.
+    expected size of the second factor, which makes errors relative.  A ball P^2 + Q^2 <= S^2 has u constant.  `tight` cones
+    relax an equality (as l v >= P^2 + Q^2 does), so that a loose one is an error.
     """
 
     squares: sp.csr_array
@@ -57,6 +58,7 @@ class Cones:
     w: sp.csr_array
     w0: Vector
     w_scale: Vector
+    tight: Mask
     names: tuple[str, ...] = ()
 
     @property
@@ -67,6 +69,15 @@ class Cones:
     def widened(self, columns: int) -> "Cones":
         """The same cones over a larger column space."""
         return replace(self, squares=widen(self.squares, columns), u=widen(self.u, columns), w=widen(self.w, columns))
+
+    def take(self, cones: Index) -> "Cones":
+        """Some of the cones, in increasing order."""
+        terms = np.flatnonzero(np.isin(self.owner, cones))
+        return Cones(
+            sp.csr_array(self.squares[terms]), np.searchsorted(cones, self.owner[terms]), sp.csr_array(self.u[cones]),
+            self.u0[cones], sp.csr_array(self.w[cones]), self.w0[cones], self.w_scale[cones], self.tight[cones],
+            tuple(self.names[at] for at in cones.tolist()) if self.names else (),
+        )  # fmt: skip
 
     def parts(self, x: Vector) -> tuple[Vector, Vector, Vector, Vector]:
         """The square terms s (one each), and per cone the sum of squares, u and w at x."""
@@ -84,13 +95,14 @@ class Cones:
     def none(columns: int) -> "Cones":
         """No cones over that many columns."""
         empty, nothing = sp.csr_array((0, columns)), np.zeros(0)
-        return Cones(empty, np.zeros(0, dtype=np.int64), empty, nothing, empty, nothing, nothing)
+        return Cones(
+            empty, np.zeros(0, dtype=np.int64), empty, nothing, empty, nothing, nothing, np.zeros(0, dtype=bool)
+        )
 
     def gaps(self, x: Vector) -> Vector:
         """(u w - sum of squares) / (u w) of every cone: positive when loose, negative when broken.
 
-        A loose cone is an error where the row relaxes an equality, w being a multiple of one variable (as l v >= P^2 + Q^2);
-        a row with a limit of its own, such as a ball, may stay off it, and its gap is 0 then.
+        Cones that need not be `tight`, such as a ball, may stay off their limit, and their gap is 0 then.
 
         The scale has a floor of 1e-9 of the cone's own expected product (or of what the largest cone is over its own, which
         may be more), under which it carries nothing that counts: squares that should be 0 would be chased for ever.
@@ -100,8 +112,7 @@ class Cones:
         expected = np.maximum(np.abs(u) * self.w_scale, 1e-30)
         floor = 1e-9 * expected * float((np.abs(product) / expected).max(initial=1.0))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
-        relaxes = (self.w0 == 0) & (np.diff(self.w.indptr) == 1)
-        return np.where(relaxes, gaps, np.minimum(gaps, 0.0))
+        return np.where(self.tight, gaps, np.minimum(gaps, 0.0))
 
 
 @dataclass(frozen=True)
@@ -198,6 +209,7 @@ def stack_cones(first: Cones, second: Cones) -> Cones:
         w=sp.csr_array(sp.vstack([first.w, second.w])),
         w0=np.concatenate([first.w0, second.w0]),
         w_scale=np.concatenate([first.w_scale, second.w_scale]),
+        tight=np.concatenate([first.tight, second.tight]),
         names=first.names + second.names,
     )
 

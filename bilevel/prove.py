@@ -146,7 +146,7 @@ def _row_dual_ranges(program: Program, ranges: Ranges) -> Ranges:
     """Sensitivity limits for the rows that have none, follower by follower."""
     stack = program.followers
     low, high = ranges.row_dual_lower.copy(), ranges.row_dual_upper.copy()
-    open_rows = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
+    open_rows = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)) & ~stack.conic[stack.row_owner])
     for follower in np.unique(stack.row_owner[open_rows]).tolist():
         rows = open_rows[stack.row_owner[open_rows] == follower]
         low[rows], high[rows] = _sensitivity(program, ranges, follower, rows)

@@ -92,7 +92,7 @@ def curvature(program: Program, curved: tuple[int, ...], columns: int) -> Cones:
     ).astype(float)
     names = tuple(f"y'Qy of {stack.names[follower]}" for follower in curved)
     none = sp.csr_array((count, columns))
-    return Cones(squares, owner, none, np.ones(count), w, np.zeros(count), size, names)
+    return Cones(squares, owner, none, np.ones(count), w, np.zeros(count), size, np.ones(count, dtype=bool), names)
 
 
 def _curved(program: Program) -> tuple[int, ...]:
@@ -120,9 +120,10 @@ def _dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
     """(followers x KKT columns): each follower's dual objective minus its own linear cost c'y."""
     stack, pairs = program.followers, kkt.pairs
     mine = stack.columns
-    owner = np.concatenate([kkt.equal_owner, pairs.owner, stack.owner[mine]])
-    column = np.concatenate([kkt.lam, pairs.dual, mine])
-    value = np.concatenate([kkt.equal_value, -pairs.slack_constant, -stack.cost[mine]])
+    cones, conic = stack.cones, kkt.conic
+    owner = np.concatenate([kkt.equal_owner, pairs.owner, stack.owner[mine], stack.cone_owner, stack.cone_owner])
+    column = np.concatenate([kkt.lam, pairs.dual, mine, conic.q, conic.r])
+    value = np.concatenate([kkt.equal_value, -pairs.slack_constant, -stack.cost[mine], -cones.u0, -cones.w0])
     return sp.csr_array((value, (owner, column)), shape=(len(stack.names), kkt.columns))
 
 
@@ -149,10 +150,15 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
 
 
 def _refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
-    leader = program.followers.owner < 0
+    leader, stack = program.followers.owner < 0, program.followers
+    cones, count, rows = stack.cones, stack.cones.count, stack.rows.count
+    names = stack.rows.names + cones.names
     blocks = (
         (kkt.equal_matrix, kkt.equal_owner, kkt.equal_row),
         (kkt.pairs.slack_matrix, kkt.pairs.owner, kkt.pairs.row),
+        (cones.squares, stack.cone_owner[cones.owner], rows + cones.owner),
+        (cones.u, stack.cone_owner, rows + np.arange(count)),
+        (cones.w, stack.cone_owner, rows + np.arange(count)),
     )
     for matrix, owner, row in blocks:
         part = sp.coo_array(matrix[np.flatnonzero(owner == follower)])
@@ -161,6 +167,6 @@ def _refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
             at = int(row[np.flatnonzero(owner == follower)[part.coords[0][hits[0]]]])
             raise ModelError(
                 f"leader variable {program.name(int(part.coords[1][hits[0]]))!r} enters row "
-                f"{program.followers.rows.names[at]!r} of a follower whose revenue the leader counts, which leaves a "
+                f"{names[at]!r} of a follower whose revenue the leader counts, which leaves a "
                 "product of a dual and a leader variable: move it out of the row, or drop the revenue term"
             )

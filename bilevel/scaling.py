@@ -67,7 +67,7 @@ class Scaled:
         root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[cones.owner])
         return Cones(
             sp.csr_array(root @ squares), cones.owner, sp.csr_array(sp.diags_array(1 / u_size) @ u), cones.u0 / u_size,
-            sp.csr_array(sp.diags_array(1 / w_size) @ w), cones.w0 / w_size, cones.w_scale / w_size,
+            sp.csr_array(sp.diags_array(1 / w_size) @ w), cones.w0 / w_size, cones.w_scale / w_size, cones.tight,
         )  # fmt: skip
 
     def _scaled_products(self, products: Products | None) -> Products | None:

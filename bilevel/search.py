@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import products, tolerances
+from bilevel import newton, products, tolerances
 from bilevel.assemble import Reformulation
 from bilevel.cones import ConeTreatment, tangent
+from bilevel.interior import seen
 from bilevel.modes import Mode
 from bilevel.program import Mask, Mip, Rows, Vector
 from bilevel.solvers import SOLVERS, SessionFactory
-from bilevel.stage import MAX_ROUNDS, Effort, Sides, Stage
+from bilevel.stage import MAX_ROUNDS, Effort, Point, Sides, Stage
 
 _SMALL = 1e-6
+_EXACT, _LOOSE = 1e-9, 1e-6  # how far columns of followers with cones may be moved, over their scale
 _FAR, _NEAR = (
     1e5,
     0.99,
@@ -172,7 +174,7 @@ class Search:
             return
         self._finish()
         self.effort.progress.phase("tightening cones")
-        point = self.exact.tightened(found.slack_zero, found.x)
+        point = self.exact.tightened(self._fixed(found.slack_zero), found.x)
         if point.x is not None:
             self._take(point.x, found.slack_zero)
 
@@ -182,14 +184,36 @@ class Search:
 
     def _try(self, slack_zero: Mask, near: Vector) -> None:
         """Fix one side of every pair and take the optimum of what is left, if there is one and it is better."""
-        if self.form.mip.products is not None:
-            self.exact = self._precise(products.near(self.form.mip, near))
-        point = self.exact.decided(slack_zero, near)
-        if point.status == "unbounded" and self.form.mip.products is None:
+        point = self._polished(slack_zero, near) if self.form.conic else self._decided(slack_zero, near)
+        if point.status == "unbounded" and self.form.mip.products is None and not self.form.conic:
             # Every point of this linear program is bilevel feasible, so its ray is the leader's
             self.found = Found(verdict="unbounded")
         if point.x is not None and point.value < self.found.objective:
             self._take(point.x, slack_zero)
+
+    def _decided(self, slack_zero: Mask, near: Vector) -> Point:
+        if self.form.mip.products is not None:
+            self.exact = self._precise(products.near(self.form.mip, near))
+        return self.exact.decided(self._fixed(slack_zero), near)
+
+    def _polished(self, slack_zero: Mask, near: Vector) -> Point:
+        """Followers with cones are held at their exact response to the leader's decisions; the rest is as without them."""
+        form, n = self.form, self.form.kkt.columns
+        response, exact = newton.respond(form, near[:n])
+        point = np.concatenate([response, near[n : form.mip.columns]])
+        program, kkt = form.program, form.kkt
+        mine = np.append(program.followers.conic, False)
+        columns = [np.flatnonzero(mine[program.followers.owner]), seen(program), kkt.lam[mine[kkt.equal_owner]]]
+        columns += [kkt.pairs.dual[mine[kkt.pairs.owner]], kkt.conic.columns]
+        kept = np.r_[: program.cones.count, form.first_curved_cone : form.mip.cones.count]
+        mip = products.near(replace(form.mip, cones=form.mip.cones.take(kept)), point)
+        self.exact = self._precise(products.hold(mip, point, np.concatenate(columns), _EXACT if exact else _LOOSE))
+        return self.exact.decided(self._fixed(slack_zero), point)
+
+    def _fixed(self, slack_zero: Mask) -> Sides:
+        """Every pair decided but those of followers with cones, which are held as they are."""
+        given = ~self.form.program.followers.conic[self.form.kkt.pairs.owner]
+        return Sides(slack_zero & given, ~slack_zero & given)
 
     def _take(self, x: Vector, slack_zero: Mask) -> None:
         n = self.form.mip.columns

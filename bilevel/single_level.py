@@ -13,6 +13,7 @@ holds what `bilevel.kkt` derives (model page section 4):
 | `kkt.lam`                | row, or fixed variable         | dual of an equality                                              |
 | `kkt.mu`                 | row or variable, and its side  | dual of a limit: "name:lower" or "name:upper"                    |
 | `kkt.z`, `kkt.slack`     | as `mu`                        | the mode's binaries (0: the slack is zero) and slacks            |
+| `kkt.p`, `.q`, `.r`      | quadratic row (p: and square)  | its multipliers, as in `bilevel.kkt`                             |
 | `kkt.t`                  | follower                       | its y'Qy, where the leader counts a quadratic follower's revenue |
 | `kkt.stationarity`       | follower variable              | its stationarity row                                             |
 | `kkt.complementarity`    | as `mu` or follower, and a number | the mode's rows and products; `kkt.sets` its SOS1 sets        |
@@ -44,17 +45,22 @@ _DEEP = (pyo.Block, Follower)
 def reformulate(model: Any, mode: str = "big_m") -> Any:
     """The single-level problem of a bilevel model as an ordinary Pyomo model, with complementarity in a mode of `bilevel.modes`.
 
-    `auto` is big_m where all limits are proven, else sos1.  Modes that need proven limits raise `UnboundedDualError` where there
-    are none; `indicator` raises `FeatureError`, because Pyomo has no indicator constraint.  The objective is the leader's, in its
-    own sense; products of the leader that have no linear form stay in it and in its rows, for a nonconvex solver.
+    `auto` is big_m where all limits are proven, else sos1, and product where a follower has quadratic rows.  Modes that need
+    proven limits raise `UnboundedDualError` where there are none; `indicator` raises `FeatureError`, because Pyomo has no
+    indicator constraint.  The objective is the leader's, in its own sense; products of the leader that have no linear form stay in
+    it and in its rows, for a nonconvex solver.
     """
     if mode != "auto":
         modes.find(mode)
     single = model.clone()
     form = assemble(compile_model(single), nonconvex=True)
     if mode == "auto":
-        mode = "big_m" if bounds.first_unbounded(form.kkt, form.bounds) is None else "sos1"
+        mode = "product" if form.conic else "sos1"
+        if not form.conic and bounds.first_unbounded(form.kkt, form.bounds) is None:
+            mode = "big_m"
     picked = modes.find(mode)
+    if form.conic and not picked.conic:
+        bounds.require_linear(form.program)
     if picked.needs_bounds:
         bounds.require_finite(form.program, form.kkt, form.bounds)
     mip = picked.apply(form)

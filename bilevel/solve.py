@@ -15,7 +15,7 @@ from bilevel.assemble import Reformulation, assemble
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
-from bilevel.cones import ConeTreatment
+from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
 from bilevel.model import Check
@@ -67,6 +67,7 @@ def solve(
     limit = _FOREVER if time_limit is None else float(time_limit)
     with Progress(progress, form.program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
+        treatment = exact if form.conic and treatment is tangent and "cone" in engine.features else treatment
         found = Search(form, engine, chosen, treatment, effort).run()
         doubts = _enlarged(form, found, engine, chosen, treatment, effort)
         stopped = line.interrupted
@@ -78,7 +79,7 @@ def solve(
     clock.append(time.perf_counter())
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
-    settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": cones, "gap": gap}
+    settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": treatment.name, "gap": gap}
     settings |= {"time_limit": time_limit, "scaling": scaling}
     return _solution(form.program, found, x, recheck, seconds, settings, stopped)
 
@@ -109,14 +110,18 @@ def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
     """The mode asked for, if the solver can; for "auto" the first that can, big-M before those without proven bounds."""
     if name != AUTO:
         mode = modes.find(name)
+        if form.conic and not mode.conic:
+            bounds.require_linear(form.program)
         solvers.require(solver, mode.features(form), f"mode={name!r}")
         if mode.needs_bounds:
             _require_bounds(form)
         return mode
     for mode in modes.MODES.values():
-        able = mode.features(form) <= solver.features
+        able = mode.features(form) <= solver.features and (mode.conic or not form.conic)
         if able and not (mode.needs_bounds and bounds.first_unbounded(form.kkt, form.bounds) is not None):
             return mode
+    if form.conic:
+        bounds.require_linear(form.program)
     _require_bounds(form)
     raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
 
@@ -193,7 +198,7 @@ def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limi
     why = "interrupted by Ctrl-C" if stopped else "time limit reached" if limit is not None and spent >= limit else ""
     sentences = {
         "certified": "every check of the certificate passes",
-        "conditional": "every check passes, if the limits of duals that were given are right",
+        "conditional": _condition(recheck),
         "infeasible": "no leader decision meets the leader's rows, even with followers that cooperate",
         "unbounded": "the leader's objective has no bound",
         "unknown": "no bilevel feasible point was found",
@@ -205,6 +210,15 @@ def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limi
         )
         return f"{check} ({why})" if why else check
     return sentences[status] + (f" ({why})" if why and status != "certified" else "")
+
+
+def _condition(recheck: Certificate) -> str:
+    conditions = {
+        "bounds used": "the limits of duals that were given are right",
+        "follower interior": "every follower has an interior at every leader decision",
+    }
+    failing = [conditions[check.name] for check in recheck.checks if check.name in conditions and not check.ok]
+    return "every check passes, if " + " and ".join(failing)
 
 
 def _versions(solver: str) -> dict[str, str]:

@@ -59,11 +59,6 @@ class Sides:
     slack_zero: Mask
     dual_zero: Mask
 
-    @staticmethod
-    def all(slack_zero: Mask) -> "Sides":
-        """Every pair decided: its slack is zero, or else its dual."""
-        return Sides(slack_zero, ~slack_zero)
-
 
 class Stage:
     """`mip` is what the solver holds, `cones` the true cones over its columns."""
@@ -120,18 +115,18 @@ class Stage:
                 return Point("limit", None, point.value)
         return point
 
-    def decided(self, slack_zero: Mask, near: Vector) -> Point:
-        """The convex optimum with one side of every pair fixed, and the leader's integers rounded from `near`."""
-        with self.restricted(Sides.all(slack_zero), near) as possible:
+    def decided(self, sides: Sides, near: Vector) -> Point:
+        """The convex optimum with these sides fixed, and the leader's integers rounded from `near`."""
+        with self.restricted(sides, near) as possible:
             return self.converge(tangent) if possible else Point("infeasible", None, np.inf)
 
-    def tightened(self, slack_zero: Mask, best: Vector) -> Point:
-        """Among points as good as `best`, with the same sides, the one with the smallest cone factors w."""
+    def tightened(self, sides: Sides, best: Vector) -> Point:
+        """Among points as good as `best`, with the same sides, the one with the smallest factors w of cones that must be tight."""
         allowed = float(self.mip.cost[: len(best)] @ best)
         row = sp.csr_array(self.mip.cost[None, :])
         self.session.add_rows(Rows(row, np.array([-np.inf]), np.array([allowed + 1e-9 * abs(allowed)])))
-        self.session.set_cost((1.0 / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
-        point = self.decided(slack_zero, best)
+        self.session.set_cost((self.cones.tight / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
+        point = self.decided(sides, best)
         self.session.set_cost(self.mip.cost, self.mip.offset)
         return point
 

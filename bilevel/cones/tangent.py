@@ -14,6 +14,7 @@ from bilevel.program import Cones, Mip, Rows, Vector, stack_rows
 
 name = "tangent"
 features: frozenset[str] = frozenset()
+_NEAR = 1e-3
 
 
 def prepare(mip: Mip) -> Mip:
@@ -36,9 +37,12 @@ def walls(cones: Cones, size: float) -> Rows:
 
 def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     """One tangent for every cone that x breaks by more than `tolerance` of its own size."""
-    s, total, u, _ = cones.parts(x)
+    s, total, u, w = cones.parts(x)
     broken = np.flatnonzero(-cones.gaps(x) > tolerance)
-    u_safe = np.maximum(u, 1e-9 * np.maximum(1.0, np.abs(u).max(initial=0.0)))
+    # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
+    ahead = total / np.maximum(np.maximum(w, cones.w_scale), 1e-300)
+    u_safe = np.where(u < _NEAR * ahead, ahead, u)
+    u_safe = np.maximum(u_safe, 1e-9 * np.maximum(1.0, np.abs(u).max(initial=0.0)))
     rank = np.full(cones.count, -1)
     rank[broken] = np.arange(len(broken))
     mine = np.flatnonzero(rank[cones.owner] >= 0)

@@ -59,9 +59,10 @@ def _refuse(program: Program) -> None:
             f"MPS + AUX holds no multipliers, and the leader reads that of row {stack.rows.names[int(program.links.row[0])]!r}: "
             "write the single-level problem with bilevel.write_model"
         )
-    if program.cones.count:
+    curved = program.cones.names + stack.cones.names
+    if curved:
         raise ModelError(
-            f"MPS + AUX holds linear problems, and {program.cones.names[0]!r} is quadratic: write the single-level problem with "
+            f"MPS + AUX holds linear problems, and {curved[0]!r} is quadratic: write the single-level problem with "
             "bilevel.write_model"
         )
     if not len(stack.columns):

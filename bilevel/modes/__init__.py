@@ -9,10 +9,11 @@ from bilevel.program import Mask, Mip, Vector
 
 
 class Mode(Protocol):
-    """`needs_bounds` asks for finite proven limits of all duals and slacks."""
+    """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows."""
 
     name: str
     needs_bounds: bool
+    conic: bool
 
     def features(self, form: Reformulation) -> frozenset[str]:
         """What the solver must offer for this program."""

@@ -8,7 +8,7 @@ from bilevel.kkt import Pairs
 from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
 
 name = "big_m"
-needs_bounds = True
+needs_bounds, conic = True, False
 
 
 def features(_form: Reformulation) -> frozenset[str]:

@@ -10,7 +10,7 @@ from bilevel.modes.slacks import with_slacks
 from bilevel.program import Mask, Mip, Vector
 
 name = "indicator"
-needs_bounds = False
+needs_bounds, conic = False, False
 
 
 def features(_form: Reformulation) -> frozenset[str]:

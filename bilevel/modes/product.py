@@ -11,7 +11,7 @@ from bilevel.program import Mip, Products, empty_rows, stack_products
 __all__ = ["apply", "complete", "features", "name", "needs_bounds"]
 
 name = "product"
-needs_bounds = False
+needs_bounds, conic = False, True
 
 
 def features(_form: Reformulation) -> frozenset[str]:
@@ -20,9 +20,11 @@ def features(_form: Reformulation) -> frozenset[str]:
 
 
 def apply(form: Reformulation) -> Mip:
-    """Append one slack column a pair, and one product row for each pair."""
+    """Append one slack column a pair, one product row for each pair, and one for each quadratic row of a follower."""
     mip, slack = with_slacks(form)
     count = form.kkt.pairs.count
     linear = replace(empty_rows(count, mip.columns), upper=np.zeros(count))
     products = Products(np.arange(count), slack, form.kkt.pairs.dual, np.ones(count), linear)
+    for conic in (form.kkt.conic.complementarity, form.kkt.conic.alignment):
+        products = stack_products(products, conic.widened(mip.columns))
     return replace(mip, products=stack_products(mip.products, products))

@@ -9,7 +9,7 @@ from bilevel.program import Mip
 __all__ = ["apply", "complete", "features", "name", "needs_bounds"]
 
 name = "sos1"
-needs_bounds = False
+needs_bounds, conic = False, False
 
 
 def features(_form: Reformulation) -> frozenset[str]:

@@ -22,14 +22,26 @@ def rotated(w_scale: float = 1.0) -> Cones:
     """P^2 + Q^2 <= v l over the columns (P, Q, v, l)."""
     squares = sp.csr_array(np.eye(2, 4))
     u, w = sp.csr_array([[0.0, 0, 1, 0]]), sp.csr_array([[0.0, 0, 0, 1]])
-    return Cones(squares, np.zeros(2, dtype=np.int64), u, np.zeros(1), w, np.zeros(1), np.array([w_scale]), ("cone",))
+    return Cones(
+        squares,
+        np.zeros(2, dtype=np.int64),
+        u,
+        np.zeros(1),
+        w,
+        np.zeros(1),
+        np.array([w_scale]),
+        np.ones(1, bool),
+        ("cone",),
+    )
 
 
 def ball(radius: float) -> Cones:
     """P^2 + Q^2 <= radius^2 over the columns (P, Q)."""
     squares, none = sp.csr_array(np.eye(2)), sp.csr_array((1, 2))
     limit = np.array([radius**2])
-    return Cones(squares, np.zeros(2, dtype=np.int64), none, np.ones(1), none, limit, limit, ("ball",))
+    return Cones(
+        squares, np.zeros(2, dtype=np.int64), none, np.ones(1), none, limit, limit, np.zeros(1, bool), ("ball",)
+    )
 
 
 def program(cones: Cones, cost: list[float], scale: list[float]) -> Mip:
@@ -152,6 +164,7 @@ def test_a_cone_is_measured_in_its_own_unit() -> None:
         w=sp.csr_array(sp.block_diag([small.w, large.w])),
         w0=np.array([0.0, 1e16]),
         w_scale=np.array([1.0, 1e16]),
+        tight=np.array([True, False]),
     )
     gaps = both.gaps(np.array([0.1, 0.1, 1.0, 0.0, 1e8, 0.0]))
     assert gaps[0] == pytest.approx(-1.0) and gaps[1] == pytest.approx(0.0)

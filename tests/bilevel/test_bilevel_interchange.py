@@ -813,7 +813,7 @@ def test_pyomo_sessions_take_sets_cones_and_products_where_declared(factory: pyo
     if "cone" in factory.features:
         # a^2 <= b with b <= 4
         cones = Cones(sp.csr_array([[1.0, 0, 0]]), np.array([0]), sp.csr_array((1, 3)), np.ones(1),
-                      sp.csr_array([[0.0, 1, 0]]), np.zeros(1), np.array([4.0]), ("c",))  # fmt: skip
+                      sp.csr_array([[0.0, 1, 0]]), np.zeros(1), np.array([4.0]), np.ones(1, bool), ("c",))  # fmt: skip
         free = Rows(sp.csr_array((0, 3)), np.zeros(0), np.zeros(0))
         program = knapsack(rows=free, cones=cones, upper=np.array([10.0, 4.0, 2.0]))
         assert session(factory, program).solve(False, 1e-6, 30, None, QUIET).objective == pytest.approx(

@@ -211,7 +211,7 @@ def test_cones(solver: str) -> None:
     # min l over P^2 <= v l, P >= 3, v <= 2
     cones = Cones(
         sp.csr_array([[1.0, 0, 0]]), np.array([0]), sp.csr_array([[0.0, 1, 0]]), np.zeros(1),
-        sp.csr_array([[0.0, 0, 1]]), np.zeros(1), np.array([4.0]), ("c",),
+        sp.csr_array([[0.0, 0, 1]]), np.zeros(1), np.array([4.0]), np.ones(1, bool), ("c",),
     )  # fmt: skip
     program = mip(
         [0, 0, 1], [3, 0.5, 0], [9, 2, INF], [False] * 3, [[1, 0, 0]], [3], [INF], cones=cones, scale=[4, 1, 4.0]
