@@ -32,6 +32,7 @@ EXIT_CODES = {
     "certified": 0,
     "conditional": 3,
     "feasible": 3,
+    "unattained": 3,
     "infeasible": 4,
     "unbounded": 5,
     "unknown": 5,

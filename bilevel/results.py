@@ -16,8 +16,8 @@ class Solution:
     """Answer of `bilevel.solve`.
 
     - `status`: certified (every check of the certificate passes), conditional (they pass if the user's limits of duals are right),
-      feasible (a valid point, optimality not proven), rejected (the point fails its recheck), infeasible, unbounded, or unknown
-      (nothing found in the time given);
+      feasible (a valid point, optimality not proven), rejected (the point fails its recheck), unattained (a valid point; the
+      objective comes ever nearer to its bound and no decision attains it), infeasible, unbounded, or unknown (nothing found);
     - `objective`, `bound`: in the leader's own sense and unit, NaN where there is none; `gap`: |objective - bound| / |objective|;
     - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
     - `values`: Pyomo name to value; `certificate`: every check (empty without a point);

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
-_INFINITE = 1e14
+_INFINITE, _DUST = 1e14, 1e-9
 
 
 class Scaled:
@@ -26,6 +26,7 @@ class Scaled:
         self.column = np.ones(0)
         self.row = np.ones(0)
         self.unit = 1.0
+        self.lower, self.upper = np.zeros(0), np.zeros(0)
         self.cost, self.offset, self.has_sets = np.zeros(0), 0.0, False
 
     def load(self, mip: Mip) -> None:
@@ -34,11 +35,12 @@ class Scaled:
         self.unit = self._unit(mip.cost * self.column)
         self.cost, self.offset = mip.cost, mip.offset
         self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
+        self.lower, self.upper = mip.lower / self.column, mip.upper / self.column
         rows, self.row = self._scaled(mip.rows)
         self.session.load(
             replace(
                 mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
-                lower=mip.lower / self.column, upper=mip.upper / self.column, rows=rows,
+                lower=self.lower, upper=self.upper, rows=rows,
                 cones=self._scaled_cones(mip.cones), products=self._scaled_products(mip.products),
             )
         )  # fmt: skip
@@ -83,10 +85,25 @@ class Scaled:
         return Products(products.row, products.first, products.second, value / size[products.row], rows)
 
     def add_rows(self, rows: Rows) -> None:
-        """Append rows."""
+        """Append rows that may be relaxed, such as tangents."""
         scaled, size = self._scaled(rows)
         self.row = np.concatenate([self.row, size])
-        self.session.add_rows(scaled)
+        self.session.add_rows(self._without_dust(scaled))
+
+    def _without_dust(self, rows: Rows) -> Rows:
+        """Entries that solvers would drop, taken out at their extreme: a tangent far out must not cut off what lies further."""
+        matrix = rows.matrix
+        dust = np.abs(matrix.data) < _DUST
+        if not dust.any():
+            return rows
+        row = np.repeat(np.arange(rows.count), np.diff(matrix.indptr))[dust]
+        low, high = self.lower[matrix.indices[dust]], self.upper[matrix.indices[dust]]
+        ends = np.stack([matrix.data[dust] * low, matrix.data[dust] * high])
+        lower = rows.lower - np.bincount(row, weights=np.nanmax(ends, axis=0), minlength=rows.count)
+        upper = rows.upper - np.bincount(row, weights=np.nanmin(ends, axis=0), minlength=rows.count)
+        kept = sp.csr_array((np.where(dust, 0.0, matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+        kept.eliminate_zeros()
+        return Rows(kept, np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper))
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of columns."""

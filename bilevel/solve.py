@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel import bounds, certificate, cones, modes, solvers
+from bilevel import attain, bounds, certificate, cones, modes, solvers
 from bilevel.assemble import Reformulation, assemble
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
@@ -69,6 +69,9 @@ def solve(
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
         treatment = exact if form.conic and treatment is tangent and "cone" in engine.features else treatment
         found = Search(form, engine, chosen, treatment, effort).run()
+        late = line.interrupted or time.monotonic() >= effort.deadline
+        if not late and found.gap(form.program.objective_floor()) > gap:
+            found = attain.probe(form, found, engine, chosen, treatment, effort)
         doubts = _enlarged(form, found, engine, chosen, treatment, effort)
         stopped = line.interrupted
     if found.verdict == "infeasible":
@@ -185,6 +188,8 @@ def _solution(
         objective, gap, values = math.nan, math.inf, {}
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
+        if status == "feasible" and found.verdict == attain.NOT_ATTAINED:
+            status = "unattained"
         pairs = zip(program.variables, x.tolist(), strict=True)
         values = {str(variable.name): value for variable, value in pairs if variable is not None}
     reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
@@ -201,9 +206,11 @@ def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limi
         "conditional": _condition(recheck),
         "infeasible": "no leader decision meets the leader's rows, even with followers that cooperate",
         "unbounded": "the leader's objective has no bound",
+        "unattained": "the objective comes ever nearer to its bound as variables without bounds grow (to "
+        f"{attain.STEPS[-1]:g} times their scale), and no decision attains it: give them bounds",
         "unknown": "no bilevel feasible point was found",
     }
-    if failure is not None and status != "conditional":
+    if failure is not None and status not in ("conditional", "unattained"):
         place = f" at {failure.where}" if failure.where else ""
         check = (
             f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"

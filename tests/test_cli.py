@@ -139,6 +139,7 @@ def test_every_status_has_an_exit_code() -> None:
         "certified": 0,
         "conditional": 3,
         "feasible": 3,
+        "unattained": 3,
         "infeasible": 4,
         "unbounded": 5,
         "unknown": 5,

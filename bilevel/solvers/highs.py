@@ -47,6 +47,8 @@ class _Highs:
         self.is_mip = False
         self.watch: Watch | None = None
         self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
+        # HiGHS drops smaller entries without a word, 1e-9 by default
+        self.highs.setOptionValue("small_matrix_value", 1e-12)
         self.highs.cbMipInterrupt.subscribe(self._mip_event)
         self.highs.cbSimplexInterrupt.subscribe(self._event)
         self.highs.cbIpmInterrupt.subscribe(self._event)

@@ -54,3 +54,38 @@ def test_a_follower_helped_by_one_leader_decision_is_no_error():
     m.f[1].more = pyo.Constraint(expr=m.f[1].y >= 4 * m.x)
     m.push = pyo.Constraint(expr=m.x >= 0.5)
     assert bilevel.solve(m, progress=False).status == "certified"
+
+
+def hyperbola(upper=None, shift=0.0):
+    """The leader wants y least over x y >= 1: the infimum is `shift`, attained at a bound of x only."""
+    m = pyo.ConcreteModel()
+    m.x, m.y, m.one = pyo.Var(bounds=(0, upper)), pyo.Var(bounds=(0, None)), pyo.Var(bounds=(1, 1))
+    m.c = pyo.Constraint(expr=m.one**2 <= m.x * m.y)
+    m.f = bilevel.Follower()
+    m.f.z = pyo.Var(bounds=(0, 1))
+    m.f.cost = pyo.Objective(expr=m.f.z)
+    m.objective = pyo.Objective(expr=m.y + m.f.z + shift)
+    return m
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip"])
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_an_infimum_that_is_not_attained_is_told_apart(solver, shift):
+    solution = bilevel.solve(hyperbola(shift=shift), solver=solver, progress=False)
+    assert solution.status == "unattained" and "give them bounds" in solution.reason
+    assert solution.bound == pytest.approx(shift, abs=1e-12), "tangents far out must not cut off what lies further"
+    assert solution.certificate.valid and shift < solution.objective < shift + 1e-3
+
+
+def test_a_bound_makes_it_an_optimum():
+    solution = bilevel.solve(hyperbola(upper=50.0), progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(0.02, rel=1e-4)
+
+
+def test_an_optimum_far_out_is_no_infimum():
+    """The optimum is attained at x = 300, where the scale of x says 1."""
+    m = hyperbola()
+    m.objective.set_value(m.y + m.x / 9e4)
+    solution = bilevel.solve(m, progress=False, gap=1e-3)
+    assert solution.status in ("certified", "feasible")
+    assert solution.objective == pytest.approx(2 / 300, rel=1e-3)
