@@ -170,7 +170,7 @@ def solve(
     case: Annotated[str, typer.Argument(metavar="CASE|DIR", help="The name of a case, or a folder.")],
     objective: Annotated[
         str,
-        typer.Option(help="loss (kWh, small), profit (currency, large), bill (currency, small), or weights of them."),
+        typer.Option(help="loss (kWh), bill or cost of supply (currency), all small, profit (currency, large), or weights."),
     ] = "loss",
     solver: Annotated[str, typer.Option(help=f"{_names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")] = "highs",
     mode: Annotated[str, typer.Option(help=f"How complementarity is written: {_names([AUTO, *MODES])}.")] = "auto",

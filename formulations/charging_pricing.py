@@ -24,12 +24,12 @@ def charging_pricing(
 
     - `price[c, t]`: price at station c in period t, currency/kWh, the leader's decision;
     - `user[n].p[t]`: charging power of session n in per unit of `per_unit.base_kva`, the followers' decision;
-    - `network_loss` (kWh), `station_profit` and `ev_bill` (currency) over the horizon, named expressions;
+    - `network_loss` (kWh), `station_profit`, `ev_bill` and `supply_cost` (currency) over the horizon, named expressions;
     - the network of `formulations.power_flow`, and an AC replay registered as a check of every certificate.
 
-    `objective` is "loss", "profit", "bill", or weights such as {"loss": 1, "profit": 0.5} (kWh and currency add up with the
-    weights as they are): losses and bills are minimised, profit is maximised.  Raises `UnknownNameError` for an unknown
-    objective, follower or power flow, and `InstanceError` for bad data.
+    `objective` is "loss", "profit", "bill", "cost", or weights such as {"loss": 1, "profit": 0.5} (kWh and currency add up with
+    the weights as they are): losses, bills and the cost of supply are minimised, profit is maximised.  Raises
+    `UnknownNameError` for an unknown objective, follower or power flow, and `InstanceError` for bad data.
     """
     started = time.perf_counter()
     weights = objectives.parse(objective)
@@ -65,6 +65,9 @@ def _add_network(model: Any, case: Instance, network: Network, add_flow: Any) ->
 def _add_expressions(model: Any, case: Instance, network: Network) -> None:
     energy = network.per_unit.base_kva * case.horizon.period_hours
     model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
+    model.supply_cost = pyo.Expression(
+        expr=energy * pyo.quicksum(case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
+    )
     model.ev_bill = pyo.Expression(expr=pyo.quicksum(user.bill.expr for user in model.user.values()))
     wholesale = pyo.quicksum(
         energy * case.wholesale_price_per_kwh[t] * power for user in model.user.values() for t, power in user.p.items()

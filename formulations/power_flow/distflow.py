@@ -18,14 +18,21 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, ev_load
     order; `ev_load(bus, t)` gives the charging load, an expression or 0.  Adds: sets N (buses), L (branches i, j away from the
     substation); variables P, Q (sending end), l (squared current) on branches and v (squared voltage) on buses; rows
     `active_balance` (1), `reactive_balance` (2), `voltage_drop` (3), `cone` (4), and `power_limit` (5) where a branch has one; the
-    expression `loss_power` (per period).
+    expressions `loss_power` and `supply_power` (drawn at the substation), per period.
     """
     _add_sets(model, network)
     _add_variables(model, network)
     _add_balances(model, network, demand, reactive_demand, ev_load)
     _add_branch_rows(model, network)
     model.loss_power = pyo.Expression(model.T, rule=lambda m, t: pyo.quicksum(m.r[i, j] * m.l[i, j, t] for i, j in m.L))
+    model.supply_power = pyo.Expression(model.T, rule=lambda m, t: _supply(m, network, demand, ev_load, t))
     _add_scales(model, network, demand, reactive_demand)
+
+
+def _supply(model: Any, network: Network, demand: Any, ev_load: Callable[[str, int], Any], t: int) -> Any:
+    root = network.buses[0]
+    leaving = pyo.quicksum(model.P[i, j, t] for i, j in model.L if i == root)
+    return leaving + float(demand[t, 0]) + ev_load(root, t)
 
 
 def _branches(network: Network) -> list[tuple[str, str]]:

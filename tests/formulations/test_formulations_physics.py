@@ -151,3 +151,15 @@ def test_every_power_flow_solves_to_the_same_losses(flow: str) -> None:
     model = formulations.charging_pricing(case, flow=flow)
     assert bilevel.solve(model, progress=False).status == "certified"
     assert pyo.value(model.network_loss) == pytest.approx(solve(case).objective, rel=1e-6)
+
+
+def test_supply_cost_is_load_charging_and_losses_at_the_wholesale_price(solved: tuple[Any, Any, Any]) -> None:
+    case, model, _ = solved
+    base = model.per_unit.base_kva
+    load = sum(bus.load_kw for bus in case.feeder.buses)
+    total = 0.0
+    for t, wholesale in enumerate(case.wholesale_price_per_kwh):
+        charging = sum(pyo.value(user.p[t]) * base for user in model.user.values() if t in user.p)
+        drawn = load * case.load_factor[t] + charging + pyo.value(model.loss_power[t]) * base
+        total += wholesale * drawn * case.horizon.period_hours
+    assert pyo.value(model.supply_cost) == pytest.approx(total, rel=1e-6)

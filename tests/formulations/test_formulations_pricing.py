@@ -87,7 +87,7 @@ def test_objectives_are_read(given: str | Mapping[str, float], weights: dict[str
     ("given", "error", "words"),
     [
         ("los", UnknownNameError, "did you mean 'loss'"),
-        ("", UnknownNameError, "known are bill, loss, profit"),
+        ("", UnknownNameError, "known are bill, cost, loss, profit"),
         ("loss,profit=0", BilevelError, "'profit' has weight '0'"),
         ("loss=nan", BilevelError, "give a positive number"),
         ("loss=1,loss=2", BilevelError, "twice"),
