@@ -8,7 +8,11 @@ import numpy as np
 import pyomo.environ as pyo
 
 import bilevel
-from formulations import checks, followers, objectives, power_flow, tariffs
+from formulations import checks, objectives, options, power_flow
+from formulations.followers import FOLLOWERS
+from formulations.tariffs import TARIFFS
+from formulations.tariffs.blocks import Blocks
+from formulations.tariffs.levels import Levels
 from instances import Instance, Network
 
 
@@ -17,8 +21,13 @@ def charging_pricing(
     objective: str | Mapping[str, float] = "loss",
     follower: str = "ev_user",
     flow: str = "distflow",
+    tariff: str = "free",
+    *,
+    blocks: Blocks | None = None,
+    levels: Levels | None = None,
+    discomfort_per_kwh: float | None = None,
 ) -> Any:
-    """The leader prices charging per station and period; every EV user buys energy at the least bill.
+    """The leader prices charging at its stations; every EV user responds with the schedule that costs it least.
 
     Returns a `pyomo.ConcreteModel` that any row may be added to, with
 
@@ -28,17 +37,31 @@ def charging_pricing(
     - the network of `formulations.power_flow`, and an AC replay registered as a check of every certificate.
 
     `objective` is "loss", "profit", "bill", "cost", or weights such as {"loss": 1, "profit": 0.5} (kWh and currency add up with
-    the weights as they are): losses, bills and the cost of supply are minimised, profit is maximised.  Raises
-    `UnknownNameError` for an unknown objective, follower or power flow, and `InstanceError` for bad data.
+    the weights as they are): losses, bills and the cost of supply are minimised, profit is maximised.
+
+    `follower` is "ev_user" (the least bill) or "elastic" (bill and a strictly convex discomfort, so that the response is unique).
+    `tariff` says which prices the leader may set: "free" (any for each period), "blocks" (one for each block of periods),
+    "levels" (one of a few for each period) or "block_levels" (one of a few for each block).
+
+    Their options, each with a default: `blocks`, the periods of each block, such as {"night": range(7), "day": range(7, 24)} or
+    "night=0-6,day=7-23" (default: valley, shoulder and peak by the case's load); `levels`, prices in currency/kWh, such as
+    [0.15, 0.25, 0.45] or "0.15,0.25,0.45" (default: four, equidistant between the price limits); `discomfort_per_kwh`, the
+    marginal discomfort of an elastic user at full power in currency/kWh (default 0.05).  Bills and profit count what users
+    pay, not their discomfort.
+
+    Raises `UnknownNameError` for an unknown objective, follower, power flow or tariff, `BilevelError` for bad blocks, levels or
+    discomfort and for options that the chosen parts do not take, and `InstanceError` for bad data.
     """
     started = time.perf_counter()
     weights = objectives.parse(objective)
-    add_follower, add_flow = followers.find(follower), power_flow.find(flow)
+    add_flow = power_flow.find(flow)
+    add_follower = options.choose("follower", follower, FOLLOWERS, discomfort_per_kwh=discomfort_per_kwh)
+    add_tariff = options.choose("tariff", tariff, TARIFFS, blocks=blocks, levels=levels)
     network = Network.from_feeder(case.feeder)
     model = pyo.ConcreteModel(name=case.name)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
-    tariffs.add_prices(model, case)
+    add_tariff(model, case)
     model.user = bilevel.Follower([session.name for session in case.sessions])
     for session in case.sessions:
         add_follower(model.user[session.name], case, session, model.price, network.per_unit)
@@ -68,7 +91,7 @@ def _add_expressions(model: Any, case: Instance, network: Network) -> None:
     model.supply_cost = pyo.Expression(
         expr=energy * pyo.quicksum(case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
     )
-    model.ev_bill = pyo.Expression(expr=pyo.quicksum(user.bill.expr for user in model.user.values()))
+    model.ev_bill = pyo.Expression(expr=pyo.quicksum(user.payment for user in model.user.values()))
     wholesale = pyo.quicksum(
         energy * case.wholesale_price_per_kwh[t] * power for user in model.user.values() for t, power in user.p.items()
     )

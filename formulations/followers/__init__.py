@@ -1,16 +1,11 @@
-"""Follower models by name; a new one is one file with `name` and `add`, and a line here."""
+"""Follower models by name; a new one is one file with `name` and `add`, and a line here.
+
+A keyword-only parameter of `add` is an option of the follower; `add` leaves the power `p[t]` (pu) and the expression `payment`
+(currency) in the follower's block.
+"""
 
 from collections.abc import Callable
-from typing import Any
 
-from bilevel.errors import UnknownNameError
-from formulations.followers import ev_user
+from formulations.followers import elastic, ev_user
 
-FOLLOWERS: dict[str, Callable[..., None]] = {ev_user.name: ev_user.add}
-
-
-def find(name: str) -> Callable[..., Any]:
-    """The registered follower; raises `UnknownNameError` with the nearest name."""
-    if name not in FOLLOWERS:
-        raise UnknownNameError("follower", name, FOLLOWERS)
-    return FOLLOWERS[name]
+FOLLOWERS: dict[str, Callable[..., None]] = {ev_user.name: ev_user.add, elastic.name: elastic.add}

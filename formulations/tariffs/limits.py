@@ -1,4 +1,4 @@
-"""The leader's charging prices: bounds and the cap on their mean (docs/model.md section 5)."""
+"""What every tariff shares: the price of each station and period, its bounds, the cap on its mean (docs/model.md section 5)."""
 
 from typing import Any
 

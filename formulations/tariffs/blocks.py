@@ -1,0 +1,91 @@
+"""Block prices: one for every station and block of periods, such as peak, shoulder and valley (docs/model.md section 5)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from bilevel.errors import BilevelError
+from formulations.tariffs.limits import add_prices
+from instances import Instance
+
+name = "blocks"
+
+Blocks = str | Mapping[str, Iterable[int]]
+"""The periods of each block, by its name: {"night": [0, 1, 2, 23], "day": range(3, 23)}, or "night=0-2+23,day=3-22"."""
+
+
+def add(model: Any, case: Instance, *, blocks: Blocks | None = None) -> None:
+    """Add `price[c, t]` with its limits, the set B of blocks, `block_price[c, b]` (currency/kWh) and the rows that equate them.
+
+    Row (8): price[c, t] = block_price[c, b] for every period t of block b (`price_of_block`).  Without `blocks` the case's load
+    gives them (`by_load`).  Raises `BilevelError` for blocks that do not hold every period of the horizon exactly once.
+    """
+    periods_of = by_load(case) if blocks is None else parse(case, blocks)
+    add_prices(model, case)
+    limits = case.price_limits
+    model.B = pyo.Set(initialize=list(periods_of), ordered=True)
+    model.block_price = pyo.Var(model.C, model.B, bounds=(limits.price_min_per_kwh, limits.price_max_per_kwh))
+    block_of = {t: block for block, periods in periods_of.items() for t in periods}
+    model.price_of_block = pyo.Constraint(
+        model.C, model.T, rule=lambda m, c, t: m.price[c, t] == m.block_price[c, block_of[t]]
+    )
+
+
+def by_load(case: Instance) -> dict[str, list[int]]:
+    """Valley, shoulder and peak: periods whose load factor lies in the lowest, middle and highest third of its distribution.
+
+    Blocks without a period are left out: a constant load has a valley only.
+    """
+    factor = np.array(case.load_factor)
+    third = np.searchsorted(np.quantile(factor, [1 / 3, 2 / 3]), factor)
+    periods_of = {block: np.flatnonzero(third == k).tolist() for k, block in enumerate(("valley", "shoulder", "peak"))}
+    return {block: periods for block, periods in periods_of.items() if periods}
+
+
+def parse(case: Instance, blocks: Blocks) -> dict[str, list[int]]:
+    """The periods of each block, in order; raises `BilevelError` unless every period is in exactly one block."""
+    given = _read(blocks) if isinstance(blocks, str) else {block: list(periods) for block, periods in blocks.items()}
+    last = case.horizon.periods - 1
+    block_of: dict[int, str] = {}
+    for block, periods in given.items():
+        if not periods:
+            raise BilevelError(f"block {block!r} has no periods: give it some, or leave it out")
+        for t in periods:
+            if not 0 <= t <= last:
+                raise BilevelError(f"block {block!r} has period {t}: give periods from 0 to {last}, the case's last")
+            if t in block_of:
+                where = f"blocks {block_of[t]!r} and {block!r}" if block_of[t] != block else f"block {block!r} twice"
+                raise BilevelError(f"period {t} is in {where}: put every period into one block, once")
+            block_of[t] = block
+    missing = [str(t) for t in range(last + 1) if t not in block_of]
+    if missing:
+        raise BilevelError(
+            f"no block holds {'periods' if len(missing) > 1 else 'period'} {', '.join(missing)}: put every period from 0 to "
+            f"{last} into one block"
+        )
+    return {block: sorted(periods) for block, periods in given.items()}
+
+
+def _read(text: str) -> dict[str, list[int]]:
+    """The blocks of a text such as "night=0-5+22-23,day=6-21"."""
+    given: dict[str, list[int]] = {}
+    for part in text.split(","):
+        block, _, ranges = (word.strip() for word in part.partition("="))
+        if block in given:
+            raise BilevelError(
+                f"blocks {text!r} name {block!r} twice: join its periods by +, such as {block}=0-5+22-23"
+            )
+        try:
+            given[block] = [t for piece in ranges.split("+") for t in _range(piece)]
+        except ValueError as error:
+            raise BilevelError(
+                f"blocks {text!r} hold {part.strip()!r}: give a name and its periods, such as night=0-5+22-23,day=6-21"
+            ) from error
+    return given
+
+
+def _range(text: str) -> range:
+    first, dash, last = text.partition("-")
+    return range(int(first), int(last if dash else first) + 1)
