@@ -24,6 +24,8 @@ from bilevel.solve import AUTO
 from bilevel.solve import solve as solve_model
 from bilevel.solvers import SOLVERS
 from formulations import charging_pricing, objectives, results
+from formulations.followers import FOLLOWERS
+from formulations.tariffs import TARIFFS
 from instances import Instance, InstanceError, Network
 
 MOST_EVS = 1_000_000
@@ -118,6 +120,66 @@ def _seed(text: object) -> int:
     return _whole(text, 0, 2**63 - 1)
 
 
+# Options that commands share; each keeps its default in the command's signature
+CaseName = Annotated[str, typer.Argument(metavar="CASE|DIR", help="The name of a case, or a folder.")]
+Objective = Annotated[
+    str,
+    typer.Option(
+        help="loss (kWh), bill or cost of supply (currency), all small, profit (currency, large), or weights."
+    ),
+]
+Evs = Annotated[
+    int | None,
+    typer.Option(parser=_fleet, metavar="N", help="Draw a fleet of this many sessions from the case's own."),
+]
+Seed = Annotated[int, typer.Option(parser=_seed, metavar="N", help="Seed of the draw by --evs.")]
+Follower = Annotated[
+    str,
+    typer.Option(
+        help=f"How users respond: {_names(FOLLOWERS)}. elastic users also mind fast charging, so their response is unique."
+    ),
+]
+Discomfort = Annotated[
+    float | None,
+    typer.Option(
+        parser=_positive,
+        metavar="PRICE",
+        help="Of elastic users, per kWh: an hour at full power must be this much cheaper than an idle one. [default: 0.05]",
+    ),
+]
+Tariff = Annotated[
+    str,
+    typer.Option(
+        help=f"Prices that the leader may set: {_names(TARIFFS)}. By period and free, by block, by period from a few levels, "
+        "by block from a few levels."
+    ),
+]
+Blocks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BLOCKS",
+        help="Periods of each block, such as night=0-6+22-23,day=7-21. [default: valley, shoulder and peak by the load]",
+    ),
+]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRICES", help="Per kWh, such as 0.15,0.25,0.45. [default: four, equidistant between the price limits]"
+    ),
+]
+Solver = Annotated[str, typer.Option(help=f"{_names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")]
+Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {_names([AUTO, *MODES])}.")]
+ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {_names(CONES)}.")]
+Gap = Annotated[float, typer.Option(parser=_positive, metavar="GAP", help="Relative gap to close.")]
+TimeLimit = Annotated[
+    float | None, typer.Option(parser=_positive, metavar="SECONDS", help="Without it there is no limit.")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for the results; replaced as a whole if it holds some.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals.")]
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"bilevel-grid {metadata.version('bilevel-grid')}")
@@ -167,47 +229,62 @@ def check(case: Annotated[str, typer.Argument(metavar="DIR|CASE", help="A folder
 
 @app.command(epilog=_CODES)
 def solve(
-    case: Annotated[str, typer.Argument(metavar="CASE|DIR", help="The name of a case, or a folder.")],
+    case: CaseName,
     objective: Annotated[
         str,
-        typer.Option(help="loss (kWh), bill or cost of supply (currency), all small, profit (currency, large), or weights."),
+        typer.Option(
+            help="loss (kWh), bill or cost of supply (currency), all small, profit (currency, large), or weights."
+        ),
     ] = "loss",
-    solver: Annotated[str, typer.Option(help=f"{_names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")] = "highs",
-    mode: Annotated[str, typer.Option(help=f"How complementarity is written: {_names([AUTO, *MODES])}.")] = "auto",
-    cones: Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {_names(CONES)}.")] = "tangent",
-    gap: Annotated[float, typer.Option(parser=_positive, metavar="GAP", help="Relative gap to close.")] = 1e-4,
-    time_limit: Annotated[
-        float | None, typer.Option(parser=_positive, metavar="SECONDS", help="Without it there is no limit.")
-    ] = None,
-    evs: Annotated[
-        int | None,
-        typer.Option(parser=_fleet, metavar="N", help="Draw a fleet of this many sessions from the case's own."),
-    ] = None,
-    seed: Annotated[int, typer.Option(parser=_seed, metavar="N", help="Seed of the draw by --evs.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the results; replaced as a whole if it holds some.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals.")] = False,
+    follower: Follower = "ev_user",
+    discomfort: Discomfort = None,
+    tariff: Tariff = "free",
+    blocks: Blocks = None,
+    levels: Levels = None,
+    solver: Solver = "highs",
+    mode: Mode = "auto",
+    cones: ConeTreatment = "tangent",
+    gap: Gap = 1e-4,
+    time_limit: TimeLimit = None,
+    evs: Evs = None,
+    seed: Seed = 0,
+    out: Out = None,
+    quiet: Quiet = False,
 ) -> int:
-    """Find the prices that are best for the leader when every EV user buys at the least bill, and certify them.
+    """Find the prices that are best for the leader when every EV user responds at the least cost, and certify them.
 
     Ctrl-C and the time limit keep the best point with its bound.
 
     Example: bilevel solve ieee33 --objective loss=1,profit=0.5 --evs 20 --out results/ieee33
+
+    Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
     weights = objectives.parse(objective)
-    found = _case(case)
-    if evs is not None:
-        found = instances.scale(found, evs, seed)
+    found = _case(case, evs, seed)
     if out is not None:
         results.check(out)
-    model = charging_pricing(found, weights)
+    model = charging_pricing(
+        found,
+        weights,
+        follower,
+        tariff=tariff,
+        blocks=blocks,
+        levels=levels,
+        discomfort_per_kwh=discomfort,
+    )
     solution = solve_model(model, solver, mode, cones, gap, time_limit, progress=not quiet)
-    return _finish(model, found, solution, weights, out, quiet)
+    about = _about(found, weights, follower, tariff)
+    return _finish(model, found, solution, weights, about, out, quiet)
 
 
 def _finish(
-    model: Any, case: Instance, solution: Solution, weights: dict[str, float], out: Path | None, quiet: bool
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    weights: dict[str, float],
+    about: list[report.Fact],
+    out: Path | None,
+    quiet: bool,
 ) -> int:
     """Write, then report: also when the disk refuses, because the answer took its time. Gives the exit code."""
     written: tuple[str, ...] = ()
@@ -218,11 +295,11 @@ def _finish(
         if not quiet:
             files = f"{out}{os.sep}: {', '.join(written)}" if written else "none written; --out DIR writes them"
             outcome = [*_outcome(model, case, solution, weights), ("files", files)]
-            report.show(solution, _about(case, weights), outcome, report.console())
+            report.show(solution, about, outcome, report.console())
     return EXIT_CODES[solution.status]
 
 
-def _about(case: Instance, weights: dict[str, float]) -> list[report.Fact]:
+def _about(case: Instance, weights: dict[str, float], follower: str, tariff: str) -> list[report.Fact]:
     terms = [f"{objectives.TERMS[name][1] * weight:+g} {name}" for name, weight in weights.items()]
     wish = f"minimises {' '.join(terms)}"
     if len(weights) == 1:
@@ -230,7 +307,11 @@ def _about(case: Instance, weights: dict[str, float]) -> list[report.Fact]:
         wish = f"{'minimises' if objectives.TERMS[name][1] == 1 else 'maximises'} {weight:g} {name}"
     counts = f"{len(case.sessions)} sessions at {len(case.stations)} stations"
     horizon = f"{case.horizon.periods} periods of {case.horizon.period_hours:g} h"
-    return [("case", f"{case.name}: {counts}, {horizon}"), ("leader", wish)]
+    return [
+        ("case", f"{case.name}: {counts}, {horizon}"),
+        ("leader", f"{wish}, by tariff {tariff}"),
+        ("users", follower),
+    ]
 
 
 def _outcome(model: Any, case: Instance, solution: Solution, weights: dict[str, float]) -> list[report.Fact]:
@@ -244,11 +325,13 @@ def _outcome(model: Any, case: Instance, solution: Solution, weights: dict[str, 
     ]
 
 
-def _case(name: str) -> Instance:
-    """The case in a folder, or else the shipped case of that name; raises `InstanceError` with the nearest name."""
-    if Path(name).exists() or os.sep in name:
-        return instances.read(name)
-    return instances.load(name)
+def _case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
+    """The case in a folder, or else the shipped case of that name, with a drawn fleet of `evs` sessions if given.
+
+    Raises `InstanceError` with the nearest name.
+    """
+    found = instances.read(name) if Path(name).exists() or os.sep in name else instances.load(name)
+    return found if evs is None else instances.scale(found, evs, seed)
 
 
 def _summary(case: Instance) -> list[report.Fact]:

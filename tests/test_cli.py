@@ -134,6 +134,22 @@ def test_a_folder_of_ones_own_is_checked_and_solved_twice(tiny: Path, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_tariff_and_follower_come_from_options(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    variant = ("--tariff", "block_levels", "--levels", "0.12,0.3,0.48", "--blocks", "outer=0+2,middle=1")
+    users = ("--follower", "elastic", "--discomfort", "0.2")
+    done = run("solve", tiny, "--objective", "profit", *variant, *users, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "maximises 1 profit, by tariff block_levels" in done.stdout
+    assert re.search("^users +elastic", done.stdout, re.MULTILINE)
+    for series in pd.read_csv(out / "prices.csv").filter(regex="^price_").to_numpy().T:
+        assert set(series.round(6)) <= {0.12, 0.3, 0.48}
+        assert series[0] == pytest.approx(series[2])
+    checks = pd.read_csv(out / "certificate.csv").set_index("check")["value"]
+    for name in ("ties, best objective", "ties, worst objective"):
+        assert checks[name] == pytest.approx(load(out)["objective"], rel=1e-6)
+
+
 def test_every_status_has_an_exit_code() -> None:
     codes = {
         "certified": 0,
@@ -185,6 +201,15 @@ REFUSALS: list[tuple[list[str], list[str]]] = [
     (["solve", "ieee33", "--objective", "loss=x"], ["'loss'", "'x'", "positive"]),
     (["solve", "ieee33", "--mode", "sos1"], ["sos1", "highs", "scip"]),
     (["solve", "ieee33", "--cones", "exact"], ["exact", "highs", "scip"]),
+    (["solve", "ieee33", "--tariff", "block"], ["tariff 'block'", "did you mean 'blocks'"]),
+    (["solve", "ieee33", "--follower", "elastc"], ["follower 'elastc'", "did you mean 'elastic'"]),
+    (["solve", "ieee33", "--levels", "0.2,0.3"], ["tariff 'free' takes no levels", "choose tariff 'levels'"]),
+    (["solve", "ieee33", "--tariff", "levels", "--levels", "0.2,0.5"], ["level 0.5", "from 0.15 to 0.45"]),
+    (["solve", "ieee33", "--tariff", "levels", "--levels", "0.3,0.4"], ["lowest level 0.3", "0.25", "raise"]),
+    (["solve", "ieee33", "--tariff", "blocks", "--blocks", "a=0-22"], ["period 23", "into one block"]),
+    (["solve", "ieee33", "--discomfort", "0.1"], ["follower 'ev_user' takes no discomfort_per_kwh", "'elastic'"]),
+    (["solve", "ieee33", "--follower", "elastic", "--discomfort", "0"], ["--discomfort", "0 is no positive number"]),
+    (["solve", "ieee33", "--follower", "elastic", "--objective", "bill"], ["user[", "small", "quadratic"]),
     (["check", "nowhere/at/all"], ["nowhere", "is not a folder"]),
 ]
 
