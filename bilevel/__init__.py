@@ -1,6 +1,7 @@
 """Exact bilevel optimisation of Pyomo models with follower blocks."""
 
 from bilevel.certificate import Certificate, certify
+from bilevel.equilibrium import EquilibriumTrace, equilibrium
 from bilevel.errors import (
     BilevelError,
     FeatureError,
@@ -11,6 +12,7 @@ from bilevel.errors import (
 )
 from bilevel.interchange import read_mps, write_mps
 from bilevel.model import Check, Follower, add_check
+from bilevel.price_rules import PriceRule
 from bilevel.progress import ProgressEvent
 from bilevel.results import Solution
 from bilevel.single_level import load_values, reformulate, write_model
@@ -20,16 +22,19 @@ __all__ = [
     "BilevelError",
     "Certificate",
     "Check",
+    "EquilibriumTrace",
     "FeatureError",
     "Follower",
     "LicenceError",
     "ModelError",
+    "PriceRule",
     "ProgressEvent",
     "Solution",
     "UnboundedDualError",
     "UnknownNameError",
     "add_check",
     "certify",
+    "equilibrium",
     "load_values",
     "read_mps",
     "reformulate",

@@ -143,7 +143,8 @@ class Scaled:
             return Outcome("unbounded", None, np.inf, -np.inf)
         x = None if outcome.x is None else outcome.x * self.column
         reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
-        return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit, reduced)
+        dual = None if outcome.row_dual is None else outcome.row_dual * self.unit / self.row
+        return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit, reduced, dual)
 
 
 class _Scaled:

@@ -12,7 +12,8 @@ class Outcome:
 
     status: optimal, infeasible, unbounded, unclear (one of these two; `Scaled` finds out which), limit (time), interrupted,
     failed.  `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim:
-    certificates do not read it as proof.  `reduced_cost` comes with a linear program's optimum, where the solver gives it.
+    certificates do not read it as proof.  `reduced_cost` (a column) and `row_dual` come with a linear program's optimum, where the
+    solver gives them; a row's dual is d(minimised objective)/d(right-hand side), the added rows' after the program's own.
     """
 
     status: str
@@ -20,6 +21,7 @@ class Outcome:
     objective: float
     bound: float
     reduced_cost: Vector | None = None
+    row_dual: Vector | None = None
 
 
 class Watch(Protocol):

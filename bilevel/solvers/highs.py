@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program import Index, Mip, Rows, Vector
+from bilevel.progress import Quiet
 from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "highs"
@@ -37,6 +38,19 @@ def version() -> str:
 def open() -> Session:
     """A new HiGHS session."""
     return _Highs()
+
+
+def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
+    """min cost @ x + x' hessian x / 2 over the program's rows and bounds, once; hessian is symmetric, semidefinite and may be 0."""
+    session = _Highs()
+    session.load(mip)
+    lower = sp.csc_array(sp.tril(hessian, format="csc"))
+    if lower.nnz:
+        model = highspy.HighsHessian()
+        model.dim_, model.format_ = mip.columns, highspy.HessianFormat.kTriangular
+        model.start_, model.index_, model.value_ = lower.indptr, lower.indices, lower.data
+        session.highs.passHessian(model)
+    return session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
 
 
 class _Highs:
@@ -145,8 +159,10 @@ class _Highs:
         x = np.array(self.highs.getSolution().col_value) if feasible else None
         objective = float(info.objective_function_value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)
-        reduced = np.array(self.highs.getSolution().col_dual) if feasible and not mip else None
-        return Outcome(status, x, objective, bound, reduced)
+        if not feasible or mip:
+            return Outcome(status, x, objective, bound)
+        found = self.highs.getSolution()
+        return Outcome(status, x, objective, bound, np.array(found.col_dual), np.array(found.row_dual))
 
     def _mip_event(self, event: Any) -> None:
         if self.watch is not None:

@@ -1,0 +1,75 @@
+"""Nodal prices as charging prices: the map that `bilevel.equilibrium` takes for the pricing problem (docs/model.md section 6)."""
+
+import math
+from typing import Any
+
+import numpy as np
+from pyomo.common.collections import ComponentMap
+from pyomo.repn import generate_standard_repn
+
+from bilevel import PriceRule
+from bilevel.errors import BilevelError, ModelError
+from instances import Instance, Network
+
+LOSS_SHARE = 0.2
+"""Share of the mean wholesale price that the default fee leaves for losses under the mean price cap."""
+
+
+def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -> Any:
+    """A Pyomo `ComponentMap` {model.price[c, t]: `bilevel.PriceRule`} for `bilevel.equilibrium`, equation (15).
+
+    price[c, t] = nodal price at station c's bus in period t + `fee_per_kwh`, all in currency/kWh.  The nodal price is
+    d(objective)/d(load), so d(supply_cost)/d(load) when the cost of supply is the objective: the dual of `active_balance` (1) of
+    the branch that ends at the bus, divided by base_kva times the hours of a period, which is the kWh of 1 pu.  The row says
+    inflow - losses - outflow == load, so its dual is positive where load costs.  A station at the substation bus has no such
+    row; every kWh there costs the wholesale price.  Other terms of the objective join the nodal price with their weights.
+
+    The default fee is equal for all: mean price cap - 1.2 * mean wholesale price, at least 0.  A fifth of the wholesale price is
+    left for marginal losses, so that mean prices stay under their cap on feeders with usual losses; bounds clip the rest.
+
+    Raises `ModelError` when the objective does not hold the supply cost with weight 1 (`charging_pricing(case, "cost")` does), or
+    when the prices are no variables; `BilevelError` for a fee that is no finite number.
+    """
+    wholesale = np.array(case.wholesale_price_per_kwh)
+    fee = _default_fee(case) if fee_per_kwh is None else fee_per_kwh
+    if not math.isfinite(fee):
+        raise BilevelError(f"fee_per_kwh is {fee_per_kwh!r}: give a finite number in currency/kWh")
+    energy = model.per_unit.base_kva * case.horizon.period_hours
+    network = Network.from_feeder(case.feeder)
+    _require_cost(model, network, energy * wholesale)
+    parent = {bus: network.buses[int(network.parent[k])] for k, bus in enumerate(network.buses) if k}
+    rules = ComponentMap()
+    for station in case.stations:
+        for t in model.T:
+            price = model.price[station.name, t]
+            if not price.is_variable_type():
+                raise ModelError(
+                    f"price {price.name!r} is no variable, so no nodal price can be posted: use a tariff with free prices"
+                )
+            if station.bus in parent:
+                row = model.active_balance[parent[station.bus], station.bus, t]
+                rules[price] = PriceRule(row, factor=1.0 / energy, fee=fee)
+            else:
+                rules[price] = PriceRule(None, fee=float(wholesale[t]) + fee)
+    return rules
+
+
+def _default_fee(case: Instance) -> float:
+    mean = float(np.mean(case.wholesale_price_per_kwh))
+    return max(0.0, case.price_limits.price_mean_max_per_kwh - mean - LOSS_SHARE * abs(mean))
+
+
+def _require_cost(model: Any, network: Network, cost_per_pu: np.ndarray) -> None:
+    """Refuses an objective that does not pay the wholesale price for what the substation draws."""
+    repn = generate_standard_repn(model.objective.expr, quadratic=True)
+    found = {id(variable): float(value) for variable, value in zip(repn.linear_vars, repn.linear_coefs, strict=True)}
+    sense = 1.0 if model.objective.is_minimizing() else -1.0
+    root = network.buses[0]
+    for i, j in model.L:
+        for t in model.T:
+            coefficient = sense * found.get(id(model.P[i, j, t]), 0.0)
+            if i == root and not math.isclose(coefficient, cost_per_pu[t], rel_tol=1e-9, abs_tol=1e-12):
+                raise ModelError(
+                    f"objective {model.objective.name!r} pays {coefficient:g} per pu of {model.P[i, j, t].name!r}, where the "
+                    f"supply costs {cost_per_pu[t]:g}: nodal prices need it with weight 1, as in charging_pricing(case, 'cost')"
+                )
