@@ -10,8 +10,10 @@ from bilevel.errors import (
     UnboundedDualError,
     UnknownNameError,
 )
+from bilevel.front import FrontPoint, ParetoFront
 from bilevel.interchange import read_mps, write_mps
 from bilevel.model import Check, Follower, add_check
+from bilevel.pareto import pareto
 from bilevel.price_rules import PriceRule
 from bilevel.progress import ProgressEvent
 from bilevel.results import Solution
@@ -25,8 +27,10 @@ __all__ = [
     "EquilibriumTrace",
     "FeatureError",
     "Follower",
+    "FrontPoint",
     "LicenceError",
     "ModelError",
+    "ParetoFront",
     "PriceRule",
     "ProgressEvent",
     "Solution",
@@ -36,6 +40,7 @@ __all__ = [
     "certify",
     "equilibrium",
     "load_values",
+    "pareto",
     "read_mps",
     "reformulate",
     "solve",

@@ -40,18 +40,18 @@ class Solution:
         return {
             "status": self.status,
             "reason": self.reason,
-            "objective": _plain(self.objective),
-            "bound": _plain(self.bound),
-            "gap": _plain(self.gap),
+            "objective": plain(self.objective),
+            "bound": plain(self.bound),
+            "gap": plain(self.gap),
             "seconds": {phase: round(value, 4) for phase, value in self.seconds.items()},
-            "settings": {key: _plain(value) for key, value in self.settings.items()},
+            "settings": {key: plain(value) for key, value in self.settings.items()},
             "versions": dict(self.versions),
             "certificate": [
-                {"check": c.name, "ok": c.ok, "value": _plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
+                {"check": c.name, "ok": c.ok, "value": plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
                  "where": c.where, "detail": c.detail}
                 for c in self.certificate.checks
             ],
-            "values": {name: _plain(value) for name, value in self.values.items()},
+            "values": {name: plain(value) for name, value in self.values.items()},
         }  # fmt: skip
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -62,5 +62,6 @@ class Solution:
         return text
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value for JSON, None for a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

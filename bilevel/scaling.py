@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import Forgetful, Outcome, Session, Watch
 
 _INFINITE, _DUST = 1e14, 1e-9
 
@@ -89,6 +89,13 @@ class Scaled:
         scaled, size = self._scaled(rows)
         self.row = np.concatenate([self.row, size])
         self.session.add_rows(self._without_dust(scaled))
+
+    def delete_rows(self, rows: Index) -> None:
+        """Remove rows of a session that can; those after them move up."""
+        if not isinstance(self.session, Forgetful):
+            raise TypeError(f"{type(self.session).__name__} cannot delete rows")
+        self.row = np.delete(self.row, rows)
+        self.session.delete_rows(rows)
 
     def _without_dust(self, rows: Rows) -> Rows:
         """Entries that solvers would drop, taken out at their extreme: a tangent far out must not cut off what lies further."""

@@ -16,9 +16,10 @@ from bilevel.assemble import Reformulation
 from bilevel.cones import ConeTreatment, tangent
 from bilevel.interior import seen
 from bilevel.modes import Mode
-from bilevel.program import Mask, Mip, Rows, Vector
+from bilevel.program import Index, Mask, Mip, Rows, Vector
 from bilevel.solvers import SOLVERS, SessionFactory
-from bilevel.stage import MAX_ROUNDS, Effort, Point, Sides, Stage
+from bilevel.stage import MAX_ROUNDS, MIP_SHARE, Effort, Point, Sides, Stage
+from bilevel.tree import Tree
 
 _SMALL = 1e-6
 _EXACT, _LOOSE = 1e-9, 1e-6  # how far columns of followers with cones may be moved, over their scale
@@ -73,11 +74,36 @@ class Search:
         apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
         self.exact = self._precise(form.mip) if apart else self.main
 
-    def run(self) -> Found:
-        """Search until the gap is closed, the time is over, or the user stops."""
-        if self.solver is not SOLVERS["highs"]:
+    @property
+    def lives(self) -> bool:
+        """Whether `change` is possible: what other solvers are told of one objective must not stay for the next."""
+        return self.solver is SOLVERS["highs"]
+
+    def change(self, cost: Vector, columns: Index, lower: Vector, upper: Vector, effort: Effort) -> None:
+        """Another objective, and other bounds of some columns; tangents and solvers stay, what was found does not.
+
+        `cost` is over the columns of `form.mip`, as `columns` are.
+        """
+        mip = self.form.mip
+        low, high = mip.lower.copy(), mip.upper.copy()
+        low[columns], high[columns] = lower, upper
+        program = replace(self.form.program, cost=cost[: self.form.program.columns])
+        self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
+        self.found, self.point, self.effort = Found(), None, effort
+        self.floor = self.form.program.objective_floor()
+        for stage in (self.main,) if self.exact is self.main else (self.main, self.exact):
+            stage.change(self.form, cost, columns, lower, upper, effort)
+
+    def run(self, starts: tuple[tuple[Mask, Vector], ...] = ()) -> Found:
+        """Search until the gap is closed, the time is over, or the user stops.
+
+        `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point.
+        """
+        if not self.lives:
             self._wall()
-        steps: tuple[Callable[[], None], ...] = (self._relax, self._guess, self._restricted)
+        steps: tuple[Callable[[], None], ...] = (
+            self._relax, lambda: self._again(starts), self._guess, self._tree, self._restricted,
+        )  # fmt: skip
         for step in () if self.whole else steps:
             if not self._over():
                 step()
@@ -113,6 +139,15 @@ class Search:
             self.found.verdict = self._confirmed("infeasible")
         self._raise_bound(point.value)
         self.point = point.x
+        if point.x is not None and self.lives:
+            self.main.forget(point.x)
+
+    def _again(self, starts: tuple[tuple[Mask, Vector], ...]) -> None:
+        """The best points with the same sides as those of earlier programs."""
+        self.effort.progress.phase("earlier points")
+        for slack_zero, x in starts:
+            if not self._over():
+                self._try(slack_zero, x)
 
     def _guess(self) -> None:
         """Keep the relaxation's schedule and find prices that make it the followers' choice; then the converse."""
@@ -136,6 +171,23 @@ class Search:
             outcome = self.main.solve(integer=True)
         if outcome.x is not None:
             self._try(self._sides(outcome.x), outcome.x)
+
+    def _tree(self) -> None:
+        """Branch on the few pairs that are open by linear programs; the leader's own integers are left to the solver."""
+        if self.point is None or self.form.program.integer.any() or not self.lives:
+            return
+        self.effort.progress.phase("small tree")
+
+        def score(x: Vector) -> Vector:
+            """slack * dual, in each follower's cost: what strong duality lacks, pair by pair."""
+            pairs = self.form.kkt.pairs
+            product = np.abs(pairs.slack(x) * x[pairs.dual])
+            return np.where(self._small_slack(x) | self._small_dual(x), 0.0, product)
+
+        Tree(
+            self.main, self.treatment, score, lambda: self.found.objective, lambda x: self._try(self._sides(x), x),
+            self._raise_bound, self._over, MIP_SHARE * self.effort.gap,
+        ).run(self.found.bound, self.form.kkt.pairs.count)  # fmt: skip
 
     def _branch(self) -> None:
         """Branch and bound on the whole program; again with new tangents until bound and incumbent meet."""

@@ -62,12 +62,11 @@ def solve(
     """
     engine, treatment = _pick(solver, mode, cones, gap, time_limit)
     clock = [time.perf_counter()]
-    form, chosen = _compiled(model, engine, treatment, mode)
+    form, chosen, treatment = _compiled(model, engine, treatment, mode)
     clock.append(time.perf_counter())
     limit = _FOREVER if time_limit is None else float(time_limit)
     with Progress(progress, form.program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
-        treatment = exact if form.conic and treatment is tangent and "cone" in engine.features else treatment
         found = Search(form, engine, chosen, treatment, effort).run()
         late = line.interrupted or time.monotonic() >= effort.deadline
         if not late and found.gap(form.program.objective_floor()) > gap:
@@ -87,13 +86,26 @@ def solve(
     return _solution(form.program, found, x, recheck, seconds, settings, stopped)
 
 
-def _compiled(model: Any, engine: SessionFactory, treatment: ConeTreatment, mode: str) -> tuple[Reformulation, Mode]:
-    """The single-level program, and the mode that goes with it."""
-    program = compile_model(model)
-    if program.cones.count:
+def _compiled(
+    model: Any, engine: SessionFactory, treatment: ConeTreatment, mode: str
+) -> tuple[Reformulation, Mode, ConeTreatment]:
+    """The single-level program, and the mode and treatment of cones that go with it."""
+    form = assemble(compile_model(model), "nonconvex" in engine.features)
+    return form, *pick_mode(mode, form, engine, treatment)
+
+
+def pick_mode(
+    mode: str, form: Reformulation, engine: SessionFactory, treatment: ConeTreatment
+) -> tuple[Mode, ConeTreatment]:
+    """The mode and the treatment of cones for this program, by the name asked for; raises what `solve` raises.
+
+    Followers with cones need these exact within the solver: tangents of a nonconvex program would restart it every time.
+    """
+    if form.program.cones.count:
         solvers.require(engine, treatment.features, f"cones={treatment.name!r}")
-    form = assemble(program, "nonconvex" in engine.features)
-    return form, _mode(mode, form, engine)
+    if form.conic and treatment is tangent and "cone" in engine.features:
+        treatment = exact
+    return _mode(mode, form, engine), treatment
 
 
 def _pick(

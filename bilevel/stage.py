@@ -11,17 +11,18 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.assemble import Reformulation
 from bilevel.cones import ConeTreatment, tangent
-from bilevel.program import Cones, Mask, Mip, Rows, Vector
+from bilevel.program import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
 from bilevel.progress import Progress
 from bilevel.scaling import Scaled
 from bilevel.solvers import Outcome, SessionFactory
 
 MAX_ROUNDS = 100
 _FINISH_SECONDS = 30.0
+_NEAR = 1e-6
 _UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
-_MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
+MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,18 @@ class Stage:
         self.cones = cones.widened(mip.columns)
         self.session = Scaled(solver.open(), effort.scaling)
         self.session.load(mip)
+        self.tangents = no_rows(mip.columns)
+
+    def change(
+        self, form: Reformulation, cost: Vector, columns: Index, lower: Vector, upper: Vector, effort: Effort
+    ) -> None:
+        """Another objective and other bounds of some columns; rows stay."""
+        low, high = self.mip.lower.copy(), self.mip.upper.copy()
+        low[columns], high[columns] = lower, upper
+        whole = np.concatenate([cost, np.zeros(self.mip.columns - len(cost))])
+        self.form, self.mip, self.effort = form, replace(self.mip, cost=whole, lower=low, upper=high), effort
+        self.session.set_cost(whole, self.mip.offset)
+        self.session.set_column_bounds(columns, lower, upper)
 
     def solve(self, integer: bool, start: Vector | None = None) -> Outcome:
         """One call of the solver within what is left of the effort.
@@ -78,7 +91,7 @@ class Stage:
         if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
             return outcome
         for size in _WALLS:
-            self.session.add_rows(tangent.walls(self.cones, size))
+            self.add_cuts(tangent.walls(self.cones, size))
             outcome = self._solve(integer, start)
             if outcome.status not in _ENDLESS:
                 return outcome
@@ -86,12 +99,23 @@ class Stage:
 
     def _solve(self, integer: bool, start: Vector | None) -> Outcome:
         seconds = self.effort.deadline - time.monotonic()
-        return self.session.solve(integer, _MIP_SHARE * self.effort.gap, seconds, start, self.effort.progress)
+        return self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, start, self.effort.progress)
 
     def add_cuts(self, rows: Rows) -> None:
         """Append rows that hold everywhere."""
         if rows.count:
             self.session.add_rows(rows)
+            self.tangents = stack_rows([self.tangents, rows])
+
+    def forget(self, x: Vector) -> None:
+        """Drop tangents that are far from x, over their largest term there: many come on the way, few hold in the end."""
+        size = abs(self.tangents.matrix) @ np.abs(x) + np.abs(self.tangents.lower)
+        near = self.tangents.matrix @ x - self.tangents.lower <= _NEAR * size
+        if len(self.session.row) != self.mip.rows.count + self.tangents.count or near.all():
+            return
+        self.session.delete_rows(self.mip.rows.count + np.flatnonzero(~near))
+        kept = self.tangents
+        self.tangents = Rows(sp.csr_array(kept.matrix[near]), kept.lower[near], kept.upper[near])
 
     def converge(self, treatment: ConeTreatment) -> Point:
         """Linear programs and cuts until no cone is broken."""
@@ -108,7 +132,7 @@ class Stage:
             # A tangent nearer than the solver keeps rows moves nothing
             if not rows.count or (last <= excess <= _UNSEEN):
                 break
-            self.session.add_rows(rows)
+            self.add_cuts(rows)
         else:
             # A point that still breaks a cone is better than any true one
             if point.x is not None and self.cones.gaps(point.x).min(initial=0.0) < -tolerances.CONE_GAP:
@@ -124,10 +148,12 @@ class Stage:
         """Among points as good as `best`, with the same sides, the one with the smallest factors w of cones that must be tight."""
         allowed = float(self.mip.cost[: len(best)] @ best)
         row = sp.csr_array(self.mip.cost[None, :])
+        limit = len(self.session.row)
         self.session.add_rows(Rows(row, np.array([-np.inf]), np.array([allowed + 1e-9 * abs(allowed)])))
         self.session.set_cost((self.cones.tight / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
         point = self.decided(sides, best)
         self.session.set_cost(self.mip.cost, self.mip.offset)
+        self.session.delete_rows(np.array([limit]))
         return point
 
     @contextmanager

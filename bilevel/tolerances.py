@@ -46,3 +46,10 @@ The check of the objective's resolution holds that term under 1000 times the lar
 
 SIDE_SECONDS = 30.0
 """Time for one of the small linear programs beside the search; without its answer nothing is claimed."""
+
+FRONT_EQUAL = 1e-9
+"""Two points of a front are one where their maximised expression differs by less, over its largest value on the front."""
+
+FRONT_AUGMENTED = 1e-3
+"""Weight of the limited expression beside the maximised one, both over their ranges: of equally good points the front takes the
+one that needs least."""

@@ -1,7 +1,7 @@
 """What every solver session offers; sessions live through a whole solve and are changed in place."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bilevel.program import Index, Mip, Rows, Vector
 
@@ -54,6 +54,14 @@ class Session(Protocol):
 
     def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
         """Solve with (or without) integrality, SOS1 sets and indicators, to a relative gap, within seconds, from a full start."""
+
+
+@runtime_checkable
+class Forgetful(Session, Protocol):
+    """A session that also drops rows, which keeps a long life short; the default solver's does."""
+
+    def delete_rows(self, rows: Index) -> None:
+        """Remove rows; those after them move up."""
 
 
 class SessionFactory(Protocol):

@@ -94,6 +94,9 @@ class _Highs:
             m.data,
         )
 
+    def delete_rows(self, rows: Index) -> None:
+        self.highs.deleteRows(len(rows), rows.astype(np.int32))
+
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         self.highs.changeColsBounds(len(columns), columns.astype(np.int32), lower, upper)
 

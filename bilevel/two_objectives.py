@@ -1,0 +1,84 @@
+"""Two leader expressions of one bilevel model as two columns of its program: z1 >= the limited one, z2 <= the maximised one.
+
+With both as columns, every point of a front is the same program with another objective over z1 and z2 and other bounds on them, so
+one compiled program, one set of proven bounds and one living solver serve all points.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.common.modeling import unique_component_name
+
+from bilevel.canonical import Program
+from bilevel.compile import compile_model
+from bilevel.errors import ModelError
+
+
+@dataclass(frozen=True)
+class TwoObjectives:
+    """The program, with the columns of z1 (`limited`) and z2 (`maximized`), which come with the size of their largest term."""
+
+    program: Program
+    limited: int
+    maximized: int
+
+
+def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
+    """Compile a bilevel model with these two leader expressions in place of its own objective; the model stays as it is.
+
+    Raises `ModelError` as `compile_model` does, and when an expression is not one of the model's.
+    """
+    for name, expression in (("maximize", maximize), ("limit", limit)):
+        if not hasattr(expression, "is_expression_type") or not expression.is_potentially_variable():
+            raise ModelError(
+                f"{name}={expression!r} is no expression of the model's variables: give one, such as model.profit"
+            )
+    with _objectives_off(model):
+        block = pyo.Block(concrete=True)
+        model.add_component(unique_component_name(model, "front"), block)
+        try:
+            block.limited, block.maximized = pyo.Var(), pyo.Var()
+            block.limited_row = pyo.Constraint(expr=limit - block.limited <= 0)
+            block.maximized_row = pyo.Constraint(expr=maximize - block.maximized >= 0)
+            block.objective = pyo.Objective(expr=block.limited - block.maximized)
+            program = compile_model(model)
+            at = {id(variable): column for column, variable in enumerate(program.variables) if variable is not None}
+            columns = at[id(block.limited)], at[id(block.maximized)]
+            sizes = [_size(program, str(row.name), column)
+                     for row, column in zip((block.limited_row, block.maximized_row), columns, strict=True)]  # fmt: skip
+        finally:
+            model.del_component(block)
+    scale = program.scale.copy()
+    scale[list(columns)] = sizes
+    return TwoObjectives(replace(program, scale=scale, offset=0.0, sign=1.0), *columns)
+
+
+@contextmanager
+def _objectives_off(model: Any) -> Iterator[None]:
+    """The leader's own objectives, inactive inside the context."""
+    active = list(model.component_data_objects(pyo.Objective, active=True, descend_into=pyo.Block))
+    for objective in active:
+        objective.deactivate()
+    try:
+        yield
+    finally:
+        for objective in active:
+            objective.activate()
+
+
+def _size(program: Program, row: str, column: int) -> float:
+    """The largest term of the expression in that row, at its columns' scales; 1 without any."""
+    names = program.rows.names
+    if row not in names:
+        cone = program.cones.names.index(row)
+        return max(float(program.cones.w_scale[cone]), 1e-12)
+    at = names.index(row)
+    part = program.rows.matrix[[at]].tocoo()
+    terms = np.abs(part.data * program.scale[part.coords[1]])[part.coords[1] != column]
+    b, mine = program.bilinear, program.bilinear.row == at
+    products = np.abs(b.coefficient * program.scale[b.leader] * program.scale[b.follower])[mine]
+    return max(float(terms.max(initial=0.0)), float(products.max(initial=0.0))) or 1.0
