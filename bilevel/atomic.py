@@ -6,11 +6,16 @@ from pathlib import Path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole: into a temporary sibling, then renamed over the old one."""
+    """Write a file whole, as UTF-8: into a temporary sibling, then renamed over the old one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole: into a temporary sibling `.<name>.*`, then renamed over the old one."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).chmod(0o644)

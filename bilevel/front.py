@@ -97,7 +97,7 @@ class ParetoFront:
                     *(p.limit for p in self.points if p.limit < right.limited and p.maximized <= left.maximized),
                 ]
             )
-            rows.append((start, right.limited, left.maximized, self.bound_at(right.limited)))
+            rows.append((start, right.limited, left.maximized, self.bound_at(min(right.limited, right.limit))))
         frame = pd.DataFrame(rows, columns=["limited_from", "limited_to", "maximized_from", "maximized_to"])
         whole = max(self._range()[0] * self._range()[1], 1e-300)
         width, height = frame["limited_to"] - frame["limited_from"], frame["maximized_to"] - frame["maximized_from"]

@@ -24,13 +24,20 @@ def check(directory: str | Path) -> None:
     check_folder(directory, FILES, "a solve")
 
 
-def outcome(model: Any, case: Instance, solution: Solution, objective: Mapping[str, float]) -> dict[str, Any]:
-    """What the case came to: name, evs (sessions), objective weights, currency, and, where there is a point,
+def outcome(
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    objective: Mapping[str, float],
+    choices: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the case came to: name, evs (sessions), `choices`, objective weights, currency, and, where there is a point,
     network_loss_kwh, station_profit and ev_bill (currency); None where there is none."""
     found = bool(solution.values)
     return {
         "name": case.name,
         "evs": len(case.sessions),
+        **(choices or {}),
         "objective": dict(objective),
         "currency": case.currency,
         "network_loss_kwh": float(pyo.value(model.network_loss)) if found else None,
@@ -40,16 +47,20 @@ def outcome(model: Any, case: Instance, solution: Solution, objective: Mapping[s
 
 
 def contents(
-    model: Any, case: Instance, solution: Solution, objective: Mapping[str, float]
-) -> dict[str, str | bytes]:  # fmt: skip
-    """Every file of the result, name to content.
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    objective: Mapping[str, float],
+    choices: Mapping[str, Any] | None = None,
+) -> dict[str, str | bytes]:
+    """Every file of the result, name to content; `choices` (seed, tariff, follower, ...) join the case in solution.json.
 
     solution.json always; certificate.csv where there is a point; tables and figures where that point is usable, that is
     certified or feasible.
     """
     data = solution.to_dict()
     values = data.pop("values")
-    data |= {"case": outcome(model, case, solution, objective), "values": values}
+    data |= {"case": outcome(model, case, solution, objective, choices), "values": values}
     files: dict[str, str | bytes] = {SOLUTION: json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"}
     if solution.certificate.checks:
         files[CERTIFICATE] = solution.certificate.to_frame().to_csv(index=False, lineterminator="\n")
@@ -63,13 +74,18 @@ def contents(
 
 
 def write(
-    model: Any, case: Instance, solution: Solution, objective: Mapping[str, float], directory: str | Path
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    objective: Mapping[str, float],
+    directory: str | Path,
+    choices: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """Write the result as the folder `directory`, whole or not at all; gives the names of the files.
 
     Whatever kills the run, the folder holds the old result or the new one; between the two renames that swap them, the old one
     stands beside it as `.<name>.old`.  Raises `InstanceError` when the folder holds other files or cannot be written.
     """
-    files = contents(model, case, solution, objective)
+    files = contents(model, case, solution, objective, choices)
     write_folder(directory, files, FILES, "a solve")
     return tuple(files)

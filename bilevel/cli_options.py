@@ -1,0 +1,187 @@
+"""What the commands of `bilevel` share: their options, the problem that the options describe, the exit codes."""
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import instances
+from bilevel import report
+from bilevel.cones import CONES
+from bilevel.modes import MODES
+from bilevel.solve import AUTO
+from bilevel.solvers import SOLVERS
+from formulations import charging_pricing
+from formulations.followers import FOLLOWERS
+from formulations.tariffs import TARIFFS
+from instances import Instance
+
+MOST_EVS = 1_000_000
+
+CODES = """\b
+Exit codes of every command:
+  0    done; of solve: the answer is certified; of pareto: the front is
+       complete and every point certified; of equilibrium: its last point is
+       valid; of compare-equilibrium: all of these
+  2    bad input, nothing was written
+  3    solve: a feasible answer, but not certified; pareto: points, but not
+       all, or not all certified; equilibrium: its last point is not valid;
+       compare-equilibrium: one of these
+  4    solve: proven infeasible
+  5    solve: no usable answer (nothing found in the time given, unbounded,
+       or the point was rejected by its recheck); pareto: no point;
+       compare-equilibrium: no point, or one in front of a proven bound
+  130  interrupted by a second Ctrl-C (the first stops a run and keeps what
+       it found)
+"""
+
+
+def names(registry: Iterable[str]) -> str:
+    """Names in one line."""
+    return ", ".join(registry)
+
+
+def positive(text: object) -> float:
+    """A positive number; raises typer's refusal, which names the option."""
+    try:
+        value = float(str(text))
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"{text} is no positive number; give one, such as 1e-4 or 60")
+    return value
+
+
+def whole(text: object, least: int, most: int) -> int:
+    """A whole number from `least` to `most`; raises typer's refusal, which names the option."""
+    try:
+        value = int(str(text))
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise typer.BadParameter(f"{text} is no whole number from {least} to {most}; give one")
+    return value
+
+
+def fleet(text: object) -> int:
+    """A number of sessions."""
+    return whole(text, 1, MOST_EVS)
+
+
+def draw_seed(text: object) -> int:
+    """A seed."""
+    return whole(text, 0, 2**63 - 1)
+
+
+# Options that commands share; each keeps its default in the command's signature
+CaseName = Annotated[str, typer.Argument(metavar="CASE|DIR", help="The name of a case, or a folder.")]
+Evs = Annotated[
+    int | None,
+    typer.Option(parser=fleet, metavar="N", help="Draw a fleet of this many sessions from the case's own."),
+]
+Seed = Annotated[int, typer.Option(parser=draw_seed, metavar="N", help="Seed of the draw by --evs.")]
+Follower = Annotated[
+    str,
+    typer.Option(
+        help=f"How users respond: {names(FOLLOWERS)}. elastic users also mind fast charging, so their response is unique."
+    ),
+]
+Discomfort = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive,
+        metavar="PRICE",
+        help="Of elastic users, per kWh: an hour at full power must be this much cheaper than an idle one. [default: 0.05]",
+    ),
+]
+Tariff = Annotated[
+    str,
+    typer.Option(
+        help=f"Prices that the leader may set: {names(TARIFFS)}. By period and free, by block, by period from a few levels, "
+        "by block from a few levels."
+    ),
+]
+Blocks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BLOCKS",
+        help="Periods of each block, such as night=0-6+22-23,day=7-21. [default: valley, shoulder and peak by the load]",
+    ),
+]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRICES", help="Per kWh, such as 0.15,0.25,0.45. [default: four, equidistant between the price limits]"
+    ),
+]
+Solver = Annotated[str, typer.Option(help=f"{names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")]
+Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
+ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
+Gap = Annotated[float, typer.Option(parser=positive, metavar="GAP", help="Relative gap to close.")]
+TimeLimit = Annotated[
+    float | None, typer.Option(parser=positive, metavar="SECONDS", help="Without it there is no limit.")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for the results; replaced as a whole if it holds some.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals.")]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A case, and what the options say of prices and users (None where an option was left out)."""
+
+    case: Instance
+    seed: int | None
+    tariff: str
+    blocks: str | None
+    levels: str | None
+    follower: str
+    discomfort: float | None
+
+    def model(self, objective: str | Mapping[str, float]) -> Any:
+        """The pricing model with this objective of the leader."""
+        return charging_pricing(
+            self.case, objective, self.follower, tariff=self.tariff, blocks=self.blocks, levels=self.levels,
+            discomfort_per_kwh=self.discomfort,
+        )  # fmt: skip
+
+    def choices(self) -> dict[str, Any]:
+        """The options for files, None where the default holds."""
+        return {
+            "seed": self.seed, "tariff": self.tariff, "blocks": self.blocks, "levels": self.levels,
+            "follower": self.follower, "discomfort_per_kwh": self.discomfort,
+        }  # fmt: skip
+
+    def about(self, leader: str) -> list[report.Fact]:
+        """The problem in three lines, `leader` saying what the leader does."""
+        case = self.case
+        counts = f"{len(case.sessions)} sessions at {len(case.stations)} stations"
+        horizon = f"{case.horizon.periods} periods of {case.horizon.period_hours:g} h"
+        return [
+            ("case", f"{case.name}: {counts}, {horizon}"),
+            ("leader", f"{leader}, by tariff {self.tariff}"),
+            ("users", self.follower),
+        ]
+
+
+def problem(
+    name: str, evs: int | None, seed: int, follower: str, discomfort: float | None, tariff: str = "free",
+    blocks: str | None = None, levels: str | None = None,
+) -> Problem:  # fmt: skip
+    """What the options of a command describe; raises `InstanceError` for the case."""
+    drawn = None if evs is None else seed
+    return Problem(find_case(name, evs, seed), drawn, tariff, blocks, levels, follower, discomfort)
+
+
+def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
+    """The case in a folder, or else the shipped case of that name, with a drawn fleet of `evs` sessions if given.
+
+    Raises `InstanceError` with the nearest name.
+    """
+    found = instances.read(name) if Path(name).exists() or os.sep in name else instances.load(name)
+    return found if evs is None else instances.scale(found, evs, seed)
