@@ -22,18 +22,19 @@ from bilevel.solve import solve
 def solved(
     model: Any, program: Program, rules: Prices, prices: Vector, price_rows: Mask,
     progress: bool | Callable[[ProgressEvent], None],
-) -> tuple[Solution, list[str]]:  # fmt: skip
-    """The model solved by `bilevel.solve` at these prices, and the rows on prices that these break.
+) -> Solution:  # fmt: skip
+    """The model solved by `bilevel.solve` at these prices.
 
-    Such rows are left out of the solve and fail as a check of the certificate, so that there is a point to look at.
+    Rows on prices that these break are left out of the solve and fail as a check of the certificate, so that there is a point to
+    look at.
     """
     x = rules.put(np.zeros(program.columns), prices)
     violation = _violation(program, x, price_rows)
-    broken = [program.rows.names[at] for at in np.flatnonzero(violation > tolerances.FEASIBILITY)]
+    broken = broken_rows(program, x, price_rows)
     with _without(model, broken), _fixed(rules, prices):
         solution = solve(model, progress=progress)
     if not broken:
-        return solution, broken
+        return solution
     worst = int(np.argmax(violation))
     check = Check(
         "rows on prices", float(violation[worst]), tolerances.FEASIBILITY, "relative", where=program.rows.names[worst],
@@ -42,8 +43,15 @@ def solved(
     reason = f"check 'rows on prices' fails at {check.where}: {check.value:.3g} relative, allowed {check.tolerance:.3g}"
     if solution.certificate.checks:
         recheck = Certificate((*solution.certificate.checks, check))
-        return replace(solution, status=recheck.status, reason=reason, certificate=recheck), broken
-    return replace(solution, reason=f"{solution.reason}; {reason}"), broken
+        return replace(solution, status=recheck.status, reason=reason, certificate=recheck)
+    return replace(solution, reason=f"{solution.reason}; {reason}")
+
+
+def broken_rows(program: Program, x: Vector, price_rows: Mask) -> list[str]:
+    """The rows on prices alone that the prices in x break."""
+    return [
+        program.rows.names[at] for at in np.flatnonzero(_violation(program, x, price_rows) > tolerances.FEASIBILITY)
+    ]
 
 
 def _violation(program: Program, x: Vector, price_rows: Mask) -> Vector:

@@ -1,15 +1,15 @@
 """The leader's own problem at given loads and prices, and the duals of its rows (docs/model.md section 6)."""
 
-from dataclasses import replace
-
 import numpy as np
 import scipy.sparse as sp
 
 from bilevel import outer, tolerances
 from bilevel.canonical import Program
 from bilevel.cones import tangent
+from bilevel.elastic import Broken, elastic, soft_cones
 from bilevel.errors import ModelError
 from bilevel.program import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.solvers import Outcome
 
 
 class GivenLoads:
@@ -24,54 +24,43 @@ class GivenLoads:
         self.price[prices] = True
         self.held: Mask = self.price | (program.followers.owner >= 0)
         self.price_rows = price_rows(program, self.price)
+        self.firm = program.cones.take(np.setdiff1d(np.arange(program.cones.count), soft_cones(program)))
         self.tangents = no_rows(program.columns)
 
-    def solve(self, x: Vector, iteration: int) -> tuple[Vector, Vector]:
-        """x with the leader's free columns at their optimum, and the dual of every leader row.
+    def solve(self, x: Vector, iteration: int) -> tuple[Vector, Vector, Broken]:
+        """x with the leader's free columns at their optimum, the dual of every leader row, and the limits that had to break.
 
-        A dual is d(minimised objective)/d(right-hand side of the row).  Raises `ModelError` naming the iteration when there is no
-        optimum, or the cone when a cone that stands for an equality is loose or broken by more than `CONE_GAP`.
+        A dual is d(minimised objective)/d(right-hand side of the row).  Where no point meets every limit, limits are elastic (see
+        `elastic`), and duals hold the scarcity price of those that break.  Raises `ModelError` naming the iteration when there is
+        no optimum even so, or the cone when a cone that stands for an equality is loose or broken by more than `CONE_GAP`.
         """
-        cones = self.program.cones
-        session = outer.opened(self._linear_program(x))
+        mip = self._linear_program(x)
+        outcome, broken, cones = self._optimum(mip, self.program.cones), Broken(), self.program.cones
+        if outcome.x is None and outcome.status != "unbounded":
+            given = elastic(self.program, mip)
+            outcome, cones = self._optimum(given.mip, given.cones), given.cones
+            broken = Broken() if outcome.x is None else given.broken(outcome.x)
+        if outcome.x is None or outcome.row_dual is None:
+            remedy = "bound its variables, so that it has an optimum at these loads"
+            if outcome.status == "infeasible":
+                remedy = "no matter how far its limits give way, so its equality rows contradict these loads: relax one of them"
+            raise ModelError(
+                f"the leader's own problem at the loads of iteration {iteration} is {outcome.status}: {remedy}"
+            )
+        self._require_exact(cones, outcome.x, iteration)
+        free = outcome.x[: self.program.columns]
+        return np.where(self.held, x, free), outcome.row_dual[: self.program.rows.count], broken
+
+    def _optimum(self, mip: Mip, cones: Cones) -> Outcome:
+        """The optimum over these cones, with tangents at the point itself."""
+        session = outer.opened(mip)
         outcome = outer.converge(session, cones)
         if outcome.x is not None and cones.count:
             # A tangent's slope at a point that breaks its cone by e is off by the root of e: tangents at the point mend that
-            self.tangents = tangent.cuts(cones, outcome.x, -np.inf)
-            session.add_rows(self.tangents)
+            session.add_rows(tangent.cuts(cones, outcome.x, -np.inf))
+            self.tangents = tangent.cuts(self.firm, outcome.x[: self.program.columns], -np.inf)
             outcome = outer.converge(session, cones)
-        if outcome.x is None or outcome.row_dual is None:
-            culprit = self._culprit(x) if outcome.status == "infeasible" else ""
-            raise ModelError(
-                f"the leader's own problem at the loads of iteration {iteration} is {outcome.status}{culprit}: widen the "
-                "leader's limits, or bound its variables, so that it has an optimum at these loads"
-            )
-        self._require_exact(outcome.x, iteration)
-        return np.where(self.held, x, outcome.x), outcome.row_dual[: self.program.rows.count]
-
-    def _culprit(self, x: Vector) -> str:
-        """The bound that has to give most, over its variable's scale, where all but those at 0 may give at that price."""
-        program, mip, n = self.program, self._linear_program(x), self.program.columns
-        low = np.flatnonzero(~self.held & np.isfinite(mip.lower) & (mip.lower != 0))
-        high = np.flatnonzero(~self.held & np.isfinite(mip.upper) & (mip.upper != 0))
-        at = np.concatenate([low, high])
-        count, side = len(at), np.repeat([1.0, -1.0], [len(low), len(high)])
-        if not count:
-            return ""
-        wider = mip.with_columns(np.zeros(count), np.full(count, np.inf), program.scale[at])
-        limits = np.concatenate([mip.lower[low], mip.upper[high]])
-        matrix = sp.hstack([sp.csr_array((side, (np.arange(count), at)), shape=(count, n)), sp.eye_array(count)])
-        soft = Rows(sp.csr_array(matrix), side * limits, np.full(count, np.inf))
-        lower, upper = wider.lower.copy(), wider.upper.copy()
-        lower[low], upper[high] = -np.inf, np.inf
-        cost = np.concatenate([np.zeros(n), 1.0 / program.scale[at]])
-        session = outer.opened(replace(wider.with_rows(soft), cost=cost, offset=0.0, lower=lower, upper=upper))
-        point = outer.converge(session, program.cones.widened(n + count)).x
-        if point is None or not (point[n:] > 0).any():
-            return ""
-        worst = int(np.argmax(point[n:] / program.scale[at]))
-        name = program.name(int(at[worst]))
-        return f" ({name!r} would have to pass its bound {limits[worst]:.6g} by {point[n + worst]:.3g})"
+        return outcome
 
     def _linear_program(self, x: Vector) -> Mip:
         program, b = self.program, self.program.bilinear
@@ -90,8 +79,7 @@ class GivenLoads:
             stack_rows([held, self.tangents]), Cones.none(n), (), program.scale,
         )  # fmt: skip
 
-    def _require_exact(self, x: Vector, iteration: int) -> None:
-        cones = self.program.cones
+    def _require_exact(self, cones: Cones, x: Vector, iteration: int) -> None:
         gaps = cones.gaps(x)
         worst = int(np.argmax(np.abs(gaps))) if cones.count else -1
         if worst >= 0 and abs(gaps[worst]) > tolerances.CONE_GAP:

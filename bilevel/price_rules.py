@@ -47,6 +47,10 @@ class Prices:
         x[self.column[used]] = prices[used]
         return x
 
+    def named(self, prices: Vector) -> dict[str, float]:
+        """These prices by Pyomo name."""
+        return {str(v.name): value for v, value in zip(self.variables, prices.tolist(), strict=True)}
+
     def at(self, duals: Vector) -> tuple[Vector, int]:
         """The prices at these duals of all leader rows, and how many were clipped."""
         dual = np.where(self.row >= 0, np.append(duals, 0.0)[self.row], 0.0)

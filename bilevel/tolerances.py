@@ -53,3 +53,7 @@ FRONT_EQUAL = 1e-9
 FRONT_AUGMENTED = 1e-3
 """Weight of the limited expression beside the maximised one, both over their ranges: of equally good points the front takes the
 one that needs least."""
+
+SCARCITY_RATE = 100.0
+"""What the iterative scheme pays for breaking a limit by its whole scale, over the objective's largest term at its columns'
+scales."""

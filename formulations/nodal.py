@@ -16,7 +16,7 @@ LOSS_SHARE = 0.2
 
 
 def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -> Any:
-    """A Pyomo `ComponentMap` {model.price[c, t]: `bilevel.PriceRule`} for `bilevel.equilibrium`, equation (15).
+    """A Pyomo `ComponentMap` {model.price[c, t]: `bilevel.PriceRule`} for `bilevel.equilibrium`, equation (16).
 
     price[c, t] = nodal price at station c's bus in period t + `fee_per_kwh`, all in currency/kWh.  The nodal price is
     d(objective)/d(load), so d(supply_cost)/d(load) when the cost of supply is the objective: the dual of `active_balance` (1) of

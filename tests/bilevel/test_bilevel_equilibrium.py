@@ -18,7 +18,7 @@ from pyomo.common.collections import ComponentMap
 import bilevel
 import formulations
 import instances
-from bilevel import BilevelError, PriceRule
+from bilevel import BilevelError, PriceRule, settle
 from bilevel.equilibrium import repeats
 from bilevel.program import Cones, Mip, Rows
 from bilevel.progress import Quiet
@@ -169,17 +169,31 @@ def test_the_start_is_the_value_that_stands_in_the_price() -> None:
     assert run(model, rules((model.price, model.balance))).iterations[0].residual == pytest.approx(0.3, rel=1e-3)
 
 
-def test_broken_rows_on_prices_are_told_and_reject_the_point() -> None:
+def test_broken_rows_on_prices_are_told_and_earlier_prices_taken() -> None:
     model = two_nodes()
     model.price_cap = pyo.Constraint(expr=model.price <= 3.0)
     trace = run(model, rules((model.price, model.balance)))
     assert trace.status == "converged" and trace.prices["price"] == pytest.approx(3.2, rel=1e-3)
-    assert "'price_cap'" in trace.reason
-    assert trace.solution.status == "rejected" and "price_cap" in trace.solution.reason
-    assert trace.solution.certificate["rows on prices"].value == pytest.approx(0.2 / 3.2, rel=1e-2)
-    assert model.price_cap.active and pyo.value(model.user.y) == pytest.approx(2.4, rel=1e-3)
+    assert "'price_cap'" in trace.reason and f"those of iteration {trace.solution_iteration}" in trace.reason
+    assert trace.solution.status == "certified" and trace.solution_tick == 0
+    taken = trace.price_history[trace.solution_iteration - 1]["price"]
+    assert trace.values["price"] == model.price.value == taken <= 3.0
+    assert all(prices["price"] > 3.0 for prices in trace.price_history[trace.solution_iteration :])
+    assert model.price_cap.active and pyo.value(model.user.y) == pytest.approx((8 - taken) / 2, rel=1e-3)
     model.price_cap.set_value(model.price <= 4.0)
-    assert run(model, rules((model.price, model.balance))).solution.status == "certified"
+    wide = run(model, rules((model.price, model.balance)))
+    assert wide.solution.status == "certified" and wide.solution_iteration == len(wide.iterations)
+
+
+def test_rows_that_all_prices_break_reject_the_point() -> None:
+    model = two_nodes()
+    # Without any load a unit costs 1 + 0.5 * 2
+    model.price_cap = pyo.Constraint(expr=model.price <= 1.5)
+    trace = run(model, rules((model.price, model.balance)))
+    assert trace.solution.status == "rejected" and "price_cap" in trace.solution.reason
+    assert trace.solution.certificate["rows on prices"].value == pytest.approx(1.7 / 3.2, rel=1e-2)
+    assert "neither the last prices nor earlier ones" in trace.reason
+    assert trace.solution_iteration == len(trace.iterations) and trace.values["price"] == trace.prices["price"]
 
 
 def test_revenue_of_the_leader_counts_at_the_given_prices() -> None:
@@ -259,14 +273,58 @@ def test_leaders_without_duals_are_refused() -> None:
     refused(read, rules((read.price, read.balance)), "multiplier")
 
 
-def test_loads_that_the_leader_cannot_meet_name_the_iteration_and_the_bound() -> None:
+@pytest.mark.parametrize("limit", ["bound", "row", "cone"])
+def test_broken_limits_cost_their_scarcity_price(limit: str) -> None:
+    model = two_nodes()
+    if limit == "bound":
+        model.g.setub(4.0)
+    elif limit == "row":
+        model.limit = pyo.Constraint(expr=(-4.0, -model.g, 0.0))
+    else:
+        model.limit = pyo.Constraint(expr=model.g**2 <= 16.0)
+    model.price.set_value(8.0)
+    # No load at first; at price 1 + 0.5 * 2 the user wants 3, and 2 + 3 breaks the 4; at the highest price it wants none
+    trace = run(model, rules((model.price, model.balance)), damping=1.0)
+    assert (trace.status, trace.period) == ("cycling", 2)
+    worst = {"bound": ("g", 1 / 4), "row": ("limit", 1 / 100), "cone": ("limit", 9 / 16)}[limit]
+    assert trace.iterations[1].worst_limit == worst[0]
+    assert trace.iterations[1].worst_violation == pytest.approx(worst[1], rel=1e-5)
+    frame = trace.to_frame()
+    assert list(frame["limits_broken"]) == [0, 1, 0, 1, 0, 1]
+    assert [prices["price"] for prices in trace.price_history[:2]] == [pytest.approx(2.0), 50.0]
+    assert "3 of 6 iterations break limits" in trace.reason and f"'{worst[0]}' by {worst[1]:.3g}" in trace.reason
+    assert trace.solution.status == "certified" and pyo.value(model.user.y) == pytest.approx(0, abs=1e-6)
+    # Stopped at a price that calls for too much, the point is at the one before
+    model.price.set_value(8.0)
+    short = run(model, rules((model.price, model.balance)), damping=1.0, max_iterations=3)
+    assert short.prices["price"] == pytest.approx(2.0) and short.solution_iteration == 2
+    assert "at those of iteration 2" in short.reason and short.values["price"] == 50.0
+    assert short.solution.status == "certified"
+
+
+def test_prices_that_only_seem_to_admit_a_point_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "_admits", lambda *_: True)
     model = two_nodes()
     model.g.setub(4.0)
     model.price.set_value(8.0)
-    # No load at first; at price 1 + 0.5 * 2 the user wants 3, and 4 < 2 + 3
-    refused(
-        model, rules((model.price, model.balance)), r"iteration 2 is infeasible \('g' .* bound 4 by 1\)", damping=1.0
-    )
+    trace = run(model, rules((model.price, model.balance)), damping=1.0, max_iterations=3)
+    assert trace.solution_iteration == 2 and trace.solution.status == "certified"
+
+
+def test_equality_rows_that_contradict_the_loads_are_refused() -> None:
+    model = two_nodes()
+    model.fixed = pyo.Constraint(expr=model.g == 2.0)
+    model.price.set_value(8.0)
+    match = "loads of iteration 2 is infeasible: no matter how far its limits give way"
+    refused(model, rules((model.price, PriceRule(model.balance, factor=0.0, fee=1.0))), match, damping=1.0)
+
+
+def test_averaging_settles_at_the_split() -> None:
+    model = bang_bang()
+    trace = run(model, hourly(model), damping="averaging", max_iterations=60)
+    # Loads are the mean of 60 responses of which each is all or nothing
+    assert trace.loads["user.y[0]"] == pytest.approx(0.55, abs=1 / 60)
+    assert trace.loads["user.y[0]"] * 60 == pytest.approx(round(trace.loads["user.y[0]"] * 60), abs=1e-6)
 
 
 def test_followers_without_an_answer_are_named() -> None:

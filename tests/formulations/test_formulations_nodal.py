@@ -15,7 +15,7 @@ from pyomo.common.collections import ComponentMap
 import bilevel
 import formulations
 import instances
-from bilevel import BilevelError, ModelError
+from bilevel import BilevelError, ModelError, price_rules, settle
 from bilevel.compile import compile_model
 from bilevel.given_loads import GivenLoads
 from formulations.nodal import LOSS_SHARE
@@ -38,7 +38,8 @@ def given(case: Instance) -> tuple[Any, Any, dict[str, float]]:
     program = compile_model(model)
     priced = np.array([variable.parent_component() is model.price for variable in program.variables])
     x = np.where(program.followers.owner >= 0, program.values(), 0.0)
-    x, duals = GivenLoads(program, np.flatnonzero(priced)).solve(x, 1)
+    x, duals, broken = GivenLoads(program, np.flatnonzero(priced)).solve(x, 1)
+    assert not broken.count
     return model, program.objective(x), dict(zip(program.rows.names, duals.tolist(), strict=True))
 
 
@@ -82,12 +83,17 @@ def one_line(station_bus: str = "b") -> Instance:
     return replace(case, feeder=feeder, stations=(Station("s", station_bus),), sessions=(session,))
 
 
-def slope_by_hand(p: float, q: float) -> float:
-    """d(sending power)/d(load) of the line at load p + qi pu: 1 + r dl/dp, from the quadratic that l solves."""
+def current_by_hand(p: float, q: float) -> tuple[float, float, float]:
+    """Squared current l of the line at load p + qi pu, and a, b of F(l, p) = a l² + b l + p² + q² = 0, whose smaller root it is."""
     r, x, v0 = 0.04, 0.03, 1.02**2
-    # F(l, p) = (r² + x²) l² + (2 (r p + x q) - v0) l + p² + q² = 0, its smaller root
     a, b, c = r**2 + x**2, 2 * (r * p + x * q) - v0, p**2 + q**2
-    current = (-b - math.sqrt(b**2 - 4 * a * c)) / (2 * a)
+    return (-b - math.sqrt(b**2 - 4 * a * c)) / (2 * a), a, b
+
+
+def slope_by_hand(p: float, q: float) -> float:
+    """d(sending power)/d(load) of the line at load p + qi pu: 1 + r dl/dp."""
+    r = 0.04
+    current, a, b = current_by_hand(p, q)
     return 1 - r * (2 * r * current + 2 * p) / (2 * a * current + b)
 
 
@@ -104,6 +110,92 @@ def test_one_line_by_hand() -> None:
         wanted = min(max(nodal + 0.2, limits.price_min_per_kwh), limits.price_max_per_kwh)
         assert trace.prices[model.price["s", t].name] == pytest.approx(wanted, rel=1e-6)
         assert nodal > 1.02 * case.wholesale_price_per_kwh[t]
+
+
+def weak_line(voltage_min: float, energy_kwh: float) -> Instance:
+    """`one_line` with a lowest voltage, and a session that takes up to 400 kW in any hour."""
+    case = one_line()
+    buses = (case.feeder.buses[0], replace(case.feeder.buses[1], voltage_min_pu=voltage_min))
+    session = Session("ev", "s", 0, 3, 0.9 * energy_kwh / 4, 100.0, count=4.0)
+    return replace(case, feeder=replace(case.feeder, buses=buses), sessions=(session,))
+
+
+def posted(case: Instance, prices: tuple[float, ...], **settings: Any) -> tuple[Any, bilevel.EquilibriumTrace]:
+    """The iteration from these prices on."""
+    model = formulations.charging_pricing(case, "cost")
+    for t, price in enumerate(prices):
+        model.price["s", t].set_value(price)
+    rules = formulations.nodal_prices(model, case, fee_per_kwh=0.1)
+    return model, bilevel.equilibrium(model, rules, progress=False, **settings)
+
+
+def test_prices_of_scarcity_move_loads_that_break_the_voltage_limit() -> None:
+    # Everybody wants hour 1 first, where the 0.8 + 0.4 pu leave less than 0.97 pu of voltage
+    model, trace = posted(weak_line(0.97, 400.0), (0.45, 0.15, 0.45), damping=1.0)
+    first = trace.iterations[0]
+    assert first.limits_broken == 1 and first.worst_limit == model.v["b", 1].name
+    assert "1 of 2 iterations break limits" in trace.reason and first.worst_limit in trace.reason
+    assert trace.price_history[0][model.price["s", 1].name] == pytest.approx(0.5)
+    current, a, b = current_by_hand(1.2, 0.3)
+    assert first.worst_violation == pytest.approx((0.97**2 + b + a * current) / 1.1**2, rel=1e-4)
+    assert trace.status == "converged" and trace.iterations[1].limits_broken == 0
+    assert trace.solution.status == "certified" and (trace.solution_iteration, trace.solution_tick) == (2, 0.0)
+    assert pyo.value(model.user["ev"].p[0]) == pytest.approx(0.4)
+
+
+def test_hours_within_limits_keep_their_duals_when_others_break() -> None:
+    soft, wide = (posted(weak_line(low, 400.0), (0.45, 0.15, 0.45), max_iterations=1)[1] for low in (0.97, 0.8))
+    assert soft.iterations[0].limits_broken and not wide.iterations[0].limits_broken
+    names = list(soft.prices)
+    for t in (0, 2):
+        assert soft.prices[names[t]] == pytest.approx(wide.prices[names[t]], rel=1e-7)
+    assert soft.prices[names[1]] > wide.prices[names[1]] + 0.05
+
+
+def test_earlier_prices_are_taken_when_the_last_admit_no_point() -> None:
+    # Hour 1 is out of reach, and hours 0 and 2 take turns at first; the last prices call for hour 1
+    case = weak_line(0.97, 400.0)
+    model = formulations.charging_pricing(case, "cost")
+    program = compile_model(model)
+    rules = price_rules.read(model, program, formulations.nodal_prices(model, case))
+    none = np.zeros(program.rows.count, dtype=bool)
+    history = [np.array(p) for p in ((0.15, 0.4, 0.4), (0.4, 0.15, 0.4), (0.4, 0.15, 0.4), (0.4, 0.2, 0.4))]
+    point = settle.settled(model, program, rules, history, none, False)
+    assert (point.iteration, point.tick) == (1, 0.0) and point.solution.status == "certified"
+    # Without the first ones only a tie helps: rounded down to 0.15 all hours cost the same from some tick on
+    history = [np.array((0.28, 0.27, 0.29))]
+    point = settle.settled(model, program, rules, history, none, False)
+    assert point.iteration == 1 and point.tick == pytest.approx(0.05) and point.solution.status == "certified"
+    assert point.prices == pytest.approx(0.25)
+
+
+def test_no_prices_that_admit_a_point_are_told() -> None:
+    # 1200 kWh fill all three hours, whatever they cost
+    _, trace = posted(weak_line(0.97, 1200.0), (0.3, 0.3, 0.3))
+    assert trace.status == "converged" and trace.iterations[0].limits_broken
+    assert trace.solution.status == "infeasible" and not trace.solution.certificate.checks
+    assert trace.solution_iteration == len(trace.iterations) and trace.solution_tick == 0
+    assert "break limits" in trace.reason and "neither the last prices nor earlier ones" in trace.reason
+    assert trace.values == trace.prices
+
+
+def test_ieee33_gets_through_crowded_hours_and_lies_behind_the_front() -> None:
+    case = instances.scale(instances.load("ieee33"), 20)
+    model = formulations.charging_pricing(case, "cost")
+    trace = bilevel.equilibrium(model, formulations.nodal_prices(model, case), damping=1.0, progress=False)
+    assert trace.status in ("converged", "cycling", "stopped")
+    assert trace.to_frame()["limits_broken"].max() > 0 and "break limits of the leader's" in trace.reason
+    assert trace.solution.status == "certified", trace.reason
+    assert bilevel.certify(model).valid and f"of iteration {trace.solution_iteration}" in trace.reason
+    loss, profit = pyo.value(model.network_loss), pyo.value(model.station_profit)
+    best = formulations.charging_pricing(case, "profit")
+    best.at_most = pyo.Constraint(expr=best.network_loss <= loss)
+    exact = bilevel.solve(best, progress=False)
+    assert exact.status == "certified" and exact.bound >= profit - 1e-4 * abs(profit)
+    least = formulations.charging_pricing(case, "loss")
+    least.at_least = pyo.Constraint(expr=least.station_profit >= profit)
+    exact = bilevel.solve(least, progress=False)
+    assert exact.status == "certified" and exact.bound <= loss + 1e-4 * abs(loss)
 
 
 def test_a_station_at_the_substation_pays_wholesale() -> None:
