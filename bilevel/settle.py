@@ -66,7 +66,7 @@ def _candidates(rules: Prices, history: list[Vector]) -> Iterator[tuple[int, flo
             yield iteration, 0.0, prices
     largest = max(float(np.abs(prices).max(initial=0.0)) for _, prices in different)
     for share in TICKS:
-        tick = share * 10.0 ** np.floor(np.log10(largest)) if largest > 0 else 0.0
+        tick = float(f"{share * 10.0 ** np.floor(np.log10(largest)):.1g}") if largest > 0 else 0.0
         for iteration, prices in different if tick else ():
             # Not to the nearest: caps on prices are to hold on
             rounded = np.floor(prices / tick + tolerances.FEASIBILITY) * tick
