@@ -114,7 +114,8 @@ def equilibrium(
     After the loop the price variables are fixed, the model is solved by `bilevel.solve`, and they are unfixed again: the values
     found stand in the model.  The prices are the last ones.  Where these admit no point within all limits and rows, they are
     earlier ones (the 10 latest different ones), then the same rounded down to coarser and coarser ticks until followers tie and
-    can spread; the reason says which.  Followers may see prices in their rows, but no other leader variable that is not fixed.  Example:
+    can spread; the reason says which.  Followers may see prices in their rows, but no other leader variable that is not fixed.
+    Example:
 
         trace = bilevel.equilibrium(model, formulations.nodal_prices(model, case), damping=0.5)
         print(trace.status, trace.reason)
