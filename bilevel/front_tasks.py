@@ -63,7 +63,7 @@ class Living:
     def __init__(self, form: Reformulation, limited: int, maximized: int, setting: Setting) -> None:
         self.form, self.columns, self.setting = form, np.array([limited, maximized]), setting
         self.search: Search | None = None
-        self.earlier: list[tuple[Mask, Vector]] = []
+        self.last: list[tuple[Mask, Vector]] = []
 
     def solve(self, task: Task, starts: list[tuple[Mask, Vector]], progress: Progress) -> Answer:
         """Solve one task; `starts` are points of other tasks, on top of those of this solver."""
@@ -72,9 +72,10 @@ class Living:
         effort = Effort(self.setting.gap, began + limit, progress)
         progress.finishing = False
         search = self._search(task, effort)
-        found = search.run((*starts, *self.earlier[-2:]))
+        last = [start for start in self.last if not any(np.array_equal(start[0], other[0]) for other in starts)]
+        found = search.run((*starts, *last))
         if found.x is not None and found.slack_zero is not None:
-            self.earlier.append((found.slack_zero, found.x))
+            self.last = [(found.slack_zero, found.x)]
         late = progress.interrupted or time.monotonic() >= effort.deadline
         return _answer(found, time.monotonic() - began, late, self.form.kkt.columns)
 

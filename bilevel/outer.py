@@ -12,6 +12,7 @@ from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS, Outcome
 
 _MAX_ROUNDS = 60
+_MEETS = 1e-7
 _WALL = 1e3
 
 
@@ -22,10 +23,11 @@ def opened(mip: Mip) -> Scaled:
     return session
 
 
-def converge(session: Scaled, cones: Cones) -> Outcome:
+def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome:
     """The optimum over the session's rows and these cones; `x` is None without one.
 
-    Its objective is a lower bound of the minimum, as tangents hold everywhere; its point may break cones by `CONE_CUT`.
+    Its objective is a lower bound of the minimum, as tangents hold everywhere; its point may break cones by `CONE_CUT`.  Where some
+    point is known to have the objective `attained`, a bound that meets it ends the rounds.
     """
     outcome = _solve(session)
     if outcome.status == "unbounded" and cones.count:
@@ -34,6 +36,8 @@ def converge(session: Scaled, cones: Cones) -> Outcome:
     for _ in range(_MAX_ROUNDS):
         if outcome.status != "optimal" or outcome.x is None:
             return replace(outcome, x=None)
+        if outcome.objective >= attained - _MEETS * abs(attained):
+            break
         rows = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT)
         if not rows.count:
             break

@@ -117,8 +117,14 @@ class _Run:
         self.setting = replace(setting, mode=chosen.name, cones=treatment.name)
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self._settings()}
         self.store = Store(None if store is None else Path(store), about)
+        self.alone = self.two.maximizing()
+        ends, every = (self.two.limited, self.two.maximized), self.two.program.variables
+        self.own = [at for at, variable in enumerate(every) if variable is not None and at not in ends]
+        self.variables: list[Any] = [every[at] for at in self.own]
+        self.names = [str(variable.name) for variable in self.variables]
         self.living = Living(self.form, self.two.limited, self.two.maximized, self.setting)
         self.token, self.work = secrets.token_hex(8), b""
+        self.weight = 0.0
         self.solved, self.compile_seconds = 0, time.perf_counter() - began
         self.tasks: list[Task] = []
         self.helpers: set[Task] = set()
@@ -185,9 +191,10 @@ class _Run:
     def _add(self, task: Task, answer: Answer) -> None:
         """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""
         if answer.x is not None:
-            answer = replace(
-                answer, x=np.concatenate([self._loaded(answer.x)[2], answer.x[self.two.program.columns :]])
-            )
+            x, ends = answer.x.copy(), [self.two.limited, self.two.maximized]
+            x[: self.two.program.columns] = self._within(x)
+            x[ends] = self.two.values(x[: self.two.program.columns])
+            answer = replace(answer, x=x)
         self.store.add(task, answer)
         self.solved += 1
 
@@ -226,7 +233,9 @@ class _Run:
         self.helpers |= {most, least}
         top, bottom = self._value(answers[0], "maximize"), self._value(answers[1], "limit")
         left = self._value(self._solve([Task(0.0, 1.0, self._just_above(bottom[0]))], "end points")[0], "least end")
-        right = self._value(self._solve([Task(self._weight(left, top), 1.0)], "end points")[0], "largest end")
+        # One weight for all: with the same objective a living solver knows what earlier points prove of later ones
+        self.weight = self._weight(left, top)
+        right = self._value(self._solve([self._task(math.inf)], "end points")[0], "largest end")
         return left, right
 
     def _just_above(self, limited: float) -> float:
@@ -238,15 +247,15 @@ class _Run:
         width, height = right[0] - left[0], right[1] - left[1]
         return tolerances.FRONT_AUGMENTED * height / width if width > 0 and height > 0 else 0.0
 
-    def _task(self, limit: float, left: tuple[float, float], right: tuple[float, float]) -> Task:
-        return Task(self._weight(left, right), 1.0, limit)
+    def _task(self, limit: float) -> Task:
+        return Task(self.weight, 1.0, limit)
 
     def _augmented(self) -> str:
         left, right = self._corners()
         if _is_point(left, right):
             return "one point is best in both expressions"
         inner = np.linspace(left[0], right[0], self.given.points)[1:-1].tolist()
-        self._solve([self._task(limit, left, right) for limit in inner], "point")
+        self._solve([self._task(limit) for limit in inner], "point")
         return f"{self.given.points} limits at equal distances"
 
     def _adaptive(self) -> str:
@@ -265,7 +274,7 @@ class _Run:
                 return f"{found} points; the widest gap is {max(_size(gap, width, height) for gap in gaps):.3g} of the front"
             open_gaps.sort(key=lambda gap: -_size(gap, width, height))
             split = open_gaps[: self.given.points - found]
-            answers = self._solve([self._task((start + end[0]) / 2, left, right) for start, _, end in split], "point")
+            answers = self._solve([self._task((start + end[0]) / 2) for start, _, end in split], "point")
             for gap, answer in zip(split, answers, strict=True):
                 start, value, end = gap
                 point = self._value(answer, "a limit")
@@ -333,25 +342,23 @@ class _Run:
 
     def _loaded(self, found: Vector) -> tuple[float, float, Vector, dict[str, float]]:
         """The values in the model, both expressions at them, the program's columns with z1 and z2 equal to the expressions."""
-        program = self.two.program
-        x = np.clip(found[: program.columns], program.lower, program.upper)
-        x = np.where(program.integer, np.round(x), x)
-        values = {}
-        for column, variable in enumerate(program.variables):
-            if variable is not None and column not in (self.two.limited, self.two.maximized):
-                variable.set_value(float(x[column]), skip_validation=True)
-                values[str(variable.name)] = float(x[column])
+        x = self._within(found)
+        values = dict(zip(self.names, x[self.own].tolist(), strict=True))
+        for variable, value in zip(self.variables, values.values(), strict=True):
+            variable.set_value(value, skip_validation=True)
         limited, maximized = (float(pyo.value(expression)) for expression in self.expressions)
         x[[self.two.limited, self.two.maximized]] = limited, maximized
         return limited, maximized, x, values
 
-    def _recheck(self, x: Vector, found: Vector, bound: float) -> certificate.Certificate:
+    def _within(self, found: Vector) -> Vector:
+        """The program's columns within their bounds, integers rounded."""
         program = self.two.program
-        cost = np.zeros(program.columns)
-        cost[self.two.maximized] = -1.0
-        alone = replace(program, cost=cost, sign=-1.0)
-        duals = found[program.columns : self.form.kkt.columns]
-        return certificate.check_point(self.model, alone, x, self.form, duals, bound, self.setting.gap)
+        x = np.clip(found[: program.columns], program.lower, program.upper)
+        return np.where(program.integer, np.round(x), x)
+
+    def _recheck(self, x: Vector, found: Vector, bound: float) -> certificate.Certificate:
+        duals = found[self.two.program.columns : self.form.kkt.columns]
+        return certificate.check_point(self.model, self.alone, x, self.form, duals, bound, self.setting.gap)
 
 
 def _is_point(left: tuple[float, float], right: tuple[float, float]) -> bool:

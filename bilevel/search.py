@@ -19,7 +19,7 @@ from bilevel.modes import Mode
 from bilevel.program import Index, Mask, Mip, Rows, Vector
 from bilevel.solvers import SOLVERS, SessionFactory
 from bilevel.stage import MAX_ROUNDS, MIP_SHARE, Effort, Point, Sides, Stage
-from bilevel.tree import Tree
+from bilevel.tree import MOST_PARTS, Tree, whole
 
 _SMALL = 1e-6
 _EXACT, _LOOSE = 1e-9, 1e-6  # how far columns of followers with cones may be moved, over their scale
@@ -66,6 +66,7 @@ class Search:
         self.found = Found()
         self.floor = form.program.objective_floor()
         self.point: Vector | None = None
+        self.parts = whole(form.kkt.pairs.count)
         self.floor_value = -np.inf
         full = mode.apply(form)
         self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
@@ -86,6 +87,11 @@ class Search:
         """
         mip = self.form.mip
         low, high = mip.lower.copy(), mip.upper.copy()
+        with np.errstate(invalid="ignore"):
+            moves = [np.nan_to_num(new - old, nan=0.0, posinf=np.inf, neginf=-np.inf)
+                     for new, old in ((lower, low[columns]), (upper, high[columns]))]  # fmt: skip
+        same = np.array_equal(cost, mip.cost)
+        self.parts = tuple(part.moved(columns, *moves) if same else replace(part, value=-np.inf) for part in self.parts)
         low[columns], high[columns] = lower, upper
         program = replace(self.form.program, cost=cost[: self.form.program.columns])
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
@@ -102,7 +108,7 @@ class Search:
         if not self.lives:
             self._wall()
         steps: tuple[Callable[[], None], ...] = (
-            self._relax, lambda: self._again(starts), self._guess, self._tree, self._restricted,
+            lambda: self._again(starts), self._relax, self._guess, self._tree, self._restricted,
         )  # fmt: skip
         for step in () if self.whole else steps:
             if not self._over():
@@ -134,7 +140,7 @@ class Search:
     def _relax(self) -> None:
         """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
         self.effort.progress.phase("relaxation")
-        point = self.main.converge(self.treatment)
+        point = self.main.converge(self.treatment, self._suffices if self.found.x is not None else None)
         if point.status == "infeasible":
             self.found.verdict = self._confirmed("infeasible")
         self._raise_bound(point.value)
@@ -142,16 +148,21 @@ class Search:
         if point.x is not None and self.lives:
             self.main.forget(point.x)
 
+    def _suffices(self, bound: float) -> bool:
+        """Whether a bound that rises is high enough for the incumbent."""
+        self._raise_bound(bound)
+        return self._over()
+
     def _again(self, starts: tuple[tuple[Mask, Vector], ...]) -> None:
         """The best points with the same sides as those of earlier programs."""
-        self.effort.progress.phase("earlier points")
+        self.effort.progress.phase("earlier points" if starts else "relaxation")
         for slack_zero, x in starts:
             if not self._over():
                 self._try(slack_zero, x)
 
     def _guess(self) -> None:
         """Keep the relaxation's schedule and find prices that make it the followers' choice; then the converse."""
-        if self.point is None:
+        if self.point is None or self.found.x is not None:
             return
         self.effort.progress.phase("first schedules")
         for slack_zero in (self._small_slack(self.point), ~self._small_dual(self.point)):
@@ -184,10 +195,12 @@ class Search:
             product = np.abs(pairs.slack(x) * x[pairs.dual])
             return np.where(self._small_slack(x) | self._small_dual(x), 0.0, product)
 
-        Tree(
+        tree = Tree(
             self.main, self.treatment, score, lambda: self.found.objective, lambda x: self._try(self._sides(x), x),
             self._raise_bound, self._over, MIP_SHARE * self.effort.gap,
-        ).run(self.found.bound, self.form.kkt.pairs.count)  # fmt: skip
+        )  # fmt: skip
+        parts = tree.run(self.found.bound, self.parts)
+        self.parts = parts if len(parts) <= MOST_PARTS else whole(self.form.kkt.pairs.count)
 
     def _branch(self) -> None:
         """Branch and bound on the whole program; again with new tangents until bound and incumbent meet."""

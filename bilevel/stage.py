@@ -1,7 +1,7 @@
 """One living solver session over a reformulated program: cut loops, and restrictions that are undone again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -117,8 +117,8 @@ class Stage:
         kept = self.tangents
         self.tangents = Rows(sp.csr_array(kept.matrix[near]), kept.lower[near], kept.upper[near])
 
-    def converge(self, treatment: ConeTreatment) -> Point:
-        """Linear programs and cuts until no cone is broken."""
+    def converge(self, treatment: ConeTreatment, enough: Callable[[float], bool] | None = None) -> Point:
+        """Linear programs and cuts until no cone is broken, or until the value, which only rises, is `enough`."""
         point, excess = Point("limit", None, -np.inf), np.inf
         for _ in range(MAX_ROUNDS):
             if self.effort.over():
@@ -127,6 +127,8 @@ class Stage:
             if outcome.status != "optimal" or outcome.x is None:
                 return Point(outcome.status, None, point.value)
             point = Point("optimal", outcome.x, outcome.objective)
+            if enough is not None and enough(outcome.objective):
+                break
             rows = treatment.cuts(self.cones, outcome.x, tolerances.CONE_CUT)
             last, excess = excess, self.cones.excess(outcome.x)
             # A tangent nearer than the solver keeps rows moves nothing

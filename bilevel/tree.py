@@ -4,20 +4,48 @@ Where the relaxation is good only a few pairs are open, and going through them c
 Each node fixes one side of some pairs; its linear program is a relaxation, so the least value of the open nodes is a lower bound.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 import numpy as np
 
 from bilevel import tolerances
 from bilevel.cones import ConeTreatment
-from bilevel.program import Mask, Vector
+from bilevel.program import Index, Mask, Vector
 from bilevel.stage import Sides, Stage
 
 MOST_NODES = 400
 """Nodes after which the mixed-integer solver takes over."""
+
+MOST_PARTS = 60
+"""Parts of an earlier division up to which it is worth starting from it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a division: `value` is a lower bound of its least objective, with the reduced costs of the linear program that
+    gave it (None where it was not solved)."""
+
+    sides: Sides
+    value: float
+    reduced_cost: Vector | None = None
+
+    def moved(self, columns: Index, lower: Vector, upper: Vector) -> "Part":
+        """The same part after bounds of columns have moved up by `lower` and `upper`: a dual point stays one, its value follows."""
+        if self.reduced_cost is None:
+            return Part(self.sides, -np.inf)
+        price = self.reduced_cost[columns]
+        used = price != 0
+        value = self.value + float(np.sum(price[used] * np.where(price > 0, lower, upper)[used]))
+        return replace(self, value=value if np.isfinite(value) else -np.inf)
+
+
+def whole(pairs: int) -> tuple[Part, ...]:
+    """The division into one part."""
+    neither = np.zeros(pairs, dtype=bool)
+    return (Part(Sides(neither, neither), -np.inf),)
 
 
 @dataclass
@@ -35,66 +63,69 @@ class Tree:
     enough: Callable[[], bool]
     share: float
 
-    def run(self, bound: float, pairs: int) -> None:
-        """Search from the root, whose bound this is."""
-        neither = np.zeros(pairs, dtype=bool)
+    def run(self, bound: float, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """Search a division, of which this is a bound as a whole; gives the division at the end.
+
+        Other bounds of columns leave a division one, so the next program can start from it.
+        """
         number = count()
-        heap = [(bound, next(number), Sides(neither, neither))]
+        heap = [(max(bound, part.value), next(number), part) for part in parts]
+        heapify(heap)
+        done: list[Part] = []
         closed = np.inf
         for node in range(MOST_NODES):
             if not heap:
-                self.report(closed)
-                return
-            value, _, sides = heappop(heap)
+                break
+            value, _, part = heap[0]
             self.report(min(value, closed))
             if self.enough():
-                return
-            if value >= self._cutoff():
-                closed = min(closed, value)
+                break
+            solved = part if value >= self._cutoff() else self._solve(part, node)
+            if solved is None:
+                break
+            heappop(heap)
+            if isinstance(solved, Part):
+                closed = min(closed, max(value, solved.value))
+                done.append(solved)
                 continue
-            outcome = self._solve(sides)
-            if outcome is None:
-                return
-            value, x = outcome
-            if x is None:
-                continue
-            value = max(value, bound)
-            score = self.open_pairs(x)
-            worst = int(score.argmax())
-            # The root has tangents where they count; more of them only at points that would be answers
-            rows = self.treatment.cuts(self.stage.cones, x, tolerances.CONE_CUT) if score[worst] <= 0 else None
-            if rows is not None:
-                self.stage.add_cuts(rows)
-            if node % 10 == 0 or node < 3 or score[worst] <= 0:
-                self.attempt(x)
-            if value >= self._cutoff():
-                closed = min(closed, value)
-            elif score[worst] > 0:
-                for side in self._children(sides, worst):
-                    heappush(heap, (value, next(number), side))
-            elif rows is not None and rows.count:
-                heappush(heap, (value, next(number), sides))
-            else:
-                closed = min(closed, value)
+            for child in solved:
+                heappush(heap, (max(value, child.value), next(number), child))
         self.report(min(closed, heap[0][0]) if heap else closed)
+        return (*done, *(part for _, _, part in heap))
+
+    def _solve(self, part: Part, node: int) -> Part | tuple[Part, ...] | None:
+        """The part as it is done, or what to solve in its place; None if its linear program is not solved."""
+        with self.stage.restricted(part.sides) as possible:
+            if not possible:
+                return Part(part.sides, np.inf)
+            outcome = self.stage.solve(integer=False)
+        if outcome.status == "infeasible":
+            return Part(part.sides, np.inf)
+        if outcome.status != "optimal" or outcome.x is None:
+            return None
+        solved = Part(part.sides, outcome.objective, outcome.reduced_cost)
+        if solved.value >= self._cutoff():
+            return solved
+        score = self.open_pairs(outcome.x)
+        worst = int(score.argmax())
+        # The root has tangents where they count; more of them only at points that would be answers
+        rows = self.treatment.cuts(self.stage.cones, outcome.x, tolerances.CONE_CUT) if score[worst] <= 0 else None
+        if node % 10 == 0 or node < 3 or rows is not None:
+            self.attempt(outcome.x)
+        if solved.value >= self._cutoff():
+            return solved
+        if rows is None:
+            return tuple(replace(solved, sides=sides) for sides in self._sides(part.sides, worst))
+        self.stage.add_cuts(rows)
+        return (solved,) if rows.count else solved
 
     def _cutoff(self) -> float:
         """Nodes of at least this value are within the gap of the incumbent."""
         best = self.incumbent()
         return best - self.share * abs(best) if np.isfinite(best) else np.inf
 
-    def _solve(self, sides: Sides) -> tuple[float, Vector | None] | None:
-        """Value and point of a node, (inf, None) if it is infeasible, None if its program is not solved."""
-        with self.stage.restricted(sides) as possible:
-            if not possible:
-                return np.inf, None
-            outcome = self.stage.solve(integer=False)
-        if outcome.status == "infeasible":
-            return np.inf, None
-        return (outcome.objective, outcome.x) if outcome.status == "optimal" and outcome.x is not None else None
-
     @staticmethod
-    def _children(sides: Sides, pair: int) -> tuple[Sides, Sides]:
+    def _sides(sides: Sides, pair: int) -> tuple[Sides, Sides]:
         one: Mask = np.zeros(len(sides.slack_zero), dtype=bool)
         one[pair] = True
         return Sides(sides.slack_zero | one, sides.dual_zero), Sides(sides.slack_zero, sides.dual_zero | one)

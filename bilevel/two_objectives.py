@@ -13,9 +13,10 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 
-from bilevel.canonical import Program
+from bilevel.canonical import Bilinear, Program
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
+from bilevel.program import Vector
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,38 @@ class TwoObjectives:
     program: Program
     limited: int
     maximized: int
+    limited_row: int | None
+    maximized_row: int | None
+
+    def maximizing(self) -> Program:
+        """The program whose objective is the maximised expression itself, for certificates."""
+        return self._alone(self.maximized, self.maximized_row, -1.0)
+
+    def values(self, x: Vector) -> tuple[float, float]:
+        """(limited, maximized) at x, from the expressions and not from their columns."""
+        limited = self._alone(self.limited, self.limited_row, 1.0)
+        return limited.objective(x), self.maximizing().objective(x)
+
+    def _alone(self, column: int, row: int | None, sign: float) -> Program:
+        """The program that minimises or maximises one expression; the row that bounds its column gives it.
+
+        An expression with squares has a cone in place of that row, and its column stands for it.
+        """
+        program = self.program
+        cost = np.zeros(program.columns)
+        if row is None:
+            cost[column] = sign
+            return replace(program, cost=cost, sign=sign)
+        part = program.rows.matrix[[row]].tocoo()
+        cost[part.coords[1]] = sign * part.data
+        cost[column] = 0.0
+        b, mine = program.bilinear, program.bilinear.row == row
+        products = Bilinear(
+            np.concatenate([b.row, np.full(int(mine.sum()), -1)]), np.concatenate([b.leader, b.leader[mine]]),
+            np.concatenate([b.follower, b.follower[mine]]), np.concatenate([b.coefficient, sign * b.coefficient[mine]]),
+        )  # fmt: skip
+        constant = -float(program.rows.lower[row] if sign < 0 else program.rows.upper[row])
+        return replace(program, cost=cost, offset=sign * constant, sign=sign, bilinear=products)
 
 
 def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
@@ -46,6 +79,10 @@ def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
             block.maximized_row = pyo.Constraint(expr=maximize - block.maximized >= 0)
             block.objective = pyo.Objective(expr=block.limited - block.maximized)
             program = compile_model(model)
+            names = program.rows.names
+            rows = [
+                names.index(row.name) if row.name in names else None for row in (block.limited_row, block.maximized_row)
+            ]
             at = {id(variable): column for column, variable in enumerate(program.variables) if variable is not None}
             columns = at[id(block.limited)], at[id(block.maximized)]
             sizes = [_size(program, str(row.name), column)
@@ -54,7 +91,7 @@ def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
             model.del_component(block)
     scale = program.scale.copy()
     scale[list(columns)] = sizes
-    return TwoObjectives(replace(program, scale=scale, offset=0.0, sign=1.0), *columns)
+    return TwoObjectives(replace(program, scale=scale, offset=0.0, sign=1.0), *columns, *rows)
 
 
 @contextmanager
