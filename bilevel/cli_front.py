@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,18 +112,21 @@ class _Folder:
     out: Path | None
     resume: bool = False
 
-    def check(self) -> None:
-        """Refuse what could not be written, before the work."""
-        if self.out is not None:
-            front_results.check(self.out)
-        elif self.resume:
-            raise typer.BadParameter("--resume needs the folder of the earlier run; give it with --out DIR")
+    def check(self, asked: Problem | None = None) -> None:
+        """Refuse what could not be written, before the work; points of an earlier run too where a front is `asked` for."""
+        if self.out is None:
+            if self.resume:
+                raise typer.BadParameter("--resume needs the folder of the earlier run; give it with --out DIR")
+            return
+        front_results.check(self.out)
+        if asked is not None:
+            front_results.check_store(self.out, asked.case, asked.choices(), self.resume)
 
-    def store(self, asked: Problem) -> Path | None:
+    def store(self, asked: Problem) -> AbstractContextManager[Path | None]:
         """Where the front keeps its points."""
         if self.out is None:
-            return None
-        return front_results.open_store(self.out, asked.case, asked.choices(), self.resume)
+            return nullcontext()
+        return front_results.open_store(self.out, asked.case, asked.choices())
 
     def write(self, contents: Mapping[str, str | bytes], known: tuple[str, ...]) -> tuple[str, ...]:
         """Write the files of one result; gives their names."""
@@ -177,7 +180,7 @@ def trace_front(
     """
     asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels)
     folder = _Folder(out, resume)
-    folder.check()
+    folder.check(asked)
     wanted = _Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit)
     front = wanted.trace(asked, folder, quiet)
     written: tuple[str, ...] = ()
@@ -257,12 +260,11 @@ def compare(
     """
     asked = problem(case, evs, seed, follower, discomfort)
     folder = _Folder(out, resume)
-    folder.check()
+    folder.check(asked)
     scheme = _Scheme(damping, tolerance, max_iterations, fee)
     wanted = _Front(method, points, None, workers, solver, mode, cones, gap, time_limit)
-    folder.store(asked)
     trace, point = scheme.run(asked, quiet)
-    front = wanted.trace(asked, _Folder(out, resume=True), quiet)
+    front = wanted.trace(asked, folder, quiet)
     found = _compared(front, point)
     written: tuple[str, ...] = ()
     try:
@@ -299,10 +301,10 @@ class _Front:
     def trace(self, asked: Problem, folder: _Folder, quiet: bool) -> ParetoFront:
         """Loss against profit."""
         model = asked.model("loss")
-        with _pool(self.workers) as executor:
+        with folder.store(asked) as store, _pool(self.workers) as executor:
             return pareto(
                 model, maximize=model.station_profit, limit=model.network_loss, method=self.method, points=self.points,
-                tolerance=self.tolerance, executor=executor, store=folder.store(asked), progress=not quiet,
+                tolerance=self.tolerance, executor=executor, store=store, progress=not quiet,
                 solver=self.solver, mode=self.mode, cones=self.cones, gap=self.gap, time_limit=self.time_limit,
             )  # fmt: skip
 
@@ -441,7 +443,7 @@ def _trace_facts(trace: EquilibriumTrace, point: EquilibriumPoint, currency: str
     found = [
         ("iterations", str(len(trace.iterations))),
         ("residual", f"{trace.iterations[-1].residual:.3g}"),
-        ("last point", f"{point.status}: {trace.solution.reason}"),
+        ("final point", f"{point.status}: {trace.solution.reason}"),
     ]
     if point.network_loss_kwh is not None and point.station_profit is not None:
         found += [
@@ -467,7 +469,7 @@ def _show_comparison(
     console.print(Text("equilibrium ", "bold") + _end(trace))
     console.print()
     facts = [
-        *asked.about("the front: profit by loss; the equilibrium: nodal prices"),
+        *asked.about("front: the most profit for every loss; equilibrium: nodal prices"),
         *_distances(trace, found, currency),
     ]
     console.print(report.facts_table([*facts, files]))
@@ -481,7 +483,7 @@ def _distances(trace: EquilibriumTrace, found: Comparison | None, currency: str)
     shares = found.to_frame().set_index("quantity")
     return [
         *facts,
-        ("last point", f"{found.network_loss_kwh:.3f} kWh, {found.station_profit:.2f} {currency}"),
+        ("final point", f"{found.network_loss_kwh:.3f} kWh, {found.station_profit:.2f} {currency}"),
         ("feasible", "yes" if found.valid else f"no: {trace.solution.reason}"),
         ("beside the front", where.get(found.side, found.side)),
         ("price of iteration", "what the front has more, at the same loss or the same profit"),

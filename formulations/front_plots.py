@@ -1,6 +1,7 @@
 """Figures of a front, of an equilibrium's iterations and of both, one column of a paper wide."""
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, ScalarFormatter
 
 from bilevel import EquilibriumTrace, ParetoFront
 from formulations.plots import BLACK, BLUE, ORANGE, STYLE
@@ -53,21 +54,20 @@ def comparison(front: ParetoFront, found: "Comparison", currency: str) -> Figure
 
 
 def _draw_front(ax: Axes, front: ParetoFront, shown: list[tuple[float, float]]) -> None:
-    """Points, steps, boxes and the excluded region, with limits around the points `shown`."""
+    """Points, dominated (white) and excluded region, what is left between them; limits around the points `shown`."""
     left, right = _around([x for x, _ in shown])
     bottom, top = _around([y for _, y in shown])
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
+    x, y = [p.limited for p in front.points], [p.maximized for p in front.points]
+    ax.set_facecolor(OPEN)
+    ax.fill_between([*x, right], bottom, [*y, y[-1]], step="post", color="white", linewidth=0, zorder=0)
     # Between two limits the proven bound is that of the larger one, so it is a flight of steps
     edge = max(front.least_limited, left)
     edges = [edge, *sorted(p.limit for p in front.points if edge < p.limit < right), right]
-    bounds = [min(front.bound_at(edge), top) for edge in edges[1:]]
-    ax.axvspan(left, edges[0], color=EXCLUDED, linewidth=0, zorder=0)
-    for start, end, bound in zip(edges, edges[1:], bounds, strict=False):
-        ax.fill_between([start, end], bound, top, color=EXCLUDED, linewidth=0, zorder=0)
-    for box in front.regions().itertuples(index=False):
-        ax.fill_between([box[0], box[1]], box[2], box[3], color=OPEN, linewidth=0, zorder=1)
-    x, y = [p.limited for p in front.points], [p.maximized for p in front.points]
+    ax.axvspan(left, edge, color=EXCLUDED, linewidth=0, zorder=1)
+    for start, end in pairwise(edges):
+        ax.fill_between([start, end], min(front.bound_at(end), top), top, color=EXCLUDED, linewidth=0, zorder=1)
     ax.step([*x, right], [*y, y[-1]], where="post", color=BLUE, linewidth=0.8, zorder=2)
     for certified, face in ((True, BLUE), (False, "white")):
         at = [k for k, p in enumerate(front.points) if p.certified == certified]
@@ -116,13 +116,21 @@ def trace(trace: EquilibriumTrace, currency: str, tolerance: float) -> Figure:
         above.annotate("tolerance", (1.0, tolerance), xycoords=("axes fraction", "data"), xytext=(0, 2),
                        textcoords="offset points", ha="right", va="bottom", fontsize=7.5)  # fmt: skip
         above.set_yscale("log")
+        above.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        above.yaxis.set_minor_formatter(NullFormatter())
         above.set_ylabel("residual (relative)")
         below.plot(table["iteration"], table["objective"], color=ORANGE, marker="o", markersize=2.5)
         below.set_ylabel(f"cost of supply\nin {currency}")
         below.set_xlabel("iteration")
+        below.set_xlim(0.5, len(table) + 0.5)
         _plain_ticks(below)
         below.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for ax in (above, below):
             ax.grid(axis="y", color=STYLE["grid.color"], linewidth=0.6)
         figure.align_ylabels([above, below])
     return figure
+
+
+def _power_of_ten(value: float, _position: int | None = None) -> str:
+    """A tick of a log axis in plain letters, for which no mathematical font is needed."""
+    return "10" + f"{round(math.log10(value))}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

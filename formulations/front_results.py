@@ -7,7 +7,8 @@ that is killed between two files leaves old ones beside new ones, and the same c
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -267,23 +268,34 @@ def check(directory: str | Path) -> None:
     check_folder(directory, {*FILES, STORE, *(path.name for path in _leftovers(Path(directory)))}, "a front")
 
 
-def open_store(directory: Path, case: Instance, choices: Mapping[str, Any], resume: bool) -> Path:
-    """The folder of a front's points below `directory`, ready for `bilevel.pareto`.
+def check_store(directory: Path, case: Instance, choices: Mapping[str, Any], resume: bool) -> None:
+    """Raise `BilevelError` when `directory` holds points and `resume` is False, or points of another case or other options."""
+    store = directory / STORE
+    if not (store / FILE).exists():
+        return
+    if not resume:
+        raise BilevelError(
+            f"{directory} holds the points of an earlier run: continue it with --resume, or give another folder with --out"
+        )
+    _refuse_other(directory, store / CASE, _problem(case, choices))
 
-    Raises `BilevelError` when it holds points and `resume` is False, or points of another case or other options; what stands
-    there stays as it is.
-    """
-    store, now = directory / STORE, _problem(case, choices)
-    if (store / FILE).exists():
-        if not resume:
-            raise BilevelError(
-                f"{directory} holds the points of an earlier run: continue it with --resume, or give another folder with --out"
-            )
-        _refuse_other(directory, store / CASE, now)
-    else:
+
+@contextmanager
+def open_store(directory: Path, case: Instance, choices: Mapping[str, Any]) -> Iterator[Path]:
+    """The folder of a front's points below `directory`, for `bilevel.pareto`; a refusal before any point leaves nothing new."""
+    store = directory / STORE
+    new = [path for path in (store, *store.parents) if not path.exists()]
+    if not (store / FILE).exists():
         store.mkdir(parents=True, exist_ok=True)
-        write_bytes(store / CASE, _json(now).encode())
-    return store
+        write_bytes(store / CASE, _json(_problem(case, choices)).encode())
+    try:
+        yield store
+    except BilevelError:
+        if not (store / FILE).exists():
+            (store / CASE).unlink()
+            for path in new:
+                path.rmdir()
+        raise
 
 
 def _refuse_other(directory: Path, path: Path, now: Mapping[str, Any]) -> None:
