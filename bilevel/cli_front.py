@@ -61,6 +61,13 @@ def _iterations(text: object) -> int:
     return whole(text, 1, MOST_ITERATIONS)
 
 
+def _damping(text: object) -> float | str:
+    try:
+        return float(str(text))
+    except ValueError:
+        return str(text)
+
+
 Method = Annotated[
     str,
     typer.Option(
@@ -85,7 +92,14 @@ TraceOut = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for t
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the points in --out; without it a folder with points is refused.")
 ]
-Damping = Annotated[float, typer.Option(help="Share of the wanted change of loads, above 0 and at most 1.")]
+Damping = Annotated[
+    Any,
+    typer.Option(
+        parser=_damping,
+        metavar="X|averaging",
+        help="Share of the wanted change of loads, above 0 and at most 1, or averaging: 1/2, 1/3, 1/4, ...",
+    ),
+]
 Iterations = Annotated[int, typer.Option(parser=_iterations, metavar="N", help="The most iterations.")]
 Fee = Annotated[
     float | None,
@@ -339,7 +353,7 @@ def _leave_ctrl_c() -> None:
 class _Scheme:
     """How an equilibrium is sought."""
 
-    damping: float
+    damping: Any
     tolerance: float
     max_iterations: int
     fee: float | None
