@@ -195,6 +195,8 @@ def trace_files(
         LOSS: point.network_loss_kwh,
         PROFIT: point.station_profit,
         "valid": point.valid,
+        "solution_iteration": trace.solution_iteration,
+        "solution_tick": trace.solution_tick,
         "prices": {name: plain(value) for name, value in trace.prices.items()},
         "solution": {key: solution[key] for key in ("status", "reason", "objective", "bound", "gap", "certificate")},
     }

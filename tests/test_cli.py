@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -142,6 +143,9 @@ def test_tariff_and_follower_come_from_options(tiny: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "maximises 1 profit, by tariff block_levels" in done.stdout
     assert re.search("^users +elastic", done.stdout, re.MULTILINE)
+    case: Any = load(out)["case"]
+    assert (case["tariff"], case["blocks"], case["levels"]) == ("block_levels", "outer=0+2,middle=1", "0.12,0.3,0.48")
+    assert (case["follower"], case["discomfort_per_kwh"], case["seed"]) == ("elastic", 0.2, None)
     for series in pd.read_csv(out / "prices.csv").filter(regex="^price_").to_numpy().T:
         assert set(series.round(6)) <= {0.12, 0.3, 0.48}
         assert series[0] == pytest.approx(series[2])

@@ -250,6 +250,7 @@ def test_an_equilibrium_is_traced_and_written(case: Path, tmp_path: Path) -> Non
     assert data["residual"] == pytest.approx(found["residual"].iloc[-1])
     assert data["settings"] == {"damping": 0.4, "tolerance": 1e-4, "max_iterations": 5, "fee_per_kwh": 0.05}
     assert (data["valid"], data["solution"]["status"]) == (True, "certified")
+    assert (data["solution_iteration"], data["solution_tick"]) == (5, 0)
     assert f"{data['network_loss_kwh']:.3f} kWh" in done.stdout
     assert f"{data['station_profit']:.2f} EUR" in done.stdout
     assert_figures(out, "trace")
