@@ -72,7 +72,11 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     n = kkt.columns + len(linear.curved)
     extra = n - program.columns
     cones = program.cones.widened(n)
-    for more in (program.followers.cones, kkt.conic.cones, revenue.curvature(program, linear.curved, n)):
+    for more in (
+        program.followers.cones,
+        kkt.conic.cones,
+        revenue.curvature(program, np.unique(linear.curved).tolist(), n),
+    ):
         cones = stack_cones(cones, more.widened(n))
     far = np.full(len(linear.curved), np.inf)
     leader = Rows(
@@ -89,7 +93,7 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
     curved = cones.w_scale[len(cones.w_scale) - len(far) :]
     size = np.concatenate([lam_size, limits.mu_upper, cone_dual_size(program), curved])
-    owners = [kkt.equal_owner, kkt.pairs.owner, np.zeros(len(cone_limit)), np.array(linear.curved)]
+    owners = [kkt.equal_owner, kkt.pairs.owner, np.zeros(len(cone_limit)), linear.curved]
     fallback = rate[np.concatenate(owners).astype(np.int64)]
     mip = Mip(
         cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost,

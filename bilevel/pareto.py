@@ -185,8 +185,10 @@ class _Run:
                     self._add(waiting.pop(future), future.result())
                 self._check_stop()
         finally:
-            for future in waiting:
-                future.cancel()
+            for future, task in waiting.items():
+                # What was ready when Ctrl-C came is kept; what had not begun is left
+                if not future.cancel() and future.done() and future.exception() is None:
+                    self._add(task, future.result())
 
     def _add(self, task: Task, answer: Answer) -> None:
         """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""

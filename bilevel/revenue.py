@@ -5,9 +5,10 @@ At a follower's optimum its cost equals its dual objective, so (model page secti
     x'C'y = sum lam r_equal + sum mu (r of its limit, signed) - c'y - y'Qy
 
 for the follower's own c, C and Q: linear in lam, mu and y when no leader variable enters the follower's rows, but for the last
-term, which is concave.  It becomes -t with t >= y'Qy (a cone), which is exact where the leader wants the revenue large.
+term, which is concave.  It becomes -sum t with t >= each of its squares (cones), exact where the leader wants the revenue large.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from bilevel.canonical import Bilinear, Program
 from bilevel.convex import square_root
 from bilevel.errors import ModelError
 from bilevel.kkt import Kkt
-from bilevel.program import Cones, Vector, coo
+from bilevel.program import Cones, Index, Vector, coo, widen
 
 _RELATIVE = 1e-9
 
@@ -26,12 +27,12 @@ _RELATIVE = 1e-9
 class Linearised:
     """Replacement of the leader's products: add `cost` to the objective and `rows` (leader rows x columns) to its rows.
 
-    The columns are those of the KKT system, then one t >= y'Qy for each follower in `curved`.
+    The columns are those of the KKT system, then one t for each square of y'Qy; `curved` is the follower of each.
     """
 
     cost: Vector
     rows: sp.csr_array
-    curved: tuple[int, ...]
+    curved: Index
     left: Bilinear | None = None
 
 
@@ -44,6 +45,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     """
     b = program.bilinear
     curved = _curved(program)
+    owners, _ = squares(program, curved)
     entries: list[tuple[int, int, float]] = []
     left = np.zeros(len(b.row), dtype=bool)
     if len(b.row):
@@ -62,37 +64,47 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
                 left |= mask
                 continue
             if follower in curved:
-                entries.append((row + 1, kkt.columns + curved.index(follower), -weight))
+                entries.extend((row + 1, kkt.columns + int(at), -weight) for at in np.flatnonzero(owners == follower))
             part = terms[[follower]].tocoo()
             entries.extend(
                 (row + 1, int(column), weight * float(value))
                 for column, value in zip(part.coords[1], part.data, strict=True)
             )
-    both = coo(entries, (program.rows.count + 1, kkt.columns + len(curved)))
+    both = coo(entries, (program.rows.count + 1, kkt.columns + len(owners)))
     rest = Bilinear(b.row[left], b.leader[left], b.follower[left], b.coefficient[left]) if left.any() else None
-    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=curved, left=rest)
+    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=owners, left=rest)
 
 
-def curvature(program: Program, curved: tuple[int, ...], columns: int) -> Cones:
-    """Cones y'Qy <= t of the curved followers, over `columns` columns of which the last are the t."""
+def squares(program: Program, followers: Sequence[int]) -> tuple[Index, sp.csr_array]:
+    """y'Qy of these followers as sums of squares: the follower of each square, and its linear form (squares x columns)."""
     stack = program.followers
     forms: list[tuple[int, int, float]] = []
-    cone: list[int] = []
-    for at, follower in enumerate(curved):
+    owner: list[int] = []
+    for follower in followers:
         mine = np.flatnonzero(stack.owner == follower)
         rows = square_root(stack.quadratic[mine][:, mine].toarray())
         for row in np.zeros((0, 0)) if rows is None else rows:
-            forms += [(len(cone), int(j), float(v)) for j, v in zip(mine, row, strict=True) if v]
-            cone.append(at)
-    count, owner = len(curved), np.array(cone, dtype=np.int64)
-    squares, t = coo(forms, (len(owner), columns)), columns - count + np.arange(count)
-    w = sp.csr_array((np.ones(count), (np.arange(count), t)), shape=(count, columns))
-    size = np.bincount(
-        owner, weights=(abs(squares)[:, : program.columns] @ program.scale) ** 2, minlength=count
-    ).astype(float)
-    names = tuple(f"y'Qy of {stack.names[follower]}" for follower in curved)
+            forms += [(len(owner), int(j), float(v)) for j, v in zip(mine, row, strict=True) if v]
+            owner.append(int(follower))
+    return np.array(owner, dtype=np.int64), coo(forms, (len(owner), program.columns))
+
+
+def curvature(program: Program, followers: Sequence[int], columns: int) -> Cones:
+    """Cones square <= t, one for each of `squares`, over `columns` columns of which the last are the t.
+
+    One t a square: tangents of a sum of squares would need far more rounds.
+    """
+    owner, forms = squares(program, followers)
+    count = len(owner)
+    t, at = columns - count + np.arange(count), np.arange(count)
+    w = sp.csr_array((np.ones(count), (at, t)), shape=(count, columns))
+    size = np.asarray(abs(forms) @ program.scale) ** 2
+    order = at - np.searchsorted(owner, owner) + 1
+    names = tuple(f"y'Qy of {program.followers.names[k]}, square {n}" for k, n in zip(owner, order, strict=True))
     none = sp.csr_array((count, columns))
-    return Cones(squares, owner, none, np.ones(count), w, np.zeros(count), size, np.ones(count, dtype=bool), names)
+    return Cones(
+        widen(forms, columns), at, none, np.ones(count), w, np.zeros(count), size, np.ones(count, dtype=bool), names
+    )
 
 
 def _curved(program: Program) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ holds what `bilevel.kkt` derives (model page section 4):
 | `kkt.mu`                 | row or variable, and its side  | dual of a limit: "name:lower" or "name:upper"                    |
 | `kkt.z`, `kkt.slack`     | as `mu`                        | the mode's binaries (0: the slack is zero) and slacks            |
 | `kkt.p`, `.q`, `.r`      | quadratic row (p: and square)  | its multipliers, as in `bilevel.kkt`                             |
-| `kkt.t`                  | follower                       | its y'Qy, where the leader counts a quadratic follower's revenue |
+| `kkt.t`                  | follower, and square           | its y'Qy, where the leader counts a quadratic follower's revenue |
 | `kkt.stationarity`       | follower variable              | its stationarity row                                             |
 | `kkt.complementarity`    | as `mu` or follower, and a number | the mode's rows and products; `kkt.sets` its SOS1 sets        |
 | `kkt.leader`, `kkt.cone` | row                            | leader rows with revenue made linear; cones that were added      |

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from bilevel.assemble import Reformulation
 from bilevel.program import Mask, Mip, Products, Rows, Vector, stack_cones, stack_products, widen
-from bilevel.revenue import curvature
+from bilevel.revenue import curvature, squares
 
 name = "strong_duality"
 needs_bounds, conic = False, True
@@ -27,14 +27,14 @@ def features(form: Reformulation) -> frozenset[str]:
 
 
 def apply(form: Reformulation) -> Mip:
-    """Append, for every follower, one row and for a quadratic one a column t >= y'Qy."""
+    """Append, for every follower, one row, and for each square of a quadratic cost a column t >= it."""
     stack = form.program.followers
-    curved = tuple(np.unique(stack.owner[np.unique(stack.quadratic.indices)]).tolist())
-    first, count = form.mip.columns, len(curved)
-    cones = curvature(form.program, curved, first + count)
+    owner, _ = squares(form.program, _curved(form))
+    first, count = form.mip.columns, len(owner)
+    cones = curvature(form.program, _curved(form), first + count)
     mip = form.mip.with_columns(np.zeros(count), np.full(count, np.inf), np.maximum(cones.w_scale, 1e-9))
     mip = replace(mip, cones=stack_cones(mip.cones, cones))
-    place = np.array(curved, dtype=np.int64), first + np.arange(count)
+    place = owner, first + np.arange(count)
     t = sp.csr_array((np.ones(count), place), shape=(len(stack.names), mip.columns))
     rows = sp.csr_array(widen(_linear(form), mip.columns) + t)
     zero, far = np.zeros(len(stack.names)), np.full(len(stack.names), -np.inf)
@@ -51,14 +51,16 @@ def apply(form: Reformulation) -> Mip:
 
 
 def complete(x: Vector, form: Reformulation, _slack_zero: Mask) -> Vector:
-    """A full point: t = y'Qy."""
-    stack = form.program.followers
-    n, y = form.program.columns, x[: form.program.columns]
-    curved = np.unique(stack.owner[np.unique(stack.quadratic.indices)])
-    mine = stack.columns
-    value = np.bincount(stack.owner[mine], weights=(y * (stack.quadratic @ y))[mine], minlength=len(stack.names))
-    x[form.mip.columns : form.mip.columns + len(curved)] = value[curved] if n else 0.0
+    """A full point: every t equals its square."""
+    _, forms = squares(form.program, _curved(form))
+    x[form.mip.columns : form.mip.columns + forms.shape[0]] = (forms @ x[: form.program.columns]) ** 2
     return x
+
+
+def _curved(form: Reformulation) -> list[int]:
+    """The followers with a quadratic cost."""
+    stack = form.program.followers
+    return [int(k) for k in np.unique(stack.owner[np.unique(stack.quadratic.indices)])]
 
 
 def _linear(form: Reformulation) -> sp.csr_array:
