@@ -8,7 +8,12 @@ import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError, UnknownNameError
 
-TERMS = {"loss": ("network_loss", 1), "profit": ("station_profit", -1), "bill": ("ev_bill", 1), "cost": ("supply_cost", 1)}
+TERMS = {
+    "loss": ("network_loss", 1),
+    "profit": ("station_profit", -1),
+    "bill": ("ev_bill", 1),
+    "cost": ("supply_cost", 1),
+}
 """Name of each term: the model's expression, and +1 if the leader wants it small or -1 if large."""
 
 
