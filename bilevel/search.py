@@ -185,7 +185,7 @@ class Search:
 
     def _tree(self) -> None:
         """Branch on the few pairs that are open by linear programs; the leader's own integers are left to the solver."""
-        if self.point is None or self.form.program.integer.any() or not self.lives:
+        if self.point is None or self.form.program.integer.any() or not (self.lives and self.form.kkt.pairs.count):
             return
         self.effort.progress.phase("small tree")
 
