@@ -335,7 +335,7 @@ class _Run:
             limited, maximized, x, values = self._loaded(answer.x)
             limit = task.limit if task.maximized_weight else limited
             bound = min([most for under, most in bounds if under >= limit], default=math.inf)
-            recheck = self._recheck(x, answer.x, bound)
+            recheck = self._recheck(x, answer.x, bound, task.limit)
             gap = recheck["global gap"].value
             points.append(
                 FrontPoint(limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, values)
@@ -358,9 +358,14 @@ class _Run:
         x = np.clip(found[: program.columns], program.lower, program.upper)
         return np.where(program.integer, np.round(x), x)
 
-    def _recheck(self, x: Vector, found: Vector, bound: float) -> certificate.Certificate:
+    def _recheck(self, x: Vector, found: Vector, bound: float, limit: float) -> certificate.Certificate:
+        """The certificate of a point, with its limit as a row of the leader's: ties have to keep it too."""
+        upper = self.alone.upper.copy()
+        # The limit is met within rounding
+        upper[self.two.limited] = max(limit, float(x[self.two.limited])) if limit < math.inf else math.inf
+        alone = replace(self.alone, upper=upper)
         duals = found[self.two.program.columns : self.form.kkt.columns]
-        return certificate.check_point(self.model, self.alone, x, self.form, duals, bound, self.setting.gap)
+        return certificate.check_point(self.model, alone, x, self.form, duals, bound, self.setting.gap)
 
 
 def _is_point(left: tuple[float, float], right: tuple[float, float]) -> bool:

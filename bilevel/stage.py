@@ -18,7 +18,7 @@ from bilevel.solvers import Outcome, SessionFactory
 
 MAX_ROUNDS = 100
 _FINISH_SECONDS = 30.0
-_NEAR = 1e-6
+_NEAR = 1e-8
 _UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)

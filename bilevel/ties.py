@@ -44,18 +44,14 @@ def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
         lost = "followers could not be solved again"
         return [Check(name, float("nan"), None, "objective", detail=lost) for name in (name_best, name_worst)]
     problem = _problem(program, x, response)
-    session = outer.opened(problem.mip)
-    # Ties stay near the point: its tangents save most of the rounds
-    session.add_rows(tangent.cuts(problem.cones, x, -np.inf))
-    attained = float(problem.mip.cost @ x) + problem.mip.offset
-    best = outer.converge(session, problem.cones, attained)
-    low = program.sign * best.objective if best.x is not None else float("nan")
     exact = "over responses within the tolerance of the followers' cost" if stack.cones.count else "exact"
-    detail = exact if best.x is not None else "no tie keeps the leader's rows"
-    high, how = _worst(program, problem, session, x)
+    free = _free_range(program, problem, x)
+    low = _best(problem, x, free)
+    high, how = _worst(problem, x) if free is None else (free[1], "exact" if np.isfinite(free[1]) else "no optimum")
     how = exact if how == "exact" else how
+    detail = exact if np.isfinite(low) else "no tie keeps the leader's rows"
     return [
-        Check(name_best, low, None, "objective", detail=detail),
+        Check(name_best, program.sign * low, None, "objective", detail=detail),
         Check(name_worst, program.sign * high, None, "objective", detail=how),
     ]
 
@@ -118,13 +114,36 @@ def _used(matrix: sp.csr_array, axis: int) -> np.ndarray:
     return np.asarray(np.bincount(at, minlength=matrix.shape[axis]) > 0)
 
 
-def _worst(program: Program, problem: _Problem, session: Scaled, x: Vector) -> tuple[float, str]:
-    """Largest minimised objective over ties, and how it is known."""
+def _free_range(program: Program, problem: _Problem, x: Vector) -> tuple[float, float] | None:
+    """Least and largest minimised objective over ties, the leader's rows aside, where no free column of the leader enters it."""
     mip, mine = problem.mip, problem.follower
-    if not np.any(mip.cost[problem.state]):
-        fixed = float(mip.cost @ np.where(program.followers.owner < 0, x, 0.0)) + mip.offset
-        vertex = _vertex(problem, -mip.cost[mine])
-        return (fixed + float(mip.cost[mine] @ vertex), "exact") if vertex is not None else (np.nan, "no optimum")
+    if np.any(mip.cost[problem.state]):
+        return None
+    fixed = float(mip.cost @ np.where(program.followers.owner < 0, x, 0.0)) + mip.offset
+    ends = [_vertex(problem, sign * mip.cost[mine]) for sign in (1.0, -1.0)]
+    low, high = (np.nan if end is None else fixed + float(mip.cost[mine] @ end) for end in ends)
+    return float(low), float(high)
+
+
+def _session(problem: _Problem, x: Vector) -> Scaled:
+    """Ties stay near the point: its tangents save most of the rounds."""
+    session = outer.opened(problem.mip)
+    session.add_rows(tangent.cuts(problem.cones, x, -np.inf))
+    return session
+
+
+def _best(problem: _Problem, x: Vector, free: tuple[float, float] | None) -> float:
+    """Least minimised objective over ties that keep the leader's rows; NaN where none does."""
+    attained = float(problem.mip.cost @ x) + problem.mip.offset
+    if free is not None and free[0] >= attained - _BETTER * abs(attained):
+        return attained
+    outcome = outer.converge(_session(problem, x), problem.cones, attained)
+    return outcome.objective if outcome.x is not None else float("nan")
+
+
+def _worst(problem: _Problem, x: Vector) -> tuple[float, str]:
+    """Largest minimised objective over ties, and how it is known."""
+    session, mine = _session(problem, x), problem.follower
     value, y = -np.inf, x[mine]
     for _ in range(_MAX_STEPS):
         session.set_column_bounds(mine, y, y)
