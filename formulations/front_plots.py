@@ -35,8 +35,11 @@ def front(front: ParetoFront, currency: str) -> Figure:
     return figure
 
 
-def comparison(front: ParetoFront, found: "Comparison", currency: str) -> Figure:
-    """The front with the equilibrium, and its distance to the front's points in each of both."""
+def comparison(front: ParetoFront, found: "Comparison", currency: str, tick: float = 0.0) -> Figure:
+    """The front with the equilibrium, and its distance to the front's points in each of both.
+
+    `tick` is what the equilibrium's prices were rounded down to, currency/kWh; 0 if they are as the iteration left them.
+    """
     with mpl.rc_context(SMALL):
         figure = Figure(figsize=(COLUMN_IN, 3.1))
         ax = figure.subplots()
@@ -47,6 +50,7 @@ def comparison(front: ParetoFront, found: "Comparison", currency: str) -> Figure
         if math.isfinite(found.front_loss):
             ax.plot([found.front_loss, loss], [profit, profit], color=ORANGE, linestyle=":", zorder=3)
         label = "equilibrium" if found.valid else "equilibrium (breaks a row)"
+        label = f"{label}, prices\nrounded to {tick:g} {currency}/kWh" if tick else label
         ax.plot([loss], [profit], color=ORANGE, marker="D", markersize=5, linestyle="", label=label, zorder=4)
         ax.plot([], [], color=ORANGE, linestyle=":", label="distance to the front")
         _finish(figure, ax, currency)

@@ -212,14 +212,14 @@ def comparison_files(
         **about,
         "front": {"complete": front.complete, "certified": front.certified, "points": len(front)},
         "equilibrium": {"status": trace.status, "reason": trace.reason, "point": trace.solution.status,
-                        "residual": plain(trace.iterations[-1].residual)},
+                        "residual": plain(trace.iterations[-1].residual), "solution_tick": trace.solution_tick},
         "comparison": None if found is None else found.to_dict(),
     }  # fmt: skip
     files: dict[str, str | bytes] = {"comparison.json": _json(data)}
     if found is None:
         return files
     files["comparison.csv"] = _csv(found.to_frame())
-    return files | _figures("comparison", front_plots.comparison(front, found, about["currency"]))
+    return files | _figures("comparison", front_plots.comparison(front, found, about["currency"], trace.solution_tick))
 
 
 def latex(table: pd.DataFrame, about: Mapping[str, Any]) -> str:
