@@ -90,14 +90,9 @@ class ParetoFront:
         box's area over that of the whole front.
         """
         rows = []
-        for left, right in zip(self.points, self.points[1:], strict=False):
-            start = max(
-                [
-                    left.limited,
-                    *(p.limit for p in self.points if p.limit < right.limited and p.maximized <= left.maximized),
-                ]
-            )
-            rows.append((start, right.limited, left.maximized, self.bound_at(min(right.limited, right.limit))))
+        for left, right in pairwise(self.points):
+            top = self.bound_at(min(right.limited, right.limit))
+            rows.append((left.limited, right.limited, left.maximized, top))
         frame = pd.DataFrame(rows, columns=["limited_from", "limited_to", "maximized_from", "maximized_to"])
         whole = max(self._range()[0] * self._range()[1], 1e-300)
         width, height = frame["limited_to"] - frame["limited_from"], frame["maximized_to"] - frame["maximized_from"]

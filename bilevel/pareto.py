@@ -221,9 +221,7 @@ class _Run:
     def _value(self, answer: Answer, what: str) -> tuple[float, float]:
         """(limited, maximized) of an answer that the method cannot go on without."""
         if answer.x is None:
-            raise _Stopped(
-                (answer.verdict and f"{what}: {answer.verdict}") or f"{what}: nothing was found in the time given"
-            )
+            raise _Stopped(f"{what}: {answer.verdict or 'nothing was found in the time given'}")
         return float(answer.x[self.two.limited]), float(answer.x[self.two.maximized])
 
     # Methods
