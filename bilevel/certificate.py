@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bilevel import outer, tolerances
+from bilevel import tolerances
 from bilevel.assemble import Reformulation, assemble, dual_links
 from bilevel.bounds import USER
 from bilevel.canonical import Program
@@ -14,14 +14,16 @@ from bilevel.compile import compile_model
 from bilevel.errors import ModelError
 from bilevel.followers import Response, respond
 from bilevel.kkt import Kkt
+from bilevel.mending import NAME as MENDED
+from bilevel.mending import mended_objective, multipliers
 from bilevel.model import Check, checks
-from bilevel.program import Cones, Mip, Products, Rows, Vector, stack_rows
+from bilevel.program import Cones, Rows, Vector
 from bilevel.ties import tie_checks
 
 ASSUMED = ("bounds used", "follower interior")
 """Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
 
-GLOBAL = (*ASSUMED, "global gap", "objective resolution")
+GLOBAL = (*ASSUMED, "global gap", "objective resolution", MENDED)
 """Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
 
 
@@ -90,35 +92,7 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     if not len(program.links.column):
         return check_point(model, program, x, None, None, bound, gap)
     form = assemble(program, nonconvex=True)
-    return check_point(model, program, x, form, _multipliers(form, x), bound, gap)
-
-
-def _multipliers(form: Reformulation, x: Vector) -> Vector:
-    """Multipliers for a point without: they fit stationarity, signs and the multipliers read, and pay least for slack."""
-    n, kkt = form.program.columns, form.kkt
-    slack = np.maximum(kkt.pairs.slack(x), 0.0) / form.slack_scale()
-    cost = np.zeros(kkt.columns)
-    cost[kkt.pairs.dual] = slack / form.dual_scale()
-    lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
-    lower[:n] = upper[:n] = x
-    lower[kkt.pairs.dual] = 0.0
-    rows = stack_rows([kkt.stationarity, dual_links(form.program, kkt, kkt.columns)])
-    cost += _priced(kkt.conic.complementarity, x, kkt.columns) / np.max(
-        form.dual_scale() * form.slack_scale(), initial=1e-9
-    )
-    scale = form.mip.scale[: kkt.columns]
-    mip = Mip(cost, 0.0, lower, upper, outer.continuous(kkt.columns), rows, Cones.none(kkt.columns), (), scale)
-    found = outer.converge(outer.opened(mip), kkt.conic.cones).x
-    duals: Vector = np.full(kkt.columns - n, np.inf) if found is None else found[n:]
-    return duals
-
-
-def _priced(products: Products, x: Vector, columns: int) -> Vector:
-    """Coefficients of the second factors where the first are at x, all rows together."""
-    values = products.value * x[products.first]
-    priced: Vector = np.bincount(products.second, weights=values, minlength=columns).astype(float)
-    constant: Vector = np.asarray(products.linear.matrix.sum(axis=0), dtype=float)
-    return priced + constant
+    return check_point(model, program, x, form, multipliers(form, x), bound, gap)
 
 
 def check_point(
@@ -138,6 +112,8 @@ def check_point(
         if len(program.links.column):
             found.append(_duals_read(program, form.kkt, full))
     found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
+    if all(check.ok for check in found if check.name not in GLOBAL):
+        found.append(mended_objective(program, x, form, duals, gap))
     if program.cones.count:
         found.append(_cones("cones", program.cones, program.tight(x)))
     for checker in checks(model):

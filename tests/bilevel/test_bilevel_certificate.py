@@ -323,3 +323,53 @@ def test_a_column_solved_too_coarsely_is_not_certified():
     again = bilevel.solve(model, progress=False)
     assert again.status == "certified", again.reason
     assert again.objective == pytest.approx(0.83, rel=1e-6)
+
+
+def touching_model(size=1.0):
+    """The leader's row s (2 - s) >= 1 touches the feasible set at s = 1 only, where the objective is 3 (times `size`)."""
+    model = pyo.ConcreteModel()
+    model.s = pyo.Var(bounds=(0, 3))
+    model.user = bilevel.Follower()
+    model.user.y = pyo.Var(bounds=(0, 3))
+    model.user.cost = pyo.Objective(expr=model.s * model.user.y - 2 * model.user.y + 0.5 * model.user.y**2)
+    model.row = pyo.Constraint(expr=model.s * model.user.y >= 1)
+    model.goal = pyo.Objective(expr=size * (5 * model.user.y - model.s * model.user.y - 1))
+    return model
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_an_objective_that_rests_on_a_tiny_violation_is_not_certified(size):
+    """s = 1 + 1e-4 breaks the row by 1e-8 only, and is 4e-4 better than the one point that is feasible."""
+    model = touching_model(size)
+    solution = bilevel.solve(model, progress=False, gap=1e-6)
+    assert solution.objective <= 3 * size * (1 + 1e-9), "the bound is valid"
+    if solution.objective < 3 * size * (1 - 2e-6):
+        assert solution.status != "certified"
+    for shift, certified in ((0.0, True), (1e-4, False)):
+        model.s.set_value(1 + shift)
+        model.user.y.set_value(1 - shift)
+        value = pyo.value(model.goal)
+        certificate = bilevel.certify(model, bound=value, gap=1e-6)
+        assert [check.name for check in certificate.checks if not check.ok] == (
+            [] if certified else ["mended objective"]
+        )
+        assert certificate.status == ("certified" if certified else "feasible")
+    assert certificate["mended objective"].value == pytest.approx(2.5e-4 / 3, rel=1e-2), (
+        "half of the way, at first order"
+    )
+    assert certificate["mended objective"].where == "row"
+
+
+def test_violations_that_no_move_can_mend_are_not_certified():
+    """x <= 1 and x >= 1 + 1e-8: within the tolerance of both rows, yet nothing is feasible."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 3), initialize=1.0)
+    model.user = bilevel.Follower()
+    model.user.y = pyo.Var(bounds=(0, 1), initialize=0.0)
+    model.user.cost = pyo.Objective(expr=model.user.y)
+    model.low = pyo.Constraint(expr=model.x >= 1 + 1e-8)
+    model.high = pyo.Constraint(expr=2 * model.x <= 2)
+    model.goal = pyo.Objective(expr=model.x)
+    certificate = bilevel.certify(model, bound=1.0)
+    assert [check.name for check in certificate.checks if not check.ok] == ["mended objective"]
+    assert certificate.status == "feasible" and math.isinf(certificate["mended objective"].value)
