@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyomo.environ as pyo
 
 import bilevel
-from formulations import checks, objectives, options, power_flow
+from formulations import network as network_part
+from formulations import objectives, options, power_flow
 from formulations.followers import FOLLOWERS
 from formulations.tariffs import TARIFFS
 from formulations.tariffs.blocks import Blocks
@@ -34,7 +34,8 @@ def charging_pricing(
     - `price[c, t]`: price at station c in period t, currency/kWh, the leader's decision;
     - `user[n].p[t]`: charging power of session n in per unit of `per_unit.base_kva`, the followers' decision;
     - `network_loss` (kWh), `station_profit`, `ev_bill` and `supply_cost` (currency) over the horizon, named expressions;
-    - the network of `formulations.power_flow`, and an AC replay registered as a check of every certificate.
+    - the network of `formulations.power_flow`, the case's generators (`formulations.generators`), and an AC replay registered as a
+      check of every certificate.
 
     `objective` is "loss", "profit", "bill", "cost", or weights such as {"loss": 1, "profit": 0.5} (kWh and currency add up with
     the weights as they are): losses, bills and the cost of supply are minimised, profit is maximised.
@@ -65,32 +66,24 @@ def charging_pricing(
     model.user = bilevel.Follower([session.name for session in case.sessions])
     for session in case.sessions:
         add_follower(model.user[session.name], case, session, model.price, network.per_unit)
-    _add_network(model, case, network, add_flow)
+    network_part.add(model, case, network, add_flow, _loads(model, case))
     _add_expressions(model, case, network)
     objectives.add(model, weights)
-    bilevel.add_check(model, checks.ac_replay(case, network))
     model.build_seconds = time.perf_counter() - started
     return model
 
 
-def _add_network(model: Any, case: Instance, network: Network, add_flow: Any) -> None:
+def _loads(model: Any, case: Instance) -> dict[tuple[str, int], list[Any]]:
+    """Charging power in pu by bus and period."""
     charging: dict[tuple[str, int], list[Any]] = {}
-    bus = {station.name: station.bus for station in case.stations}
     for session in case.sessions:
         for t, power in model.user[session.name].p.items():
-            charging.setdefault((bus[session.station], t), []).append(power)
-    factor = np.array(case.load_factor)
-    active = np.outer(factor, network.per_unit.power(network.load_kw))
-    reactive = np.outer(factor, network.per_unit.power(network.load_kvar))
-    add_flow(model, network, active, reactive, lambda j, t: pyo.quicksum(charging.get((j, t), ())))
+            charging.setdefault((case.station_bus[session.station], t), []).append(power)
+    return charging
 
 
 def _add_expressions(model: Any, case: Instance, network: Network) -> None:
     energy = network.per_unit.base_kva * case.horizon.period_hours
-    model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
-    model.supply_cost = pyo.Expression(
-        expr=energy * pyo.quicksum(case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
-    )
     model.ev_bill = pyo.Expression(expr=pyo.quicksum(user.payment for user in model.user.values()))
     wholesale = pyo.quicksum(
         energy * case.wholesale_price_per_kwh[t] * power for user in model.user.values() for t, power in user.p.items()

@@ -11,23 +11,27 @@ from instances import Instance, InstanceError, Network, ac_power_flow
 
 
 def bus_load_kw(model: Any, case: Instance, network: Network) -> Any:
-    """Base load plus charging of the values in the model, shape (periods, buses), kW, in the network's bus order."""
-    load = np.outer(case.load_factor, network.load_kw)
-    station_at = {station.name: network.index[station.bus] for station in case.stations}
-    for session in case.sessions:
-        power = model.user[session.name].p
-        for t in power:
-            load[t, station_at[session.station]] += float(network.per_unit.kw(pyo.value(power[t])))
-    return load
+    """Base load, plus what followers draw, less generation, at the model's values: kW, (periods, buses) in the network's order."""
+    return _bus_power(np.outer(case.load_factor, network.load_kw), model.bus_load, network)
+
+
+def bus_load_kvar(model: Any, case: Instance, network: Network) -> Any:
+    """The same in kvar."""
+    return _bus_power(np.outer(case.load_factor, network.load_kvar), model.bus_reactive_load, network)
+
+
+def _bus_power(base: Any, added: Any, network: Network) -> Any:
+    for bus, t in added:
+        base[t, network.index[bus]] += float(network.per_unit.kw(pyo.value(added[bus, t])))
+    return base
 
 
 def ac_replay(case: Instance, network: Network) -> Callable[[Any], list[Check]]:
     """A checker for `bilevel.add_check`: losses (relative) and voltages (per unit) of an AC sweep against the model's."""
 
     def check(model: Any) -> list[Check]:
-        reactive = np.outer(case.load_factor, network.load_kvar)
         try:
-            flow = ac_power_flow(network, bus_load_kw(model, case, network), reactive)
+            flow = ac_power_flow(network, bus_load_kw(model, case, network), bus_load_kvar(model, case, network))
         except InstanceError as error:
             return [Check(name, np.inf, tolerance, unit, detail=str(error)) for name, tolerance, unit in _NAMES]
         return [_losses(model, case, flow.loss_kw), _voltages(model, network, np.abs(flow.voltage_pu))]

@@ -11,28 +11,32 @@ from instances import Network
 name = "distflow"
 
 
-def add(model: Any, network: Network, demand: Any, reactive_demand: Any, ev_load: Callable[[str, int], Any]) -> None:
+Load = Callable[[str, int], Any]
+
+
+def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load) -> None:
     """Add branch flows, voltages, balances and limits to `model`, all in per unit.
 
     `model.T` must hold the periods.  `demand` and `reactive_demand` are arrays (periods, buses) in the network's bus
-    order; `ev_load(bus, t)` gives the charging load, an expression or 0.  Adds: sets N (buses), L (branches i, j away from the
-    substation); variables P, Q (sending end), l (squared current) on branches and v (squared voltage) on buses; rows
-    `active_balance` (1), `reactive_balance` (2), `voltage_drop` (3), `cone` (4), and `power_limit` (5) where a branch has one; the
-    expressions `loss_power` and `supply_power` (drawn at the substation), per period.
+    order; `load(bus, t)` and `reactive_load(bus, t)` are what is drawn beside them, expressions or 0.  Adds: sets N (buses), L
+    (branches i, j away from the substation); variables P, Q (sending end), l (squared current) on branches and v (squared
+    voltage) on buses; rows `active_balance` (1), `reactive_balance` (2), `voltage_drop` (3), `cone` (4), and `power_limit` (5)
+    where a branch has one; the expressions `loss_power` and `supply_power` (drawn at the substation), per period.
     """
     _add_sets(model, network)
     _add_variables(model, network)
-    _add_balances(model, network, demand, reactive_demand, ev_load)
+    _add_balance(model, network, demand, load)
+    _add_reactive_balance(model, network, reactive_demand, reactive_load)
     _add_branch_rows(model, network)
     model.loss_power = pyo.Expression(model.T, rule=lambda m, t: pyo.quicksum(m.r[i, j] * m.l[i, j, t] for i, j in m.L))
-    model.supply_power = pyo.Expression(model.T, rule=lambda m, t: _supply(m, network, demand, ev_load, t))
+    model.supply_power = pyo.Expression(model.T, rule=lambda m, t: _supply(m, network, demand, load, t))
     _add_scales(model, network, demand, reactive_demand)
 
 
-def _supply(model: Any, network: Network, demand: Any, ev_load: Callable[[str, int], Any], t: int) -> Any:
+def _supply(model: Any, network: Network, demand: Any, load: Load, t: int) -> Any:
     root = network.buses[0]
     leaving = pyo.quicksum(model.P[i, j, t] for i, j in model.L if i == root)
-    return leaving + float(demand[t, 0]) + ev_load(root, t)
+    return leaving + float(demand[t, 0]) + load(root, t)
 
 
 def _branches(network: Network) -> list[tuple[str, str]]:
@@ -65,26 +69,32 @@ def _add_variables(model: Any, network: Network) -> None:
         model.v[root, t].fix(network.substation_voltage_pu**2, skip_validation=True)
 
 
-def _add_balances(
-    model: Any, network: Network, demand: Any, reactive_demand: Any, ev_load: Callable[[str, int], Any]
-) -> None:
+def _add_balance(model: Any, network: Network, demand: Any, load: Load) -> None:
+    leaving = _leaving(network)
+
+    def active(m: Any, i: str, j: str, t: int) -> Any:
+        drawn = float(demand[t, network.index[j]]) + load(j, t)
+        return m.P[i, j, t] - m.r[i, j] * m.l[i, j, t] - leaving(m.P, j, t) == drawn
+
+    model.active_balance = pyo.Constraint(model.L, model.T, rule=active)
+
+
+def _add_reactive_balance(model: Any, network: Network, demand: Any, load: Load) -> None:
+    leaving = _leaving(network)
+
+    def reactive(m: Any, i: str, j: str, t: int) -> Any:
+        drawn = float(demand[t, network.index[j]]) + load(j, t)
+        return m.Q[i, j, t] - m.x[i, j] * m.l[i, j, t] - leaving(m.Q, j, t) == drawn
+
+    model.reactive_balance = pyo.Constraint(model.L, model.T, rule=reactive)
+
+
+def _leaving(network: Network) -> Callable[[Any, str, int], Any]:
+    """Sum of a flow over the branches that leave a bus."""
     children: dict[str, list[str]] = {bus: [] for bus in network.buses}
     for i, j in _branches(network):
         children[i].append(j)
-
-    def leaving(flow: Any, j: str, t: int) -> Any:
-        return pyo.quicksum(flow[j, k, t] for k in children[j])
-
-    def active(m: Any, i: str, j: str, t: int) -> Any:
-        load = float(demand[t, network.index[j]])
-        return m.P[i, j, t] - m.r[i, j] * m.l[i, j, t] - leaving(m.P, j, t) == load + ev_load(j, t)
-
-    def reactive(m: Any, i: str, j: str, t: int) -> Any:
-        load = float(reactive_demand[t, network.index[j]])
-        return m.Q[i, j, t] - m.x[i, j] * m.l[i, j, t] - leaving(m.Q, j, t) == load
-
-    model.active_balance = pyo.Constraint(model.L, model.T, rule=active)
-    model.reactive_balance = pyo.Constraint(model.L, model.T, rule=reactive)
+    return lambda flow, j, t: pyo.quicksum(flow[j, k, t] for k in children[j])
 
 
 def _add_branch_rows(model: Any, network: Network) -> None:

@@ -1,0 +1,58 @@
+"""The leader's side that every problem shares: power flow, generators, losses and cost of supply, and the AC replay."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+import bilevel
+from formulations import checks, generators
+from instances import Instance, Network
+
+
+def add(
+    model: Any,
+    case: Instance,
+    network: Network,
+    add_flow: Callable[..., None],
+    loads: Mapping[tuple[str, int], list[Any]],
+) -> None:
+    """Add the network with the followers' `loads` (bus, period: expressions in pu) to `model`, whose set T holds the periods.
+
+    Adds, beside what the power flow and `formulations.generators` do: `bus_load[j, t]` and `bus_reactive_load[j, t]` (pu, drawn
+    by followers less what generators feed in, at buses that have either), `network_loss` (kWh) and `supply_cost` (currency over
+    the horizon: wholesale price times what the substation draws, and the generators' cost), and the AC replay as a check.
+    """
+    generators.add(model, case, network)
+    _add_bus_loads(model, case, loads)
+    factor = np.array(case.load_factor)
+    active = np.outer(factor, network.per_unit.power(network.load_kw))
+    reactive = np.outer(factor, network.per_unit.power(network.load_kvar))
+    add_flow(model, network, active, reactive, _at(model.bus_load), _at(model.bus_reactive_load))
+    energy = network.per_unit.base_kva * case.horizon.period_hours
+    model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
+    bought = pyo.quicksum(energy * case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
+    model.supply_cost = pyo.Expression(expr=bought + model.generator_cost)
+    bilevel.add_check(model, checks.ac_replay(case, network))
+
+
+def _add_bus_loads(model: Any, case: Instance, loads: Mapping[tuple[str, int], list[Any]]) -> None:
+    at: dict[str, list[str]] = {}
+    for generator in case.generators:
+        at.setdefault(generator.bus, []).append(generator.name)
+    buses = list(dict.fromkeys([*(bus for bus, _ in loads), *at]))
+
+    def active(m: Any, j: str, t: int) -> Any:
+        return pyo.quicksum([*loads.get((j, t), ()), *(-m.active_power[g, t] for g in at.get(j, ()))])
+
+    def reactive(m: Any, j: str, t: int) -> Any:
+        return -pyo.quicksum(m.reactive_power[g, t] for g in at[j])
+
+    model.bus_load = pyo.Expression(pyo.Set(initialize=buses, ordered=True), model.T, rule=active)
+    model.bus_reactive_load = pyo.Expression(pyo.Set(initialize=list(at), ordered=True), model.T, rule=reactive)
+
+
+def _at(expressions: Any) -> Callable[[str, int], Any]:
+    known = set(expressions)
+    return lambda bus, t: expressions[bus, t] if (bus, t) in known else 0.0
