@@ -12,6 +12,7 @@ from instances.errors import InstanceError
 from instances.fleet import scale, set_share, uncontrolled_load_kw
 from instances.folder import check_folder, write_folder
 from instances.io import read, write
+from instances.market import Aggregator, Credit, Distance, Generator, Market, Reservation
 from instances.network import Network
 from instances.schema import (
     Branch,
@@ -28,16 +29,22 @@ from instances.sweep import PowerFlow, ac_power_flow
 from instances.units import PerUnit
 
 __all__ = [
+    "Aggregator",
     "Branch",
     "Bus",
+    "Credit",
+    "Distance",
     "Feeder",
+    "Generator",
     "Horizon",
     "Instance",
     "InstanceError",
+    "Market",
     "Network",
     "PerUnit",
     "PowerFlow",
     "PriceLimits",
+    "Reservation",
     "Session",
     "Source",
     "Station",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instances import checks
 from instances.errors import InstanceError
+from instances.market import Credit, Distance, Reservation
 from instances.schema import Instance, Session, Source
 from instances.units import FloatArray
 
 __all__ = ["scale", "set_share", "uncontrolled_load_kw"]
+
+Record = TypeVar("Record", Reservation, Distance)
 
 PERCENT = 100.0
 
@@ -60,22 +64,23 @@ def scale(instance: Instance, evs: int, seed: int = 0, share: float | None = 0.2
     """Draw a fleet of ``evs`` sessions from the instance's own, reproducibly by ``seed``.
 
     A smaller fleet is drawn without replacement; a larger one keeps every session and draws the rest with
-    replacement under new names. Order follows the data. Then :func:`set_share` sets the counts, unless
-    ``share`` is None. Raises :class:`InstanceError` when ``evs`` is below 1, ``seed`` below 0, or the share
-    cannot be met.
+    replacement under new names. Order follows the data. The credit records of a session go with it and with
+    its copies. Then :func:`set_share` sets the counts, unless ``share`` is None. Raises
+    :class:`InstanceError` when ``evs`` is below 1, ``seed`` below 0, or the share cannot be met.
     """
     checks.integer("the fleet", "evs", evs, at_least=1)
     checks.integer("the fleet", "seed", seed, at_least=0)
     sessions, size = instance.sessions, len(instance.sessions)
     generator = np.random.default_rng(seed)
-    if evs <= size:
-        drawn = tuple(sessions[i] for i in np.sort(generator.choice(size, evs, replace=False)))
-    else:
-        drawn = sessions + _copies(sessions, generator.integers(0, size, evs - size))
+    first = np.sort(generator.choice(size, evs, replace=False)) if evs <= size else np.arange(size)
+    again = generator.integers(0, size, evs - first.size)
+    drawn = (*(sessions[position] for position in first), *_copies(sessions, again))
+    origin = {session.name: sessions[i].name for session, i in zip(drawn, (*first, *again), strict=True)}
     carried = "counts as drawn" if share is None else f"one count, for {PERCENT * share:g} % of the feeder's peak load"
     note = f"{evs} sessions drawn from {size} of {instance.name} with seed {seed}; {carried}"
     sources = (*(s for s in instance.sources if s.item != "fleet"), Source("fleet", note, "as the sessions"))
-    fleet = replace(instance, sessions=drawn, sources=sources)
+    credit = None if instance.credit is None else _of_fleet(instance.credit, origin)
+    fleet = replace(instance, sessions=drawn, sources=sources, credit=credit)
     return fleet if share is None else set_share(fleet, share)
 
 
@@ -92,6 +97,20 @@ def _copies(sessions: tuple[Session, ...], chosen: NDArray[np.int64]) -> tuple[S
         taken.add(name)
         copies.append(replace(session, name=name))
     return tuple(copies)
+
+
+def _of_fleet(credit: Credit, origin: Mapping[str, str]) -> Credit:
+    """Return the rules with the records of the drawn sessions; ``origin`` names the session that each was drawn from."""
+    drawn: dict[str, list[str]] = {}
+    for name, source in origin.items():
+        drawn.setdefault(source, []).append(name)
+    reservations, distances = _renamed(credit.reservations, drawn), _renamed(credit.distances, drawn)
+    return replace(credit, reservations=reservations, distances=distances)
+
+
+def _renamed(records: Iterable[Record], drawn: Mapping[str, list[str]]) -> tuple[Record, ...]:
+    """Return each record once for every session drawn from its own, under the name of that session."""
+    return tuple(replace(record, session=name) for record in records for name in drawn.get(record.session, ()))
 
 
 def _with_count(sessions: Iterable[Session], count: float) -> tuple[Session, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from instances import checks
 from instances.errors import InstanceError
 from instances.feeder import Branch, Bus, Feeder
+from instances.market import SERIES, Credit, Generator, Market
 
 __all__ = ["Branch", "Bus", "Feeder", "Horizon", "Instance", "PriceLimits", "Session", "Source", "Station"]
 
@@ -133,7 +134,7 @@ class Instance:
 
     ``load_factor`` multiplies every base load, kW and kvar, in each period; ``wholesale_price_per_kwh`` is
     what the stations pay; both have one value per period. ``charging_efficiency`` is battery energy per
-    grid energy, in (0, 1].
+    grid energy, in (0, 1]. ``generators``, ``market`` and ``credit`` are for problems that have them.
     """
 
     name: str
@@ -147,10 +148,15 @@ class Instance:
     price_limits: PriceLimits
     charging_efficiency: float
     sources: tuple[Source, ...]
+    generators: tuple[Generator, ...] = ()
+    market: Market | None = None
+    credit: Credit | None = None
 
     def __post_init__(self) -> None:
         """Check the fields, the references, and that every session's energy fits its window."""
-        checks.as_tuples(self, "stations", "sessions", "load_factor", "wholesale_price_per_kwh", "sources")
+        checks.as_tuples(
+            self, "stations", "sessions", "load_factor", "wholesale_price_per_kwh", "sources", "generators"
+        )
         checks.text("the instance", "name", self.name)
         checks.text("the instance", "currency", self.currency)
         checks.number("the instance", "charging_efficiency", self.charging_efficiency, above=0, at_most=1)
@@ -167,6 +173,13 @@ class Instance:
         for session in self.sessions:
             checks.known(f"session {session.name}", "station", session.station, stations)
             self._check_session(session)
+        checks.unique("generators", (generator.name for generator in self.generators))
+        for generator in self.generators:
+            checks.known(f"generator {generator.name}", "bus", generator.bus, buses)
+        if self.market is not None:
+            self._check_market(self.market)
+        if self.credit is not None:
+            self._check_credit(self.credit)
 
     @property
     def station_bus(self) -> dict[str, str]:
@@ -191,6 +204,34 @@ class Instance:
             )
         for period, value in enumerate(series):
             checks.number(f"period {period}", field, value, at_least=at_least)
+
+    def _check_market(self, market: Market) -> None:
+        """Refuse series of the wrong length, and aggregators of unknown stations."""
+        for field in SERIES:
+            self._check_series(field, getattr(market, field))
+        for aggregator in market.aggregators:
+            checks.known(f"aggregator {aggregator.name}", "station", aggregator.station, self.station_bus)
+
+    def _check_credit(self, credit: Credit) -> None:
+        """Refuse periods outside the horizon, unknown sessions and stations, and more recommendations than stations."""
+        for field in ("valley_periods", "peak_periods"):
+            for period in getattr(credit, field):
+                if period >= self.horizon.periods:
+                    raise InstanceError(
+                        f"the credit rules have {field} {period} but the horizon has {self.horizon.periods} periods; "
+                        "number them from 0"
+                    )
+        if credit.recommended_stations > len(self.stations):
+            raise InstanceError(
+                f"the credit rules have recommended_stations {credit.recommended_stations} but there are "
+                f"{len(self.stations)} stations; recommend at most that many"
+            )
+        sessions = {session.name for session in self.sessions}
+        for reservation in credit.reservations:
+            checks.known("a reservation", "session", reservation.session, sessions)
+        for distance in credit.distances:
+            checks.known("a distance", "session", distance.session, sessions)
+            checks.known(f"a distance of session {distance.session}", "station", distance.station, self.station_bus)
 
     def _check_session(self, session: Session) -> None:
         """Refuse a window that leaves the horizon, and an energy that does not fit the window."""

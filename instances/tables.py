@@ -12,7 +12,7 @@ import io
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,9 +22,17 @@ from instances.errors import InstanceError, nearest
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["format_table", "make", "read_table", "read_text"]
+__all__ = ["Numbered", "format_table", "make", "read_periods", "read_table", "read_text"]
 
 Record = TypeVar("Record", bound="DataclassInstance")
+Row = TypeVar("Row", bound="Numbered")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A line of a table with one row per period."""
+
+    period: int
 
 
 def read_text(path: Path) -> str:
@@ -48,6 +56,19 @@ def read_table(path: Path, record: type[Record]) -> list[Record]:
         raise InstanceError(f"{path} has no header line; begin with {','.join(f.name for f in fields(record))}")
     columns = _columns(path, header[1], record)
     return [_record(f"{path} line {line}", cells, columns, record) for line, cells in lines]
+
+
+def read_periods(path: Path, record: type[Row], periods: int) -> list[Row]:
+    """Read a table of periods, or refuse it when they are not 0, 1, ... to the end of the horizon."""
+    rows = read_table(path, record)
+    if len(rows) != periods:
+        raise InstanceError(
+            f"{path} has {len(rows)} rows but the horizon has {periods} periods; give one row per period"
+        )
+    for expected, row in enumerate(rows):
+        if row.period != expected:
+            raise InstanceError(f"{path} has period {row.period} where {expected} is due; number the rows from 0")
+    return rows
 
 
 def format_table(records: Iterable[DataclassInstance], record: type[DataclassInstance], header: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import instances
@@ -29,4 +31,29 @@ def small() -> instances.Instance:
         price_limits=instances.PriceLimits(0.1, 0.4, 0.3),
         charging_efficiency=0.9,
         sources=(instances.Source("buses", "made up", "MIT"),),
+    )
+
+
+@pytest.fixture(scope="session")
+def full(small: instances.Instance) -> instances.Instance:
+    """The small case with every optional part."""
+    aggregator = instances.Aggregator("a", "s", 10.0, 5.0, 4.0, 3.0, 0.9, 0.8)
+    credit = instances.Credit(
+        lateness_factor_per_minute=0.05,
+        time_factor=0.5,
+        fee_factor_per_kwh=0.1,
+        fee_min_per_kwh=0.02,
+        fee_max_per_kwh=0.12,
+        recommended_stations=1,
+        congestion_cost_km=5.0,
+        valley_periods=(0,),
+        peak_periods=(1,),
+        reservations=(instances.Reservation("ev", 7.5),),
+        distances=(instances.Distance("ev", "s", 1.25),),
+    )
+    return replace(
+        small,
+        generators=(instances.Generator("g", "b", 0.0, 50.0, -10.0, 20.0, 0.05),),
+        market=instances.Market((aggregator,), (0.1, 0.2), (0.2, 0.3), (0.05, 0.1), 0.02),
+        credit=credit,
     )
