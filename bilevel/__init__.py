@@ -1,6 +1,7 @@
 """Exact bilevel optimisation of Pyomo models with follower blocks."""
 
 from bilevel.certificate import Certificate, certify
+from bilevel.cooperative import cooperative
 from bilevel.equilibrium import EquilibriumTrace, equilibrium
 from bilevel.errors import (
     BilevelError,
@@ -12,6 +13,7 @@ from bilevel.errors import (
 )
 from bilevel.front import FrontPoint, ParetoFront
 from bilevel.interchange import read_mps, write_mps
+from bilevel.leader import LeaderOptimum, LeaderProblem
 from bilevel.model import Check, Follower, add_check
 from bilevel.pareto import pareto
 from bilevel.price_rules import PriceRule
@@ -28,6 +30,8 @@ __all__ = [
     "FeatureError",
     "Follower",
     "FrontPoint",
+    "LeaderOptimum",
+    "LeaderProblem",
     "LicenceError",
     "ModelError",
     "ParetoFront",
@@ -38,6 +42,7 @@ __all__ = [
     "UnknownNameError",
     "add_check",
     "certify",
+    "cooperative",
     "equilibrium",
     "load_values",
     "pareto",

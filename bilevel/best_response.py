@@ -6,11 +6,13 @@ import scipy.sparse as sp
 from bilevel import outer
 from bilevel.canonical import Program
 from bilevel.errors import ModelError
-from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.program import Cones, Index, Mip, Rows, Vector, no_rows
 from bilevel.solvers import Outcome, highs
 
+_ROOM = 1e-8
 
-def best_response(program: Program, x: Vector, iteration: int) -> Vector:
+
+def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
     """The followers' columns of an optimum of (7) at the leader's part of x, in the order of `followers.columns`.
 
     Linear and convex quadratic costs; where several responses are best it is one of them.  Raises `ModelError` naming the
@@ -26,6 +28,32 @@ def best_response(program: Program, x: Vector, iteration: int) -> Vector:
             "check the scales of their rows and costs"
         )
     return np.clip(outcome.x * program.scale[stack.columns], program.lower[stack.columns], program.upper[stack.columns])
+
+
+def known_values(program: Program) -> Rows:
+    """A row rates @ y <= least for every follower that sees no free leader variable: its optima, whatever the leader does.
+
+    With a quadratic cost the rates are its gradient at an optimum, which all optima share.  Followers with quadratic rows get none.
+    """
+    stack, free = program.followers, program.lower < program.upper
+    leader = np.flatnonzero((stack.owner < 0) & free)
+    moved = np.zeros(len(stack.names), dtype=bool)
+    moved[stack.owner[sp.coo_array(stack.price[leader]).coords[1]]] = True
+    moved[stack.row_owner[sp.coo_array(stack.rows.matrix[:, leader]).coords[0]]] = True
+    which = np.flatnonzero(~moved & ~stack.conic)
+    mine = np.flatnonzero(np.isin(stack.owner, which))
+    x = np.where(stack.owner < 0, program.lower, 0.0)
+    x = np.where(np.isfinite(x), x, 0.0)
+    answer = _solve(program, x, which) if len(which) else None
+    if answer is None or answer.x is None or answer.status != "optimal":
+        return no_rows(program.columns)
+    x[mine] = answer.x * program.scale[mine]
+    rates = np.where(np.isin(stack.owner, which), stack.rates(x), 0.0)
+    place = np.searchsorted(which, stack.owner[mine])
+    matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
+    room = _ROOM * (abs(matrix) @ np.maximum(np.abs(x), program.scale))
+    names = tuple(f"least cost of {stack.names[k]}" for k in which.tolist())
+    return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + room, names)
 
 
 def _solve(program: Program, x: Vector, which: Index) -> Outcome:

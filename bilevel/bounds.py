@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import dual_ranges
 from bilevel.canonical import Program
 from bilevel.errors import UnboundedDualError
 from bilevel.kkt import Kkt
-from bilevel.program import Vector
+from bilevel.program import Mask, Vector
 from bilevel.vertices import basis_ranges
 
 DERIVED = "derived"
@@ -81,7 +82,27 @@ def known_ranges(program: Program, lower: Vector, upper: Vector) -> Ranges:
         base_low, base_high = basis_ranges(own_matrix(program), rate_low, rate_high, open_rows)
         low, high = np.maximum(low, base_low), np.minimum(high, base_high)
     low, high = np.where(read, -np.inf, low), np.where(read, np.inf, high)
+    low, high = _propagated(program, lower, upper, (rate_low, rate_high), read, low, high)
     return Ranges(lower, upper, low, high)
+
+
+def _propagated(
+    program: Program, lower: Vector, upper: Vector, rates: tuple[Vector, Vector], read: Mask, low: Vector, high: Vector
+) -> tuple[Vector, Vector]:
+    """Ranges by propagation for the rows of parts of which something is not known yet; the others keep theirs."""
+    matrix, rows = own_matrix(program), program.followers.rows
+    known = np.isfinite(low) & np.isfinite(high)
+    if known.all():
+        return low, high
+    parts = dual_ranges.Entries.of(matrix).parts()
+    wanted = np.isin(parts, parts[~known]) & ~program.followers.conic[program.followers.row_owner]
+    shift = wanted & ~np.isin(parts, parts[read])
+    # Bounds that a follower column has by rows only are no bounds of its own
+    ends = np.where(np.isfinite(program.lower), lower, -np.inf), np.where(np.isfinite(program.upper), upper, np.inf)
+    leader = program.followers.owner < 0
+    ends = np.where(leader, lower, ends[0]), np.where(leader, upper, ends[1])
+    new_low, new_high = dual_ranges.propagate(matrix, rows, ends[0], ends[1], rates, shift)
+    return np.where(wanted, new_low, low), np.where(wanted, new_high, high)
 
 
 def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:

@@ -123,6 +123,19 @@ def check_point(
     return Certificate(tuple(found))
 
 
+def check_relaxation(model: Any, program: Program, x: Vector, bound: float, gap: float) -> Certificate:
+    """The checks of a point at which followers need not be optimal: rows, cones, gap, and the model's own."""
+    found = [_leader_rows(program, x), _follower_rows(program, x)]
+    if program.followers.cones.count:
+        found.append(_cones("follower cones", program.followers.cones, x))
+    found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
+    if program.cones.count:
+        found.append(_cones("cones", program.cones, program.tight(x)))
+    for checker in checks(model):
+        found.extend(checker(model))
+    return Certificate(tuple(found))
+
+
 def _fill_epigraphs(program: Program, x: Vector) -> Vector:
     """Epigraph columns have no Pyomo variable: their least value follows from the others."""
     filled = np.where(np.isnan(x), 0.0, x)

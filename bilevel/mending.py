@@ -43,6 +43,8 @@ def mended_objective(
     tangents = replace(tangent.cuts(program.cones, x, -np.inf), names=program.cones.names)
     parts += [_leader_rows(program, x), _bounds(program, x), tangents]
     rows = stack_rows([part.widened(len(point)) for part in parts])
+    if not rows.count:
+        return Check(NAME, 0.0, gap, "relative")
     size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * scale)
     moves, worst, where = _moves(rows, point, size)
     if worst <= _NOISE:
@@ -52,13 +54,18 @@ def mended_objective(
     return Check(NAME, worse, gap, "relative", where if worse > gap else "", detail)
 
 
-def multipliers(form: Reformulation, x: Vector) -> Vector:
-    """Multipliers for a point without: they fit stationarity, signs and the multipliers read, and pay least for slack."""
+def multipliers(form: Reformulation, x: Vector, bounded: bool = False) -> Vector:
+    """Multipliers for a point without: they fit stationarity, signs and the multipliers read, and pay least for slack.
+
+    With `bounded` they keep within the limits that the reformulation has for them; infinite where none do.
+    """
     n, kkt = form.program.columns, form.kkt
     slack = np.maximum(kkt.pairs.slack(x), 0.0) / form.slack_scale()
     cost = np.zeros(kkt.columns)
     cost[kkt.pairs.dual] = slack / form.dual_scale()
     lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
+    if bounded:
+        lower, upper = form.mip.lower[: kkt.columns].copy(), form.mip.upper[: kkt.columns].copy()
     lower[:n] = upper[:n] = x
     lower[kkt.pairs.dual] = 0.0
     rows = stack_rows([kkt.stationarity, dual_links(form.program, kkt, kkt.columns)])

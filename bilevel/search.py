@@ -7,14 +7,18 @@ optimum, found by linear programs and tangents, is a bilevel feasible point and 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
 
 from bilevel import newton, products, tolerances
 from bilevel.assemble import Reformulation
+from bilevel.best_response import best_response, known_values
 from bilevel.cones import ConeTreatment, tangent
+from bilevel.errors import ModelError
 from bilevel.interior import seen
+from bilevel.mending import multipliers
 from bilevel.modes import Mode
 from bilevel.program import Index, Mask, Mip, Rows, Vector
 from bilevel.solvers import SOLVERS, SessionFactory
@@ -68,8 +72,10 @@ class Search:
         self.point: Vector | None = None
         self.parts = whole(form.kkt.pairs.count)
         self.floor_value = -np.inf
+        self.started = False
         full = mode.apply(form)
-        self.main = Stage(form, treatment.prepare(full), full.cones, solver, effort)
+        known = known_values(form.program).widened(full.columns)
+        self.main = Stage(form, treatment.prepare(full).with_rows(known), full.cones, solver, effort)
         # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
         self.whole = not self.main.mip.convex
         apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
@@ -100,15 +106,18 @@ class Search:
         for stage in (self.main,) if self.exact is self.main else (self.main, self.exact):
             stage.change(self.form, cost, columns, lower, upper, effort)
 
-    def run(self, starts: tuple[tuple[Mask, Vector], ...] = ()) -> Found:
+    def run(self, starts: tuple[tuple[Mask, Vector], ...] = (), decisions: tuple[Vector, ...] = ()) -> Found:
         """Search until the gap is closed, the time is over, or the user stops.
 
-        `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point.
+        `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point; `decisions`
+        are points of which only the leader's part counts.
         """
+        self.started = bool(starts)
         if not self.lives:
             self._wall()
         steps: tuple[Callable[[], None], ...] = (
-            lambda: self._again(starts), self._relax, self._guess, self._tree, self._restricted,
+            lambda: self._again(starts), self._relax, *(partial(self._answer, x) for x in decisions),
+            self._guess, self._tree, self._restricted,
         )  # fmt: skip
         for step in () if self.whole else steps:
             if not self._over():
@@ -161,14 +170,37 @@ class Search:
                 self._try(slack_zero, x)
 
     def _guess(self) -> None:
-        """Keep the relaxation's schedule and find prices that make it the followers' choice; then the converse."""
-        if self.point is None or self.found.x is not None:
+        """Keep the relaxation's schedule and find prices that make it the followers' choice; then the converse; then answers."""
+        if self.point is None or self.started:
             return
         self.effort.progress.phase("first schedules")
         for slack_zero in (self._small_slack(self.point), ~self._small_dual(self.point)):
             self._try(slack_zero, self.point)
             if self._over():
                 return
+        for decision in (self.point, self._middle()):
+            if not (self.form.conic or self._over()):
+                self._answer(decision)
+
+    def _middle(self) -> Vector:
+        """The middle of every column's bounds, the end where there is one bound only."""
+        program = self.form.program
+        low, high = np.isfinite(program.lower), np.isfinite(program.upper)
+        ends = [np.where(np.isfinite(end), end, 0.0) for end in (program.lower, program.upper)]
+        return np.asarray(np.where(low & high, (ends[0] + ends[1]) / 2, ends[0] + ends[1]))
+
+    def _answer(self, x: Vector) -> None:
+        """Keep the leader's decision: the followers' exact answer to it, with multipliers that say which limits have to hold."""
+        n = self.form.program.columns
+        answered = np.zeros(self.form.kkt.columns)
+        answered[:n] = x[:n]
+        try:
+            answered[self.form.program.followers.columns] = best_response(self.form.program, x[:n])
+        except ModelError:
+            return
+        answered[n:] = multipliers(self.form, answered[:n], bounded=True)
+        if np.isfinite(answered).all():
+            self._try(~self._small_dual(answered), answered)
 
     def _restricted(self) -> None:
         """Branch only on the pairs that the relaxation leaves open."""

@@ -3,7 +3,7 @@
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from typing import Any
@@ -18,6 +18,7 @@ from bilevel.compile import compile_model
 from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
+from bilevel.interior import seen
 from bilevel.model import Check
 from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
@@ -40,6 +41,7 @@ def solve(
     time_limit: float | None = None,
     progress: bool | Callable[[ProgressEvent], None] = True,
     scaling: bool = True,
+    warm_start: bool | Sequence[Mapping[Any, float]] = False,
 ) -> Solution:
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
@@ -49,7 +51,9 @@ def solve(
     - `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
     - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit;
     - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;
-    - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same.
+    - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same;
+    - `warm_start`: decisions of the leader to try first, each a `ComponentMap` from variable to value (others as they stand in the
+      model); True for the values that stand in the model.
 
     The values found are loaded into the model; Ctrl-C and the time limit keep the best point with its bound.  Example:
 
@@ -67,7 +71,7 @@ def solve(
     limit = _FOREVER if time_limit is None else float(time_limit)
     with Progress(progress, form.program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
-        found = Search(form, engine, chosen, treatment, effort).run()
+        found = Search(form, engine, chosen, treatment, effort).run(decisions=_decisions(form.program, warm_start))
         late = line.interrupted or time.monotonic() >= effort.deadline
         if not late and found.gap(form.program.objective_floor()) > gap:
             found = attain.probe(form, found, engine, chosen, treatment, effort)
@@ -76,14 +80,29 @@ def solve(
     if found.verdict == "infeasible":
         blame_followers(form)
     clock.append(time.perf_counter())
-    x = _load(form.program, found)
+    x = load_point(form.program, found)
     recheck = _recheck(model, form, x, found, gap, doubts)
     clock.append(time.perf_counter())
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
     settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": treatment.name, "gap": gap}
-    settings |= {"time_limit": time_limit, "scaling": scaling}
-    return _solution(form.program, found, x, recheck, seconds, settings, stopped)
+    settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
+    return solution_of(form.program, found, x, recheck, seconds, settings, stopped)
+
+
+def _decisions(program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
+    """Points for the leader's decisions given; without a value for some variable that followers see, a decision is none."""
+    given: Sequence[Mapping[Any, float]] = [{}] if starts is True else starts or []
+    column = {id(variable): k for k, variable in enumerate(program.variables) if variable is not None}
+    found = []
+    for decision in given:
+        x = program.values()
+        for variable, value in decision.items():
+            if id(variable) in column:
+                x[column[id(variable)]] = value
+        if not np.isnan(x[seen(program)]).any():
+            found.append(np.clip(np.where(np.isnan(x), 0.0, x), program.lower, program.upper))
+    return tuple(found)
 
 
 def _compiled(
@@ -148,7 +167,7 @@ def _require_bounds(form: Reformulation) -> None:
     bounds.require_finite(form.program, form.kkt, form.bounds)
 
 
-def _load(program: Program, found: Found) -> np.ndarray | None:
+def load_point(program: Program, found: Found) -> np.ndarray | None:
     """The point within its column bounds, put into the Pyomo variables."""
     if found.x is None:
         return None
@@ -190,10 +209,11 @@ def _recheck(
     return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap, more)
 
 
-def _solution(
+def solution_of(
     program: Program, found: Found, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
     settings: dict[str, Any], stopped: bool,
 ) -> Solution:  # fmt: skip
+    """The answer for what a search found, with the status that its certificate gives."""
     bound = program.sign * found.bound if math.isfinite(found.bound) else math.nan
     if x is None:
         status = found.verdict or "unknown"

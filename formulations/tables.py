@@ -29,7 +29,7 @@ def prices(model: Any, case: Instance) -> pd.DataFrame:
     for station in case.stations:
         table[f"price_{station.name}_per_kwh"] = [pyo.value(model.price[station.name, t]) for t in model.T]
     table["wholesale_price_per_kwh"] = np.array(case.wholesale_price_per_kwh)
-    return _rounded(pd.DataFrame(table))
+    return rounded(pd.DataFrame(table))
 
 
 def charging(model: Any, case: Instance) -> pd.DataFrame:
@@ -47,13 +47,13 @@ def charging(model: Any, case: Instance) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["session", "station", "bus", "period", "power_kw", "price_per_kwh"])
     table.insert(5, "energy_kwh", table["power_kw"] * case.horizon.period_hours)
     table["cost"] = table["energy_kwh"] * table["price_per_kwh"]
-    return _rounded(table)
+    return rounded(table)
 
 
 def voltages(model: Any, _case: Instance) -> pd.DataFrame:
     """One row a period and bus, in the order of `model.N`: period, bus, voltage_pu."""
     rows = [(t, bus, np.sqrt(max(pyo.value(model.v[bus, t]), 0.0))) for t in model.T for bus in model.N]
-    return _rounded(pd.DataFrame(rows, columns=["period", "bus", "voltage_pu"]))
+    return rounded(pd.DataFrame(rows, columns=["period", "bus", "voltage_pu"]))
 
 
 def station_power_kw(model: Any, case: Instance) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def station_power_kw(model: Any, case: Instance) -> pd.DataFrame:
     ).fillna(0.0)
 
 
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """The table with rounded numbers, and 0 for -0."""
     numbers = table.select_dtypes("number").columns
     table[numbers] = table[numbers].round(DECIMALS) + 0

@@ -9,7 +9,7 @@ import numpy as np
 
 import instances as ins
 
-SEED, LIMIT, SPREAD, LEAST = 33, 1.25, 0.10, 0.001
+SEED, LIMIT, SPREAD, LEAST = 33, 1.75, 0.10, 0.001
 # Station: storage in kWh, power of the storage in kW, place in km
 STATIONS = {
     "caltech_3": (300.0, 75.0, (0.0, 0.0)),
@@ -26,8 +26,8 @@ and without generators, rounded up to 50 kVA""",
     "price_limits": f"{OWN}: room for a nodal price near the wholesale price and a fee of 0.02 to 0.12 on top of it",
     "generators": f"""{OWN}: synthetic; apparent power 1.1 and reactive power 0.6 times the size, ramp 40 % of it an hour;
 costs between the lowest and the highest wholesale price""",
-    "aggregators": f"""{OWN}: synthetic; storage half full at the start; contract 80 % and real time 50 % of the station's
-largest uncontrolled power, rounded up to 10 kW; chargers: the most vehicles plugged in at once""",
+    "aggregators": f"""{OWN}: synthetic; storage half full at the start; contract 80 % of the station's largest uncontrolled
+power, rounded up to 10 kW, real time without a limit; chargers: the most vehicles plugged in at once""",
     "market": f"""{OWN}: contract price is the wholesale price of series.csv (SMARD.de, CC BY 4.0); buying in real time costs
 10 % of its size more and selling earns as much less, at least {LEAST} per kWh; losses are priced at its mean""",
     "credit": f"""{OWN}: synthetic; of the periods in which a vehicle is plugged in, the third with the lowest wholesale
@@ -61,10 +61,10 @@ def aggregator(case: ins.Instance, station: str, peak_kw: float) -> ins.Aggregat
     energy, power, _ = STATIONS[station]
     sessions = [session for session in case.sessions if session.station == station]
     plugged = [sum(s.count for s in sessions if t in case.window(s)) for t in range(case.horizon.periods)]
-    contract, real_time = (10.0 * math.ceil(share * peak_kw / 10) for share in (0.8, 0.5))
+    contract = 10.0 * math.ceil(0.8 * peak_kw / 10)
     storage = (energy, energy / 2, power, power, 0.95, 0.95)
     name = f"aggregator_{station}"
-    return ins.Aggregator(name, station, *storage, contract, real_time, math.ceil(max(plugged)), -0.5, 0.02)
+    return ins.Aggregator(name, station, *storage, contract, math.inf, math.ceil(max(plugged)), -0.5, 0.02)
 
 
 def market(case: ins.Instance) -> ins.Market:

@@ -18,6 +18,9 @@ features = frozenset({"integer"})
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
 
 _DUAL, _PRIMAL = 1, 4
+_REGULAR = 1e-6
+_STALLED = 2.0
+"""Seconds after which a linear program that started from a basis is started from nothing."""
 
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
@@ -50,7 +53,13 @@ def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
         model.dim_, model.format_ = mip.columns, highspy.HessianFormat.kTriangular
         model.start_, model.index_, model.value_ = lower.indptr, lower.indices, lower.data
         session.highs.passHessian(model)
-    return session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+    outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+    if lower.nnz and outcome.status == "failed":
+        # Directions without curvature may look like negative curvature to it; ten times its usual regularisation mends that
+        session.highs.clearSolver()
+        session.highs.setOptionValue("qp_regularization_value", _REGULAR)
+        outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+    return outcome
 
 
 class _Highs:
@@ -116,7 +125,8 @@ class _Highs:
         highs.setOptionValue("primal_feasibility_tolerance", feasibility)
         highs.setOptionValue("dual_feasibility_tolerance", feasibility)
         highs.setOptionValue("mip_rel_gap", gap)
-        highs.setOptionValue("time_limit", min(highs.getRunTime() + max(seconds, 0.0), 1e20))
+        seconds = max(seconds, 0.0)
+        self._limit(seconds if mip else min(seconds, _STALLED))
         for option in (*_SUB_SEARCHES, "mip_allow_restart"):
             highs.setOptionValue(option, start is None)
         if mip and start is not None:
@@ -125,12 +135,21 @@ class _Highs:
             highs.setSolution(point)
         self.watch = watch
         highs.run()
+        if not mip and seconds > _STALLED and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
+            # From a basis of other bounds the simplex may crawl where it is quick from nothing
+            highs.clearSolver()
+            self._limit(seconds - _STALLED)
+            highs.run()
         if not mip and highs.getModelStatus() not in _STATUS:
             self._run_again()
         if not mip and highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
             self._run_coarser()
         self.watch = None
         return self._outcome(mip)
+
+    def _limit(self, seconds: float) -> None:
+        """Time for the next run; HiGHS counts from the session's beginning."""
+        self.highs.setOptionValue("time_limit", min(self.highs.getRunTime() + seconds, 1e20))
 
     def _run_coarser(self) -> None:
         """Infeasible within 1e-9 may be rounding: only what is infeasible within 1e-7 too, from nothing, is called so."""

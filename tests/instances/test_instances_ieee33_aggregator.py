@@ -81,7 +81,7 @@ def test_the_shipped_aggregators(shipped: Instance) -> None:
         np.fill_diagonal(elasticity, aggregator.elasticity_own)
         assert np.linalg.eigvalsh(elasticity).max() < -0.01
         assert 0.75 * load.max() < aggregator.contract_max_kw < load.max()  # some of the charging needs more than it
-        assert load.max() < aggregator.contract_max_kw + aggregator.real_time_max_kw
+        assert math.isinf(aggregator.real_time_max_kw)
         assert aggregator.storage_initial_kwh == aggregator.storage_energy_kwh / 2
         assert aggregator.chargers * 6.6 > load.max()
 
@@ -147,16 +147,15 @@ def flows(
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_shipped_limits_admit_uncontrolled_charging(shipped: Instance, share: float) -> None:
     used, lowest = flows(shipped, instances.uncontrolled_load_kw(shipped), share)
-    assert max(used.values()) <= 0.8
+    assert max(used.values()) <= 1 / 1.75
     assert lowest > 0.9
 
 
-def test_the_shipped_limits_bind_on_two_ways_when_all_charge_at_once(shipped: Instance) -> None:
+def test_the_shipped_limits_admit_even_that_all_charge_at_once(shipped: Instance) -> None:
     rows = {station.name: row for row, station in enumerate(shipped.stations)}
     charging = np.zeros((4, 24))
     for session in shipped.sessions:
         window = slice(session.arrival_period, session.departure_period)
         charging[rows[session.station], window] += session.count * session.power_max_kw
     used, _ = flows(shipped, charging, 0.0)
-    bound = {"2-19", "19-20", "20-21", "8-9", "9-10", "10-11", "11-12", "12-13", "13-14"}
-    assert {name for name, share in used.items() if share > 1} == bound
+    assert 0.75 < max(used.values()) < 1

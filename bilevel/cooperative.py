@@ -1,0 +1,104 @@
+"""The single-level problem in which followers cooperate: what no leader can do better than (docs/model.md section 6)."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bilevel import certificate, tolerances
+from bilevel.canonical import Program
+from bilevel.certificate import Certificate
+from bilevel.compile import compile_model
+from bilevel.cones import tangent
+from bilevel.errors import ModelError
+from bilevel.program import Cones, Mip, stack_cones, stack_rows
+from bilevel.progress import Progress, ProgressEvent
+from bilevel.results import Solution
+from bilevel.scaling import Scaled
+from bilevel.search import Found
+from bilevel.solve import load_point, solution_of
+from bilevel.solvers import SOLVERS
+from bilevel.stage import MIP_SHARE
+
+_ROUNDS = 200
+
+
+def cooperative(
+    model: Any,
+    gap: float = 1e-4,
+    time_limit: float | None = None,
+    progress: bool | Callable[[ProgressEvent], None] = True,
+) -> Solution:
+    """The leader's best over everything that followers could do, their own costs aside: the high-point relaxation.
+
+    Its bound is one of the bilevel optimum too.  The certificate has the rows, cones and the model's own checks, and none of the
+    followers' optimality: they would rather do something else.  The values are loaded into the model.  Example:
+
+        best = bilevel.cooperative(model)
+        print(best.objective, "<=", bilevel.solve(model).objective)
+
+    Raises `ModelError` for a product of a leader's and a follower's variable in the leader's rows or objective.
+    """
+    clock = [time.perf_counter()]
+    program = compile_model(model)
+    _require_linear(program)
+    clock.append(time.perf_counter())
+    with Progress(progress, program.sign) as line:
+        line.phase("cooperation")
+        found = _optimum(program, gap, time.monotonic() + (np.inf if time_limit is None else time_limit), line)
+        stopped = line.interrupted
+    clock.append(time.perf_counter())
+    x = load_point(program, found)
+    recheck = Certificate(())
+    if x is not None:
+        recheck = certificate.check_relaxation(model, program, x, program.sign * found.bound, gap)
+    clock.append(time.perf_counter())
+    seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
+    seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
+    settings = {
+        "solver": "highs",
+        "cones": tangent.name,
+        "gap": gap,
+        "time_limit": time_limit,
+        "followers": "cooperate",
+    }
+    return solution_of(program, found, x, recheck, seconds, settings, stopped)
+
+
+def _require_linear(program: Program) -> None:
+    b = program.bilinear
+    if len(b.row):
+        place = "objective" if b.row[0] < 0 else f"row {program.rows.names[int(b.row[0])]!r}"
+        raise ModelError(
+            f"the leader's {place} holds {program.name(int(b.leader[0]))!r} times {program.name(int(b.follower[0]))!r}, which is "
+            "nonconvex where followers cooperate: leave the product out, or fix one of them"
+        )
+
+
+def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> Found:
+    """Tangents until no cone is broken; leader integers by branch and bound each time."""
+    cones = stack_cones(program.cones, program.followers.cones)
+    rows = stack_rows([program.rows, program.followers.rows])
+    session = Scaled(SOLVERS["highs"].open())
+    session.load(
+        Mip(
+            program.cost, program.offset, program.lower, program.upper, program.integer, rows, Cones.none(program.columns), (),
+            program.scale,
+        )
+    )  # fmt: skip
+    found = Found()
+    for _ in range(_ROUNDS):
+        outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), None, line)
+        if outcome.status in ("infeasible", "unbounded"):
+            verdict = outcome.status if outcome.status == "infeasible" or not cones.count else ""
+            return Found(verdict=verdict)
+        found.bound = max(found.bound, outcome.bound)
+        line.update(found.bound, found.objective)
+        cuts = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT) if outcome.x is not None else None
+        if outcome.x is not None and cuts is not None and not cuts.count:
+            found.x, found.objective = outcome.x, outcome.objective
+        if cuts is None or not cuts.count or outcome.status != "optimal" or line.stop():
+            break
+        session.add_rows(cuts)
+    return found

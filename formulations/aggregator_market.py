@@ -1,0 +1,130 @@
+"""The market of an operator and aggregators ([YZ], docs/model.md sections 1, 3 and 5): an `Instance` to a bilevel model."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+import bilevel
+from bilevel.errors import BilevelError, UnknownNameError
+from formulations import aggregators, credit, exclusivity, power_flow
+from formulations import network as network_part
+from formulations.aggregators import trading
+from formulations.tariffs import add_prices
+from instances import Instance, Market, Network
+
+
+def aggregator_market(
+    case: Instance,
+    demand: str = "scheduled",
+    flow: str = "distflow",
+    *,
+    fee_per_kwh: Any = None,
+    supply_weight: float = 1.0,
+    loss_price_per_kwh: float | None = None,
+) -> Any:
+    """The operator posts charging prices and dispatches; each aggregator responds with what it earns most by.
+
+    Returns a `pyomo.ConcreteModel` that any row may be added to, with
+
+    - `price[c, t]`: charging price at station c in period t, currency/kWh, the leader's decision within the case's limits and mean
+      cap; `nodal_price[c, t]` == price - fee (an expression), `fee[c, t]` the service fee;
+    - `aggregator[k]`: the followers, with `ev`, `contract`, `bought`, `sold`, `charge`, `discharge` (pu), `stored` (pu hours) by
+      period, and `profit` and `bill` (currency);
+    - `dso_cost` == supply_weight * supply_cost (currency) + loss price * network_loss (kWh), the objective (1), minimised;
+    - the network with generators, rows (2) to (12), and checks of exclusivity and by AC replay in every certificate.
+
+    `demand` is "scheduled" (the aggregator schedules each session: linear) or "elastic" (users move for a concession: quadratic).
+    `fee_per_kwh` is a number or an array (stations, periods); by default the fees of the case's credit points
+    (`formulations.credit.fees`), and 0 without any.  The default of `loss_price_per_kwh` is the market's.
+
+    Raises `BilevelError` (no market, a station without aggregator, market prices that let somebody buy and sell at once), and
+    `UnknownNameError` for an unknown demand or power flow, each naming object, value and remedy.
+    """
+    started = time.perf_counter()
+    market, add_flow = _market(case), power_flow.find(flow)
+    if demand not in aggregators.AGGREGATORS:
+        raise UnknownNameError("demand", demand, aggregators.AGGREGATORS)
+    network = Network.from_feeder(case.feeder)
+    model = pyo.ConcreteModel(name=case.name)
+    model.per_unit = network.per_unit
+    model.T = pyo.RangeSet(0, case.horizon.periods - 1)
+    add_prices(model, case)
+    _add_fees(model, case, fee_per_kwh)
+    _add_aggregators(model, case, market, demand)
+    network_part.add(model, case, network, add_flow, _loads(model, case, market))
+    loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
+    model.loss_price = pyo.Param(initialize=_weight("loss_price_per_kwh", loss_price), within=pyo.Reals)
+    model.dso_cost = pyo.Expression(
+        expr=_weight("supply_weight", supply_weight) * model.supply_cost + model.loss_price * model.network_loss
+    )
+    model.objective = pyo.Objective(expr=model.dso_cost)
+    bilevel.add_check(model, exclusivity.products(case))
+    model.build_seconds = time.perf_counter() - started
+    return model
+
+
+def _market(case: Instance) -> Market:
+    """The case's market, whose aggregators run every station that has sessions."""
+    if case.market is None:
+        raise BilevelError(
+            f"case {case.name!r} has no market: give it aggregators.csv and market.csv, as ieee33_aggregator has"
+        )
+    run = {aggregator.station for aggregator in case.market.aggregators}
+    for session in case.sessions:
+        if session.station not in run:
+            raise BilevelError(
+                f"station {session.station!r} of session {session.name!r} has no aggregator: add one in aggregators.csv"
+            )
+    return case.market
+
+
+def _add_fees(model: Any, case: Instance, fee_per_kwh: Any) -> None:
+    shape = (len(case.stations), case.horizon.periods)
+    if fee_per_kwh is None:
+        fee_per_kwh = credit.fees(case) if case.credit is not None else 0.0
+    given = np.asarray(fee_per_kwh, dtype=float)
+    if given.shape not in ((), shape) or not np.isfinite(given).all():
+        raise BilevelError(
+            f"fee_per_kwh has shape {given.shape}: give a finite number, or an array of {shape[0]} stations x {shape[1]} periods"
+        )
+    fee = np.broadcast_to(given, shape)
+    row = {station.name: k for k, station in enumerate(case.stations)}
+    model.fee = pyo.Param(model.C, model.T, initialize=lambda _m, c, t: float(fee[row[c], t]), within=pyo.Reals)
+    model.nodal_price = pyo.Expression(model.C, model.T, rule=lambda m, c, t: m.price[c, t] - m.fee[c, t])
+
+
+def _add_aggregators(model: Any, case: Instance, market: Market, demand: str) -> None:
+    kind = aggregators.AGGREGATORS[demand]
+    model.aggregator = bilevel.Follower([aggregator.name for aggregator in market.aggregators])
+    chosen: list[tuple[str, int]] = []
+    for aggregator in market.aggregators:
+        found = exclusivity.patterns(case, aggregator, kind.several)
+        price = {t: model.price[aggregator.station, t] for t in model.T}
+        kind.add(model.aggregator[aggregator.name], case, market, aggregator, price, model.per_unit, found)
+        chosen += [(aggregator.name, k) for k in range(len(found))] if len(found) > 1 else []
+    # Every optimum of a follower has these at 0, which no relaxation knows
+    waste = {name: trading.unused(block) for name, block in model.aggregator.items()}
+    places = [(name, n) for name, unused in waste.items() for n in range(len(unused))]
+    model.no_waste = pyo.Constraint(places, rule=lambda _m, name, n: waste[name][n] == 0)
+    if chosen:
+        model.pattern = pyo.Var(chosen, within=pyo.Binary)
+        model.chosen = pyo.Constraint(chosen, rule=lambda m, k, p: m.pattern[k, p] == m.aggregator[k].share[p])
+
+
+def _loads(model: Any, case: Instance, market: Market) -> dict[tuple[str, int], list[Any]]:
+    """What each aggregator draws from its bus: charging, and the storage's charge less its discharge, pu."""
+    loads: dict[tuple[str, int], list[Any]] = {}
+    for aggregator in market.aggregators:
+        block, bus = model.aggregator[aggregator.name], case.station_bus[aggregator.station]
+        for t in model.T:
+            loads.setdefault((bus, t), []).append(block.ev[t] + block.charge[t] - block.discharge[t])
+    return loads
+
+
+def _weight(name: str, value: Any) -> float:
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
+        raise BilevelError(f"{name} is {value!r}: give a number of at least 0")
+    return float(value)

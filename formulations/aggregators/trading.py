@@ -1,0 +1,121 @@
+"""What every aggregator does: buy by contract and in real time, sell, and store ([YZ] (18) to (21), docs/model.md section 3)."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import pyomo.environ as pyo
+
+from instances import Aggregator, Instance, Market, PerUnit
+from instances.market import SERIES
+
+VARIABLES = ("contract", "bought", "used", "sold", "charge", "stored")
+RELIEF = 2.0
+"""Price of relief over the most that a kWh in a storage is worth: the highest price over the charging efficiency."""
+_ROOM = 1.01
+
+
+def add(
+    block: Any, case: Instance, aggregator: Aggregator, ev: Any, largest: Mapping[str, float], per_unit: PerUnit,
+    barred: Collection[tuple[str, int]] = (), weight: Any = 1.0,
+) -> None:  # fmt: skip
+    """Add the trade of an aggregator whose charging power is `ev[t]` in pu; `largest` are the limits of `limits`.
+
+    Variables over the periods T (pu; `stored` in pu hours at the end of a period): `contract` and `bought` (in real time),
+    `charge`, what is discharged, in two parts, `used` by the aggregator and `sold` in real time, which keeps (19), E- <= r-;
+    `stored`, and `relief`; those `barred` (name, period) are 0.  `discharge[t]` == used + sold.  Rows:
+
+    - `balance[t]` (20): ev + charge <= contract + bought + used;
+    - `rating[t]` (21): used + sold <= the largest discharge;
+    - `storage[t]`: stored_t <= stored_(t-1) + Delta (eta+ charge - discharge / eta- + relief); `cycle`: stored at the end as at
+      the start.
+
+    Inequalities and `relief`, energy from nowhere at twice what it can be worth, change no optimum as long as prices are
+    positive: nobody throws energy away that is paid for, and a kWh that a storage lacks can be had by charging more or discharging
+    less in some period.  They give the duals signs and limits, on which the exact solution's speed depends; `unused` gives what
+    has to be 0.  Where a price is not positive, the rows are equalities and there is no relief.
+
+    `weight` scales every limit and constant, for one of several copies of the trade.
+    """
+    hours, periods = case.horizon.period_hours, case.horizon.periods
+    start = float(per_unit.power(aggregator.storage_initial_kwh)) * weight
+    block.T = pyo.Set(initialize=range(periods), ordered=True)
+    for name in (*VARIABLES, "relief"):
+        setattr(block, name, pyo.Var(block.T, bounds=(0.0, largest[name])))
+    if not isinstance(weight, float):
+        block.limit = pyo.Constraint(
+            VARIABLES, block.T, rule=lambda b, name, t: getattr(b, name)[t] <= largest[name] * weight
+        )
+    for name, t in barred:
+        getattr(block, name)[t].fix(0.0)
+    block.discharge = pyo.Expression(block.T, rule=lambda b, t: b.used[t] + b.sold[t])
+    up, down = hours * aggregator.charge_efficiency, hours / aggregator.discharge_efficiency
+    row = _row(case)
+
+    def storage(b: Any, t: int) -> Any:
+        before = b.stored[t - 1] if t else start
+        return row(before + up * b.charge[t] - down * (b.used[t] + b.sold[t]) + hours * b.relief[t] - b.stored[t])
+
+    block.balance = pyo.Constraint(
+        block.T, rule=lambda b, t: row(b.contract[t] + b.bought[t] + b.used[t] - ev[t] - b.charge[t])
+    )
+    block.rating = pyo.Constraint(block.T, rule=lambda b, t: b.used[t] + b.sold[t] <= largest["discharge"] * weight)
+    block.storage = pyo.Constraint(block.T, rule=storage)
+    block.cycle = pyo.Constraint(expr=block.stored[periods - 1] == start)
+    if not positive(case):
+        block.relief.fix(0.0)
+
+
+def positive(case: Instance) -> bool:
+    """Whether every price of both markets is above 0."""
+    return bool(min(min(getattr(case.market, series)) for series in SERIES) > 0)
+
+
+def _row(case: Instance) -> Callable[[Any], Any]:
+    return (lambda surplus: surplus >= 0) if positive(case) else (lambda surplus: surplus == 0)
+
+
+def unused(block: Any) -> list[Any]:
+    """What is 0 in every optimum, pu: energy thrown away, and relief; nothing where the rows are equalities."""
+    if block.relief[0].fixed:
+        return []
+    rows = [row for part in (block.balance, block.storage) for row in part.values()]
+    return [*(row.body - (row.lower or 0.0) for row in rows), *block.relief.values()]
+
+
+def limits(case: Instance, aggregator: Aggregator, ev_max: float, per_unit: PerUnit) -> dict[str, float]:
+    """Largest value of every variable of the trade and of `discharge`, pu and pu hours.
+
+    Where the data give no limit it is a hundredth above what can be of use (the paper's M is the power of all equipment), so
+    that it never binds.  Without energy a storage has no power.
+    """
+    power = per_unit.power
+    stores = min(aggregator.storage_energy_kwh, aggregator.charge_max_kw, aggregator.discharge_max_kw) > 0
+    charge, discharge = (float(power(x)) * stores for x in (aggregator.charge_max_kw, aggregator.discharge_max_kw))
+    needed, stored = ev_max + charge, float(power(aggregator.storage_energy_kwh))
+    contract, real_time = (float(power(x)) for x in (aggregator.contract_max_kw, aggregator.real_time_max_kw))
+    down = 1.0 / aggregator.discharge_efficiency
+    return {
+        "contract": contract if contract < needed else _ROOM * needed,
+        "bought": real_time if real_time < needed else _ROOM * needed,
+        "used": _ROOM * discharge,
+        "sold": real_time if real_time < discharge else _ROOM * discharge,
+        "charge": charge,
+        "discharge": discharge,
+        "stored": stored,
+        "relief": _ROOM * (stored / case.horizon.period_hours + 2 * _ROOM * down * discharge),
+    }
+
+
+def cost(block: Any, case: Instance, market: Market, aggregator: Aggregator, per_unit: PerUnit) -> Any:
+    """Contract and real-time purchases less sales (and relief), currency over the horizon."""
+    prices = zip(*(getattr(market, series) for series in SERIES), strict=True)
+    highest = max(max(getattr(market, series)) for series in SERIES)
+    relief = RELIEF * highest / aggregator.charge_efficiency
+    return (
+        per_unit.base_kva
+        * case.horizon.period_hours
+        * pyo.quicksum(
+            contract * block.contract[t] + buy * block.bought[t] - sell * block.sold[t] + relief * block.relief[t]
+            for t, (contract, buy, sell) in enumerate(prices)
+        )
+    )

@@ -1,0 +1,173 @@
+"""One market solved three ways: the exact optimum, the iteration of nodal prices, and cooperation ([YZ], docs/model.md 6)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyomo.environ as pyo
+from pyomo.common.collections import ComponentMap
+
+import bilevel
+from bilevel import EquilibriumTrace, PriceRule, ProgressEvent, Solution
+from formulations import market_tables
+from formulations.aggregator_market import aggregator_market
+from formulations.dispatch import Dispatch
+from instances import Instance
+
+EXACT, EQUILIBRIUM, COOPERATIVE = "exact", "equilibrium", "cooperative"
+GAP = 1e-3
+_WEIGHTS = (1.0, 2.0)
+"""The default gap: the cost of supplying the whole feeder is what it is relative to."""
+
+
+@dataclass(frozen=True, eq=False)
+class MarketRun:
+    """One way: `solution`, and where it has a point its `figures` (see `MarketComparison.to_frame`) and tables.
+
+    `aggregators`, `network`, `buses` are those of `formulations.market_tables`, empty without a point.
+    """
+
+    name: str
+    solution: Solution
+    figures: Mapping[str, float]
+    aggregators: pd.DataFrame
+    network: pd.DataFrame
+    buses: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class MarketComparison:
+    """Answer of `three_ways`: a run by way, and the trace of the iteration."""
+
+    case: Instance
+    demand: str
+    runs: Mapping[str, MarketRun]
+    trace: EquilibriumTrace
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a way: way, status, dso_cost, bound, gap, supply_cost, loss_kwh, peak_kw (largest draw at the substation),
+        users_bill, profit_<aggregator> (currency), check (first that fails, empty where all pass)."""
+        rows = []
+        for run in self.runs.values():
+            failing = run.solution.certificate.first_failure
+            head = {"way": run.name, "status": run.solution.status, "dso_cost": run.solution.objective}
+            head |= {"bound": run.solution.bound, "gap": run.solution.gap}
+            rows.append(head | dict(run.figures) | {"check": "" if failing is None else failing.name})
+        return pd.DataFrame(rows)
+
+
+def nodal_rules(model: Any, case: Instance) -> Any:
+    """Pyomo `ComponentMap` price -> rule for `bilevel.equilibrium`: the nodal price at the station's bus plus the fee.
+
+    The nodal price is d(dso_cost)/d(load), the dual of the bus's active balance over the energy of 1 pu in a period; at the
+    substation it is the wholesale price.
+    """
+    energy = model.per_unit.base_kva * case.horizon.period_hours
+    parent = {j: i for i, j in model.L}
+    rules = ComponentMap()
+    for c, t in model.price:
+        bus, fee = case.station_bus[c], pyo.value(model.fee[c, t])
+        if bus in parent:
+            rules[model.price[c, t]] = PriceRule(
+                model.active_balance[parent[bus], bus, t], factor=1.0 / energy, fee=fee
+            )
+        else:
+            rules[model.price[c, t]] = PriceRule(None, fee=case.wholesale_price_per_kwh[t] + fee)
+    return rules
+
+
+def three_ways(
+    case: Instance,
+    demand: str = "scheduled",
+    *,
+    solver: str = "highs",
+    gap: float = GAP,
+    time_limit: float | None = 120.0,
+    damping: float | str = 0.5,
+    max_iterations: int = 50,
+    progress: bool | Callable[[ProgressEvent], None] = True,
+    **options: Any,
+) -> MarketComparison:
+    """Solve the market of a case three ways and compare them.
+
+    - "equilibrium": prices are nodal prices (duals) plus fees, aggregators respond, loads are damped (`bilevel.equilibrium`);
+    - "exact": prices are the operator's decisions, to the relative `gap` (the search begins at the iteration's prices, so that it
+      is never worse than what these admit);
+    - "cooperative": everybody minimises the operator's cost (`bilevel.cooperative`), a bound for both; profits and bills are at the
+      exact solution's prices, on which its cost does not depend.
+
+    `options` are those of `aggregator_market`.  Raises what `aggregator_market` and the three solvers raise.  Example:
+
+        comparison = formulations.three_ways(instances.load("ieee33_aggregator"))
+        print(comparison.to_frame())
+    """
+    model = aggregator_market(case, demand, **options)
+    dispatch = Dispatch(case, loss_price_per_kwh=pyo.value(model.loss_price))
+    trace = bilevel.equilibrium(model, nodal_rules(model, case), damping, 1e-4, max_iterations, progress)
+    runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
+    starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
+    exact = bilevel.solve(model, solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=starts)
+    runs[EXACT] = _run(EXACT, model, case, exact, dispatch)
+    prices = list(model.price.values())
+    if len(exact.values) > 0:
+        for price in prices:
+            price.fix()
+    try:
+        together = bilevel.cooperative(model, gap=gap / 10, time_limit=time_limit, progress=progress)
+    finally:
+        for price in prices:
+            price.unfix()
+    runs[COOPERATIVE] = _run(COOPERATIVE, model, case, together, dispatch)
+    ordered = {name: runs[name] for name in (EXACT, EQUILIBRIUM, COOPERATIVE)}
+    return MarketComparison(case, demand, ordered, trace)
+
+
+def _prices(model: Any, trace: EquilibriumTrace) -> Any:
+    """The iteration's final prices, as a start."""
+    found = trace.values  # noqa: PD011  # a mapping
+    return ComponentMap((price, found[price.name]) for price in model.price.values())
+
+
+def _steering(model: Any, case: Instance, dispatch: Dispatch, drawn: pd.DataFrame) -> list[Any]:
+    """Prices that reward charging where it costs the operator least: margin over the contract price == level - nodal price.
+
+    Nodal prices are those at the iteration's loads, the level makes the mean price that of the middle of the limits.
+    """
+    assert case.market is not None  # noqa: S101  # checked by aggregator_market
+    if drawn.empty:
+        return []
+    load = drawn.pivot_table(index="station", columns="period", values="net_kw", sort=False)
+    load = load.reindex(index=[station.name for station in case.stations], fill_value=0.0)
+    nodal = dispatch.at(load.to_numpy()).nodal_price_per_kwh
+    starts = []
+    for weight in _WEIGHTS:
+        start = ComponentMap()
+        for station in case.stations:
+            wanted = (
+                np.array(case.market.contract_price_per_kwh) - weight * nodal[:, dispatch.network.index[station.bus]]
+            )
+            for t in model.T:
+                price = model.price[station.name, t]
+                middle = min((price.lb + price.ub) / 2, case.price_limits.price_mean_max_per_kwh)
+                start[price] = float(np.clip(middle + wanted[t] - wanted.mean(), price.lb, price.ub))
+        starts.append(start)
+    return starts
+
+
+def _run(name: str, model: Any, case: Instance, solution: Solution, dispatch: Dispatch) -> MarketRun:
+    """What stands in the model after one way, copied before the next replaces it."""
+    if not solution.certificate.checks:
+        nothing = pd.DataFrame()
+        return MarketRun(name, solution, {}, nothing, nothing, nothing)
+    network = market_tables.network(model, case)
+    figures = {
+        "supply_cost": float(pyo.value(model.supply_cost)),
+        "loss_kwh": float(pyo.value(model.network_loss)),
+        "peak_kw": float(network["supply_kw"].max()),
+        "users_bill": sum(float(pyo.value(block.bill)) for block in model.aggregator.values()),
+    }
+    figures |= {f"profit_{k}": float(pyo.value(block.profit)) for k, block in model.aggregator.items()}
+    tables = market_tables.aggregators(model, case), network, market_tables.buses(model, case, dispatch)
+    return MarketRun(name, solution, figures, *tables)
