@@ -21,7 +21,7 @@ from bilevel.solve import solve
 
 def solved(
     model: Any, program: Program, rules: Prices, prices: Vector, price_rows: Mask,
-    progress: bool | Callable[[ProgressEvent], None],
+    progress: bool | Callable[[ProgressEvent], None], time_limit: float | None = None,
 ) -> Solution:  # fmt: skip
     """The model solved by `bilevel.solve` at these prices.
 
@@ -32,7 +32,7 @@ def solved(
     violation = _violation(program, x, price_rows)
     broken = broken_rows(program, x, price_rows)
     with _without(model, broken), _fixed(rules, prices):
-        solution = solve(model, progress=progress)
+        solution = solve(model, progress=progress, time_limit=time_limit)
     if not broken:
         return solution
     worst = int(np.argmax(violation))

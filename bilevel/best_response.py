@@ -3,13 +3,16 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import outer
+from bilevel import outer, quadratic, tolerances
 from bilevel.canonical import Program
 from bilevel.errors import ModelError
-from bilevel.program import Cones, Index, Mip, Rows, Vector, no_rows
-from bilevel.solvers import Outcome, highs
+from bilevel.followers import respond
+from bilevel.program import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.solvers import Outcome
 
 _ROOM = 1e-8
+_REFINED = 6
+_STILL = 1e-12
 
 
 def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
@@ -31,9 +34,9 @@ def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
 
 
 def known_values(program: Program) -> Rows:
-    """A row rates @ y <= least for every follower that sees no free leader variable: its optima, whatever the leader does.
+    """Rows for every follower that sees no free leader variable: what its optima have in common, whatever the leader does.
 
-    With a quadratic cost the rates are its gradient at an optimum, which all optima share.  Followers with quadratic rows get none.
+    Linear costs are least, gradients of quadratic ones the same for all optima.  Followers with quadratic rows get none.
     """
     stack, free = program.followers, program.lower < program.upper
     leader = np.flatnonzero((stack.owner < 0) & free)
@@ -48,27 +51,74 @@ def known_values(program: Program) -> Rows:
     if answer is None or answer.x is None or answer.status != "optimal":
         return no_rows(program.columns)
     x[mine] = answer.x * program.scale[mine]
-    rates = np.where(np.isin(stack.owner, which), stack.rates(x), 0.0)
-    place = np.searchsorted(which, stack.owner[mine])
-    matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
+    return stack_rows([_least_costs(program, x, which), _pinned(program, x, which)])
+
+
+def _least_costs(program: Program, x: Vector, which: Index) -> Rows:
+    """Convexity makes the gradient at any feasible point a limit: no optimum is dearer in it than the point."""
+    stack = program.followers
+    mine = np.flatnonzero(np.isin(stack.owner, which))
+    rates = stack.rates(x)
+    matrix = sp.csr_array(
+        (rates[mine], (np.searchsorted(which, stack.owner[mine]), mine)), shape=(len(which), program.columns)
+    )
     room = _ROOM * (abs(matrix) @ np.maximum(np.abs(x), program.scale))
     names = tuple(f"least cost of {stack.names[k]}" for k in which.tolist())
     return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + room, names)
 
 
+def _pinned(program: Program, x: Vector, which: Index) -> Rows:
+    """Q y == Q x, where an optimum has curvature, as far as the point's own excess e proves it: (Q d)_j^2 <= 2 e Q_jj."""
+    stack = program.followers
+    curved = np.unique(stack.quadratic.nonzero()[1])
+    curved = curved[np.isin(stack.owner[curved], which)]
+    answer = respond(program, x)
+    excess = np.maximum(answer.linear_cost - answer.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * answer.size
+    room = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
+    matrix = sp.csr_array(stack.quadratic[curved])
+    room += _ROOM * (abs(matrix) @ program.scale)
+    names = tuple(f"gradient of {program.name(int(column))}" for column in curved)
+    return Rows(matrix, matrix @ x - room, matrix @ x + room, names)
+
+
 def _solve(program: Program, x: Vector, which: Index) -> Outcome:
-    """Some of the followers; columns in units of their scale, every follower's cost in units of its own."""
+    """Some of the followers: those with linear costs together, the others one by one, as the active set method of HiGHS needs.
+
+    HiGHS regularises quadratic costs; solved again around its answer, what that costs goes away.
+    """
+    stack = program.followers
+    curved = np.unique(stack.owner[np.unique(stack.quadratic.nonzero()[1])])
+    groups = [np.setdiff1d(which, curved), *(np.array([k]) for k in np.intersect1d(which, curved))]
+    found = np.where(stack.owner < 0, x, 0.0)
+    for at, group in enumerate(groups):
+        for step in range(1 + _REFINED * bool(at)):
+            answer = _solve_together(program, found, group) if len(group) else None
+            if answer is None:
+                break
+            if answer.x is None or answer.status != "optimal":
+                if step:
+                    break
+                return answer
+            mine = np.isin(stack.owner, group)
+            found[mine] += answer.x * program.scale[mine]
+            if step and np.abs(answer.x).max(initial=0.0) <= _STILL:
+                break
+    mine = np.isin(stack.owner, which)
+    return Outcome("optimal", found[mine] / program.scale[mine], 0.0, -np.inf)
+
+
+def _solve_together(program: Program, x: Vector, which: Index) -> Outcome:
+    """The best move of some followers from the point x; columns in units of their scale, every cost in units of its own."""
     stack = program.followers
     mine, rows = np.flatnonzero(np.isin(stack.owner, which)), np.isin(stack.row_owner, which)
     unit, owner = program.scale[mine], stack.owner[mine]
-    rates = (stack.cost + stack.price.T @ x)[mine]
+    rates = stack.rates(x)[mine]
     curve = stack.quadratic[mine][:, mine]
     share = unit / _cost_units(np.abs(rates) * unit, abs(curve.diagonal()) * unit**2, owner, len(stack.names))[owner]
-    leader = np.where(stack.owner < 0, x, 0.0)
     whole = stack.rows.matrix[rows]
-    moved = whole @ leader
+    moved = whole @ x
     matrix = sp.csr_array(whole[:, mine] @ sp.diags_array(unit))
-    largest = abs(matrix).max(axis=1).toarray().ravel() if matrix.shape[0] else np.zeros(0)
+    largest = abs(matrix).max(axis=1).toarray().ravel() if min(matrix.shape) else np.zeros(matrix.shape[0])
     largest = np.where(largest > 0, largest, 1.0)
     limits = Rows(
         sp.csr_array(sp.diags_array(1.0 / largest) @ matrix),
@@ -77,11 +127,11 @@ def _solve(program: Program, x: Vector, which: Index) -> Outcome:
     )
     n = len(mine)
     mip = Mip(
-        rates * share, 0.0, program.lower[mine] / unit, program.upper[mine] / unit,
+        rates * share, 0.0, (program.lower[mine] - x[mine]) / unit, (program.upper[mine] - x[mine]) / unit,
         outer.continuous(n), limits, Cones.none(n), (), np.ones(n),
     )  # fmt: skip
     hessian = sp.diags_array(share) @ curve @ sp.diags_array(unit)
-    return highs.solve_quadratic(mip, sp.csr_array(hessian))
+    return quadratic.solve(mip, sp.csr_array(hessian))
 
 
 def _cost_units(rates: Vector, curves: Vector, owner: Index, count: int) -> Vector:

@@ -13,10 +13,10 @@ import typer
 from rich.table import Table
 
 import instances
-from bilevel import report
-from bilevel.cli_front import register
+from bilevel import cli_front, cli_market, report
 from bilevel.cli_options import (
     CODES,
+    EXIT_CODES,
     Blocks,
     CaseName,
     ConeTreatment,
@@ -43,16 +43,6 @@ from formulations import objectives, results
 from instances import Instance, InstanceError, Network
 
 BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 1
-EXIT_CODES = {
-    "certified": 0,
-    "conditional": 3,
-    "feasible": 3,
-    "unattained": 3,
-    "infeasible": 4,
-    "unbounded": 5,
-    "unknown": 5,
-    "rejected": 5,
-}
 
 # Typer does not export click's UsageError, the base of all its refusals, in every version
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -234,4 +224,5 @@ def _summary(case: Instance) -> list[report.Fact]:
     ]
 
 
-register(app)
+cli_front.register(app)
+cli_market.register(app)

@@ -21,20 +21,33 @@ from formulations.tariffs import TARIFFS
 from instances import Instance
 
 MOST_EVS = 1_000_000
+EXIT_CODES = {
+    "certified": 0,
+    "conditional": 3,
+    "feasible": 3,
+    "unattained": 3,
+    "infeasible": 4,
+    "unbounded": 5,
+    "unknown": 5,
+    "rejected": 5,
+}
+"""Exit code by the status of a solution."""
 
 CODES = """\b
 Exit codes of every command:
-  0    done; of solve: the answer is certified; of pareto: the front is
-       complete and every point certified; of equilibrium: its last point is
-       valid; of compare-equilibrium: all of these
+  0    done; of solve: the answer is certified; of market: the exact answer
+       is; of pareto: the front is complete and every point certified; of
+       equilibrium: its last point is valid; of compare-equilibrium: all of
+       these
   2    bad input, nothing was written
-  3    solve: a feasible answer, but not certified; pareto: points, but not
-       all, or not all certified; equilibrium: its last point is not valid;
-       compare-equilibrium: one of these
-  4    solve: proven infeasible
-  5    solve: no usable answer (nothing found in the time given, unbounded,
-       or the point was rejected by its recheck); pareto: no point;
-       compare-equilibrium: no point, or one in front of a proven bound
+  3    solve, market: a feasible answer, but not certified; pareto: points,
+       but not all, or not all certified; equilibrium: its last point is not
+       valid; compare-equilibrium: one of these
+  4    solve, market: proven infeasible
+  5    solve, market: no usable answer (nothing found in the time given,
+       unbounded, or the point was rejected by its recheck); pareto,
+       compare-equilibrium: no point; market, compare-equilibrium: a valid
+       point in front of a proven bound
   130  interrupted by a second Ctrl-C (the first stops a run and keeps what
        it found)
 """

@@ -21,6 +21,9 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, InvalidNumber) and bool(np.isfinite(float(value)))
 
 
+_ROUNDING = 64 * np.finfo(float).eps
+
+
 class _Columns:
     """Numbers variables in the order in which they are first used, and knows whose they are."""
 
@@ -53,8 +56,8 @@ class _Columns:
         except (ValueError, ArithmeticError) as error:
             raise ModelError(f"{what} has a limit that is not a finite number: check its data") from error
         repn = self.repn(body, what)
-        low = -np.inf if lower is None else float(lower) - float(repn.constant)
-        high = np.inf if upper is None else float(upper) - float(repn.constant)
+        low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
+        high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
         if np.isnan(low) or np.isnan(high) or low == np.inf or high == -np.inf:
             raise ModelError(f"{what} has limits {lower} and {upper}: give finite numbers, or leave a side out")
         return repn, low, high
@@ -308,3 +311,9 @@ def compile_model(model: Any) -> Program:
     unknown kind.
     """
     return _Compiler(model).program()
+
+
+def _difference(limit: float, constant: float) -> float:
+    """limit - constant, 0 where only rounding is left: a row whose variables are all fixed holds or does not."""
+    difference = limit - constant
+    return 0.0 if abs(difference) <= _ROUNDING * abs(constant) else difference

@@ -87,7 +87,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
             program.scale,
         )
     )  # fmt: skip
-    found = Found()
+    found, last = Found(), None
     for _ in range(_ROUNDS):
         outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), None, line)
         if outcome.status in ("infeasible", "unbounded"):
@@ -95,10 +95,16 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
             return Found(verdict=verdict)
         found.bound = max(found.bound, outcome.bound)
         line.update(found.bound, found.objective)
-        cuts = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT) if outcome.x is not None else None
-        if outcome.x is not None and cuts is not None and not cuts.count:
+        if outcome.x is None:
+            break
+        cuts = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT)
+        # Nearer than the solver keeps rows, a tangent moves nothing
+        still = last is not None and np.array_equal(outcome.x, last)
+        last = outcome.x
+        if not cuts.count or (still and cones.gaps(outcome.x).min() >= -tolerances.CONE_GAP / 10):
             found.x, found.objective = outcome.x, outcome.objective
-        if cuts is None or not cuts.count or outcome.status != "optimal" or line.stop():
+            break
+        if outcome.status != "optimal" or line.stop():
             break
         session.add_rows(cuts)
     return found

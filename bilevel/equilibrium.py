@@ -91,6 +91,7 @@ def equilibrium(
     tolerance: float = 1e-4,
     max_iterations: int = 100,
     progress: bool | Callable[[ProgressEvent], None] = True,
+    time_limit: float | None = None,
 ) -> EquilibriumTrace:
     """Iterate prices = duals of leader rows, followers' best responses, damped loads (docs/model.md section 6, (12) to (14)).
 
@@ -99,7 +100,8 @@ def equilibrium(
       `PriceRule(row, factor, fee)`: price = factor * dual + fee, clipped to the variable's bounds;
     - `damping` in (0, 1]: loads <- loads + damping * (response - loads); "averaging" takes 1 / (iteration + 1), so that
       loads are the mean of all responses; `tolerance`: of the residual (see `Iteration`);
-    - `progress`: as in `bilevel.solve`.  The first Ctrl-C ends the loop and keeps the trace.
+    - `progress`: as in `bilevel.solve`.  The first Ctrl-C ends the loop and keeps the trace;
+    - `time_limit`: seconds for each solve at given prices after the loop, None for no limit.
 
     The dual of a row is d(leader's minimised objective)/d(right-hand side of the row as it is written), in units of the
     objective over the row's; a leader that maximises f minimises -f.  For a balance `inflow - outflow == load` of a leader that
@@ -133,7 +135,7 @@ def equilibrium(
     with Progress(progress, program.sign) as line:
         status, period = found.run(max_iterations, line)
         why = _why(found, status, period, tolerance, line.interrupted)
-    point = settle.settled(model, program, rules, found.price_history, found.leader.price_rows, progress)
+    point = settle.settled(model, program, rules, found.price_history, found.leader.price_rows, progress, time_limit)
     values = dict(point.solution.values) | rules.named(point.prices)
     return EquilibriumTrace(
         status, period, "; ".join([why, *_notes(found, point)]), tuple(found.entries), rules.named(found.prices),

@@ -74,8 +74,9 @@ class Search:
         self.floor_value = -np.inf
         self.started = False
         full = mode.apply(form)
-        known = known_values(form.program).widened(full.columns)
-        self.main = Stage(form, treatment.prepare(full).with_rows(known), full.cones, solver, effort)
+        prepared = treatment.prepare(full)
+        known = known_values(form.program).widened(prepared.columns)
+        self.main = Stage(form, prepared.with_rows(known), full.cones, solver, effort)
         # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
         self.whole = not self.main.mip.convex
         apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
@@ -199,8 +200,17 @@ class Search:
         except ModelError:
             return
         answered[n:] = multipliers(self.form, answered[:n], bounded=True)
-        if np.isfinite(answered).all():
-            self._try(~self._small_dual(answered), answered)
+        if not np.isfinite(answered).all():
+            return
+        point = self._try(~self._small_dual(answered), answered)
+        if point.x is not None or self._over():
+            return
+        # Pairs with nothing on either side may have been read wrongly: leave them open, and read them from what comes of it
+        slack, dual = self._small_slack(answered), self._small_dual(answered)
+        with self.main.restricted(Sides(slack & ~dual, dual & ~slack), answered) as possible:
+            point = self.main.converge(self.treatment) if possible else point
+        if point.x is not None:
+            self._try(self._sides(point.x), point.x)
 
     def _restricted(self) -> None:
         """Branch only on the pairs that the relaxation leaves open."""
@@ -228,7 +238,7 @@ class Search:
             return np.where(self._small_slack(x) | self._small_dual(x), 0.0, product)
 
         tree = Tree(
-            self.main, self.treatment, score, lambda: self.found.objective, lambda x: self._try(self._sides(x), x),
+            self.main, self.treatment, score, lambda: self.found.objective, self._attempt,
             self._raise_bound, self._over, MIP_SHARE * self.effort.gap,
         )  # fmt: skip
         parts = tree.run(self.found.bound, self.parts)
@@ -279,14 +289,18 @@ class Search:
         """Time is up, or nearly: what follows only makes the best point precise."""
         self.effort = self.main.effort = self.exact.effort = self.effort.finishing()
 
-    def _try(self, slack_zero: Mask, near: Vector) -> None:
-        """Fix one side of every pair and take the optimum of what is left, if there is one and it is better."""
+    def _try(self, slack_zero: Mask, near: Vector) -> Point:
+        """Fix one side of every pair and take the optimum of what is left, if there is one and it is better; gives it."""
         point = self._polished(slack_zero, near) if self.form.conic else self._decided(slack_zero, near)
         if point.status == "unbounded" and self.form.mip.products is None and not self.form.conic:
             # Every point of this linear program is bilevel feasible, so its ray is the leader's
             self.found = Found(verdict="unbounded")
         if point.x is not None and point.value < self.found.objective:
             self._take(point.x, slack_zero)
+        return point
+
+    def _attempt(self, x: Vector) -> None:
+        self._try(self._sides(x), x)
 
     def _decided(self, slack_zero: Mask, near: Vector) -> Point:
         if self.form.mip.products is not None:

@@ -37,7 +37,7 @@ class Point:
 
 def settled(
     model: Any, program: Program, rules: Prices, history: list[Vector], price_rows: Mask,
-    progress: bool | Callable[[ProgressEvent], None],
+    progress: bool | Callable[[ProgressEvent], None], time_limit: float | None = None,
 ) -> Point:  # fmt: skip
     """The model solved at the first candidate prices with a valid point; at the last prices when none has one.
 
@@ -48,11 +48,13 @@ def settled(
         x = rules.put(np.zeros(program.columns), prices)
         if at_prices.broken_rows(program, x, price_rows) or not _admits(program, rules, x, price_rows, iteration):
             continue
-        solution = at_prices.solved(model, program, rules, prices, price_rows, progress)
+        solution = at_prices.solved(model, program, rules, prices, price_rows, progress, time_limit)
         if solution.status not in NO_POINT:
             return Point(solution, prices, iteration, tick)
     last = history[-1]
-    return Point(at_prices.solved(model, program, rules, last, price_rows, progress), last, len(history), 0.0)
+    return Point(
+        at_prices.solved(model, program, rules, last, price_rows, progress, time_limit), last, len(history), 0.0
+    )
 
 
 def _candidates(rules: Prices, history: list[Vector]) -> Iterator[tuple[int, float, Vector]]:

@@ -17,6 +17,7 @@ import pandas as pd
 from bilevel.errors import BilevelError
 from formulations import credit
 from formulations.credit import BoolArray, FloatArray, IntArray, SessionRecord
+from formulations.dispatch import Dispatch
 from instances import Instance
 
 NodalPrices = Callable[[FloatArray], FloatArray]
@@ -59,7 +60,8 @@ class CreditDays:
     vehicles, at a station recommended to them in the period of their start), ev_peak_kw, feeder_peak_kw (base load and charging,
     without losses), ev_valley_kwh, ev_kwh (grid side), mean_fee_per_kwh, mean_price_per_kwh (weighted with energy),
     moved_share (vehicles not at their first station and start).
-    `fees`, a row a day, station and period: points, fee_per_kwh (by the rule), nodal_price_per_kwh, price_per_kwh (paid).
+    `fees`, a row a day, station and period: points, fee_per_kwh (by the rule), nodal_price_per_kwh (beyond the price limits where
+    the network's limits break), price_per_kwh (paid, within the price limits).
     `load`, a row a day and period: ev_kw, feeder_kw.
     """
 
@@ -269,15 +271,14 @@ def _users(case: Instance, given: Assumptions) -> _Users:
 
 
 def dispatch_prices(case: Instance) -> NodalPrices:
-    """Nodal prices of the operator's dispatch at the stations' buses."""
-    from formulations.dispatch import Dispatch
-    from instances import Network
+    """Nodal prices of the operator's dispatch at the stations' buses, for one charging after another.
 
+    Where network limits had to break they are scarcity prices, of any size: a user pays at most the case's largest price.
+    """
     dispatch = Dispatch(case)
-    index = Network.from_feeder(case.feeder).index
-    buses = [index[station.bus] for station in case.stations]
+    at = [dispatch.network.index[station.bus] for station in case.stations]
 
     def prices(charging_kw: FloatArray) -> FloatArray:
-        return np.asarray(np.asarray(dispatch.at(charging_kw).nodal_price_per_kwh)[:, buses].T, dtype=float)
+        return np.asarray(dispatch.at(charging_kw).nodal_price_per_kwh[:, at].T)
 
     return prices

@@ -98,7 +98,8 @@ def products(case: Instance) -> Callable[[Any], list[Check]]:
             for first, second in (("bought", "sold"), ("charge", "discharge")):
                 for t in model.T:
                     pair = [pyo.value(getattr(block, side)[t]) for side in (first, second)]
-                    share = min(pair) / max(block.largest[side] for side in (first, second))
+                    largest = max(block.largest[side] for side in (first, second))
+                    share = min(pair) / largest if largest > 0 else 0.0
                     if share > worst:
                         worst, where = share, f"{first} and {second} of {aggregator.name} in period {t}"
         return [Check("exclusivity", worst, TOLERANCE, "relative", where)]

@@ -105,7 +105,7 @@ def three_ways(
     """
     model = aggregator_market(case, demand, **options)
     dispatch = Dispatch(case, loss_price_per_kwh=pyo.value(model.loss_price))
-    trace = bilevel.equilibrium(model, nodal_rules(model, case), damping, 1e-4, max_iterations, progress)
+    trace = bilevel.equilibrium(model, nodal_rules(model, case), damping, 1e-4, max_iterations, progress, time_limit)
     runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
     starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
     exact = bilevel.solve(model, solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=starts)
@@ -114,11 +114,13 @@ def three_ways(
     if len(exact.values) > 0:
         for price in prices:
             price.fix()
+        model.price_mean_cap.deactivate()  # a row without variables, of which rounding would be all that is left
     try:
         together = bilevel.cooperative(model, gap=gap / 10, time_limit=time_limit, progress=progress)
     finally:
         for price in prices:
             price.unfix()
+        model.price_mean_cap.activate()
     runs[COOPERATIVE] = _run(COOPERATIVE, model, case, together, dispatch)
     ordered = {name: runs[name] for name in (EXACT, EQUILIBRIUM, COOPERATIVE)}
     return MarketComparison(case, demand, ordered, trace)

@@ -2,6 +2,7 @@
 
     python scripts/credit_days.py                      # what docs/credit-points.md shows
     python scripts/credit_days.py --sensitivity 20     # its second table as well
+    python scripts/credit_days.py --time-factor 2      # the first table with another peak-valley factor
 
 Writes days.csv, fees.csv, load.csv (a row a seed, fee rule and day, with columns as in `CreditDays`), comparison.csv and
 credit_days.png into --out.
@@ -38,7 +39,7 @@ def variants(case: instances.Instance) -> Iterator[tuple[str, instances.Instance
     """What the docs vary, one at a time."""
     base = Assumptions()
     yield "as shipped", case, base
-    for factor in (1.0, 2.0, 4.0):
+    for factor in (1.0, 1.25, 1.5, 1.75, 2.0, 4.0):
         yield f"mu = {factor:g}", _with(case, time_factor=factor), base
     for cost in (HALF_SHIFT, DOUBLE_SHIFT):
         yield f"shift cost {cost:g} per hour", case, replace(base, shift_cost_per_hour=cost)
@@ -53,7 +54,7 @@ def _with(case: instances.Instance, **changes: float) -> instances.Instance:
 
 
 def sensitivity(case: instances.Instance, days: int, seeds: int, prices: NodalPrices) -> pd.DataFrame:
-    """The comparison of every variant, a row each, with nodal prices held at those of day 0: a dispatch a day would take hours."""
+    """The comparison of every variant, a row each, with nodal prices held at those of day 0: a dispatch a day takes an hour."""
     held, rows = prices(instances.uncontrolled_load_kw(case)), []
     for label, changed, given in variants(case):
         found = credit_plots.compare(pairs(changed, days, seeds, given, lambda _: held)).set_index("quantity")
@@ -62,6 +63,13 @@ def sensitivity(case: instances.Instance, days: int, seeds: int, prices: NodalPr
             row |= {f"{name}_{column}": found.loc[name, column] for column in ("flat", "credit", "change", "rises")}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def scarce_days(found: list[credit_plots.Pair], case: instances.Instance) -> str:
+    """On how many of the days simulated a nodal price is above the price limits, as where limits of the network break."""
+    most = case.price_limits.price_max_per_kwh
+    days = [(run.fees["nodal_price_per_kwh"] > most).groupby(run.fees["day"]).any() for pair in found for run in pair]
+    return f"scarcity prices on {sum(int(day.sum()) for day in days)} of {sum(map(len, days))} days"
 
 
 def write(found: list[credit_plots.Pair], case: instances.Instance, out: Path) -> None:
@@ -81,17 +89,21 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=30, help="default: 30")
     parser.add_argument("--seeds", type=int, default=10, help="default: 10")
     parser.add_argument("--sensitivity", type=int, default=0, help="seeds of each variant; default: 0, none")
+    parser.add_argument("--time-factor", type=float, help="default: the case's")
     parser.add_argument("--out", type=Path, default=Path("results/credit_days"), help="default: results/credit_days")
     given = parser.parse_args()
     case = instances.load(given.case)
+    if given.time_factor is not None:
+        case = _with(case, time_factor=given.time_factor)
     prices = credit_days.dispatch_prices(case)
     found = pairs(case, given.days, given.seeds, Assumptions(), prices)
     write(found, case, given.out)
     print(credit_plots.compare(found).to_string(index=False, float_format="%.4g"))
+    print(scarce_days(found, case))
     if given.sensitivity > 0:
         table = sensitivity(case, given.days, given.sensitivity, prices)
-        print(table.T.to_string(header=False, float_format="%.4g"))
         table.to_csv(given.out / "sensitivity.csv", index=False, float_format="%.9g")
+        print(table.set_index("variant").T.to_string(float_format="%.4g"))
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import power_grid_model as pgm
 import pyomo.environ as pyo
 from scipy.optimize import linprog
 
@@ -120,6 +121,36 @@ def cheapest_bill(prices: Any, energy_kwh: float, most_kwh: float) -> float:
         taken = min(left, most_kwh)
         bill, left = bill + price * taken, left - taken
     return bill
+
+
+def grid_engine(
+    case: instances.Instance, network: instances.Network, load_kw: Any, load_kvar: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Losses (kW), voltage magnitudes (pu) and what every branch sends (kW) in every period, by power-grid-model."""
+    size, periods = len(network.buses), len(load_kw)
+    node = pgm.initialize_array("input", "node", size)
+    node["id"], node["u_rated"] = np.arange(size), case.feeder.base_kv * 1e3
+    line = pgm.initialize_array("input", "line", size - 1)
+    line["id"] = np.arange(size, 2 * size - 1)
+    line["from_node"], line["to_node"] = network.parent[1:], np.arange(1, size)
+    line["from_status"] = line["to_status"] = 1
+    line["r1"] = network.resistance_pu * network.per_unit.base_ohm
+    line["x1"] = network.reactance_pu * network.per_unit.base_ohm
+    line["c1"] = line["tan1"] = 0.0
+    load = pgm.initialize_array("input", "sym_load", size)
+    load["id"], load["node"] = np.arange(2 * size, 3 * size), np.arange(size)
+    load["status"], load["type"] = 1, pgm.LoadGenType.const_power
+    load["p_specified"] = load["q_specified"] = 0.0
+    source = pgm.initialize_array("input", "source", 1)
+    source["id"], source["node"], source["status"] = 3 * size, 0, 1
+    source["u_ref"], source["sk"] = network.substation_voltage_pu, 1e20
+    data = {"node": node, "line": line, "sym_load": load, "source": source}
+    update = pgm.initialize_array("update", "sym_load", (periods, size))
+    update["id"] = load["id"]
+    update["p_specified"], update["q_specified"] = np.asarray(load_kw) * 1e3, np.asarray(load_kvar) * 1e3
+    found = pgm.PowerGridModel(data).calculate_power_flow(update_data={"sym_load": update}, error_tolerance=1e-12)
+    sent = found["line"]["p_from"] / 1e3
+    return sent.sum(axis=1) + found["line"]["p_to"].sum(axis=1) / 1e3, found["node"]["u_pu"], sent
 
 
 def tiny_case(price: float = 1.0, power: float = 1.0, efficiency: float = 0.9) -> instances.Instance:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("bilevel", "formulations", "instances")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 # Only the command line wires the packages together; nothing but it and `python -m bilevel` may know it
-CLI = {"cli.py", "cli_front.py", "cli_options.py"}
+CLI = {"cli.py", "cli_front.py", "cli_market.py", "cli_options.py"}
 ALLOWED = {
     "instances": set(),
     "bilevel": set(),

@@ -18,7 +18,6 @@ features = frozenset({"integer"})
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
 
 _DUAL, _PRIMAL = 1, 4
-_REGULAR = 1e-6
 _STALLED = 2.0
 """Seconds after which a linear program that started from a basis is started from nothing."""
 
@@ -53,13 +52,7 @@ def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
         model.dim_, model.format_ = mip.columns, highspy.HessianFormat.kTriangular
         model.start_, model.index_, model.value_ = lower.indptr, lower.indices, lower.data
         session.highs.passHessian(model)
-    outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
-    if lower.nnz and outcome.status == "failed":
-        # Directions without curvature may look like negative curvature to it; ten times its usual regularisation mends that
-        session.highs.clearSolver()
-        session.highs.setOptionValue("qp_regularization_value", _REGULAR)
-        outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
-    return outcome
+    return session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
 
 
 class _Highs:

@@ -36,7 +36,7 @@ def add(
     block.energy = pyo.Constraint(expr=pyo.quicksum(block.ev[t] for t in periods) == float(wanted.sum()))
     (barred,) = patterns
     trading.add(block, case, aggregator, block.ev, block.largest, per_unit, barred)
-    own, cross = inverse_demand(case, aggregator, wanted[most > 0])
+    own, cross = inverse_demand(case, aggregator, wanted[most > 0]) if most.any() else (0.0, 0.0)
     energy = per_unit.base_kva * case.horizon.period_hours
     moved = {t: block.ev[t] - float(wanted[t]) for t in periods if most[t] > 0}
     everywhere = pyo.quicksum(moved.values())

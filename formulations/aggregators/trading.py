@@ -32,7 +32,9 @@ def add(
     Inequalities and `relief`, energy from nowhere at twice what it can be worth, change no optimum as long as prices are
     positive: nobody throws energy away that is paid for, and a kWh that a storage lacks can be had by charging more or discharging
     less in some period.  They give the duals signs and limits, on which the exact solution's speed depends; `unused` gives what
-    has to be 0.  Where a price is not positive, the rows are equalities and there is no relief.
+    has to be 0.  Where a price is not positive, the rows are equalities; there, and where the markets do not sell all that can be
+    needed in any period (a kWh may then be worth more, or keep a schedule possible), there is no relief.  Without a storage that
+    can move energy there are no storage rows, as nothing would limit their duals.
 
     `weight` scales every limit and constant, for one of several copies of the trade.
     """
@@ -46,7 +48,8 @@ def add(
             VARIABLES, block.T, rule=lambda b, name, t: getattr(b, name)[t] <= largest[name] * weight
         )
     for name, t in barred:
-        getattr(block, name)[t].fix(0.0)
+        for part in ("used", "sold") if name == "discharge" else (name,):
+            getattr(block, part)[t].fix(0.0)
     block.discharge = pyo.Expression(block.T, rule=lambda b, t: b.used[t] + b.sold[t])
     up, down = hours * aggregator.charge_efficiency, hours / aggregator.discharge_efficiency
     row = _row(case)
@@ -59,10 +62,19 @@ def add(
         block.T, rule=lambda b, t: row(b.contract[t] + b.bought[t] + b.used[t] - ev[t] - b.charge[t])
     )
     block.rating = pyo.Constraint(block.T, rule=lambda b, t: b.used[t] + b.sold[t] <= largest["discharge"] * weight)
-    block.storage = pyo.Constraint(block.T, rule=storage)
-    block.cycle = pyo.Constraint(expr=block.stored[periods - 1] == start)
-    if not positive(case):
+    stores = largest["charge"] > 0
+    block.storage = pyo.Constraint(block.T if stores else [], rule=storage)
+    block.cycle = pyo.Constraint(expr=block.stored[periods - 1] == start if stores else pyo.Constraint.Skip)
+    if not stores:
+        block.stored.fix(start)
+    if not (stores and positive(case) and _supplied(largest, barred)):
         block.relief.fix(0.0)
+
+
+def _supplied(largest: Mapping[str, float], barred: Collection[tuple[str, int]]) -> bool:
+    """Whether the markets that are not barred sell all that can be needed in any period."""
+    least = largest["contract"] + (0.0 if any(name == "bought" for name, _ in barred) else largest["bought"])
+    return least >= largest["needed"]
 
 
 def positive(case: Instance) -> bool:
@@ -76,14 +88,16 @@ def _row(case: Instance) -> Callable[[Any], Any]:
 
 def unused(block: Any) -> list[Any]:
     """What is 0 in every optimum, pu: energy thrown away, and relief; nothing where the rows are equalities."""
-    if block.relief[0].fixed:
-        return []
-    rows = [row for part in (block.balance, block.storage) for row in part.values()]
-    return [*(row.body - (row.lower or 0.0) for row in rows), *block.relief.values()]
+    found: list[Any] = []
+    for part in [block] if block.component("part") is None else block.part.values():
+        rows = [row for kind in (part.balance, part.storage) for row in kind.values() if not row.equality]
+        found += [row.body - (row.lower or 0.0) for row in rows]
+        found += [relief for relief in part.relief.values() if not relief.fixed]
+    return found
 
 
 def limits(case: Instance, aggregator: Aggregator, ev_max: float, per_unit: PerUnit) -> dict[str, float]:
-    """Largest value of every variable of the trade and of `discharge`, pu and pu hours.
+    """Largest value of every variable of the trade, of `discharge` and of what is `needed`, pu and pu hours.
 
     Where the data give no limit it is a hundredth above what can be of use (the paper's M is the power of all equipment), so
     that it never binds.  Without energy a storage has no power.
@@ -102,6 +116,7 @@ def limits(case: Instance, aggregator: Aggregator, ev_max: float, per_unit: PerU
         "charge": charge,
         "discharge": discharge,
         "stored": stored,
+        "needed": needed,
         "relief": _ROOM * (stored / case.horizon.period_hours + 2 * _ROOM * down * discharge),
     }
 

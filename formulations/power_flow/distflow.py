@@ -63,7 +63,12 @@ def _add_variables(model: Any, network: Network) -> None:
     model.P = pyo.Var(model.L, model.T, initialize=0.0)
     model.Q = pyo.Var(model.L, model.T, initialize=0.0)
     model.l = pyo.Var(model.L, model.T, bounds=current_bounds, initialize=0.0)
-    model.v = pyo.Var(model.N, model.T, initialize=1.0, bounds=lambda _m, i, _t: (low[i] ** 2, high[i] ** 2))
+    model.v = pyo.Var(
+        model.N,
+        model.T,
+        initialize=lambda _m, i, _t: min(max(1.0, low[i] ** 2), high[i] ** 2),
+        bounds=lambda _m, i, _t: (low[i] ** 2, high[i] ** 2),
+    )
     root = network.buses[0]
     for t in model.T:
         model.v[root, t].fix(network.substation_voltage_pu**2, skip_validation=True)

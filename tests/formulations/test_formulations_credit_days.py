@@ -16,6 +16,7 @@ import instances
 from bilevel.errors import BilevelError
 from formulations import credit, credit_days, credit_plots
 from formulations.credit_days import Assumptions, CreditDays
+from formulations.dispatch import Dispatch
 from instances import Instance
 
 DAYS = 6
@@ -39,6 +40,32 @@ def with_rules(**changes: float) -> Instance:
     case = shipped()
     assert case.credit is not None
     return replace(case, credit=replace(case.credit, **changes))
+
+
+def test_nodal_prices_are_those_of_the_dispatch_by_default() -> None:
+    case = shipped()
+    found = credit.simulate(case, 2, 3)
+    dispatch = Dispatch(case)
+    at = [dispatch.buses.index(station.bus) for station in case.stations]
+    posted = found.fees.set_index("day")
+    for day, charging in ((0, np.zeros((4, 24))), (1, instances.uncontrolled_load_kw(case))):
+        wanted = dispatch.at(charging).nodal_price_per_kwh[:, at].T
+        assert_allclose(posted.loc[day, "nodal_price_per_kwh"], wanted.ravel(), rtol=1e-4)
+    assert (posted["nodal_price_per_kwh"] > 0.03).all()
+    limits = case.price_limits
+    sums = posted["nodal_price_per_kwh"] + posted["fee_per_kwh"]
+    assert_allclose(posted["price_per_kwh"], sums.clip(limits.price_min_per_kwh, limits.price_max_per_kwh))
+    assert_frame_equal(credit.simulate(case, 2, 3).fees, found.fees)
+
+
+def test_a_price_of_scarcity_is_paid_up_to_the_price_limit_alone() -> None:
+    case, branch = shipped(), shipped().feeder.branches[0]
+    weak = replace(branch, current_max_a=150.0)
+    short = replace(case, feeder=replace(case.feeder, branches=(weak, *case.feeder.branches[1:])))
+    found = credit.simulate(short, 1, 3).fees
+    assert Dispatch(short).at(np.zeros((4, 24))).limits_broken > 0
+    assert found["nodal_price_per_kwh"].max() > 1.0
+    assert found["price_per_kwh"].max() == case.price_limits.price_max_per_kwh
 
 
 def test_the_frames_have_a_row_a_day_and_what_they_promise() -> None:

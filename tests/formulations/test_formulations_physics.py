@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import power_grid_model as pgm
 import pyomo.environ as pyo
 import pytest
-from oracles import tiny_case
+from oracles import grid_engine, tiny_case
 
 import bilevel
 import formulations
@@ -81,38 +80,11 @@ def solve(case: Instance, objective: str = "loss") -> bilevel.Solution:
     return bilevel.solve(formulations.charging_pricing(case, objective), progress=False)
 
 
-def engine(case: Instance, network: Network, load_kw: Any, load_kvar: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Losses (kW) and voltage magnitudes (pu) of every period by power-grid-model."""
-    size, periods = len(network.buses), len(load_kw)
-    node = pgm.initialize_array("input", "node", size)
-    node["id"], node["u_rated"] = np.arange(size), case.feeder.base_kv * 1e3
-    line = pgm.initialize_array("input", "line", size - 1)
-    line["id"] = np.arange(size, 2 * size - 1)
-    line["from_node"], line["to_node"] = network.parent[1:], np.arange(1, size)
-    line["from_status"] = line["to_status"] = 1
-    line["r1"] = network.resistance_pu * network.per_unit.base_ohm
-    line["x1"] = network.reactance_pu * network.per_unit.base_ohm
-    line["c1"] = line["tan1"] = 0.0
-    load = pgm.initialize_array("input", "sym_load", size)
-    load["id"], load["node"] = np.arange(2 * size, 3 * size), np.arange(size)
-    load["status"], load["type"] = 1, pgm.LoadGenType.const_power
-    load["p_specified"] = load["q_specified"] = 0.0
-    source = pgm.initialize_array("input", "source", 1)
-    source["id"], source["node"], source["status"] = 3 * size, 0, 1
-    source["u_ref"], source["sk"] = network.substation_voltage_pu, 1e20
-    data = {"node": node, "line": line, "sym_load": load, "source": source}
-    update = pgm.initialize_array("update", "sym_load", (periods, size))
-    update["id"] = load["id"]
-    update["p_specified"], update["q_specified"] = np.asarray(load_kw) * 1e3, np.asarray(load_kvar) * 1e3
-    found = pgm.PowerGridModel(data).calculate_power_flow(update_data={"sym_load": update}, error_tolerance=1e-12)
-    return (found["line"]["p_from"] + found["line"]["p_to"]).sum(axis=1) / 1e3, found["node"]["u_pu"]
-
-
 def test_the_replay_and_the_model_agree_with_an_independent_ac_engine(solved: Any) -> None:
     case, model, solution = solved
     network = Network.from_feeder(case.feeder)
     load_kw = checks.bus_load_kw(model, case, network)
-    loss_kw, voltage = engine(case, network, load_kw, np.outer(case.load_factor, network.load_kvar))
+    loss_kw, voltage, _ = grid_engine(case, network, load_kw, np.outer(case.load_factor, network.load_kvar))
     assert loss_kw.sum() * case.horizon.period_hours == pytest.approx(pyo.value(model.network_loss), rel=1e-6)
     modelled = tables.voltages(model, case).pivot(index="period", columns="bus", values="voltage_pu")
     assert modelled[list(network.buses)].to_numpy() == pytest.approx(voltage, abs=1e-7)

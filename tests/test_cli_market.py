@@ -1,0 +1,238 @@
+"""`bilevel market` through the real entry point: table, files, exit codes, refusals, interruptions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from market_days import afternoon
+from market_oracles import small_market
+from oracles import tiny_case
+
+import instances
+from bilevel import cli, cli_market
+from formulations import market_results
+
+BILEVEL = str(Path(sys.executable).with_name("bilevel"))
+Capture = pytest.CaptureFixture[str]
+Solved = tuple[Path, subprocess.CompletedProcess[str]]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [BILEVEL, *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "80"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def refuse(capsys: Capture, arguments: Sequence[object], *words: str) -> None:
+    assert cli.run(list(map(str, arguments))) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("bilevel: ")
+    assert said.err.count("\n") == 1
+    for word in words:
+        assert word in said.err
+
+
+@pytest.fixture(scope="session")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market") / "case"
+    instances.write(small_market(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def solved(case: Path, tmp_path_factory: pytest.TempPathFactory) -> Solved:
+    out = tmp_path_factory.mktemp("market_out") / "new" / "market"
+    return out, run("market", case, "--fee", 0.01, "--out", out)
+
+
+def data(out: Path) -> Any:
+    return json.loads((out / "market.json").read_text(encoding="utf-8"))
+
+
+def test_the_three_ways_are_printed_and_written(solved: Solved) -> None:
+    out, done = solved
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert re.fullmatch(r"certified: exact [\d.]+ EUR <= equilibrium, by [\d.]+ EUR \([\d.]+ %\)", first)
+    for words in (
+        "exact",
+        "equilibrium",
+        "cooperative",
+        "operator's cost",
+        "network loss",
+        "kWh",
+        "profit agent",
+        "converged",
+    ):
+        assert words in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert {path.name for path in out.iterdir()} == set(market_results.FILES)
+    table = pd.read_csv(out / "comparison.csv").set_index("way")
+    assert table.loc["exact", "dso_cost"] <= table.loc["equilibrium", "dso_cost"]
+    for way, row in table.iterrows():
+        assert f"{row['dso_cost']:.2f}" in done.stdout
+        assert data(out)["ways"][way]["status"] == "certified"
+    assert (data(out)["fee_per_kwh"], data(out)["seed"], data(out)["settings"]["damping"]) == (0.01, None, 0.5)
+
+
+def test_a_drawn_fleet_of_the_shipped_case(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run("market", "ieee33_aggregator", "--evs", 8, "--out", out, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    found = data(out)
+    assert (found["case"], found["evs"], found["seed"]) == ("ieee33_aggregator", 8, 0)
+    exact, iterated, together = (found["ways"][way]["objective"] for way in ("exact", "equilibrium", "cooperative"))
+    assert together * (1 - 1e-6) <= exact <= iterated * (1 + 1e-6)
+    assert {entry["status"] for entry in found["ways"].values()} == {"certified"}
+
+
+def test_without_out_nothing_is_written(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["market", str(case), "--max-iterations", "1", "--loss-price", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "stopped: the limit of iterations is reached" in " ".join(said.split())
+    assert "none written; --out DIR writes them" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_infeasible_market_is_said_to_be(tmp_path: Path) -> None:
+    small = small_market()
+    source, end = small.feeder.buses
+    buses = (source, replace(end, voltage_min_pu=0.995))
+    instances.write(replace(small, feeder=replace(small.feeder, buses=buses)), tmp_path / "case")
+    done = run("market", tmp_path / "case", "--out", tmp_path / "out")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert done.stdout.startswith("infeasible: no exact answer: ")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"market.json", "comparison.csv", "comparison.tex", "trace.csv"} <= names
+    assert not [name for name in names if "_exact" in name]
+
+
+def interrupted(folder: Path, out: Path, times: int) -> tuple[int, str, str]:
+    """Exit code and output where Ctrl-C strikes the exact search this often."""
+    command = [BILEVEL, "market", str(folder), "--gap", "1e-9", "--max-iterations", "3", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("small tree"):
+                break
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    return process.returncode, said, errors
+
+
+def test_ctrl_c_keeps_what_was_found_and_a_second_one_ends(tmp_path: Path) -> None:
+    folder, out = tmp_path / "case", tmp_path / "out"
+    instances.write(afternoon(last=17), folder)
+    code, said, errors = interrupted(folder, out, 1)
+    assert (code, "Traceback" in errors) == (3, False), errors
+    assert said.startswith("feasible: exact ")
+    assert "Ctrl-C" in said
+    assert data(out)["ways"]["cooperative"]["status"] == "certified"
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    folder_before = sorted(path.name for path in tmp_path.iterdir())
+    command = [sys.executable, "-c", TWICE, str(folder), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == folder_before
+
+
+TWICE = """
+import signal, sys
+from bilevel import cli, progress
+
+def phase(self, name, *rest, **more):
+    if name == "relaxation":
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+progress.Progress.phase = phase
+sys.exit(cli.run(["market", sys.argv[1], "--out", sys.argv[2], "--quiet"]))
+"""
+
+
+def test_ctrl_c_between_two_parts_loses_nothing(case: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    real = cli_market.three_ways
+
+    def struck(*arguments: Any, **options: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(cli_market, "three_ways", struck)
+    assert cli.run(["market", str(case), "--quiet"]) == 0
+    monkeypatch.setattr(cli_market, "three_ways", lambda *a, **o: struck(signal.raise_signal(signal.SIGINT)))
+    assert cli.run(["market", str(case), "--quiet"]) == 130
+    assert capsys.readouterr().out == ""
+
+
+def test_exit_codes_follow_the_exact_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def coded(status: str, contradiction: str = "") -> int:
+        apart = SimpleNamespace(contradiction=contradiction)
+        monkeypatch.setattr(market_results, "difference", lambda _found: apart)
+        found: Any = SimpleNamespace(runs={"exact": SimpleNamespace(solution=SimpleNamespace(status=status))})
+        return cli_market._code(found)
+
+    words = ("certified", "feasible", "infeasible", "unknown", "rejected")
+    assert [coded(word) for word in words] == [0, 3, 4, 5, 5]
+    assert coded("certified", "one of both is wrong") == 5
+
+
+REFUSALS: list[tuple[list[str], list[str]]] = [
+    (["ieee33"], ["ieee33", "has no market", "aggregators.csv"]),
+    (["ieee33_agregator"], ['did you mean "ieee33_aggregator"']),
+    (["ieee33_aggregator", "--demand", "elastik"], ["elastik", "did you mean 'elastic'"]),
+    (["ieee33_aggregator", "--solver", "hghs"], ["hghs", "did you mean 'highs'"]),
+    (["ieee33_aggregator", "--gap", "0"], ["--gap", "0", "no positive number"]),
+    (["ieee33_aggregator", "--time-limit", "soon"], ["--time-limit", "soon", "no positive number"]),
+    (["ieee33_aggregator", "--damping", "1.5"], ["damping is 1.5", "at most 1"]),
+    (["ieee33_aggregator", "--max-iterations", "0"], ["--max-iterations", "0", "from 1"]),
+    (["ieee33_aggregator", "--fee", "nan"], ["--fee", "nan", "finite"]),
+    (["ieee33_aggregator", "--loss-price", "-1"], ["--loss-price", "-1", "at least 0"]),
+    (["ieee33_aggregator", "--evs", "0"], ["--evs", "0", "from 1"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSALS, ids=lambda value: " ".join(value))
+def test_bad_input_is_refused_in_one_sentence(
+    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refuse(capsys, ["market", *arguments, "--out", "new/out", "--quiet"], *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_other_files_is_refused_before_the_work(case: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "thesis.docx").write_text("years of work")
+    refuse(capsys, ("market", case, "--out", tmp_path), "thesis.docx", "give a new folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_a_case_of_stations_without_aggregators_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    instances.write(tiny_case(), tmp_path / "case")
+    refuse(capsys, ("market", tmp_path / "case"), "tiny", "has no market")
+
+
+def test_help_has_an_example_and_the_exit_codes(capsys: Capture) -> None:
+    assert cli.run(["market", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Example: bilevel market ieee33_aggregator" in text
+    assert "Exit codes" in text
+    assert "--demand" in text
