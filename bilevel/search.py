@@ -53,6 +53,12 @@ class Found:
             return float("inf")
         return max(0.0, self.objective - self.bound) / max(abs(self.objective), floor)
 
+    def refuted(self, gap: float, floor: float) -> "Found":
+        """A point below a bound, as solvers may give where a program has no end, proves the bound wrong: nothing is proven then."""
+        if self.x is not None and self.bound > self.objective + gap * max(abs(self.objective), floor):
+            self.bound = -np.inf
+        return self
+
 
 class Search:
     """One search; `run` gives what was found and may be stopped by time or Ctrl-C at any moment."""
@@ -126,7 +132,7 @@ class Search:
         if not self._over():
             self._branch()
         self._tighten()
-        return self.found
+        return self.found.refuted(self.effort.gap, self.floor)
 
     def _wall(self) -> None:
         """Where the relaxation falls without end, a row gives it one, far out: SCIP and Gurobi may invent ends of their own.

@@ -75,6 +75,7 @@ def solve(
         late = line.interrupted or time.monotonic() >= effort.deadline
         if not late and found.gap(form.program.objective_floor()) > gap:
             found = attain.probe(form, found, engine, chosen, treatment, effort)
+            found = found.refuted(gap, form.program.objective_floor())
         doubts = _enlarged(form, found, engine, chosen, treatment, effort)
         stopped = line.interrupted
     if found.verdict == "infeasible":

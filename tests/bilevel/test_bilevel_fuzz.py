@@ -35,6 +35,12 @@ def test_no_answer_to_a_random_problem_is_wrong(first: int) -> None:
     assert counts["no oracle"] <= 2, (first, counts)
 
 
+def test_a_point_below_a_bound_refutes_the_bound() -> None:
+    """A leader without end, scaled by 1000: SCIP gave the bound 9, and a look within wider and wider limits found -9991."""
+    verdict = judge(9_002_553)
+    assert verdict.verdict == "not certified", verdict
+
+
 def one_follower() -> Problem:
     """min -x - y over x in 0..4 and the y of: min (x - 2) y, 0 <= y <= 3; the optimum is -5 at x = 2, where y is free to be 3."""
     none, empty = np.zeros(0), np.zeros((0, 1))
