@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from bilevel import outer, quadratic, tolerances
 from bilevel.canonical import Program
 from bilevel.errors import ModelError
-from bilevel.followers import respond
+from bilevel.followers import Response, respond
 from bilevel.program import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
 from bilevel.solvers import Outcome
 
@@ -50,30 +50,37 @@ def known_values(program: Program) -> Rows:
     answer = _solve(program, x, which) if len(which) else None
     if answer is None or answer.x is None or answer.status != "optimal":
         return no_rows(program.columns)
-    x[mine] = answer.x * program.scale[mine]
-    return stack_rows([_least_costs(program, x, which), _pinned(program, x, which)])
+    x[mine] = np.clip(answer.x * program.scale[mine], program.lower[mine], program.upper[mine])
+    proof = respond(program, x)
+    if not proof.solved:
+        return no_rows(program.columns)
+    return stack_rows([_least_costs(program, x, which, proof), _pinned(program, x, which, proof)])
 
 
-def _least_costs(program: Program, x: Vector, which: Index) -> Rows:
-    """Convexity makes the gradient at any feasible point a limit: no optimum is dearer in it than the point."""
+def _least_costs(program: Program, x: Vector, which: Index, proof: Response) -> Rows:
+    """Convexity makes the gradient at a feasible point a limit: no optimum is dearer in it than the point.
+
+    What the point breaks of its rows may make it cheaper than every feasible one, by the rows' duals times that.
+    """
     stack = program.followers
     mine = np.flatnonzero(np.isin(stack.owner, which))
     rates = stack.rates(x)
-    matrix = sp.csr_array(
-        (rates[mine], (np.searchsorted(which, stack.owner[mine]), mine)), shape=(len(which), program.columns)
-    )
+    place = np.searchsorted(which, stack.owner[mine])
+    matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
     room = _ROOM * (abs(matrix) @ np.maximum(np.abs(x), program.scale))
+    cheaper = np.bincount(
+        stack.row_owner, weights=np.abs(proof.row_dual) * stack.rows.violation(x), minlength=len(stack.names)
+    )
     names = tuple(f"least cost of {stack.names[k]}" for k in which.tolist())
-    return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + room, names)
+    return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + room + cheaper[which], names)
 
 
-def _pinned(program: Program, x: Vector, which: Index) -> Rows:
+def _pinned(program: Program, x: Vector, which: Index, proof: Response) -> Rows:
     """Q y == Q x, where an optimum has curvature, as far as the point's own excess e proves it: (Q d)_j^2 <= 2 e Q_jj."""
     stack = program.followers
     curved = np.unique(stack.quadratic.nonzero()[1])
     curved = curved[np.isin(stack.owner[curved], which)]
-    answer = respond(program, x)
-    excess = np.maximum(answer.linear_cost - answer.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * answer.size
+    excess = np.maximum(proof.linear_cost - proof.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * proof.size
     room = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
     matrix = sp.csr_array(stack.quadratic[curved])
     room += _ROOM * (abs(matrix) @ program.scale)

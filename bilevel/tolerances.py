@@ -12,6 +12,9 @@ SIZE_FLOOR = 1e-3
 COMPLEMENTARITY = 1e-6
 """slack * dual over (largest proven slack * largest proven dual) of the pair."""
 
+EXCLUSIVITY = 1e-6
+"""Smaller of two powers that exclude each other (buying and selling, charging and discharging) over the larger limit of both."""
+
 FOLLOWER = 1e-6
 """(cost at y - proven lower bound of the follower's optimum) over the size of its cost terms."""
 

@@ -20,12 +20,11 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from bilevel import Check
+from bilevel import Check, tolerances
 from bilevel.errors import BilevelError
 from instances import Aggregator, Instance, Market
 
 MOST_PATTERNS = 64
-TOLERANCE = 1e-6
 Barred = frozenset[tuple[str, int]]
 
 
@@ -102,7 +101,7 @@ def products(case: Instance) -> Callable[[Any], list[Check]]:
                     share = min(pair) / largest if largest > 0 else 0.0
                     if share > worst:
                         worst, where = share, f"{first} and {second} of {aggregator.name} in period {t}"
-        return [Check("exclusivity", worst, TOLERANCE, "relative", where)]
+        return [Check("exclusivity", worst, tolerances.EXCLUSIVITY, "relative", where)]
 
     return check
 
