@@ -7,17 +7,17 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
-from instances import Instance, InstanceError, Network, ac_power_flow
+from instances import Instance, InstanceError, Network, ac_power_flow, base_load_kvar, base_load_kw
 
 
 def bus_load_kw(model: Any, case: Instance, network: Network) -> Any:
     """Base load, plus what followers draw, less generation, at the model's values: kW, (periods, buses) in the network's order."""
-    return _bus_power(np.outer(case.load_factor, network.load_kw), model.bus_load, network)
+    return _bus_power(base_load_kw(case, network), model.bus_load, network)
 
 
 def bus_load_kvar(model: Any, case: Instance, network: Network) -> Any:
     """The same in kvar."""
-    return _bus_power(np.outer(case.load_factor, network.load_kvar), model.bus_reactive_load, network)
+    return _bus_power(base_load_kvar(case, network), model.bus_reactive_load, network)
 
 
 def _bus_power(base: Any, added: Any, network: Network) -> Any:

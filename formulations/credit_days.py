@@ -18,7 +18,7 @@ from bilevel.errors import BilevelError
 from formulations import credit
 from formulations.credit import BoolArray, FloatArray, IntArray, SessionRecord
 from formulations.dispatch import Dispatch
-from instances import Instance
+from instances import Instance, Network, base_load_kw
 
 NodalPrices = Callable[[FloatArray], FloatArray]
 """Charging power in kW, shape (stations, periods), to nodal prices at the stations' buses in currency/kWh, same shape."""
@@ -127,6 +127,7 @@ class _Market:
     ) -> None:
         self.case, self.given, self.on, self.nodal_prices = case, given, points, nodal_prices
         self.rules = credit.rules(case)
+        self.base_kw = base_load_kw(case, Network.from_feeder(case.feeder)).sum(axis=1)
         self.flat = float(credit.fee_per_kwh(0.0, self.rules)) if flat is None else flat
         self.names = [station.name for station in case.stations]
         self.users = _users(case, given)
@@ -198,9 +199,8 @@ class _Market:
         """The day's rows of `CreditDays.days`, `.fees` and `.load`."""
         load_kw = self._load_kw(choice)
         ev_kw = load_kw.sum(axis=0)
-        base_kw = sum(bus.load_kw for bus in self.case.feeder.buses) * np.array(self.case.load_factor)
         row = {"day": day} | self._shares(before, choice) | self._energies(load_kw, prices)
-        row |= {"ev_peak_kw": ev_kw.max(), "feeder_peak_kw": (base_kw + ev_kw).max()}
+        row |= {"ev_peak_kw": ev_kw.max(), "feeder_peak_kw": (self.base_kw + ev_kw).max()}
         stations, periods = load_kw.shape
         labels = {
             "day": day,
@@ -208,7 +208,9 @@ class _Market:
             "period": np.tile(np.arange(periods), stations),
         }
         fees = pd.DataFrame(labels | {name: value.ravel() for name, value in prices.items()})
-        load = pd.DataFrame({"day": day, "period": np.arange(periods), "ev_kw": ev_kw, "feeder_kw": base_kw + ev_kw})
+        load = pd.DataFrame(
+            {"day": day, "period": np.arange(periods), "ev_kw": ev_kw, "feeder_kw": self.base_kw + ev_kw}
+        )
         return pd.DataFrame([row]), fees, load
 
     def _shares(self, before: _Choice, choice: _Choice) -> dict[str, float]:

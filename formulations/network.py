@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pyomo.environ as pyo
 
 import bilevel
 from formulations import checks, generators
-from instances import Instance, Network
+from instances import Instance, Network, base_load_kvar, base_load_kw
 
 
 def add(
@@ -26,9 +25,8 @@ def add(
     """
     generators.add(model, case, network)
     _add_bus_loads(model, case, loads)
-    factor = np.array(case.load_factor)
-    active = np.outer(factor, network.per_unit.power(network.load_kw))
-    reactive = np.outer(factor, network.per_unit.power(network.load_kvar))
+    active = network.per_unit.power(base_load_kw(case, network))
+    reactive = network.per_unit.power(base_load_kvar(case, network))
     add_flow(model, network, active, reactive, _at(model.bus_load), _at(model.bus_reactive_load))
     energy = network.per_unit.base_kva * case.horizon.period_hours
     model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))

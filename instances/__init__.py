@@ -7,11 +7,13 @@
 202.677
 """
 
+from instances.carbon import Carbon, Renewable
 from instances.catalogue import list_cases, load
 from instances.errors import InstanceError
 from instances.fleet import scale, set_share, uncontrolled_load_kw
 from instances.folder import check_folder, write_folder
 from instances.io import read, write
+from instances.loads import base_load_kvar, base_load_kw
 from instances.market import Aggregator, Credit, Distance, Generator, Market, Reservation
 from instances.network import Network
 from instances.schema import (
@@ -32,6 +34,7 @@ __all__ = [
     "Aggregator",
     "Branch",
     "Bus",
+    "Carbon",
     "Credit",
     "Distance",
     "Feeder",
@@ -44,11 +47,14 @@ __all__ = [
     "PerUnit",
     "PowerFlow",
     "PriceLimits",
+    "Renewable",
     "Reservation",
     "Session",
     "Source",
     "Station",
     "ac_power_flow",
+    "base_load_kvar",
+    "base_load_kw",
     "check_folder",
     "list_cases",
     "load",

@@ -13,6 +13,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from instances.carbon_io import CARBON_KEYS, CARBON_TABLES, carbon_records, carbon_values, read_carbon_parts
 from instances.errors import InstanceError
 from instances.folder import backup_of, write_folder
 from instances.market_io import OPTIONAL_KEYS, OPTIONAL_TABLES, optional_records, optional_values, read_optional
@@ -34,7 +35,8 @@ class Period(Numbered):
 
 
 TABLES = {"buses": Bus, "branches": Branch, "stations": Station, "sessions": Session, "series": Period}
-FILES = {JSON_FILE, *(f"{table}.csv" for table in (*TABLES, *OPTIONAL_TABLES))}
+ALL_TABLES = TABLES | OPTIONAL_TABLES | CARBON_TABLES
+FILES = {JSON_FILE, *(f"{table}.csv" for table in ALL_TABLES)}
 FEEDER_KEYS = ("base_kv", "substation", "substation_voltage_pu")
 KEYS = ("name", "currency", *FEEDER_KEYS, "horizon", "price_limits", "charging_efficiency", "sources")
 
@@ -50,7 +52,7 @@ def read(directory: str | os.PathLike[str]) -> Instance:
     if not folder.is_dir():
         raise InstanceError(f"{folder} is not a folder; give the folder that holds {JSON_FILE}")
     where = folder / JSON_FILE
-    meta = read_object(where, KEYS, OPTIONAL_KEYS)
+    meta = read_object(where, KEYS, (*OPTIONAL_KEYS, *CARBON_KEYS))
     horizon = build(f"{where} horizon", Horizon, meta["horizon"])
     series = read_periods(folder / "series.csv", Period, horizon.periods)
     sources = as_list(f"{where} sources", meta["sources"])
@@ -67,7 +69,9 @@ def read(directory: str | os.PathLike[str]) -> Instance:
         "charging_efficiency": meta["charging_efficiency"],
         "sources": tuple(build(f"{where} sources", Source, item) for item in sources),
     }
-    return make(str(folder), Instance, values | read_optional(folder, str(where), meta, horizon))
+    values |= read_optional(folder, str(where), meta, horizon)
+    values |= read_carbon_parts(folder, str(where), meta, horizon)
+    return make(str(folder), Instance, values)
 
 
 def write(instance: Instance, directory: str | os.PathLike[str]) -> None:
@@ -91,18 +95,19 @@ def _texts(instance: Instance) -> dict[str, str]:
         "sessions": instance.sessions,
         "series": [Period(t, *row) for t, row in enumerate(rows)],
         **optional_records(instance),
+        **carbon_records(instance),
     }
     texts = {f"{t}.csv": _table(instance, t, records[t]) for t in records}
     values = {key: getattr(feeder if key in FEEDER_KEYS else instance, key) for key in KEYS}
     values |= {key: asdict(values[key]) for key in ("horizon", "price_limits")}
     values["sources"] = [asdict(source) for source in instance.sources]
-    values |= optional_values(instance)
+    values |= optional_values(instance) | carbon_values(instance)
     return texts | {JSON_FILE: json.dumps(values, indent=2, ensure_ascii=False, default=_plain) + "\n"}
 
 
 def _table(instance: Instance, table: str, records: Collection[Any]) -> str:
     """Return the text of a table, whose comment lines are the sources of the table itself and of its columns."""
-    record = (TABLES | OPTIONAL_TABLES)[table]
+    record = ALL_TABLES[table]
     items = {table, *(field.name for field in fields(record))}
     items |= {"fleet"} if table == "sessions" else set()
     header = [f"{s.item}: source: {s.source}; licence: {s.licence}" for s in instance.sources if s.item in items]

@@ -13,7 +13,10 @@ __all__ = ["Aggregator", "Credit", "Distance", "Generator", "Market", "Reservati
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """A dispatchable generator at a bus, with active cost, reactive and apparent limits, and a ramp per period."""
+    """A dispatchable generator at a bus, with active cost, reactive and apparent limits, and a ramp per period.
+
+    ``emission_kg_per_kwh`` is its carbon emission factor in kg of CO2 per kWh fed in.
+    """
 
     name: str
     bus: str
@@ -24,6 +27,7 @@ class Generator:
     cost_per_kwh: float
     apparent_max_kva: float = math.inf
     ramp_max_kw: float = math.inf
+    emission_kg_per_kwh: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the fields and the order of the limits."""
@@ -34,6 +38,7 @@ class Generator:
             checks.number(owner, field, getattr(self, field))
         checks.number(owner, "apparent_max_kva", self.apparent_max_kva, above=0, unlimited=True)
         checks.number(owner, "ramp_max_kw", self.ramp_max_kw, at_least=0, unlimited=True)
+        checks.number(owner, "emission_kg_per_kwh", self.emission_kg_per_kwh, at_least=0)
         for low, high in (("active_min_kw", "active_max_kw"), ("reactive_min_kvar", "reactive_max_kvar")):
             if getattr(self, low) > getattr(self, high):
                 raise InstanceError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from instances.errors import InstanceError
 from instances.market import SERIES, Aggregator, Credit, Distance, Generator, Market, Reservation
-from instances.objects import as_list, as_mapping
+from instances.objects import as_list, as_mapping, complete
 from instances.schema import Horizon, Instance
 from instances.tables import Numbered, make, read_periods, read_table
 
@@ -50,10 +50,10 @@ def read_optional(folder: Path, where: str, meta: Mapping[str, Any], horizon: Ho
     if "generators" in found:
         values["generators"] = tuple(read_table(folder / "generators.csv", Generator))
     if "market" in meta or found & {*MARKET_TABLES}:
-        _complete(folder, found, MARKET_TABLES, f"{where} market" if "market" in meta else "")
+        complete(folder, found, MARKET_TABLES, f"{where} market" if "market" in meta else "")
         values["market"] = _read_market(folder, where, meta.get("market", {}), horizon)
     if "credit" in meta:
-        _complete(folder, found, CREDIT_TABLES, f"{where} credit")
+        complete(folder, found, CREDIT_TABLES, f"{where} credit")
         values["credit"] = _read_credit(folder, where, meta["credit"])
     for table in CREDIT_TABLES:
         if table in found and "credit" not in meta:
@@ -85,14 +85,6 @@ def optional_values(instance: Instance) -> dict[str, dict[str, Any]]:
     if instance.credit is not None:
         values["credit"] = {key: getattr(instance.credit, key) for key in CREDIT_KEYS}
     return values
-
-
-def _complete(folder: Path, found: Collection[str], tables: tuple[str, ...], key: str) -> None:
-    """Refuse a part of which a table is missing, and name what asks for it: the ``key`` or another table."""
-    for table in tables:
-        if table not in found:
-            asks = key or f"{folder / next(other for other in tables if other in found)}.csv"
-            raise InstanceError(f"{asks} needs {table}.csv, which is missing; add it, docs/data-format.md describes it")
 
 
 def _read_market(folder: Path, where: str, values: object, horizon: Horizon) -> Market:

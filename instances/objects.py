@@ -14,7 +14,7 @@ from instances.tables import make, read_text
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["as_list", "as_mapping", "build", "read_object"]
+__all__ = ["as_list", "as_mapping", "build", "complete", "read_object"]
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
@@ -56,6 +56,14 @@ def as_list(where: str, values: object) -> list[Any]:
 def build(where: str, record: type[Record], values: object) -> Record:
     """Make a record of an object with a key for each of its fields."""
     return make(where, record, as_mapping(where, values, tuple(field.name for field in fields(record))))
+
+
+def complete(folder: Path, found: Collection[str], tables: Collection[str], key: str = "") -> None:
+    """Refuse a part of which one of ``tables`` is not ``found``, and name what asks for it: the ``key`` or another table."""
+    for table in tables:
+        if table not in found:
+            asks = key or f"{folder / next(other for other in tables if other in found)}.csv"
+            raise InstanceError(f"{asks} needs {table}.csv, which is missing; add it, docs/data-format.md describes it")
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,10 +7,12 @@ object, its value and the remedy. Periods are numbered from 0. Per unit appears 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from instances import checks
+from instances.carbon import Carbon, Renewable
 from instances.errors import InstanceError
 from instances.feeder import Branch, Bus, Feeder
 from instances.market import SERIES, Credit, Generator, Market
@@ -134,7 +136,8 @@ class Instance:
 
     ``load_factor`` multiplies every base load, kW and kvar, in each period; ``wholesale_price_per_kwh`` is
     what the stations pay; both have one value per period. ``charging_efficiency`` is battery energy per
-    grid energy, in (0, 1]. ``generators``, ``market`` and ``credit`` are for problems that have them.
+    grid energy, in (0, 1]. ``generators``, ``market``, ``credit``, ``renewables`` and ``carbon`` are for problems
+    that have them.
     """
 
     name: str
@@ -151,12 +154,13 @@ class Instance:
     generators: tuple[Generator, ...] = ()
     market: Market | None = None
     credit: Credit | None = None
+    renewables: tuple[Renewable, ...] = ()
+    carbon: Carbon | None = None
 
     def __post_init__(self) -> None:
         """Check the fields, the references, and that every session's energy fits its window."""
-        checks.as_tuples(
-            self, "stations", "sessions", "load_factor", "wholesale_price_per_kwh", "sources", "generators"
-        )
+        checks.as_tuples(self, "stations", "sessions", "load_factor", "wholesale_price_per_kwh", "sources")
+        checks.as_tuples(self, "generators", "renewables")
         checks.text("the instance", "name", self.name)
         checks.text("the instance", "currency", self.currency)
         checks.number("the instance", "charging_efficiency", self.charging_efficiency, above=0, at_most=1)
@@ -173,9 +177,9 @@ class Instance:
         for session in self.sessions:
             checks.known(f"session {session.name}", "station", session.station, stations)
             self._check_session(session)
-        checks.unique("generators", (generator.name for generator in self.generators))
-        for generator in self.generators:
-            checks.known(f"generator {generator.name}", "bus", generator.bus, buses)
+        self._check_feeding(buses)
+        if self.carbon is not None:
+            self._check_series("grid_factor_kg_per_kwh", self.carbon.grid_factor_kg_per_kwh)
         if self.market is not None:
             self._check_market(self.market)
         if self.credit is not None:
@@ -204,6 +208,16 @@ class Instance:
             )
         for period, value in enumerate(series):
             checks.number(f"period {period}", field, value, at_least=at_least)
+
+    def _check_feeding(self, buses: Collection[str]) -> None:
+        """Refuse generators and renewables of the same name or at unknown buses, and outputs of the wrong length."""
+        checks.unique("generators", (generator.name for generator in self.generators))
+        for generator in self.generators:
+            checks.known(f"generator {generator.name}", "bus", generator.bus, buses)
+        checks.unique("renewables", (renewable.name for renewable in self.renewables))
+        for renewable in self.renewables:
+            checks.known(f"renewable {renewable.name}", "bus", renewable.bus, buses)
+            self._check_series(f"power_kw of renewable {renewable.name}", renewable.power_kw)
 
     def _check_market(self, market: Market) -> None:
         """Refuse series of the wrong length, and aggregators of unknown stations."""

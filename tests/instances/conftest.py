@@ -53,7 +53,9 @@ def full(small: instances.Instance) -> instances.Instance:
     )
     return replace(
         small,
-        generators=(instances.Generator("g", "b", 0.0, 50.0, -10.0, 20.0, 0.05),),
+        generators=(instances.Generator("g", "b", 0.0, 50.0, -10.0, 20.0, 0.05, emission_kg_per_kwh=0.5),),
         market=instances.Market((aggregator,), (0.1, 0.2), (0.2, 0.3), (0.05, 0.1), 0.02),
         credit=credit,
+        renewables=(instances.Renewable("w", "c", (3.0, 70.5)), instances.Renewable("gas", "b", (1.0, 0.0), 0.2)),
+        carbon=instances.Carbon(0.0068, (0.25, 0.1)),
     )

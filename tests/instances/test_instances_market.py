@@ -12,7 +12,7 @@ import pytest
 from instances import Aggregator, Credit, Distance, Generator, Instance, InstanceError, Market, Reservation
 
 NAN = math.nan
-GENERATOR = Generator("g", "b", 0.0, 50.0, -10.0, 20.0, 0.05)
+GENERATOR = Generator("g", "b", 0.0, 50.0, -10.0, 20.0, 0.05, emission_kg_per_kwh=0.5)
 AGGREGATOR = Aggregator("a", "s", 10.0, 5.0, 4.0, 3.0, 0.9, 0.8)
 MARKET = Market((AGGREGATOR,), (0.1, 0.2), (0.2, 0.3), (0.05, 0.1), 0.02)
 CREDIT = Credit(
@@ -48,6 +48,8 @@ RECORDS: list[tuple[Any, dict[str, Any], tuple[str, ...]]] = [
     (GENERATOR, {"cost_per_kwh": math.inf}, ("generator g", "cost_per_kwh inf", "finite")),
     (GENERATOR, {"apparent_max_kva": 0}, ("generator g", "apparent_max_kva 0", "above 0")),
     (GENERATOR, {"ramp_max_kw": -1}, ("generator g", "ramp_max_kw -1", "at least 0")),
+    (GENERATOR, {"emission_kg_per_kwh": -0.1}, ("generator g", "emission_kg_per_kwh -0.1", "at least 0")),
+    (GENERATOR, {"emission_kg_per_kwh": math.inf}, ("generator g", "emission_kg_per_kwh inf", "finite")),
     (GENERATOR, {"active_min_kw": 60}, ("generator g", "active_min_kw 60", "active_max_kw 50.0", "swap")),
     (GENERATOR, {"reactive_min_kvar": 30}, ("generator g", "reactive_min_kvar 30", "20.0", "swap")),
     (

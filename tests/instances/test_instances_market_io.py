@@ -20,6 +20,7 @@ from instances import Credit, Generator, Instance, InstanceError, Market, read, 
 DATA = Path(instances.__file__).parent / "data"
 MARKET_FILES = {"aggregators.csv", "market.csv"}
 CREDIT_FILES = {"reservations.csv", "distances.csv"}
+RENEWABLE_FILES = {"renewables.csv", "renewable_power.csv"}
 
 
 @pytest.fixture
@@ -57,6 +58,8 @@ def test_every_part_may_stand_alone(tmp_path: Path, full: Instance) -> None:
         "generators": ((), {"generators.csv"}),
         "market": (None, MARKET_FILES),
         "credit": (None, CREDIT_FILES),
+        "renewables": ((), RENEWABLE_FILES),
+        "carbon": (None, {"carbon.csv"}),
     }
     plain = {path.name for path in (DATA / "ieee33").iterdir()}
     for part, (_, files) in kinds.items():
@@ -93,7 +96,7 @@ def test_a_case_without_parts_has_no_files_and_keys_of_them(tmp_path: Path, smal
     assert {path.stem for path in (tmp_path / "case").glob("*.csv")} == {
         "buses", "branches", "stations", "sessions", "series"
     }  # fmt: skip
-    assert not {"market", "credit"} & set(json.loads((tmp_path / "case" / "instance.json").read_text()))
+    assert not {"market", "credit", "carbon"} & set(json.loads((tmp_path / "case" / "instance.json").read_text()))
 
 
 def test_the_loss_price_may_be_left_out(folder: Path, full: Instance) -> None:
@@ -175,10 +178,10 @@ DAMAGES: list[tuple[Callable[[Path], None], tuple[str, ...]]] = [
     (rules(peak_periods="1"), ("instance.json credit peak_periods", "'1'", "give a list")),
     (rules(peak_periods=["1"]), ("peak_periods '1'", "whole number")),
     (rules(peak_periods=[5]), ("peak_periods 5", "2 periods")),
-    (line("generators", 2, "g,b,0,x,0,0,0.1,,"), ("generators.csv line 2", 'active_max_kw "x"', "give a number")),
-    (line("generators", 2, "g,b,0,1,0,0,0.1,inf,"), ("generators.csv line 2", "inf", "leave the cell empty")),
-    (line("generators", 2, "g,b,2,1,0,0,0.1,,"), ("generators.csv line 2", "generator g", "swap")),
-    (line("generators", 2, "g,c2,0,1,0,0,0.1,,"), ("generator g", 'unknown bus "c2"')),
+    (line("generators", 2, "g,b,0,x,0,0,0.1,,,"), ("generators.csv line 2", 'active_max_kw "x"', "give a number")),
+    (line("generators", 2, "g,b,0,1,0,0,0.1,inf,,"), ("generators.csv line 2", "inf", "leave the cell empty")),
+    (line("generators", 2, "g,b,2,1,0,0,0.1,,,"), ("generators.csv line 2", "generator g", "swap")),
+    (line("generators", 2, "g,c2,0,1,0,0,0.1,,,"), ("generator g", 'unknown bus "c2"')),
     (line("aggregators", 1, "name,stations"), ("aggregators.csv", '"stations"', 'did you mean "station"')),
     (line("aggregators", 2, "a,s,1,2,1,1,1,1,,,1,-0.5,0"), ("aggregators.csv line 2", "storage_initial_kwh 2.0")),
     (line("aggregators", 2, "a,s,2,2,1,1,1,1,,,1.5,-0.5,0"), ("aggregators.csv line 2", '"1.5"', "whole number")),
@@ -191,6 +194,31 @@ DAMAGES: list[tuple[Callable[[Path], None], tuple[str, ...]]] = [
     (line("reservations", 3, "ev,1"), ("two reservations", '"ev"')),
     (line("distances", 2, "ev,s,far"), ("distances.csv line 2", 'distance_km "far"', "give a number")),
     (line("distances", 2, "ev,q,1"), ("a distance of session ev", 'unknown station "q"')),
+    (
+        line("generators", 2, "g,b,0,1,0,0,0.1,,,-1"),
+        ("generators.csv line 2", "emission_kg_per_kwh -1.0", "at least 0"),
+    ),
+    (drop("renewables.csv"), ("renewable_power.csv needs renewables.csv", "missing", "add it")),
+    (drop("renewable_power.csv"), ("renewables.csv needs renewable_power.csv", "missing", "add it")),
+    (line("renewables", 2, "w,c,dirty"), ("renewables.csv line 2", 'emission_kg_per_kwh "dirty"', "give a number")),
+    (line("renewables", 2, "w,c,-1"), ("renewables.csv", "renewable w", "emission_kg_per_kwh -1.0", "at least 0")),
+    (line("renewables", 2, "w,c2,0"), ("renewable w", 'unknown bus "c2"')),
+    (line("renewables", 3, "w,c,0"), ("renewable_power.csv", 'unknown renewable "gas"')),
+    (line("renewables", 4, "w,c,0"), ("two renewables", '"w"', "own name")),
+    (line("renewables", 4, "sun,c,0"), ("renewable_power.csv lacks period 0 of renewable sun", "one row per period")),
+    (line("renewable_power", 3, "w,0,1"), ("renewable_power.csv", "period 0 of renewable w twice", "keep one")),
+    (line("renewable_power", 3, "w,2,1"), ("renewable_power.csv", "period 2 of renewable w", "2 periods", "from 0")),
+    (line("renewable_power", 3, "wind,1,1"), ("renewable_power.csv", 'unknown renewable "wind"')),
+    (line("renewable_power", 3, "w,1.5,1"), ("renewable_power.csv line 3", 'period "1.5"', "whole number")),
+    (line("renewable_power", 3, "w,1,-1"), ("renewable w in period 1", "power_kw -1.0", "at least 0")),
+    (line("renewable_power", 3, "w,1,inf"), ("renewable_power.csv line 3", 'power_kw "inf"', "finite")),
+    (drop("carbon.csv"), ("instance.json carbon needs carbon.csv", "missing", "add it")),
+    (key("carbon", None), ("carbon.csv", "no price", '"carbon"', "instance.json", "remove")),
+    (key("carbon", 1.0), ("instance.json carbon", "1.0", "object with price_per_kg")),
+    (key("carbon", {}), ("instance.json carbon", 'lacks the key "price_per_kg"')),
+    (key("carbon", {"price_per_kg": -1}), ("the carbon rules", "price_per_kg -1", "at least 0")),
+    (line("carbon", 3, "1,-0.1"), ("the main grid in period 1", "grid_factor_kg_per_kwh -0.1", "at least 0")),
+    (line("carbon", 4, "2,0.1"), ("carbon.csv", "3 rows", "2 periods", "one row per period")),
 ]
 
 
