@@ -10,7 +10,7 @@ from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
 from bilevel.arrays import bilinear, bounds, convex_quadratics, dense, scales
 from bilevel.canonical import LEADER, DualLinks, FollowerStack, Program
-from bilevel.cone_rows import ConeBuilder, is_convex
+from bilevel.cone_rows import ConeBuilder, is_cone, is_convex
 from bilevel.errors import ModelError
 from bilevel.model import Follower
 from bilevel.program import Index, Mask, Rows, Vector, coo
@@ -195,8 +195,10 @@ class _Compiler:
         self.cost = [(column, sign * value) for column, value in self.columns.linear(repn)]
         whole = self._terms(repn, sign)
         own = whole if is_convex(whole) else {key: sign * value for key, value in self._split(repn, -1, sign).items()}
-        if own:
+        if is_convex(own):
             self.cones.objective(own, str(objective.name))
+        else:
+            self._own_products(-1, own)
         for row in self.model.component_data_objects(pyo.Constraint, active=True, descend_into=pyo.Block):
             self._leader_row(row)
         return sign * float(repn.constant), sign
@@ -209,10 +211,15 @@ class _Compiler:
             return
         side = 1.0 if np.isfinite(upper) else -1.0
         whole = self._terms(repn, 1.0)
-        if is_convex({key: side * value for key, value in whole.items()}):
+        one_sided = np.isfinite(lower) != np.isfinite(upper)
+        if one_sided and is_convex({key: side * value for key, value in whole.items()}):
             self.cones.row(whole, dict(terms), lower, upper, row.name)
             return
-        own = self._split(repn, len(self.leader_rows.names), 1.0)
+        at = len(self.leader_rows.names)
+        own = self._split(repn, at, 1.0)
+        if own and not is_cone(own, dict(terms), lower, upper):
+            self._own_products(at, own)
+            own = {}
         if own and len(own) < len(repn.quadratic):
             raise ModelError(
                 f"row {row.name!r} mixes a quadratic with a product of leader and follower variables: "
@@ -222,6 +229,10 @@ class _Compiler:
             self.cones.row(own, dict(terms), lower, upper, row.name)
         else:
             self.leader_rows.add(terms, lower, upper, row.name)
+
+    def _own_products(self, row: int, terms: dict[tuple[int, int], float]) -> None:
+        """Products of two leader variables that form no cone: rows for a nonconvex solver."""
+        self.bilinear.extend((row, i, j, value) for (i, j), value in terms.items())
 
     def _terms(self, repn: Any, sign: float) -> dict[tuple[int, int], float]:
         """All quadratic terms by column pair."""

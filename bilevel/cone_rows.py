@@ -121,6 +121,16 @@ def is_convex(terms: Quadratic) -> bool:
     return square_root(_matrix(terms)[1]) is not None
 
 
+def is_cone(terms: Quadratic, linear: dict[int, float], lower: float, upper: float) -> bool:
+    """Whether `ConeBuilder.row` can take this row, the signs of a rotated cone's factors aside."""
+    if np.isfinite(lower) == np.isfinite(upper):
+        return False
+    sign, right = (1.0, upper) if np.isfinite(upper) else (-1.0, lower)
+    terms = {key: sign * value for key, value in terms.items()}
+    factors = None if linear or right != 0.0 else _factors(terms)
+    return is_convex({key: value for key, value in terms.items() if key != factors})
+
+
 def _matrix(terms: Quadratic) -> tuple[list[int], np.ndarray]:
     """The columns of a quadratic form, and its symmetric matrix."""
     columns = sorted({column for key in terms for column in key})

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import outer, tolerances
-from bilevel.canonical import Program
+from bilevel.canonical import LEADER, Program
 from bilevel.cones import tangent
 from bilevel.elastic import Broken, elastic, soft_cones
 from bilevel.errors import ModelError
@@ -19,6 +19,7 @@ class GivenLoads:
     """
 
     def __init__(self, program: Program, prices: Index) -> None:
+        _require_linear(program)
         self.program = program
         self.price = np.zeros(program.columns, dtype=bool)
         self.price[prices] = True
@@ -88,6 +89,17 @@ class GivenLoads:
                 f"{tolerances.CONE_GAP:g}: the relaxation is not exact there and its duals are no nodal prices, so give the leader "
                 "an objective that pays for what the cone bounds, such as losses"
             )
+
+
+def _require_linear(program: Program) -> None:
+    b = program.bilinear
+    own = np.flatnonzero(program.followers.owner[b.follower] == LEADER)
+    if len(own):
+        first, second = program.name(int(b.leader[own[0]])), program.name(int(b.follower[own[0]]))
+        raise ModelError(
+            f"the leader multiplies its own variables {first!r} and {second!r}, so that its rows have no duals of a convex program: "
+            "leave the product out, or fix one of them"
+        )
 
 
 def price_rows(program: Program, price: Mask) -> Mask:

@@ -166,7 +166,7 @@ def _require_rest(program: Program, held: Mask, faced: Mask) -> None:
     other = program.bilinear.leader[rest[program.bilinear.leader]]
     if len(other):
         raise ModelError(
-            f"leader variable {program.name(int(other[0]))!r} multiplies a follower's variable in the leader's rows or objective "
+            f"leader variable {program.name(int(other[0]))!r} multiplies another variable in the leader's rows or objective "
             "and has no price rule: give it one, or fix it"
         )
     _require_free(program, held, rest)

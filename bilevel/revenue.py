@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.canonical import Bilinear, Program
+from bilevel.canonical import LEADER, Bilinear, Program
 from bilevel.convex import square_root
 from bilevel.errors import ModelError
 from bilevel.kkt import Kkt
@@ -40,7 +40,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     """Linear replacements over the KKT columns for every product of the leader.
 
     What cannot be replaced is `left` as it is for a `nonconvex` solver.  Without one raises `ModelError` naming the two variables
-    when a product is no constant multiple of a follower's own price term, when a leader variable enters the rows of that
+    when both are the leader's, when a product is no constant multiple of a follower's own price term, when a leader variable enters the rows of that
     follower, or when the leader wants a quadratic follower's revenue small.
     """
     b = program.bilinear
@@ -51,7 +51,10 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     if len(b.row):
         owner = program.followers.owner[b.follower]
         terms = _dual_objectives(program, kkt)
-        for row, follower in sorted(set(zip(b.row.tolist(), owner.tolist(), strict=True))):
+        left = owner == LEADER
+        if left.any() and not nonconvex:
+            raise ModelError(_own_product(program, int(np.flatnonzero(left)[0])))
+        for row, follower in sorted(set(zip(b.row[~left].tolist(), owner[~left].tolist(), strict=True))):
             mask = (b.row == row) & (owner == follower)
             try:
                 weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
@@ -73,6 +76,18 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     both = coo(entries, (program.rows.count + 1, kkt.columns + len(owners)))
     rest = Bilinear(b.row[left], b.leader[left], b.follower[left], b.coefficient[left]) if left.any() else None
     return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=owners, left=rest)
+
+
+def _own_product(program: Program, at: int) -> str:
+    """The refusal of a product of two leader variables."""
+    b = program.bilinear
+    row = int(b.row[at])
+    place = "the leader's objective" if row < 0 else f"row {program.rows.names[row]!r}"
+    first, second = program.name(int(b.leader[at])), program.name(int(b.follower[at]))
+    return (
+        f"{place} holds the product of leader variables {first!r} and {second!r} in a form that is not convex: write a convex "
+        "quadratic row or a rotated cone, or use solver='scip' or 'gurobi', which take it as a nonconvex product"
+    )
 
 
 def squares(program: Program, followers: Sequence[int]) -> tuple[Index, sp.csr_array]:

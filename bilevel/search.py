@@ -126,7 +126,9 @@ class Search:
             lambda: self._again(starts), self._relax, *(partial(self._answer, x) for x in decisions),
             self._guess, self._tree, self._restricted,
         )  # fmt: skip
-        for step in () if self.whole else steps:
+        if self.whole:
+            steps = (*(partial(self._given, x) for x in decisions), self._relax_apart) if decisions else ()
+        for step in steps:
             if not self._over():
                 step()
         if not self._over():
@@ -217,6 +219,31 @@ class Search:
             point = self.main.converge(self.treatment) if possible else point
         if point.x is not None:
             self._try(self._sides(point.x), point.x)
+
+    def _given(self, x: Vector) -> None:
+        """A point for a nonconvex program: as it is where it is bilevel feasible, else with the followers' answer in it."""
+        if self.form.conic:
+            return
+        n = self.form.program.columns
+        self.effort.progress.phase("given point")
+        for answers in (False, True):
+            point = np.zeros(self.form.mip.columns)
+            point[:n] = x[:n]
+            if answers:
+                try:
+                    point[self.form.program.followers.columns] = best_response(self.form.program, x[:n])
+                except ModelError:
+                    return
+            point[n : self.form.kkt.columns] = multipliers(self.form, point[:n], bounded=True)
+            if np.isfinite(point).all() and self._try(~self._small_dual(point), point).x is not None:
+                return
+
+    def _relax_apart(self) -> None:
+        """The bound of a nonconvex program without its products, by linear programs: enough where a good point is given."""
+        self.effort.progress.phase("relaxation")
+        known = known_values(self.form.program).widened(self.form.mip.columns)
+        relaxation = self._precise(replace(self.form.mip, products=None).with_rows(known))
+        self._raise_bound(relaxation.converge(tangent).value)
 
     def _restricted(self) -> None:
         """Branch only on the pairs that the relaxation leaves open."""

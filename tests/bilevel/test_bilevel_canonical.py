@@ -12,6 +12,7 @@ from pyomo.gdp import Disjunction
 from pyomo.mpec import Complementarity, complements
 
 import bilevel
+from bilevel.assemble import assemble
 from bilevel.canonical import LEADER, Program
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
@@ -382,11 +383,6 @@ def mixed_row(m: Any) -> None:
         (disjunction_in_block_of_follower, r"'f.b.bad' of kind Disjunction would be ignored: transform it"),
         (sos, r"'bad' of kind SOSConstraint would be ignored: transform it"),
         (sos_in_follower, r"'f.bad' of kind SOSConstraint would be ignored: transform it"),
-        (quadratic_equality, r"row 'bad' is a quadratic equality or range.*keep one inequality"),
-        (quadratic_range, r"row 'bad' is a quadratic equality or range.*keep one inequality"),
-        (concave, r"'bad' is quadratic and not convex \(smallest eigenvalue -1\)"),
-        (reverse_convex, r"'bad' is quadratic and not convex"),
-        (concave_objective, r"'objective' is quadratic and not convex"),
         (free_cone_factor, r"row 'bad' is a cone only if .*give their variables a lower bound of 0"),
         (negative_cone_factor, r"row 'bad' is a cone only if .*give their variables a lower bound of 0"),
         (mixed_row, r"row 'bad' mixes a quadratic with a product .*auxiliary variable"),
@@ -397,6 +393,27 @@ def test_refusals(spoil: Any, message: str) -> None:
     spoil(m)
     with pytest.raises(ModelError, match=message):
         compile_model(m)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "place"),
+    [
+        (quadratic_equality, "row 'bad'"),
+        (quadratic_range, "row 'bad'"),
+        (concave, "row 'bad'"),
+        (reverse_convex, "row 'bad'"),
+        (concave_objective, "the leader's objective"),
+    ],
+)
+def test_the_leaders_own_products_are_for_nonconvex_solvers(spoil: Any, place: str) -> None:
+    m = model()
+    spoil(m)
+    program = compile_model(m)
+    assert len(program.bilinear.row) and not program.cones.count
+    with pytest.raises(ModelError, match=rf"{place} holds the product of leader variables 'x' and .*solver='scip'"):
+        assemble(program)
+    products = assemble(program, nonconvex=True).mip.products
+    assert products is not None and products.count == (2 if spoil in (quadratic_equality, quadratic_range) else 1)
 
 
 def test_deactivated_unknown_components_are_no_matter() -> None:

@@ -260,7 +260,7 @@ def test_leaders_without_duals_are_refused() -> None:
     product = two_nodes()
     product.k = pyo.Var(bounds=(0, 1))
     product.mix = pyo.Constraint(expr=product.k * product.user.y + product.g <= 90)
-    refused(product, rules((product.price, product.balance)), "'k' multiplies a follower's variable")
+    refused(product, rules((product.price, product.balance)), "'k' multiplies another variable")
     seen = two_nodes()
     seen.user.limit = pyo.Constraint(expr=seen.user.y <= seen.g)
     refused(seen, rules((seen.price, seen.balance)), "followers see leader variable 'g'")
