@@ -12,7 +12,7 @@ from oracles import tiny_case
 
 import bilevel
 import formulations
-from formulations import plots, results, tables
+from formulations import plots, reporting, results, tables
 from instances import Branch, Bus, Feeder, Instance, InstanceError, Network, Station
 
 
@@ -85,7 +85,7 @@ def test_figures_of_other_cases_keep_their_labels_inside_and_apart(case: Instanc
 
 def test_figures_are_the_same_bytes_every_time(solved: Any) -> None:
     case, model, _ = solved
-    for kind in results.FORMATS:
+    for kind in reporting.FORMATS:
         first, second = (plots.render(plots.voltage_profile(model, case), kind) for _ in range(2))
         assert first == second
 
