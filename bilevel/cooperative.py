@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from bilevel import certificate, tolerances
+from bilevel import certificate, conic, tolerances
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
-from bilevel.cones import tangent
-from bilevel.errors import ModelError
+from bilevel.cones import exact, tangent
+from bilevel.errors import ModelError, UnknownNameError
 from bilevel.program import Cones, Mip, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
@@ -29,6 +29,7 @@ def cooperative(
     gap: float = 1e-4,
     time_limit: float | None = None,
     progress: bool | Callable[[ProgressEvent], None] = True,
+    solver: str = "highs",
 ) -> Solution:
     """The leader's best over everything that followers could do, their own costs aside: the high-point relaxation.
 
@@ -38,15 +39,21 @@ def cooperative(
         best = bilevel.cooperative(model)
         print(best.objective, "<=", bilevel.solve(model).objective)
 
-    Raises `ModelError` for a product of a leader's and a follower's variable in the leader's rows or objective.
+    `solver` is "highs" (linear programs with tangents, and the leader's integers) or "clarabel" (an interior point, for continuous
+    models: fast where quadratic rows are many, and precise where the objective comes near 0; its bound is the dual objective).
+
+    Raises `ModelError` for a product of a leader's and a follower's variable in the leader's rows or objective, and for an integer
+    variable with clarabel; `UnknownNameError` for another solver.
     """
+    if solver not in _OPTIMA:
+        raise UnknownNameError("solver", solver, _OPTIMA)
     clock = [time.perf_counter()]
     program = compile_model(model)
     _require_linear(program)
     clock.append(time.perf_counter())
     with Progress(progress, program.sign) as line:
         line.phase("cooperation")
-        found = _optimum(program, gap, time.monotonic() + (np.inf if time_limit is None else time_limit), line)
+        found = _OPTIMA[solver](program, gap, time.monotonic() + (np.inf if time_limit is None else time_limit), line)
         stopped = line.interrupted
     clock.append(time.perf_counter())
     x = load_point(program, found)
@@ -57,8 +64,8 @@ def cooperative(
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
     settings = {
-        "solver": "highs",
-        "cones": tangent.name,
+        "solver": solver,
+        "cones": tangent.name if solver == "highs" else exact.name,
         "gap": gap,
         "time_limit": time_limit,
         "followers": "cooperate",
@@ -79,14 +86,8 @@ def _require_linear(program: Program) -> None:
 def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> Found:
     """Tangents until no cone is broken; leader integers by branch and bound each time."""
     cones = stack_cones(program.cones, program.followers.cones)
-    rows = stack_rows([program.rows, program.followers.rows])
     session = Scaled(SOLVERS["highs"].open())
-    session.load(
-        Mip(
-            program.cost, program.offset, program.lower, program.upper, program.integer, rows, Cones.none(program.columns), (),
-            program.scale,
-        )
-    )  # fmt: skip
+    session.load(_mip(program, Cones.none(program.columns)))
     found, last = Found(), None
     for _ in range(_ROUNDS):
         outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), None, line)
@@ -108,3 +109,29 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
             break
         session.add_rows(cuts)
     return found
+
+
+def _mip(program: Program, cones: Cones) -> Mip:
+    rows = stack_rows([program.rows, program.followers.rows])
+    return Mip(
+        program.cost, program.offset, program.lower, program.upper, program.integer, rows, cones, (), program.scale
+    )
+
+
+def _interior(program: Program, _gap: float, deadline: float, line: Progress) -> Found:
+    whole = np.flatnonzero(program.integer)
+    if len(whole):
+        raise ModelError(
+            f"variable {program.name(int(whole[0]))!r} is integer, which clarabel does not take: use solver='highs', or make it "
+            "continuous"
+        )
+    cones = stack_cones(program.cones, program.followers.cones)
+    outcome = conic.solve(_mip(program, cones), deadline - time.monotonic())
+    if outcome.x is None:
+        return Found(verdict=outcome.status if outcome.status in ("infeasible", "unbounded") else "")
+    found = Found(outcome.bound, outcome.objective, outcome.x)
+    line.update(found.bound, found.objective)
+    return found
+
+
+_OPTIMA = {"highs": _optimum, conic.name: _interior}

@@ -97,8 +97,8 @@ def _require_linear(program: Program) -> None:
     if len(own):
         first, second = program.name(int(b.leader[own[0]])), program.name(int(b.follower[own[0]]))
         raise ModelError(
-            f"the leader multiplies its own variables {first!r} and {second!r}, so that its rows have no duals of a convex program: "
-            "leave the product out, or fix one of them"
+            f"the leader multiplies its own variables {first!r} and {second!r}, so that its rows have no duals of a convex "
+            "program: leave the product out, or fix one of them"
         )
 
 

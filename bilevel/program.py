@@ -134,6 +134,13 @@ class Products:
         """The same rows over a larger column space."""
         return replace(self, linear=self.linear.widened(columns))
 
+    def excess(self, x: Vector, scale: Vector) -> float:
+        """By how much the worst row is broken at x, over the size of its terms at the columns' scales."""
+        terms, sizes = (self.value * p[self.first] * p[self.second] for p in (x, scale))
+        value = np.bincount(self.row, weights=terms, minlength=self.count) + self.linear.matrix @ x - self.linear.upper
+        size = np.bincount(self.row, weights=np.abs(sizes), minlength=self.count) + abs(self.linear.matrix) @ scale
+        return float((value / np.maximum(size, 1e-300)).max(initial=0.0))
+
 
 def stack_products(first: Products | None, second: Products) -> Products:
     """Product rows of the same width, one block after the other."""

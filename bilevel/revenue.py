@@ -40,8 +40,8 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     """Linear replacements over the KKT columns for every product of the leader.
 
     What cannot be replaced is `left` as it is for a `nonconvex` solver.  Without one raises `ModelError` naming the two variables
-    when both are the leader's, when a product is no constant multiple of a follower's own price term, when a leader variable enters the rows of that
-    follower, or when the leader wants a quadratic follower's revenue small.
+    when both are the leader's, when a product is no constant multiple of a follower's own price term, when a leader variable
+    enters the rows of that follower, or when the leader wants a quadratic follower's revenue small.
     """
     b = program.bilinear
     curved = _curved(program)

@@ -235,8 +235,26 @@ class Search:
                 except ModelError:
                     return
             point[n : self.form.kkt.columns] = multipliers(self.form, point[:n], bounded=True)
-            if np.isfinite(point).all() and self._try(~self._small_dual(point), point).x is not None:
+            if not np.isfinite(point).all():
+                continue
+            slack_zero = ~self._small_dual(point)
+            if self._holds(point, slack_zero):
+                self._take(point, slack_zero)
                 return
+            if self._try(slack_zero, point).x is not None:
+                return
+
+    def _holds(self, point: Vector, slack_zero: Mask) -> bool:
+        """Whether a point over the reformulation's columns keeps everything well within tolerances, with these sides."""
+        mip, pairs = self.form.mip, self.form.kkt.pairs
+        worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
+        worst.append(
+            float((mip.rows.violation(point) / np.maximum(abs(mip.rows.matrix) @ mip.scale, 1e-300)).max(initial=0.0))
+        )
+        worst.append(float((np.abs(pairs.slack(point)) / self.form.slack_scale())[slack_zero].max(initial=0.0)))
+        worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))
+        gaps = mip.cones.gaps(point)
+        return max(worst) <= _EXACT and float(np.abs(gaps).max(initial=0.0)) <= tolerances.CONE_GAP / 10
 
     def _relax_apart(self) -> None:
         """The bound of a nonconvex program without its products, by linear programs: enough where a good point is given."""
@@ -338,7 +356,13 @@ class Search:
     def _decided(self, slack_zero: Mask, near: Vector) -> Point:
         if self.form.mip.products is not None:
             self.exact = self._precise(products.near(self.form.mip, near))
+            self.exact.add_cuts(tangent.cuts(self.exact.cones, self._padded(near), -np.inf))
         return self.exact.decided(self._fixed(slack_zero), near)
+
+    def _padded(self, x: Vector) -> Vector:
+        """A point over the columns of the precise stage."""
+        n = self.form.mip.columns
+        return np.concatenate([x[:n], np.zeros(self.exact.mip.columns - n)])
 
     def _polished(self, slack_zero: Mask, near: Vector) -> Point:
         """Followers with cones are held at their exact response to the leader's decisions; the rest is as without them."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel import attain, bounds, certificate, cones, modes, solvers
+from bilevel import attain, bounds, certificate, cones, conic, modes, solvers
 from bilevel.assemble import Reformulation, assemble
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
@@ -266,5 +266,5 @@ def _versions(solver: str) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in names},
-        solver: solvers.find(solver).version(),
+        solver: metadata.version(solver) if solver == conic.name else solvers.find(solver).version(),
     }

@@ -26,8 +26,7 @@ _BETTER = 1e-7
 @dataclass(frozen=True)
 class _Problem:
     """The leader's minimised objective over all program columns, with the seen decisions fixed; `state` are the leader's
-    free columns, `face` and `face_cones` the rows that keep followers optimal; `cones` are all; `held` says that one factor of
-    products of the leader's own is fixed too, so that ties are only looked for around it."""
+    free columns, `face` and `face_cones` the rows that keep followers optimal; `cones` are all."""
 
     mip: Mip
     cones: Cones
@@ -35,15 +34,17 @@ class _Problem:
     follower: np.ndarray
     face: Rows
     face_cones: Cones
-    held: bool
 
 
 def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
     """Two lines that only report: the best and the worst of the leader's objective over the followers' ties."""
     stack = program.followers
     name_best, name_worst = "ties, best objective", "ties, worst objective"
-    if not response.solved:
+    own = bool((stack.owner[program.bilinear.follower] == LEADER).any())
+    if own or not response.solved:
         lost = "followers could not be solved again"
+        if own:
+            lost = "not looked for: the leader's own products tie what followers see to their answers"
         return [Check(name, float("nan"), None, "objective", detail=lost) for name in (name_best, name_worst)]
     problem = _problem(program, x, response)
     exact = "over responses within the tolerance of the followers' cost" if stack.cones.count else "exact"
@@ -51,8 +52,6 @@ def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
     low = _best(problem, x, free)
     high, how = _worst(problem, x) if free is None else (free[1], "exact" if np.isfinite(free[1]) else "no optimum")
     how = exact if how == "exact" else how
-    if problem.held:
-        exact = how = "with one factor of every product of leader variables held"
     detail = exact if np.isfinite(low) else "no tie keeps the leader's rows"
     return [
         Check(name_best, program.sign * low, None, "objective", detail=detail),
@@ -68,12 +67,6 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
         seen |= leader & _used(part, axis=1)
     fixed = seen | program.integer
     fixed[program.links.column] = True
-    b = program.bilinear
-    own = stack.owner[b.follower] == LEADER
-    turned = own & fixed[b.follower]
-    first, second = np.where(turned, b.follower, b.leader), np.where(turned, b.leader, b.follower)
-    held = bool((~fixed[first[own]]).any())
-    fixed[first[own]] = True
     low, high, row_low, row_high = optimal_face(program, response)
     lower, upper = np.where(fixed, x, program.lower), np.where(fixed, x, program.upper)
     flat, rounded = ~stack.conic[stack.owner[stack.columns]], stack.conic[stack.row_owner]
@@ -88,7 +81,8 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
     )
     # All optima of a convex quadratic program share Qy, and so its gradient
     face = stack_rows([active, Rows(sp.csr_array(curve), level, level), _cost_levels(program, x, response)])
-    products = sp.csr_array((b.coefficient * x[first], (b.row + 1, second)), shape=(program.rows.count + 1, n))
+    b = program.bilinear
+    products = sp.csr_array((b.coefficient * x[b.leader], (b.row + 1, b.follower)), shape=(program.rows.count + 1, n))
     cost = program.cost + products[[0]].toarray().ravel()
     rows = Rows(sp.csr_array(program.rows.matrix + products[1:]), program.rows.lower, program.rows.upper)
     mip = Mip(
@@ -103,7 +97,7 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
         program.scale,
     )
     cones = stack_cones(program.cones, stack.cones)
-    return _Problem(mip, cones, np.flatnonzero(leader & ~fixed), stack.columns, face, stack.cones, held)
+    return _Problem(mip, cones, np.flatnonzero(leader & ~fixed), stack.columns, face, stack.cones)
 
 
 def _cost_levels(program: Program, x: Vector, response: Response) -> Rows:

@@ -42,6 +42,9 @@ AC_LOSS = 1e-4
 AC_VOLTAGE = 1e-5
 """Voltage magnitudes of the AC replay against the model's, in per unit (absolute)."""
 
+EMISSION_FACTOR = 1e-4
+"""Emission factors of the model against those of an independent emission flow, over the largest factor."""
+
 OBJECTIVE_FLOOR = 1e-3
 """Gaps are relative to |objective|, but at least to this share of the objective's largest term at its columns' scales.
 
