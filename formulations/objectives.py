@@ -47,14 +47,20 @@ def _weight(name: str, value: Any) -> float:
     return weight
 
 
-def add(model: Any, weights: Mapping[str, float]) -> None:
-    """Add `model.objective`: minimise the weighted sum, wanted-large terms negated; a lone such term is maximised."""
+def combine(terms: Mapping[str, Any], weights: Mapping[str, float]) -> tuple[Any, int]:
+    """The leader's objective, and +1 if it is minimised or -1 if maximised; `terms` holds what `TERMS` names, of any kind.
+
+    A lone term keeps its own sense; else the weighted sum is minimised, with wanted-large terms negated.
+    """
     if len(weights) == 1:
         ((name, weight),) = weights.items()
         expression, direction = TERMS[name]
-        sense = pyo.minimize if direction == 1 else pyo.maximize
-        model.objective = pyo.Objective(expr=weight * getattr(model, expression), sense=sense)
-        return
-    model.objective = pyo.Objective(
-        expr=sum(TERMS[name][1] * weight * getattr(model, TERMS[name][0]) for name, weight in weights.items())
-    )
+        return weight * terms[expression], direction
+    return sum(TERMS[name][1] * weight * terms[TERMS[name][0]] for name, weight in weights.items()), 1
+
+
+def add(model: Any, weights: Mapping[str, float]) -> None:
+    """Add `model.objective`, as `combine` gives it of the model's named expressions."""
+    terms = {TERMS[name][0]: getattr(model, TERMS[name][0]) for name in weights}
+    expression, direction = combine(terms, weights)
+    model.objective = pyo.Objective(expr=expression, sense=pyo.minimize if direction == 1 else pyo.maximize)

@@ -1,0 +1,208 @@
+"""Carbon-aware dispatch solved: exactly, and by the paper's exchange of factors ([X23], docs/model.md section 7)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+import bilevel
+from bilevel import ProgressEvent, Solution
+from formulations import carbon_values
+from formulations.bill_floor import BillFloor, bill_floor
+from formulations.carbon_dispatch import carbon_dispatch
+from formulations.carbon_search import Dispatched, cheapest_even, least_loss_even
+from formulations.carbon_system import CarbonSystem, Settled
+from instances import Instance
+
+EVEN = 1e-7
+"""Of the variance without optimisation: variances that differ by less are one, and the users' bill decides between them."""
+
+FLOOR_SHARE = 0.6
+"""Of the gap that may lie between the bill and its proven floor; the rest is left for losses."""
+
+_ROUNDS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class CarbonResult:
+    """A day of carbon-aware dispatch; T periods, G generators, S stations.
+
+    - `status`: certified (variance and bill are proven within the gap, every check passes), feasible (a valid day, not all proven),
+      rejected, or unknown (none found); of an exchange: converged, cycling or stopped; `reason` says why;
+    - `variance_kw2` of the main grid's power ((6)) and its proven bound; `baseline_variance_kw2`, without optimisation, is what
+      gaps of the variance are relative to; `fitness` is their ratio, as the paper gives it;
+    - `bill`, of all users, with `bill_bound`, a proven bound of every dispatch as even; `electricity_cost` and `carbon_cost`;
+    - `loss_kwh`; `supply_kw` (T,), `output_kw` (T, G), `charging_kw` (T, S), `station_factor` (T, S) in kg/kWh;
+    - `solution`: the certified solve of the bilevel model (exact); `seconds` by phase; `trace`, one entry a round (exchange).
+    """
+
+    method: str
+    status: str
+    reason: str
+    variance_kw2: float
+    variance_bound_kw2: float
+    baseline_variance_kw2: float
+    bill: float
+    bill_bound: float
+    electricity_cost: float
+    carbon_cost: float
+    loss_kwh: float
+    supply_kw: Any
+    output_kw: Any
+    charging_kw: Any
+    station_factor: Any
+    seconds: dict[str, float]
+    solution: Solution | None = None
+    trace: tuple[dict[str, float], ...] = field(default=())
+
+    @property
+    def fitness(self) -> float:
+        """Variance over that without optimisation."""
+        return self.variance_kw2 / self.baseline_variance_kw2
+
+    @property
+    def bill_gap(self) -> float:
+        """(bill - bound) / bill."""
+        return max(0.0, self.bill - self.bill_bound) / abs(self.bill)
+
+
+def exact(
+    case: Instance,
+    gap: float = 1e-3,
+    time_limit: float | None = None,
+    progress: bool | Callable[[ProgressEvent], None] = True,
+    solver: str = "scip",
+) -> CarbonResult:
+    """The most even supply, and of all dispatches as even the one that is cheapest for EV users, with proven bounds of both.
+
+    First the least variance: a convex relaxation in which users cooperate bounds it, a search on the physical system attains it.
+    Then the least bill at this variance: `formulations.bill_floor` bounds it by interval branch and bound, and the bilevel model of
+    `carbon_dispatch`, with factors as variables, is solved from the point found on a solver that takes bilinear rows.  `gap` is
+    relative to the bill, and for the variance to the variance without optimisation.  Raises `BilevelError` for a case without
+    carbon factors or generators, and what `bilevel.solve` raises.
+    """
+    clock = [time.perf_counter()]
+    system = CarbonSystem(case)
+    baseline = system.baseline()
+    scale = float(baseline.state.variance_kw2)
+    day = cheapest_even(system, EVEN * scale)
+    clock.append(time.perf_counter())
+    bound = variance_bound(case) if day is None or day.variance_kw2 > EVEN * scale else 0.0
+    clock.append(time.perf_counter())
+    if day is None:
+        return _nothing(bound, scale, dict(zip(("search", "relax"), np.diff(clock).tolist(), strict=True)))
+    even = day.variance_kw2 <= EVEN * scale
+    deviation = float(np.sqrt(EVEN * scale if even else len(baseline.output_kw) * day.variance_kw2))
+    floor = bill_floor(system, deviation, day.bill * (1 - FLOOR_SHARE * gap))
+    clock.append(time.perf_counter())
+    model = carbon_dispatch(
+        case, "bill", bill_min=floor.bill,
+        variance_max_kw2=None if even else day.variance_kw2 * (1 + EVEN), deviation_max_kw=deviation if even else None,
+    )  # fmt: skip
+    carbon_values.put(model, system, day)
+    solution = bilevel.solve(model, solver=solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=True)
+    clock.append(time.perf_counter())
+    seconds = dict(zip(("search", "relax", "floor", "solve"), np.diff(clock).tolist(), strict=True))
+    return _exact(system, model, day, solution, floor, bound, scale, gap, seconds)
+
+
+def variance_bound(case: Instance) -> float:
+    """A proven bound of the variance in kW^2: users cooperate, and losses may be larger than they are."""
+    model = carbon_dispatch(case, "variance", factors_as_variables=False)
+    return max(0.0, bilevel.cooperative(model, progress=False, solver="clarabel").bound)
+
+
+def _exact(
+    system: CarbonSystem, model: Any, day: Dispatched, solution: Solution, floor: BillFloor, bound: float, scale: float,
+    gap: float, seconds: dict[str, float],
+) -> CarbonResult:  # fmt: skip
+    if solution.values:
+        output, charging = _decisions(system, model)
+        state = system.state(output, charging)
+        day = Dispatched(output, Settled(charging, state, system.costs(charging, state.station_factor), np.array(1)))
+    variance_gap = (day.variance_kw2 - bound) / scale
+    status, reason = (
+        (solution.status, solution.reason) if solution.values else ("feasible", "the model found no point of its own")
+    )
+    if status == "certified" and variance_gap > max(gap, EVEN):
+        status = "feasible"
+        reason = (
+            f"the variance is proven within {variance_gap:.3g} of the variance without optimisation only, asked {gap:g}"
+        )
+    return _result("exact", status, reason, day, bound, scale, floor.bill, seconds, solution=solution)
+
+
+def _decisions(system: CarbonSystem, model: Any) -> tuple[Any, Any]:
+    """Outputs and charging in kW as they stand in the model."""
+    case, kva = system.case, model.per_unit.base_kva
+    output = [[kva * pyo.value(model.active_power[g.name, t]) for g in case.generators] for t in model.T]
+    column = {station.name: k for k, station in enumerate(case.stations)}
+    charging = np.zeros((case.horizon.periods, len(column)))
+    for session in case.sessions:
+        for t, power in model.user[session.name].p.items():
+            charging[t, column[session.station]] += kva * max(pyo.value(power), 0.0)
+    return np.array(output), charging
+
+
+def exchange(case: Instance, rounds: int = _ROUNDS) -> CarbonResult:
+    """The paper's scheme: the most even dispatch at the present charging, its factors, the users' response, and again.
+
+    It starts from charging at average power.  Of dispatches that are equally even the one with the least losses is taken.  It ends
+    as converged (the response is the charging), cycling (a charging comes back; `reason` has the period) or stopped.
+    """
+    started = time.perf_counter()
+    system = CarbonSystem(case)
+    scale = float(system.baseline().state.variance_kw2)
+    charging = system.average_charging_kw()
+    seen: list[Any] = []
+    trace: list[dict[str, float]] = []
+    status, reason = "stopped", f"neither settled nor came back within {rounds} rounds"
+    day = None
+    for number in range(1, rounds + 1):
+        output = least_loss_even(system, charging, EVEN * scale)
+        if output is None:
+            reason = f"no dispatch keeps the network's limits in round {number}"
+            break
+        state = system.state(output, charging)
+        day = Dispatched(output, Settled(charging, state, system.costs(charging, state.station_factor), np.array(1)))
+        answer = system.respond(state.station_factor).charging_kw
+        change = float(np.abs(answer - charging).max())
+        trace.append({"round": number, "variance_kw2": day.variance_kw2, "bill": day.bill, "change_kw": change})
+        if change <= 1e-6:
+            status, reason = "converged", f"charging stays after {number} rounds"
+            break
+        back = [k for k, earlier in enumerate(seen) if np.abs(earlier - answer).max() <= 1e-6]
+        if back:
+            status, reason = "cycling", f"charging comes back after {len(seen) - back[-1]} rounds"
+            break
+        seen.append(answer)
+        charging = answer
+    seconds = {"exchange": time.perf_counter() - started}
+    if day is None:
+        return _nothing(0.0, scale, seconds, "exchange", reason)
+    return _result("exchange", status, reason, day, np.nan, scale, np.nan, seconds, trace=tuple(trace))
+
+
+def _result(
+    method: str, status: str, reason: str, day: Dispatched, bound: float, scale: float, bill_bound: float,
+    seconds: dict[str, float], **more: Any,
+) -> CarbonResult:  # fmt: skip
+    state, costs = day.settled.state, day.settled.costs
+    return CarbonResult(
+        method, status, reason, day.variance_kw2, bound, scale, day.bill, bill_bound, float(costs.electricity_cost),
+        float(costs.carbon_cost), float(state.loss_kwh), state.supply_kw, day.output_kw, day.settled.charging_kw,
+        state.station_factor, seconds, **more,
+    )  # fmt: skip
+
+
+def _nothing(
+    bound: float, scale: float, seconds: dict[str, float], method: str = "exact",
+    reason: str = "no dispatch was found that keeps the network's limits",
+) -> CarbonResult:  # fmt: skip
+    nan = float("nan")
+    return CarbonResult(
+        method, "unknown", reason, nan, bound, scale, nan, nan, nan, nan, nan, None, None, None, None, seconds
+    )

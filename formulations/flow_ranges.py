@@ -1,0 +1,188 @@
+"""What branch flows, currents, voltages and emission factors can be at all: interval arithmetic along the tree.
+
+Every array ends in the buses of the network's order, n of them; `...` are any boxes of decisions side by side, such as periods.
+Column k stands for the branch that feeds bus k, column 0 for what the main grid feeds into the substation.  Flows are positive
+away from the substation, in per unit.  An interval holds every value of every physical power flow in its box, and shrinks to that
+value as the box does, so that the least over many small boxes is a proven bound (docs/model.md section 7).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bilevel.errors import BilevelError
+from instances import Instance, Network
+
+_PASSES = 3
+
+Interval = tuple[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class FlowRanges:
+    """Intervals (low, high), each end (..., n): active power that arrives at bus k and that leaves its parent, squared current in
+    branch k, squared voltage of bus k; `possible` (...) is False where no power flow in the box keeps the voltage limits."""
+
+    arriving: Interval
+    leaving: Interval
+    current_squared: Interval
+    voltage_squared: Interval
+    possible: Any
+
+
+def flow_ranges(network: Network, active: Interval, reactive: Interval) -> FlowRanges:
+    """Intervals of every power flow (docs/model.md (1) to (4)) whose buses draw within `active` and `reactive`, pu (..., n).
+
+    With R, S what arrives of active and reactive power at bus j over its branch,
+
+        l = (R^2 + S^2) / v_j,   leaving = arriving + (r, x) l,   v_j = v_i - 2 (r R + x S) - (r^2 + x^2) l,
+
+    swept from the leaves to the substation for flows and back for voltages, three times.
+    """
+    _require_voltages(network)
+    shape = np.broadcast_shapes(*(end.shape for end in (*active, *reactive)))
+    low, high = (np.broadcast_to(limit**2, shape).copy() for limit in (network.voltage_min_pu, network.voltage_max_pu))
+    low[..., 0] = high[..., 0] = network.substation_voltage_pu**2
+    voltage = low, high
+    for _ in range(_PASSES):
+        arriving, reactive_in, leaving, current = _backward(network, active, reactive, voltage)
+        _forward(network, arriving, reactive_in, current, voltage)
+    return FlowRanges(arriving, leaving, current, voltage, (voltage[0] <= voltage[1]).all(axis=-1))
+
+
+def _require_voltages(network: Network) -> None:
+    bad = np.flatnonzero(~(network.voltage_min_pu > 0))
+    if len(bad):
+        k = int(bad[0])
+        raise BilevelError(
+            f"bus {network.buses[k]!r} has voltage_min_pu {network.voltage_min_pu[k]}: give it a positive limit, so that currents "
+            "are bounded"
+        )
+
+
+def _backward(
+    network: Network, active: Interval, reactive: Interval, voltage: Interval
+) -> tuple[Interval, Interval, Interval, Interval]:
+    shape = voltage[0].shape
+    arriving, other = (tuple(np.broadcast_to(end, shape).copy() for end in part) for part in (active, reactive))
+    leaving, current = ((np.zeros(shape), np.zeros(shape)) for _ in range(2))
+    for k in range(shape[-1] - 1, 0, -1):
+        up, r, x = int(network.parent[k]), network.resistance_pu[k - 1], network.reactance_pu[k - 1]
+        smallest, largest = (np.add(*ends) for ends in zip(_square(arriving, k), _square(other, k), strict=True))
+        current[0][..., k] = smallest / np.maximum(voltage[1][..., k], 1e-9)
+        current[1][..., k] = np.minimum(
+            largest / np.maximum(voltage[0][..., k], 1e-9), network.current_max_pu[k - 1] ** 2
+        )
+        for end in (0, 1):
+            leaving[end][..., k] = arriving[end][..., k] + r * current[end][..., k]
+            arriving[end][..., up] += leaving[end][..., k]
+            other[end][..., up] += other[end][..., k] + x * current[end][..., k]
+    for end in (0, 1):
+        leaving[end][..., 0] = arriving[end][..., 0]
+    return arriving, other, leaving, current  # type: ignore[return-value]
+
+
+def _forward(network: Network, arriving: Interval, other: Interval, current: Interval, voltage: Interval) -> None:
+    """Tightens the voltages, each from its parent's."""
+    for k in range(1, voltage[0].shape[-1]):
+        up, r, x = int(network.parent[k]), network.resistance_pu[k - 1], network.reactance_pu[k - 1]
+        drop = [
+            2 * (r * arriving[end][..., k] + x * other[end][..., k]) + (r**2 + x**2) * current[end][..., k]
+            for end in (0, 1)
+        ]
+        voltage[0][..., k] = np.maximum(voltage[0][..., k], voltage[0][..., up] - drop[1])
+        voltage[1][..., k] = np.minimum(voltage[1][..., k], voltage[1][..., up] - drop[0])
+
+
+def _square(flow: Any, k: int) -> Interval:
+    """Least and largest square of an interval."""
+    low, high = flow[0][..., k], flow[1][..., k]
+    nearest = np.maximum(np.maximum(low, -high), 0.0)
+    return nearest**2, np.maximum(low**2, high**2)
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """A source at a bus (position): power fed in, pu, an interval (...), and its factor in kg/kWh, a number or (...)."""
+
+    bus: int
+    power: Interval
+    factor: Any
+
+
+def factor_ranges(network: Network, flows: FlowRanges, feeds: Sequence[Feed], grid_factor: Any) -> Interval:
+    """Intervals of the emission factor of every bus, kg/kWh (..., n); `grid_factor` is that of the main grid, (...) or a number.
+
+    A factor is the mean of what flows in, weighted with powers within their intervals; its least value takes the largest powers
+    of the smallest factors and the smallest of the rest.  Neighbours are visited until nothing moves much.  An end is infinite
+    where no power can flow in.
+    """
+    shape = flows.arriving[0].shape
+    factors = [np.asarray(grid_factor, dtype=float), *(np.asarray(feed.factor, dtype=float) for feed in feeds)]
+    low = np.full(shape, min(float(f.min()) for f in factors))
+    high = np.full(shape, max(float(f.max()) for f in factors))
+    grid = np.broadcast_to(np.asarray(grid_factor, dtype=float), shape[:-1])
+    at: list[list[Feed]] = [[feed for feed in feeds if feed.bus == k] for k in range(shape[-1])]
+    children = _children(network)
+    order = range(shape[-1])
+    for sweep in (order, reversed(order), order):
+        for k in sweep:
+            inflows = _inflows(network, flows, at[k], children[k], k, (low, high), grid)
+            low[..., k] = np.maximum(low[..., k], _least_mean(inflows, 1.0))
+            high[..., k] = np.minimum(high[..., k], -_least_mean(inflows, -1.0))
+    return low, high
+
+
+def _children(network: Network) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in network.buses]
+    for k in range(1, len(network.buses)):
+        found[int(network.parent[k])].append(k)
+    return found
+
+
+def _inflows(
+    network: Network,
+    flows: FlowRanges,
+    feeds: Sequence[Feed],
+    children: Sequence[int],
+    k: int,
+    factor: Interval,
+    grid: Any,
+) -> list[tuple[Interval, Interval]]:
+    """(power, factor) intervals of everything that may flow into bus k."""
+    positive = tuple(np.maximum(end[..., k], 0.0) for end in flows.arriving)
+    source = (grid, grid) if k == 0 else tuple(end[..., int(network.parent[k])] for end in factor)
+    found: list[Any] = [(positive, source)]
+    found += [(feed.power, (feed.factor, feed.factor)) for feed in feeds]
+    for child in children:
+        back = np.maximum(-flows.leaving[1][..., child], 0.0), np.maximum(-flows.leaving[0][..., child], 0.0)
+        found.append((back, tuple(end[..., child] for end in factor)))
+    return found
+
+
+def _least_mean(inflows: Sequence[tuple[Interval, Interval]], sign: float) -> Any:
+    """The least weighted mean of sign * factor over weights within their intervals; -inf where nothing flows in."""
+    shape = np.broadcast_shapes(*(np.shape(power[0]) for power, _ in inflows))
+    low, high = (np.stack([np.broadcast_to(power[end], shape) for power, _ in inflows]) for end in (0, 1))
+    ends = [factor[0] if sign > 0 else -np.asarray(factor[1]) for _, factor in inflows]
+    value = np.stack([np.broadcast_to(end, shape) for end in ends])
+    order = np.argsort(value, axis=0)
+    low, high, value = (np.take_along_axis(part, order, axis=0) for part in (low, high, value))
+    best = np.full(shape, np.inf)
+    for taken in range(1, len(inflows) + 1):
+        weight = np.concatenate([high[:taken], low[taken:]])
+        total = weight.sum(axis=0)
+        mean = np.divide((weight * value).sum(axis=0), total, out=np.full(shape, np.inf), where=total > 0)
+        best = np.minimum(best, mean)
+    return np.where(np.isfinite(best), best, -np.inf)
+
+
+def carbon_of(case: Instance) -> Any:
+    """The case's carbon rules; raises `BilevelError` for a case without."""
+    if case.carbon is None:
+        raise BilevelError(
+            f"case {case.name!r} has no carbon factors: give it carbon.csv and carbon.price_per_kg, as ieee33_carbon has"
+        )
+    return case.carbon
