@@ -1,19 +1,19 @@
 """Charging-station pricing ([Z19], docs/model.md sections 1, 3 and 5): an `Instance` to a bilevel Pyomo model."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyomo.environ as pyo
 
 import bilevel
+from formulations import fleet, objectives, options, power_flow
 from formulations import network as network_part
-from formulations import objectives, options, power_flow
-from formulations.followers import FOLLOWERS
+from formulations.followers import FOLLOWERS, ev_user
 from formulations.tariffs import TARIFFS
 from formulations.tariffs.blocks import Blocks
 from formulations.tariffs.levels import Levels
-from instances import Instance, Network
+from instances import Instance, Network, Session
 
 
 def charging_pricing(
@@ -26,13 +26,14 @@ def charging_pricing(
     blocks: Blocks | None = None,
     levels: Levels | None = None,
     discomfort_per_kwh: float | None = None,
+    aggregate: bool = True,
 ) -> Any:
     """The leader prices charging at its stations; every EV user responds with the schedule that costs it least.
 
     Returns a `pyomo.ConcreteModel` that any row may be added to, with
 
     - `price[c, t]`: price at station c in period t, currency/kWh, the leader's decision;
-    - `user[n].p[t]`: charging power of session n in per unit of `per_unit.base_kva`, the followers' decision;
+    - `user[n].p[t]`: charging power of session n in per unit of `per_unit.base_kva`, the followers' decision (see `aggregate`);
     - `network_loss` (kWh), `station_profit`, `ev_bill` and `supply_cost` (currency) over the horizon, named expressions;
     - the network of `formulations.power_flow`, the case's generators (`formulations.generators`), and an AC replay registered as a
       check of every certificate.
@@ -50,12 +51,17 @@ def charging_pricing(
     marginal discomfort of an elastic user at full power in currency/kWh (default 0.05).  Bills and profit count what users
     pay, not their discomfort.
 
+    With `aggregate`, EV users with one station and one window are added up, exactly and with all their ties, wherever fewer
+    vehicles can stand for them (`instances.aggregate`): `user` is then of these vehicles, `fleet` says who stands for whom, and
+    `formulations.fleet.schedule_kw(model, case)` gives every session's own schedule, which a check of the certificate recovers
+    and holds against its least bill.  Elastic users are never added up.
+
     Raises `UnknownNameError` for an unknown objective, follower, power flow or tariff, `BilevelError` for bad blocks, levels or
     discomfort and for options that the chosen parts do not take, and `InstanceError` for bad data.
     """
     started = time.perf_counter()
     weights = objectives.parse(objective)
-    add_flow = power_flow.find(flow)
+    flow_model = power_flow.find(flow)
     add_follower = options.choose("follower", follower, FOLLOWERS, discomfort_per_kwh=discomfort_per_kwh)
     add_tariff = options.choose("tariff", tariff, TARIFFS, blocks=blocks, levels=levels)
     network = Network.from_feeder(case.feeder)
@@ -63,22 +69,25 @@ def charging_pricing(
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     add_tariff(model, case)
-    model.user = bilevel.Follower([session.name for session in case.sessions])
-    for session in case.sessions:
-        add_follower(model.user[session.name], case, session, model.price, network.per_unit)
-    network_part.add(model, case, network, add_flow, _loads(model, case))
+    model.fleet = fleet.groups(case, aggregate and follower == ev_user.name)
+    vehicles = [vehicle for group in model.fleet for vehicle in group.vehicles]
+    model.user = bilevel.Follower([vehicle.name for vehicle in vehicles])
+    for vehicle in vehicles:
+        add_follower(model.user[vehicle.name], case, vehicle, model.price, network.per_unit)
+    network_part.add(model, case, network, flow_model, _loads(model, case, vehicles))
+    bilevel.add_check(model, fleet.individual(case))
     _add_expressions(model, case, network)
     objectives.add(model, weights)
     model.build_seconds = time.perf_counter() - started
     return model
 
 
-def _loads(model: Any, case: Instance) -> dict[tuple[str, int], list[Any]]:
+def _loads(model: Any, case: Instance, vehicles: Iterable[Session]) -> dict[tuple[str, int], list[Any]]:
     """Charging power in pu by bus and period."""
     charging: dict[tuple[str, int], list[Any]] = {}
-    for session in case.sessions:
-        for t, power in model.user[session.name].p.items():
-            charging.setdefault((case.station_bus[session.station], t), []).append(power)
+    for vehicle in vehicles:
+        for t, power in model.user[vehicle.name].p.items():
+            charging.setdefault((case.station_bus[vehicle.station], t), []).append(power)
     return charging
 
 

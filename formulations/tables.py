@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 
+from formulations import fleet
 from instances import Instance
 
 DECIMALS = 9
@@ -38,11 +39,12 @@ def charging(model: Any, case: Instance) -> pd.DataFrame:
     Columns: session, station, bus, period, power_kw, energy_kwh, price_per_kwh, cost (currency).  Powers, energies and costs
     are of all `count` vehicles of the session together.
     """
+    power = fleet.schedule_kw(model, case)
     rows = [
-        (session.name, session.station, case.station_bus[session.station], t, model.per_unit.kw(pyo.value(power)),
+        (session.name, session.station, case.station_bus[session.station], t, float(power[k, t]),
          pyo.value(model.price[session.station, t]))
-        for session in case.sessions
-        for t, power in model.user[session.name].p.items()
+        for k, session in enumerate(case.sessions)
+        for t in case.window(session)
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["session", "station", "bus", "period", "power_kw", "price_per_kwh"])
     table.insert(5, "energy_kwh", table["power_kw"] * case.horizon.period_hours)

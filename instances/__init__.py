@@ -7,6 +7,7 @@
 202.677
 """
 
+from instances.aggregation import Group, aggregate
 from instances.carbon import Carbon, Renewable
 from instances.catalogue import list_cases, load
 from instances.errors import InstanceError
@@ -39,6 +40,7 @@ __all__ = [
     "Distance",
     "Feeder",
     "Generator",
+    "Group",
     "Horizon",
     "Instance",
     "InstanceError",
@@ -53,6 +55,7 @@ __all__ = [
     "Source",
     "Station",
     "ac_power_flow",
+    "aggregate",
     "base_load_kvar",
     "base_load_kw",
     "check_folder",
