@@ -50,7 +50,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     left = np.zeros(len(b.row), dtype=bool)
     if len(b.row):
         owner = program.followers.owner[b.follower]
-        terms = _dual_objectives(program, kkt)
+        terms = dual_objectives(program, kkt)
         left = owner == LEADER
         if left.any() and not nonconvex:
             raise ModelError(_own_product(program, int(np.flatnonzero(left)[0])))
@@ -58,7 +58,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
             mask = (b.row == row) & (owner == follower)
             try:
                 weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
-                _refuse_leader_in_rows(program, kkt, follower)
+                refuse_leader_in_rows(program, kkt, follower)
                 if follower in curved:
                     _refuse_small_revenue(program, row, follower, weight)
             except ModelError as error:
@@ -143,7 +143,7 @@ def _refuse_small_revenue(program: Program, row: int, follower: int, weight: flo
         )
 
 
-def _dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
+def dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
     """(followers x KKT columns): each follower's dual objective minus its own linear cost c'y."""
     stack, pairs = program.followers, kkt.pairs
     mine = stack.columns
@@ -176,7 +176,7 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
     return weight
 
 
-def _refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
+def refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
     leader, stack = program.followers.owner < 0, program.followers
     cones, count, rows = stack.cones, stack.cones.count, stack.rows.count
     names = stack.rows.names + cones.names

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import newton, products, tolerances
+from bilevel import duality_cuts, newton, products, tolerances
 from bilevel.assemble import Reformulation
 from bilevel.best_response import best_response, known_values
 from bilevel.cones import ConeTreatment, tangent
@@ -82,7 +82,8 @@ class Search:
         full = mode.apply(form)
         prepared = treatment.prepare(full)
         known = known_values(form.program).widened(prepared.columns)
-        self.main = Stage(form, prepared.with_rows(known), full.cones, solver, effort)
+        strong, self.envelopes = duality_cuts.add(form, prepared.with_rows(known))
+        self.main = Stage(form, strong, full.cones, solver, effort)
         # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
         self.whole = not self.main.mip.convex
         apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
@@ -224,17 +225,19 @@ class Search:
         """A point for a nonconvex program: as it is where it is bilevel feasible, else with the followers' answer in it."""
         if self.form.conic:
             return
-        n = self.form.program.columns
+        program = self.form.program
+        n = program.columns
         self.effort.progress.phase("given point")
         for answers in (False, True):
             point = np.zeros(self.form.mip.columns)
-            point[:n] = x[:n]
+            point[:n] = np.where(program.integer, np.round(x[:n]), x[:n])
             if answers:
                 try:
-                    point[self.form.program.followers.columns] = best_response(self.form.program, x[:n])
+                    point[program.followers.columns] = best_response(program, point[:n])
                 except ModelError:
                     return
             point[n : self.form.kkt.columns] = multipliers(self.form, point[:n], bounded=True)
+            self._complete(point)
             if not np.isfinite(point).all():
                 continue
             slack_zero = ~self._small_dual(point)
@@ -243,6 +246,14 @@ class Search:
                 return
             if self._try(slack_zero, point).x is not None:
                 return
+
+    def _complete(self, point: Vector) -> None:
+        """Fill the columns after the multipliers: squares of quadratic followers' revenue, and the objective's own products."""
+        mip, first = self.form.mip, self.form.kkt.columns
+        squares = mip.cones.parts(point)[1][self.form.first_curved_cone :]
+        point[first : first + len(squares)] = squares
+        if mip.products is not None and mip.columns > first + len(squares):
+            point[-1] = mip.products.activity(point)[0]
 
     def _holds(self, point: Vector, slack_zero: Mask) -> bool:
         """Whether a point over the reformulation's columns keeps everything well within tolerances, with these sides."""
@@ -399,7 +410,7 @@ class Search:
         if self.found.x is None or self.found.slack_zero is None:
             return None
         x = np.concatenate([self.found.x, np.zeros(self.main.mip.columns - len(self.found.x))])
-        return self.mode.complete(x, self.form, self.found.slack_zero)
+        return self.envelopes.fill(self.mode.complete(x, self.form, self.found.slack_zero))
 
     def _small_slack(self, x: Vector) -> Mask:
         return np.asarray(self.form.kkt.pairs.slack(x) <= _SMALL * self.form.slack_scale())

@@ -19,6 +19,9 @@ from bilevel.stage import Sides, Stage
 MOST_NODES = 400
 """Nodes after which the mixed-integer solver takes over."""
 
+FIRST_LOOK = 60
+"""Nodes after which the tree is left if it would not be done in time at its mean pace, for the pace only falls."""
+
 MOST_PARTS = 60
 """Parts of an earlier division up to which it is worth starting from it."""
 
@@ -68,7 +71,7 @@ class Tree:
 
         Other bounds of columns leave a division one, so the next program can start from it.
         """
-        number = count()
+        number, start = count(), bound
         heap = [(max(bound, part.value), next(number), part) for part in parts]
         heapify(heap)
         done: list[Part] = []
@@ -78,7 +81,8 @@ class Tree:
                 break
             value, _, part = heap[0]
             self.report(min(value, closed))
-            if self.enough():
+            start = max(start, value) if node == 0 else start
+            if self.enough() or (node >= FIRST_LOOK and self._late(start, value, node)):
                 break
             solved = part if value >= self._cutoff() else self._solve(part, node)
             if solved is None:
@@ -99,6 +103,7 @@ class Tree:
             if not possible:
                 return Part(part.sides, np.inf)
             outcome = self.stage.solve(integer=False)
+        self.stage.effort.progress.nodes += 1
         if outcome.status == "infeasible":
             return Part(part.sides, np.inf)
         if outcome.status != "optimal" or outcome.x is None:
@@ -118,6 +123,10 @@ class Tree:
             return tuple(replace(solved, sides=sides) for sides in self._sides(part.sides, worst))
         self.stage.add_cuts(rows)
         return (solved,) if rows.count else solved
+
+    def _late(self, start: float, value: float, node: int) -> bool:
+        """Whether the bound, which has risen from `start` to `value` in `node` nodes, is too slow for the nodes that there are."""
+        return np.isfinite(self._cutoff()) and (value - start) * MOST_NODES < (self._cutoff() - start) * node
 
     def _cutoff(self) -> float:
         """Nodes of at least this value are within the gap of the incumbent."""
