@@ -9,14 +9,18 @@
 
 from instances.aggregation import Group, aggregate
 from instances.carbon import Carbon, Renewable
-from instances.catalogue import list_cases, load
+from instances.catalogue import feeder_sources, list_cases, list_feeders, load, load_feeder
 from instances.errors import InstanceError
+from instances.feeder_io import read_feeder, write_feeder
 from instances.fleet import scale, set_share, uncontrolled_load_kw
 from instances.folder import check_folder, write_folder
+from instances.generate import generate
 from instances.io import read, write
 from instances.loads import base_load_kvar, base_load_kw
 from instances.market import Aggregator, Credit, Distance, Generator, Market, Reservation
+from instances.matpower import read_matpower
 from instances.network import Network
+from instances.pandapower_net import from_pandapower
 from instances.schema import (
     Branch,
     Bus,
@@ -59,12 +63,20 @@ __all__ = [
     "base_load_kvar",
     "base_load_kw",
     "check_folder",
+    "feeder_sources",
+    "from_pandapower",
+    "generate",
     "list_cases",
+    "list_feeders",
     "load",
+    "load_feeder",
     "read",
+    "read_feeder",
+    "read_matpower",
     "scale",
     "set_share",
     "uncontrolled_load_kw",
     "write",
+    "write_feeder",
     "write_folder",
 ]

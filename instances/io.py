@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 from instances.carbon_io import CARBON_KEYS, CARBON_TABLES, carbon_records, carbon_values, read_carbon_parts
-from instances.errors import InstanceError
-from instances.folder import backup_of, write_folder
+from instances.feeder_io import FEEDER_KEYS, existing, header, read_tables
+from instances.folder import write_folder
 from instances.market_io import OPTIONAL_KEYS, OPTIONAL_TABLES, optional_records, optional_values, read_optional
 from instances.objects import as_list, build, read_object
-from instances.schema import Branch, Bus, Feeder, Horizon, Instance, PriceLimits, Session, Source, Station
+from instances.schema import Branch, Bus, Horizon, Instance, PriceLimits, Session, Source, Station
 from instances.tables import Numbered, format_table, make, read_periods, read_table
 
 __all__ = ["read", "write"]
@@ -37,7 +36,6 @@ class Period(Numbered):
 TABLES = {"buses": Bus, "branches": Branch, "stations": Station, "sessions": Session, "series": Period}
 ALL_TABLES = TABLES | OPTIONAL_TABLES | CARBON_TABLES
 FILES = {JSON_FILE, *(f"{table}.csv" for table in ALL_TABLES)}
-FEEDER_KEYS = ("base_kv", "substation", "substation_voltage_pu")
 KEYS = ("name", "currency", *FEEDER_KEYS, "horizon", "price_limits", "charging_efficiency", "sources")
 
 
@@ -46,11 +44,7 @@ def read(directory: str | os.PathLike[str]) -> Instance:
 
     Where a killed :func:`write` left only its backup of the folder, the backup is read.
     """
-    folder = Path(directory)
-    if not folder.exists() and backup_of(folder).is_dir():
-        folder = backup_of(folder)
-    if not folder.is_dir():
-        raise InstanceError(f"{folder} is not a folder; give the folder that holds {JSON_FILE}")
+    folder = existing(directory, JSON_FILE)
     where = folder / JSON_FILE
     meta = read_object(where, KEYS, (*OPTIONAL_KEYS, *CARBON_KEYS))
     horizon = build(f"{where} horizon", Horizon, meta["horizon"])
@@ -59,7 +53,7 @@ def read(directory: str | os.PathLike[str]) -> Instance:
     values = {
         "name": meta["name"],
         "currency": meta["currency"],
-        "feeder": _read_feeder(folder, meta),
+        "feeder": read_tables(folder, meta),
         "horizon": horizon,
         "stations": tuple(read_table(folder / "stations.csv", Station)),
         "sessions": tuple(read_table(folder / "sessions.csv", Session)),
@@ -110,17 +104,9 @@ def _table(instance: Instance, table: str, records: Collection[Any]) -> str:
     record = ALL_TABLES[table]
     items = {table, *(field.name for field in fields(record))}
     items |= {"fleet"} if table == "sessions" else set()
-    header = [f"{s.item}: source: {s.source}; licence: {s.licence}" for s in instance.sources if s.item in items]
-    return format_table(records, record, header)
+    return format_table(records, record, header(instance.sources, items))
 
 
 def _plain(value: Any) -> object:
     """Return a numpy number as Python's own, for json."""
     return int(value) if isinstance(value, Integral) else float(value)
-
-
-def _read_feeder(folder: Path, meta: Mapping[str, Any]) -> Feeder:
-    """Read the feeder from its two tables and its keys in instance.json."""
-    buses, branches = read_table(folder / "buses.csv", Bus), read_table(folder / "branches.csv", Branch)
-    values = {key: meta[key] for key in FEEDER_KEYS}
-    return make(str(folder), Feeder, values | {"buses": tuple(buses), "branches": tuple(branches)})

@@ -1,0 +1,106 @@
+"""Limits of a feeder that admit uncontrolled charging, or a refusal that says which does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from instances.errors import InstanceError
+from instances.feeder import Feeder
+from instances.fleet import uncontrolled_load_kw
+from instances.loads import base_load_kvar, base_load_kw
+from instances.network import Network
+from instances.schema import Instance, Source
+from instances.sweep import PowerFlow, ac_power_flow
+from instances.units import FloatArray
+
+__all__ = ["fit_limits"]
+
+# Widened voltage limits are hundredths of a per unit, at least this far from the voltage that needs them
+MARGIN_PU = 0.001
+STEPS_PER_PU = 100
+# Widened limits of branches are this multiple of the flow that needs them
+HEADROOM = 1.05
+
+
+def fit_limits(case: Instance, widen: bool) -> Instance:
+    """Return the case with limits that base load and uncontrolled charging keep in every period.
+
+    A voltage limit that is broken somewhere is widened on all buses but the substation, to a hundredth of a per unit; the limit
+    of a branch on that branch, to 1.05 times its flow. Other limits stay, and ``sources`` tells of each. With ``widen`` false a
+    broken limit raises :class:`InstanceError` with the bus or branch and the period.
+    """
+    network = Network.from_feeder(case.feeder)
+    load_kw = base_load_kw(case, network)
+    for row, bus in zip(uncontrolled_load_kw(case), case.station_bus.values(), strict=True):
+        load_kw[:, network.index[bus]] += row
+    flow = ac_power_flow(network, load_kw, base_load_kvar(case, network))
+    broken = _broken(network, flow)
+    if not broken:
+        return case
+    if not widen:
+        worst = next(iter(broken.values()))
+        raise InstanceError(f"with uncontrolled charging {worst}; lower share, or pass widen_limits=True")
+    text = "widened by instances.generate, because with uncontrolled charging"
+    sources = (Source(field, f"{text} {note}", "MIT") for field, note in broken.items())
+    return replace(case, feeder=_widened(case.feeder, network, flow, broken), sources=(*case.sources, *sources))
+
+
+def _broken(network: Network, flow: PowerFlow) -> dict[str, str]:
+    """Return for each kind of limit that is broken where and when it is broken most."""
+    buses = [f"bus {name}" for name in network.buses]
+    lines = [f"branch {name}" for name in network.branch_names]
+    units, voltage = network.per_unit, np.abs(flow.voltage_pu)
+    power_kva, current_a = units.kw(np.abs(flow.sending_power_pu)), units.ampere(np.abs(flow.branch_current_pu))
+    kinds: dict[str, tuple[list[str], FloatArray, FloatArray, float]] = {
+        "voltage_min_pu": (buses, voltage, network.voltage_min_pu, -1.0),
+        "voltage_max_pu": (buses, voltage, network.voltage_max_pu, 1.0),
+        "power_max_kva": (lines, power_kva, units.kw(network.power_max_pu), 1.0),
+        "current_max_a": (lines, current_a, units.ampere(network.current_max_pu), 1.0),
+    }
+    notes = {}
+    for field, (names, values, limit, sign) in kinds.items():
+        excess = sign * (values - limit)
+        period, place = np.unravel_index(excess.argmax(), excess.shape)
+        if excess[period, place] > 0:
+            reached = f"{names[place]} reaches {values[period, place]:.6g} in period {period}"
+            notes[field] = f"{reached}, and its {field} is {limit[place]:.6g}"
+    return notes
+
+
+def _widened(feeder: Feeder, network: Network, flow: PowerFlow, fields: Collection[str]) -> Feeder:
+    """Return the feeder with the broken kinds of limits widened."""
+    units, voltage = network.per_unit, np.abs(flow.voltage_pu)
+    low = (
+        math.floor((voltage.min() - MARGIN_PU) * STEPS_PER_PU) / STEPS_PER_PU
+        if "voltage_min_pu" in fields
+        else math.inf
+    )
+    high = (
+        math.ceil((voltage.max() + MARGIN_PU) * STEPS_PER_PU) / STEPS_PER_PU
+        if "voltage_max_pu" in fields
+        else -math.inf
+    )
+    buses = (
+        bus
+        if bus.name == feeder.substation
+        else replace(bus, voltage_min_pu=min(bus.voltage_min_pu, low), voltage_max_pu=max(bus.voltage_max_pu, high))
+        for bus in feeder.buses
+    )
+    kva = units.kw(np.abs(flow.sending_power_pu).max(axis=0)).tolist()
+    ampere = units.ampere(np.abs(flow.branch_current_pu).max(axis=0)).tolist()
+    branches = []
+    for line in feeder.branches:
+        # A branch is that of its downstream bus, which comes after the other
+        place = max(network.index[line.from_bus], network.index[line.to_bus]) - 1
+        power, current = _raised(line.power_max_kva, kva[place]), _raised(line.current_max_a, ampere[place])
+        branches.append(replace(line, power_max_kva=power, current_max_a=current))
+    return replace(feeder, buses=tuple(buses), branches=tuple(branches))
+
+
+def _raised(limit: float, needed: float) -> float:
+    """Return the limit, or what is needed with headroom where that is more."""
+    return limit if needed <= limit else HEADROOM * needed

@@ -1,0 +1,267 @@
+"""Reading pandapower networks, given as tables of their form: pandapower 3.5 needs pandas 2, so that it is no dependency here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import instances
+from instances import InstanceError, Network, ac_power_flow, from_pandapower
+
+Net = dict[str, pd.DataFrame]
+
+
+def frame(rows: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict({index: {"in_service": True, **row} for index, row in rows.items()}, orient="index")
+
+
+def bus(**more: Any) -> dict[str, Any]:
+    return {"vn_kv": 10.0, **more}
+
+
+def line(up: int, down: int, **more: Any) -> dict[str, Any]:
+    values = {
+        "from_bus": up,
+        "to_bus": down,
+        "length_km": 2.0,
+        "r_ohm_per_km": 0.25,
+        "x_ohm_per_km": 0.125,
+        "parallel": 1,
+    }
+    return values | {"c_nf_per_km": 0.0, "g_us_per_km": 0.0, "max_i_ka": 0.2, "df": 1.0} | more
+
+
+def load(at: int, p_mw: float, q_mvar: float, **more: Any) -> dict[str, Any]:
+    return {"bus": at, "p_mw": p_mw, "q_mvar": q_mvar, "scaling": 1.0, **more}
+
+
+def row_of_three(**tables: pd.DataFrame) -> Net:
+    """Buses 4, 7, 9 in a row from the external grid at 4, with loads at 7 and 9."""
+    net = {
+        "bus": frame({4: bus(), 7: bus(), 9: bus()}),
+        "line": frame({0: line(4, 7), 1: line(9, 7, length_km=4.0)}),
+        "load": frame({0: load(7, 0.06, 0.02), 1: load(9, 0.04, 0.01)}),
+        "ext_grid": frame({0: {"bus": 4, "vm_pu": 1.02}}),
+        "res_bus": pd.DataFrame({"vm_pu": [1.0]}),
+        "poly_cost": frame({0: {"element": 0}}),
+    }
+    return net | tables
+
+
+def test_lines_and_loads_are_taken_in_kw_ohm_and_ampere() -> None:
+    feeder = from_pandapower(row_of_three())
+    assert (feeder.base_kv, feeder.substation, feeder.substation_voltage_pu) == (10.0, "4", 1.02)
+    assert [bus.name for bus in feeder.buses] == ["4", "7", "9"]
+    assert [bus.load_kw for bus in feeder.buses] == pytest.approx([0.0, 60.0, 40.0])
+    assert [bus.load_kvar for bus in feeder.buses] == pytest.approx([0.0, 20.0, 10.0])
+    assert {(bus.voltage_min_pu, bus.voltage_max_pu) for bus in feeder.buses} == {(0.9, 1.1)}
+    assert [branch.name for branch in feeder.branches] == ["4-7", "9-7"]
+    assert [branch.resistance_ohm for branch in feeder.branches] == pytest.approx([0.5, 1.0])
+    assert [branch.reactance_ohm for branch in feeder.branches] == pytest.approx([0.25, 0.5])
+    assert [branch.current_max_a for branch in feeder.branches] == pytest.approx([200.0, 200.0])
+
+
+def test_parallel_lines_scaling_and_limits() -> None:
+    lines = {0: line(4, 7, parallel=2, df=0.9, max_loading_percent=50.0), 1: line(7, 9, max_i_ka=math.nan)}
+    loads = {0: load(7, 0.06, 0.02, scaling=0.5), 1: load(7, 0.01, 0.0), 2: load(9, 1.0, 1.0, in_service=False)}
+    feeder = from_pandapower(
+        row_of_three(
+            bus=frame({4: bus(), 7: bus(min_vm_pu=0.95, max_vm_pu=1.05), 9: bus(min_vm_pu=math.nan)}),
+            line=frame(lines),
+            load=frame(loads),
+            sgen=frame({0: load(9, 0.2, -0.05, scaling=0.5)}),
+        )
+    )
+    assert [branch.resistance_ohm for branch in feeder.branches] == pytest.approx([0.25, 0.5])
+    assert [branch.current_max_a for branch in feeder.branches] == pytest.approx([180.0, math.inf])
+    unlimited = from_pandapower(row_of_three(line=frame({0: line(4, 7, max_i_ka=99999.0), 1: line(7, 9)})))
+    assert [branch.current_max_a for branch in unlimited.branches] == pytest.approx([math.inf, 200.0])
+    assert [bus.load_kw for bus in feeder.buses] == pytest.approx([0.0, 40.0, -100.0])
+    assert [bus.load_kvar for bus in feeder.buses] == pytest.approx([0.0, 10.0, 25.0])
+    assert [(b.voltage_min_pu, b.voltage_max_pu) for b in feeder.buses] == [(0.9, 1.1), (0.95, 1.05), (0.9, 1.1)]
+
+
+def switch(at: int, element: int, et: str, closed: bool = True, **more: Any) -> dict[str, Any]:
+    return {"bus": at, "element": element, "et": et, "closed": closed, **more}
+
+
+def test_closed_bus_switches_fuse_and_open_ones_do_not() -> None:
+    net = row_of_three(
+        bus=frame({4: bus(), 5: bus(min_vm_pu=0.97), 7: bus(), 9: bus(), 8: bus(max_vm_pu=1.03)}),
+        line=frame({0: line(5, 7), 1: line(7, 9)}),
+        load=frame({0: load(8, 0.04, 0.01), 1: load(9, 0.02, 0.0)}),
+        switch=pd.DataFrame.from_dict(
+            {0: switch(4, 5, "b"), 1: switch(9, 8, "b"), 2: switch(4, 9, "b", closed=False)}, orient="index"
+        ),
+    )
+    feeder = from_pandapower(net)
+    assert [bus.name for bus in feeder.buses] == ["4", "7", "8"]
+    assert [bus.load_kw for bus in feeder.buses] == pytest.approx([0.0, 0.0, 60.0])
+    assert (feeder.buses[0].voltage_min_pu, feeder.buses[2].voltage_max_pu) == (0.97, 1.03)
+    assert [branch.name for branch in feeder.branches] == ["4-7", "7-8"]
+    net["switch"].loc[1, "z_ohm"] = 0.1
+    with pytest.raises(InstanceError, match=r"switch 1 has z_ohm 0.1; set it to 0, or make it a line"):
+        from_pandapower(net)
+
+
+def test_open_lines_are_left_out() -> None:
+    ring = frame({0: line(4, 7), 1: line(7, 9), 2: line(9, 4)})
+    with pytest.raises(InstanceError, match="the feeder has a cycle"):
+        from_pandapower(row_of_three(line=ring))
+    opened = pd.DataFrame.from_dict({5: switch(9, 2, "l", closed=False), 6: switch(4, 0, "l")}, orient="index")
+    out = frame({0: line(4, 7), 1: line(7, 9), 2: line(9, 4, in_service=False)})
+    expected = from_pandapower(row_of_three(line=frame({0: line(4, 7), 1: line(7, 9)})))
+    assert from_pandapower(row_of_three(line=ring, switch=opened)) == expected
+    assert from_pandapower(row_of_three(line=out)) == expected
+
+
+def behind_a_transformer() -> Net:
+    """A grid at 20 kV, a transformer from 2 to 4, and the row of three behind it."""
+    net = row_of_three()
+    net["bus"] = frame({1: bus(vn_kv=20.0), 2: bus(vn_kv=20.0), 4: bus(), 7: bus(), 9: bus()})
+    net["line"] = frame({0: line(4, 7), 1: line(9, 7, length_km=4.0), 2: line(1, 2, c_nf_per_km=200.0)})
+    net["ext_grid"] = frame({0: {"bus": 1, "vm_pu": 1.03}})
+    net["trafo"] = frame({3: {"hv_bus": 2, "lv_bus": 4}})
+    return net
+
+
+def test_a_transformer_is_refused_or_begun_behind() -> None:
+    net = behind_a_transformer()
+    with pytest.raises(InstanceError, match=r"trafo 3 joins bus 2 to bus 4.*pass substation=4 to begin behind it"):
+        from_pandapower(net)
+    feeder = from_pandapower(net, substation=4)
+    assert feeder.substation_voltage_pu == 1.0
+    assert feeder.branches == from_pandapower(row_of_three()).branches
+    assert from_pandapower(net, substation=4, substation_voltage_pu=1.01).substation_voltage_pu == 1.01
+    net["trafo"].loc[5] = {"in_service": True, "hv_bus": 9, "lv_bus": 1}
+    with pytest.raises(InstanceError, match="trafo 5 joins bus 9 to bus 1"):
+        from_pandapower(net, substation=4)
+    net["switch"] = pd.DataFrame.from_dict({0: switch(9, 5, "t", closed=False)}, orient="index")
+    assert from_pandapower(net, substation=4) == feeder
+
+
+def test_the_substation_must_exist_and_be_the_only_source() -> None:
+    with pytest.raises(InstanceError, match="substation is 3, which is no bus in service"):
+        from_pandapower(row_of_three(), substation=3)
+    with pytest.raises(InstanceError, match="external grids in service at 0 buses"):
+        from_pandapower(row_of_three(ext_grid=frame({0: {"bus": 4, "vm_pu": 1.0, "in_service": False}})))
+    two = frame({0: {"bus": 4, "vm_pu": 1.0}, 1: {"bus": 9, "vm_pu": 1.0}})
+    with pytest.raises(InstanceError, match="external grids in service at 2 buses; keep one, or pass substation"):
+        from_pandapower(row_of_three(ext_grid=two))
+    with pytest.raises(InstanceError, match="an external grid feeds bus 9 beside substation 4"):
+        from_pandapower(row_of_three(ext_grid=two), substation=4)
+    split = frame({0: {"bus": 4, "vm_pu": 1.0}, 1: {"bus": 4, "vm_pu": 1.01}})
+    with pytest.raises(InstanceError, match="external grids hold 2 voltages at bus 4"):
+        from_pandapower(row_of_three(ext_grid=split))
+
+
+def test_buses_without_supply_and_other_voltages_are_refused() -> None:
+    with pytest.raises(InstanceError, match=r"no line in service leads from external grid 4 to bus 9"):
+        from_pandapower(row_of_three(line=frame({0: line(4, 7)})))
+    apart = {4: bus(), 7: bus(), 9: bus(in_service=False)}
+    feeder = from_pandapower(row_of_three(bus=frame(apart)))
+    assert [b.load_kw for b in feeder.buses] == pytest.approx([0.0, 60.0])
+    with pytest.raises(InstanceError, match=r"vn_kv 0.4, 10 within one area of lines"):
+        from_pandapower(row_of_three(bus=frame({4: bus(), 7: bus(), 9: bus(vn_kv=0.4)})))
+
+
+def test_line_charging_is_left_out_on_demand_alone() -> None:
+    for column in ("c_nf_per_km", "g_us_per_km"):
+        charged = row_of_three(line=frame({0: line(4, 7), 1: line(9, 7, length_km=4.0, **{column: 200.0})}))
+        with pytest.raises(InstanceError, match=rf"line 1 has {column} 200.*pass ignore_charging=True"):
+            from_pandapower(charged)
+        assert from_pandapower(charged, ignore_charging=True) == from_pandapower(row_of_three())
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("gen", {"bus": 9, "p_mw": 0.1, "vm_pu": 1.0}),
+        ("shunt", {"bus": 9, "q_mvar": 0.1}),
+        ("storage", {"bus": 7, "p_mw": 0.0}),
+        ("ward", {"bus": 7}),
+        ("asymmetric_load", {"bus": 9}),
+        ("impedance", {"from_bus": 4, "to_bus": 9}),
+        ("trafo3w", {"hv_bus": 4, "mv_bus": 1, "lv_bus": 2}),
+        ("controller", {"order": 0}),
+        ("novelty", {"x": 1}),
+    ],
+)
+def test_elements_that_a_feeder_does_not_have_are_refused_by_name(table: str, values: dict[str, Any]) -> None:
+    with pytest.raises(InstanceError, match=rf"net.{table} has element 2 in service, which a feeder does not have"):
+        from_pandapower(row_of_three(**{table: frame({2: values})}))
+    off = frame({2: values | {"in_service": False}})
+    assert from_pandapower(row_of_three(**{table: off})) == from_pandapower(row_of_three())
+
+
+def test_elements_elsewhere_do_not_matter() -> None:
+    net = behind_a_transformer() | {"gen": frame({0: {"bus": 1}}), "shunt": frame({0: {"bus": 2}})}
+    net["load"].loc[7] = {**load(2, 5.0, 1.0), "in_service": True}
+    assert from_pandapower(net, substation=4) == from_pandapower(behind_a_transformer(), substation=4)
+
+
+@pytest.mark.parametrize("column", ["const_z_percent", "const_i_p_percent"])
+def test_loads_that_depend_on_the_voltage_are_refused(column: str) -> None:
+    with pytest.raises(InstanceError, match=rf"load 1 has {column} 30, and a feeder's loads are constant powers"):
+        from_pandapower(row_of_three(load=frame({0: load(7, 1, 0), 1: load(9, 1, 0, **{column: 30.0})})))
+    assert from_pandapower(row_of_three(load=frame({1: load(9, 0.01, 0.0, **{column: 0.0})}))).buses[2].load_kw == 10.0
+
+
+def test_numbers_that_are_missing_are_refused() -> None:
+    with pytest.raises(InstanceError, match=r"bus 9 has load_kw nan; give a finite number"):
+        from_pandapower(row_of_three(load=frame({0: load(9, math.nan, 0.0)})))
+    with pytest.raises(InstanceError, match=r"branch 4-7 has resistance_ohm nan"):
+        from_pandapower(row_of_three(line=frame({0: line(4, 7, r_ohm_per_km=None), 1: line(7, 9)})))
+
+
+@pytest.mark.parametrize("net", [None, 3, {}, {"bus": 1, "line": 2}, "net.json"])
+def test_what_is_no_network_is_refused(net: Any) -> None:
+    with pytest.raises(InstanceError, match="without tables bus and line; give a pandapower network"):
+        from_pandapower(net)
+
+
+@pytest.mark.parametrize("name", ["case33bw", "case118zh", "case533mt_lo"])
+def test_shipped_feeders_survive_as_networks(name: str) -> None:
+    feeder = instances.load_feeder(name)
+    order = {b.name: row for row, b in enumerate(feeder.buses)}
+    limits = {
+        row: bus(vn_kv=feeder.base_kv, min_vm_pu=b.voltage_min_pu, max_vm_pu=b.voltage_max_pu)
+        for row, b in enumerate(feeder.buses)
+    }
+    lines = {
+        row: line(order[b.from_bus], order[b.to_bus], length_km=1.0, max_i_ka=None)
+        | {"r_ohm_per_km": b.resistance_ohm, "x_ohm_per_km": b.reactance_ohm}
+        for row, b in enumerate(feeder.branches)
+    }
+    loads = {row: load(row, b.load_kw / 1e3, b.load_kvar / 1e3) for row, b in enumerate(feeder.buses)}
+    grid = frame({0: {"bus": order[feeder.substation], "vm_pu": 1.0}})
+    back = Network.from_feeder(
+        from_pandapower({"bus": frame(limits), "line": frame(lines), "load": frame(loads), "ext_grid": grid})
+    )
+    network = Network.from_feeder(feeder)
+    flow, expected = (ac_power_flow(n, n.load_kw, n.load_kvar) for n in (back, network))
+    assert float(flow.loss_kw) == pytest.approx(float(expected.loss_kw), rel=1e-9)
+
+
+def test_a_cigre_feeder_gives_what_pandapower_computes() -> None:
+    """The industrial subnetwork of the CIGRE low-voltage benchmark behind its transformer.
+
+    Source: CIGRE Task Force C6.04.02, Benchmark Systems for Network Integration of Renewable and Distributed Energy Resources,
+    2014; one line of 200 m, 0.2647 + 0.0823j ohm/km, and 100 kVA at power factor 0.85. pandapower 3.5.6 (runpp) gives the bus
+    0.9652067 pu and the line 3.551594 kW of losses.
+    """
+    net = {
+        "bus": frame({20: bus(vn_kv=20.0), 21: bus(vn_kv=0.4), 22: bus(vn_kv=0.4)}),
+        "line": frame({0: line(21, 22, length_km=0.2, r_ohm_per_km=0.2647, x_ohm_per_km=0.0823)}),
+        "load": frame({0: load(22, 0.085, 0.052678)}),
+        "ext_grid": frame({0: {"bus": 20, "vm_pu": 1.0}}),
+        "trafo": frame({0: {"hv_bus": 20, "lv_bus": 21}}),
+    }
+    network = Network.from_feeder(from_pandapower(net, substation=21))
+    flow = ac_power_flow(network, network.load_kw, network.load_kvar)
+    assert abs(flow.voltage_pu[1]) == pytest.approx(0.9652067, rel=1e-5)
+    assert float(flow.loss_kw) == pytest.approx(3.551594, rel=1e-4)
