@@ -59,7 +59,9 @@ def _shared(case: Instance, members: tuple[Session, ...], total: Any) -> Any:
     cost = np.concatenate([np.zeros(count * periods), np.ones(2 * periods)])
     upper = np.concatenate([np.repeat(np.minimum(most, energy), periods), np.full(2 * periods, np.inf)])
     limits = np.column_stack([np.zeros(len(upper)), upper])
-    found = linprog(cost, A_eq=rows, b_eq=np.concatenate([energy, total[window]]), bounds=limits, method="highs")
+    solve: Any = linprog
+    right = np.concatenate([energy, total[window]])
+    found = solve(cost, A_eq=rows, b_eq=right, bounds=limits, method="highs")
     power = np.full((count, case.horizon.periods), np.nan)
     if found.x is not None:
         power[:] = 0.0
