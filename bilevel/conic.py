@@ -4,17 +4,19 @@ Source: P. J. Goulart, Y. Chen, Clarabel: an interior-point solver for conic pro
 arXiv 2405.12762.
 """
 
+from dataclasses import replace
+
 import clarabel
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program import Mip, Vector
+from bilevel.program import Cones, Mip, Vector
 from bilevel.solvers import Outcome
 
 name = "clarabel"
 
 _TOLERANCE = 1e-10
-_SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
+_SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved
 _STATUS = {
     clarabel.SolverStatus.PrimalInfeasible: "infeasible",
     clarabel.SolverStatus.DualInfeasible: "unbounded",
@@ -25,37 +27,43 @@ _STATUS = {
 def solve(mip: Mip, seconds: float) -> Outcome:
     """The optimum of the program, its integrality and products aside, with the dual objective as bound.
 
-    Columns are scaled by their sizes, rows by their largest entry.
+    Columns are scaled by their sizes, rows and the factors of cones by their largest entry.  A point that is good to a few digits
+    only has no bound, and a program without end that has no point is infeasible.
     """
-    matrix, b, cones, linear = _rows(mip)
-    size = mip.scale
-    scaled = sp.csr_array(matrix @ sp.diags_array(size))
-    largest = np.maximum(np.asarray(abs(scaled).max(axis=1).todense()).ravel(), 1e-12)
-    largest[linear:] = 1.0
-    a, b = sp.csc_matrix(sp.diags_array(1.0 / largest) @ scaled), b / largest
-    settings = clarabel.DefaultSettings()
-    settings.verbose = False
-    settings.time_limit = min(seconds, 1e9)
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
-    cost = mip.cost * size
+    matrix, b, cones = _rows(mip)
+    cost = mip.cost * mip.scale
     weight = float(np.abs(cost).max(initial=0.0)) or 1.0
-    n = mip.columns
-    found = clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost / weight, a, b, cones, settings).solve()
-    if found.status not in _SOLVED:
-        return Outcome(_STATUS.get(found.status, "failed"), None, np.inf, -np.inf)
-    x = np.clip(np.array(found.x) * size, mip.lower, mip.upper)
-    bound = weight * float(found.obj_val_dual) + mip.offset
+    found = _run(cost / weight, matrix, b, cones, seconds)
+    if found.status not in (_SOLVED, _NEARLY):
+        status = _STATUS.get(found.status, "failed")
+        if status == "unbounded":
+            # A ray proves that there is no end only where there is a point
+            point = _run(np.zeros(mip.columns), matrix, b, cones, seconds)
+            status = status if point.status == _SOLVED else _STATUS.get(point.status, "failed")
+        return Outcome(status, None, np.inf, -np.inf)
+    x = np.clip(np.array(found.x) * mip.scale, mip.lower, mip.upper)
+    bound = weight * float(found.obj_val_dual) + mip.offset if found.status == _SOLVED else -np.inf
     return Outcome("optimal", x, float(mip.cost @ x) + mip.offset, bound)
 
 
-def _rows(mip: Mip) -> tuple[sp.csr_array, Vector, list[object], int]:
-    """a x + s == b with s in the cones: equalities, limits of rows and columns, then |(2 S x, u - w)| <= u + w.
+def _run(
+    cost: Vector, matrix: sp.csc_matrix, b: Vector, cones: list[object], seconds: float
+) -> clarabel.DefaultSolution:
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.time_limit = min(max(seconds, 1e-9), 1e9)
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    n = len(cost)
+    return clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost, matrix, b, cones, settings).solve()
 
-    The last number is how many rows come before those of cones, whose rows belong together.
-    """
-    n, q = mip.columns, mip.cones
-    matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(n)], format="csr"))
+
+def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object]]:
+    """a x + s == b with s in the cones: equalities, limits of rows and columns, then |(2 S x, u - w)| <= u + w."""
+    size, q = sp.diags_array(mip.scale), _sized(mip.cones, mip.scale)
+    matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(mip.columns)], format="csr") @ size)
     lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
+    largest = _positive(_largest(matrix))
+    matrix, lower, upper = sp.csr_array(sp.diags_array(1.0 / largest) @ matrix), lower / largest, upper / largest
     equal = np.flatnonzero(lower == upper)
     low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
     high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
@@ -72,6 +80,28 @@ def _rows(mip: Mip) -> tuple[sp.csr_array, Vector, list[object], int]:
     ).astype(np.int64)
     parts.append(-stacked[place])
     right.append(constant[place])
-    cones += [clarabel.SecondOrderConeT(2 + int(size)) for size in count]
-    linear = len(equal) + len(low) + len(high)
-    return sp.csr_array(sp.vstack(parts, format="csr")), np.concatenate(right), cones, linear
+    cones += [clarabel.SecondOrderConeT(2 + int(terms)) for terms in count]
+    return sp.csc_matrix(sp.vstack(parts, format="csc")), np.concatenate(right), cones
+
+
+def _sized(q: Cones, scale: Vector) -> Cones:
+    """The cones over scaled columns, their factors over their sizes and the squares over the root of these."""
+    by = sp.diags_array(scale)
+    u, w = sp.csr_array(q.u @ by), sp.csr_array(q.w @ by)
+    u_size, w_size = _positive(np.maximum(_largest(u), np.abs(q.u0))), _positive(q.w_scale)
+    root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[q.owner])
+    return replace(
+        q, squares=sp.csr_array(root @ q.squares @ by), u=sp.csr_array(sp.diags_array(1.0 / u_size) @ u), u0=q.u0 / u_size,
+        w=sp.csr_array(sp.diags_array(1.0 / w_size) @ w), w0=q.w0 / w_size,
+    )  # fmt: skip
+
+
+def _largest(matrix: sp.csr_array) -> Vector:
+    """Largest absolute entry of each row."""
+    if not min(matrix.shape):
+        return np.zeros(matrix.shape[0])
+    return np.asarray(abs(matrix).max(axis=1).todense()).ravel()
+
+
+def _positive(size: Vector) -> Vector:
+    return np.where(size > 0, size, 1.0)

@@ -21,7 +21,7 @@ from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS
 from bilevel.stage import MIP_SHARE
 
-_ROUNDS = 200
+_ROUNDS, _WALL = 200, 1e3
 
 
 def cooperative(
@@ -88,9 +88,14 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
     cones = stack_cones(program.cones, program.followers.cones)
     session = Scaled(SOLVERS["highs"].open())
     session.load(_mip(program, Cones.none(program.columns)))
-    found, last = Found(), None
+    found, last, walled = Found(), None, not cones.count
     for _ in range(_ROUNDS):
         outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), None, line)
+        if outcome.status == "unbounded" and not walled:
+            # Without any tangent of its cones a program may have no end
+            session.add_rows(tangent.walls(cones, _WALL))
+            walled = True
+            continue
         if outcome.status in ("infeasible", "unbounded"):
             verdict = outcome.status if outcome.status == "infeasible" or not cones.count else ""
             return Found(verdict=verdict)

@@ -22,8 +22,8 @@ from instances import Instance, Network
 BOXES, CUTS, MOST_BOXES, TIGHTENINGS = 256, 4, 4000, 3
 """Boxes of a period at first, how often they are cut, after how many no more, and how often ranges decide charging anew."""
 
-MOST_NODES, LEAST_WIDTH_KW = 64, 0.1
-"""Intervals of levels that are looked at, and the width under which none is halved."""
+MOST_NODES, LEAST_WIDTH = 64, 4e-5
+"""Intervals of levels that are looked at, and the share of all levels under which none is halved."""
 
 _ROUNDING = 1e-9
 
@@ -63,7 +63,7 @@ def bill_floor(system: CarbonSystem, deviation_kw: float, goal: float) -> BillFl
     while heap[0][0] < goal and nodes < MOST_NODES:
         _, _, node = heapq.heappop(heap)
         low, high = node.level
-        if high - low < LEAST_WIDTH_KW:
+        if high - low <= LEAST_WIDTH * (first.level[1] - first.level[0]):
             heapq.heappush(heap, (node.bill, next(order), node))
             break
         for part in ((low, (low + high) / 2), ((low + high) / 2, high)):
@@ -71,7 +71,7 @@ def bill_floor(system: CarbonSystem, deviation_kw: float, goal: float) -> BillFl
             heapq.heappush(heap, (max(child.bill, node.bill), next(order), child))
             boxes, nodes = boxes + child.boxes, nodes + 1
     bill, _, node = heap[0]
-    return BillFloor(bill - _ROUNDING * abs(bill), node.level, nodes, boxes)
+    return BillFloor(bill - _ROUNDING * abs(bill) if np.isfinite(bill) else bill, node.level, nodes, boxes)
 
 
 class _Search:
@@ -182,7 +182,7 @@ def _grid(low: Any, high: Any) -> tuple[Any, Any]:
     """A grid of equal boxes, about `BOXES` of them."""
     cells = max(1, round(BOXES ** (1 / max(len(low), 1))))
     edges = [np.linspace(a, b, cells + 1) for a, b in zip(low, high, strict=True)]
-    place = np.array(list(product(range(cells), repeat=len(low))), dtype=np.int64).reshape(-1, len(low))
+    place = np.array(list(product(range(cells), repeat=len(low))), dtype=np.int64).reshape(cells ** len(low), -1)
     ends = [[edge[place[:, g] + more] for g, edge in enumerate(edges)] for more in (0, 1)]
     lows, highs = (np.stack(end, axis=1) if end else np.zeros((1, 0)) for end in ends)
     return lows, highs

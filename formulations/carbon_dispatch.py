@@ -16,8 +16,9 @@ from formulations.followers import ev_user
 from instances import Instance, Network
 
 OBJECTIVES = ("variance", "bill")
-LOSS_PRICE_PER_KWH = 2e-5
-"""What the leader pays for losses beside the bill, currency/kWh: enough that a loss that is no physical one never pays."""
+LOSS_SHARE = 7e-5
+"""What the leader pays for losses beside the bill, of the largest price: enough on the shipped cases that a loss that is no
+physical one never pays."""
 
 
 def carbon_dispatch(
@@ -28,7 +29,7 @@ def carbon_dispatch(
     variance_max_kw2: float | None = None,
     deviation_max_kw: float | None = None,
     bill_min: float | None = None,
-    loss_price_per_kwh: float = LOSS_PRICE_PER_KWH,
+    loss_price_per_kwh: float | None = None,
     factors_as_variables: bool = True,
 ) -> Any:
     """The leader dispatches generators for an even supply; EV users respond to the price of energy and of its carbon.
@@ -42,27 +43,30 @@ def carbon_dispatch(
       each of whom buys a session's energy at the least bill;
     - `supply_variance` (kW^2, over the periods), `ev_bill`, `electricity_cost`, `carbon_cost` (currency), `network_loss` (kWh).
 
-    `objective` is "variance" ((6), minimised) or "bill", the users' bill plus `loss_price_per_kwh` times losses: of all dispatches
-    whose variance is at most `variance_max_kw2`, or whose supply stays within `deviation_max_kw` of its mean, the one that is
-    cheapest for users, with losses as they are.  `bill_min`, a proven bound (`formulations.bill_floor`), becomes a row.
+    `objective` is "variance" ((6), minimised) or "bill", the users' bill plus `loss_price_per_kwh` (without, that of `loss_price`)
+    times losses: of all dispatches whose variance is at most `variance_max_kw2`, or whose supply stays within `deviation_max_kw` of
+    its mean, the one that is cheapest for users, with losses as they are.  `bill_min`, a proven bound (`formulations.bill_floor`),
+    becomes a row.
 
     Where prices decide a period whatever the factor, the row `decided[n, t]` says so, and no factor is modelled that no response
     depends on.  Without `factors_as_variables` none is, and prices have the middle of their ranges: for `bilevel.cooperative`,
     which asks what users could do and not what they want.  Checks of every certificate: AC replay, and the factors by an emission
     flow of their own.
 
-    Raises `BilevelError` (no carbon factors, a limit that is no number of at least 0), `UnknownNameError` (objective, power flow).
+    Raises `BilevelError` (no carbon factors, a limit that is no number of at least 0), `ModelError` (an approximate power flow),
+    `UnknownNameError` (objective, power flow).
     """
     started = time.perf_counter()
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    add_flow, network = power_flow.find(flow), Network.from_feeder(case.feeder)
+    flow_model, network = power_flow.find(flow), Network.from_feeder(case.feeder)
+    power_flow.require_exact(flow, "emission factors")
     carbon_of(case)
     model = pyo.ConcreteModel(name=case.name)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     _add_users(model, case, network)
-    network_part.add(model, case, network, add_flow, _loads(model, case))
+    network_part.add(model, case, network, flow_model, _loads(model, case))
     outlook = Outlook(case, network)
     for k, (i, j) in enumerate(model.L, start=1):
         for t in model.T:
@@ -75,14 +79,22 @@ def carbon_dispatch(
     _add_bills(model, case)
     if bill_min is not None:
         model.bill_min = pyo.Constraint(expr=model.ev_bill >= float(bill_min))
-    expression = (
-        model.supply_variance if objective == "variance" else model.ev_bill + loss_price_per_kwh * model.network_loss
+    per_kwh = loss_price(case) if loss_price_per_kwh is None else loss_price_per_kwh
+    model.objective = pyo.Objective(
+        expr=model.supply_variance if objective == "variance" else model.ev_bill + per_kwh * model.network_loss
     )
-    model.objective = pyo.Objective(expr=expression)
     if factors_as_variables:
         bilevel.add_check(model, carbon_checks.emission_replay(case, network))
     model.build_seconds = time.perf_counter() - started
     return model
+
+
+def loss_price(case: Instance) -> float:
+    """`LOSS_SHARE` of the largest price that charging may have, currency/kWh."""
+    carbon = carbon_of(case)
+    units: tuple[Any, ...] = (*case.generators, *case.renewables)
+    dirtiest = max(*carbon.grid_factor_kg_per_kwh, 0.0, *(unit.emission_kg_per_kwh for unit in units))
+    return LOSS_SHARE * float(max(map(abs, case.wholesale_price_per_kwh)) + carbon.price_per_kg * dirtiest)
 
 
 def _add_users(model: Any, case: Instance, network: Network) -> None:

@@ -10,9 +10,10 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel import ProgressEvent, Solution
+from bilevel.errors import BilevelError
 from formulations import carbon_values
-from formulations.bill_floor import BillFloor, bill_floor
-from formulations.carbon_dispatch import carbon_dispatch
+from formulations.bill_floor import bill_floor
+from formulations.carbon_dispatch import carbon_dispatch, loss_price
 from formulations.carbon_search import Dispatched, cheapest_even, least_loss_even
 from formulations.carbon_system import CarbonSystem, Settled
 from instances import Instance
@@ -23,7 +24,11 @@ EVEN = 1e-7
 FLOOR_SHARE = 0.6
 """Of the gap that may lie between the bill and its proven floor; the rest is left for losses."""
 
+LEAST_SHARE = 1e-6
+"""The variance without optimisation counts with at least this share of the mean squared supply: it may be 0 itself."""
+
 _ROUNDS = 30
+_FOUND = ("certified", "conditional", "feasible", "unattained")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +37,8 @@ class CarbonResult:
 
     - `status`: certified (variance and bill are proven within the gap, every check passes), feasible (a valid day, not all proven),
       rejected, or unknown (none found); of an exchange: converged, cycling or stopped; `reason` says why;
-    - `variance_kw2` of the main grid's power ((6)) and its proven bound; `baseline_variance_kw2`, without optimisation, is what
-      gaps of the variance are relative to; `fitness` is their ratio, as the paper gives it;
+    - `variance_kw2` of the main grid's power ((6)) and its proven bound; `baseline_variance_kw2`, without optimisation (at least
+      `LEAST_SHARE`), is what gaps of the variance are relative to; `fitness` is their ratio, as the paper gives it;
     - `bill`, of all users, with `bill_bound`, a proven bound of every dispatch as even; `electricity_cost` and `carbon_cost`;
     - `loss_kwh`; `supply_kw` (T,), `output_kw` (T, G), `charging_kw` (T, S), `station_factor` (T, S) in kg/kWh;
     - `solution`: the certified solve of the bilevel model (exact); `seconds` by phase; `trace`, one entry a round (exchange).
@@ -81,26 +86,32 @@ def exact(
     First the least variance: a convex relaxation in which users cooperate bounds it, a search on the physical system attains it.
     Then the least bill at this variance: `formulations.bill_floor` bounds it by interval branch and bound, and the bilevel model of
     `carbon_dispatch`, with factors as variables, is solved from the point found on a solver that takes bilinear rows.  `gap` is
-    relative to the bill, and for the variance to the variance without optimisation.  Raises `BilevelError` for a case without
-    carbon factors or generators, and what `bilevel.solve` raises.
+    relative to the bill, and for the variance to the variance without optimisation.  Where the model has no valid point of its
+    own, the one found by the search stands.  Raises `BilevelError` for a case without carbon factors or generators, or without
+    power flow on the day without optimisation, and what `bilevel.solve` raises.
     """
+    if not case.generators:
+        raise BilevelError(
+            f"case {case.name!r} has no generator, so that nothing is dispatched: give it generators.csv"
+        )
     clock = [time.perf_counter()]
     system = CarbonSystem(case)
-    baseline = system.baseline()
-    scale = float(baseline.state.variance_kw2)
+    scale = _scale(system)
     day = cheapest_even(system, EVEN * scale)
     clock.append(time.perf_counter())
     bound = variance_bound(case) if day is None or day.variance_kw2 > EVEN * scale else 0.0
     clock.append(time.perf_counter())
     if day is None:
         return _nothing(bound, scale, dict(zip(("search", "relax"), np.diff(clock).tolist(), strict=True)))
-    even = day.variance_kw2 <= EVEN * scale
-    deviation = float(np.sqrt(EVEN * scale if even else len(baseline.output_kw) * day.variance_kw2))
-    floor = bill_floor(system, deviation, day.bill * (1 - FLOOR_SHARE * gap))
+    supply = day.settled.state.supply_kw
+    even = float(np.abs(supply - supply.mean()).max()) <= np.sqrt(EVEN * scale)
+    most = day.variance_kw2 * (1 + EVEN)
+    deviation = float(np.sqrt(EVEN * scale if even else len(supply) * most))
+    floor = bill_floor(system, deviation, day.bill * (1 - FLOOR_SHARE * gap)).bill
     clock.append(time.perf_counter())
     model = carbon_dispatch(
-        case, "bill", bill_min=floor.bill,
-        variance_max_kw2=None if even else day.variance_kw2 * (1 + EVEN), deviation_max_kw=deviation if even else None,
+        case, "bill", bill_min=floor,
+        variance_max_kw2=None if even else most, deviation_max_kw=deviation if even else None,
     )  # fmt: skip
     carbon_values.put(model, system, day)
     solution = bilevel.solve(model, solver=solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=True)
@@ -115,24 +126,42 @@ def variance_bound(case: Instance) -> float:
     return max(0.0, bilevel.cooperative(model, progress=False, solver="clarabel").bound)
 
 
+def _scale(system: CarbonSystem) -> float:
+    """What variances are relative to, kW^2."""
+    state = system.baseline().state
+    if not state.converged:
+        raise BilevelError(
+            f"case {system.case.name!r} has no power flow on the day without optimisation, which gives variances their size: "
+            "reduce its loads or outputs"
+        )
+    return max(float(state.variance_kw2), LEAST_SHARE * float((state.supply_kw**2).mean()))
+
+
 def _exact(
-    system: CarbonSystem, model: Any, day: Dispatched, solution: Solution, floor: BillFloor, bound: float, scale: float,
-    gap: float, seconds: dict[str, float],
+    system: CarbonSystem, model: Any, day: Dispatched, solution: Solution, floor: float, bound: float, scale: float, gap: float,
+    seconds: dict[str, float],
 ) -> CarbonResult:  # fmt: skip
-    if solution.values:
+    status, reason = solution.status, solution.reason
+    if status in _FOUND:
         output, charging = _decisions(system, model)
         state = system.state(output, charging)
         day = Dispatched(output, Settled(charging, state, system.costs(charging, state.station_factor), np.array(1)))
+    else:
+        carbon_values.put(model, system, day)
+        recheck = bilevel.certify(model, solution.bound, gap)
+        reason = f"the day that the search found stands, for the model's own point is {status} ({reason})"
+        status = recheck.status
     variance_gap = (day.variance_kw2 - bound) / scale
-    status, reason = (
-        (solution.status, solution.reason) if solution.values else ("feasible", "the model found no point of its own")
-    )
     if status == "certified" and variance_gap > max(gap, EVEN):
         status = "feasible"
         reason = (
             f"the variance is proven within {variance_gap:.3g} of the variance without optimisation only, asked {gap:g}"
         )
-    return _result("exact", status, reason, day, bound, scale, floor.bill, seconds, solution=solution)
+    # The model's bound is of bill and losses
+    most_loss = sum(model.r[i, j] * current.ub for (i, j, _), current in model.l.items())
+    most_loss_kwh = model.per_unit.base_kva * system.case.horizon.period_hours * most_loss
+    bill_bound = float(np.fmax(floor, solution.bound - loss_price(system.case) * most_loss_kwh))
+    return _result("exact", status, reason, day, bound, scale, bill_bound, seconds, solution=solution)
 
 
 def _decisions(system: CarbonSystem, model: Any) -> tuple[Any, Any]:
@@ -155,7 +184,7 @@ def exchange(case: Instance, rounds: int = _ROUNDS) -> CarbonResult:
     """
     started = time.perf_counter()
     system = CarbonSystem(case)
-    scale = float(system.baseline().state.variance_kw2)
+    scale = _scale(system)
     charging = system.average_charging_kw()
     seen: list[Any] = []
     trace: list[dict[str, float]] = []

@@ -42,8 +42,11 @@ def cheapest_even(system: CarbonSystem, variance_max_kw2: float) -> Dispatched |
 
     Only dispatches count that keep the network's limits and to which the users' response settles; None without any.
     """
-    charging = system.settle(system.baseline().output_kw).charging_kw
     best: Dispatched | None = None
+    baseline = system.baseline().output_kw
+    for output in (baseline, *_ends(system, len(baseline))):
+        best = _better(best, Dispatched(output, system.settle(output)), variance_max_kw2)
+    charging = system.settle(baseline).charging_kw
     grid = _whole(system, charging)
     for _ in range(GRIDS):
         for _ in range(RESPONSES):
@@ -52,7 +55,9 @@ def cheapest_even(system: CarbonSystem, variance_max_kw2: float) -> Dispatched |
             if at is None:
                 return best
             day = Dispatched(tried.output[at], system.settle(tried.output[at], start_kw=charging))
-            best, closer = _better(best, day, variance_max_kw2), grid.closer(tried, at)
+            for other in (day, tried.settled(system, charging, variance_max_kw2)):
+                best = _better(best, other, variance_max_kw2)
+            closer = grid.closer(tried, at)
             moved = float(np.abs(day.settled.charging_kw - charging).max(initial=0.0))
             charging = day.settled.charging_kw
             if not moved > _SAME_KW:
@@ -73,9 +78,8 @@ def least_loss_even(system: CarbonSystem, charging_kw: Any, variance_max_kw2: fl
     return output
 
 
-def _better(best: Dispatched | None, day: Dispatched, limit: float) -> Dispatched | None:
-    valid = bool(day.settled.settled) and float(day.settled.state.limit_violation) == 0.0
-    if not valid:
+def _better(best: Dispatched | None, day: Dispatched | None, limit: float) -> Dispatched | None:
+    if day is None or not (bool(day.settled.settled) and float(day.settled.state.limit_violation) == 0.0):
         return best
     if best is None:
         return day
@@ -100,8 +104,22 @@ class _Tried:
         valid = state.converged & np.isfinite(value) & (state.limit_violation == 0)
         if not valid.any():
             return None
-        excess = np.where(valid, np.maximum(state.variance_kw2 - limit, 0.0), np.inf)
-        return int(np.argmin(np.where(excess <= excess.min(), value, np.inf)))
+        return _first(valid, state.variance_kw2 - limit, value)
+
+    def settled(self, system: CarbonSystem, charging: Any, limit: float) -> Dispatched | None:
+        """The best of all levels after users have responded, who may leave the best one before."""
+        days = system.settle(self.output, start_kw=charging)
+        valid = days.settled & (days.state.limit_violation == 0)
+        if not valid.any():
+            return None
+        at = _first(valid, days.state.variance_kw2 - limit, days.costs.bill)
+        return Dispatched(self.output[at], system.settle(self.output[at], start_kw=charging))
+
+
+def _first(valid: Any, excess: Any, value: Any) -> int:
+    """The valid case with the least value of those with the least excess."""
+    excess = np.where(valid, np.maximum(excess, 0.0), np.inf)
+    return int(np.argmin(np.where(excess <= excess.min(), value, np.inf)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +135,8 @@ class _Grid:
         """The level as supply wherever limits allow; splits with the greenest charging, where nobody charges the least losses."""
         levels = self.levels[:, None, None]
         lowest = np.tile(system.output_min_kw, (charging.shape[0], 1))
-        total = system.state(lowest, charging).supply_kw + lowest.sum(axis=1) - levels
+        # Where the least outputs leave no power flow, the largest may have one
+        total = np.nan_to_num(system.state(lowest, charging).supply_kw, nan=np.inf) + lowest.sum(axis=1) - levels
         output = _split(system, np.broadcast_to(total, self.shares.shape[:-1]), self.shares)
         for _ in range(FLAT_ROUNDS):
             supply = system.state(output, charging).supply_kw
@@ -143,12 +162,17 @@ class _Grid:
 
 def _whole(system: CarbonSystem, charging: Any) -> _Grid:
     """All levels that every period can meet, or what lies between the periods where no level is."""
-    ends = [np.tile(output, (charging.shape[0], 1)) for output in (system.output_max_kw, system.output_min_kw)]
-    lowest, highest = (system.state(end, charging).supply_kw for end in ends)
-    low, high = sorted((float(np.nanmax(lowest)), float(np.nanmin(highest))))
+    lowest, highest = (system.state(end, charging).supply_kw for end in _ends(system, len(charging)))
+    known = [supply[np.isfinite(supply)] for supply in (lowest, highest)]
+    low, high = sorted((float(known[0].max()), float(known[1].min()))) if all(map(len, known)) else (0.0, 0.0)
     shares = _shares(max(len(system.output_max_kw) - 1, 0))[:, None, :]
     whole = np.broadcast_to(shares, (LEVELS, len(shares), charging.shape[0], shares.shape[-1]))
     return _Grid(np.linspace(low, high, LEVELS), (low, high), whole)
+
+
+def _ends(system: CarbonSystem, periods: int) -> list[Any]:
+    """All outputs at their largest, and at their least, (periods, generators) in kW."""
+    return [np.tile(output, (periods, 1)) for output in (system.output_max_kw, system.output_min_kw)]
 
 
 def _shares(free: int) -> Any:

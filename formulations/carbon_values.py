@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from formulations import power_flow
 from formulations.carbon_search import Dispatched
 from formulations.carbon_system import CarbonSystem
+from formulations.power_flow import FlowPoint
 from instances import ac_power_flow, base_load_kvar, base_load_kw
 
 
@@ -29,7 +31,7 @@ def put(model: Any, system: CarbonSystem, day: Dispatched) -> None:
         for t in model.T:
             model.active_power[unit.name, t].set_value(float(power(day.output_kw[t, g])))
             model.reactive_power[unit.name, t].set_value(float(power(reactive)))
-    _put_flows(model, network, ac_power_flow(network, load_kw, load_kvar))
+    power_flow.put(model, FlowPoint.of(ac_power_flow(network, load_kw, load_kvar)))
     for bus, t in model.mixed_factor:
         model.mixed_factor[bus, t].set_value(float(factor[t, network.index[bus]]), skip_validation=True)
     _put_directions(model, network)
@@ -39,24 +41,13 @@ def put(model: Any, system: CarbonSystem, day: Dispatched) -> None:
         model.deviation[t].set_value(float(supply[t] - supply.mean()), skip_validation=True)
 
 
-def _put_flows(model: Any, network: Any, flow: Any) -> None:
-    current, sending = np.abs(flow.branch_current_pu) ** 2, flow.sending_power_pu
-    voltage = np.abs(flow.voltage_pu) ** 2
-    for k, (i, j) in enumerate(model.L):
-        for t in model.T:
-            model.P[i, j, t].set_value(float(sending[t, k].real))
-            model.Q[i, j, t].set_value(float(sending[t, k].imag))
-            model.l[i, j, t].set_value(float(current[t, k]), skip_validation=True)
-            model.v[j, t].set_value(float(voltage[t, network.index[j]]), skip_validation=True)
-
-
 def _put_directions(model: Any, network: Any) -> None:
     parent = {bus: network.buses[int(network.parent[k])] for k, bus in enumerate(network.buses) if k}
     for end, bus, t in {*model.forward, *model.backward}:
         if bus in parent:
             i = parent[bus]
-            lost = model.r[i, bus] * model.l[i, bus, t].value if end == "arriving" else 0.0
-            flow = model.P[i, bus, t].value - lost
+            lost = model.r[i, bus] * pyo.value(model.l[i, bus, t]) if end == "arriving" else 0.0
+            flow = pyo.value(model.P[i, bus, t]) - lost
         else:
             flow = pyo.value(model.supply_power[t])
         key = end, bus, t

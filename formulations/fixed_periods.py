@@ -7,6 +7,7 @@ import numpy as np
 from instances import Instance, Session
 
 _EQUAL = 1e-9
+"""Energies and prices that differ by less, over a period's energy and the largest price, are equal: rounding decides nothing."""
 
 
 def decided(case: Instance, session: Session, low: Any, high: Any) -> dict[int, float]:
@@ -19,10 +20,11 @@ def decided(case: Instance, session: Session, low: Any, high: Any) -> dict[int, 
     window = np.array(case.window(session))
     kwh = case.charging_efficiency * session.power_max_kw * case.horizon.period_hours
     needed = session.energy_kwh / kwh
+    apart = _EQUAL * max(float(np.abs([low[window], high[window]]).max()), 1e-300)
     found: dict[int, float] = {}
     for t in window.tolist():
-        cheaper = int((high[window] < low[t]).sum())
-        rivals = int((low[window] <= high[t]).sum())
+        cheaper = int((high[window] < low[t] - apart).sum())
+        rivals = int((low[window] <= high[t] + apart).sum())
         if needed <= cheaper * (1 + _EQUAL):
             found[t] = 0.0
         elif needed >= rivals * (1 - _EQUAL):

@@ -116,8 +116,8 @@ def factor_ranges(network: Network, flows: FlowRanges, feeds: Sequence[Feed], gr
     """Intervals of the emission factor of every bus, kg/kWh (..., n); `grid_factor` is that of the main grid, (...) or a number.
 
     A factor is the mean of what flows in, weighted with powers within their intervals; its least value takes the largest powers
-    of the smallest factors and the smallest of the rest.  Neighbours are visited until nothing moves much.  An end is infinite
-    where no power can flow in.
+    of the smallest factors and the smallest of the rest.  Neighbours are visited three times.  Where no power can flow in, and no
+    factor is defined, the ends are those of all sources.
     """
     shape = flows.arriving[0].shape
     factors = [np.asarray(grid_factor, dtype=float), *(np.asarray(feed.factor, dtype=float) for feed in feeds)]

@@ -252,5 +252,15 @@ def test_unknown_solver() -> None:
         find("gorubi")
 
 
+def test_nodes_are_counted(solver: str) -> None:
+    generator = np.random.default_rng(1)
+    weights, n = generator.integers(0, 100, (3, 20)), 20
+    worth = -generator.integers(1, 50, n).astype(float)
+    opened = session(solver, mip(worth, [0] * n, [1] * n, [True] * n, weights, [-INF] * 3, weights.sum(axis=1) // 2))
+    assert solve(opened).nodes == 0
+    # Its relaxation is not integral, so that there is a root node at least, and enumeration has no more than these
+    assert 1 <= solve(opened, integer=True).nodes <= 2 ** (n + 1)
+
+
 def test_versions_are_numbers(solver: str) -> None:
     assert SOLVERS[solver].version()[0].isdigit()

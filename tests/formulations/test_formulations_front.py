@@ -17,7 +17,7 @@ from oracles import tiny_case
 
 from bilevel import Certificate, FrontPoint, ParetoFront
 from bilevel.errors import BilevelError
-from formulations import front_plots, front_results, plots
+from formulations import front_comparison, front_plots, front_results, plots
 from instances import InstanceError
 
 NOTHING = Certificate(())
@@ -83,7 +83,7 @@ def test_distances_by_hand(
     loss_bound: float,
     side: str,
 ) -> None:
-    found = front_results.compare(made_up(), loss, profit, valid=True)
+    found = front_comparison.compare(made_up(), loss, profit, valid=True)
     assert (found.front_profit, found.bound_profit) == (profit_found, profit_bound)
     assert (found.front_loss, found.bound_loss) == (loss_found, loss_bound)
     assert found.side == side
@@ -91,7 +91,7 @@ def test_distances_by_hand(
 
 
 def test_the_price_of_iteration_is_what_the_front_has_more() -> None:
-    found = front_results.compare(made_up(), 115.0, 60.0, valid=True)
+    found = front_comparison.compare(made_up(), 115.0, 60.0, valid=True)
     assert found.profit_forgone == (10.0, 20.5)
     assert found.loss_excess == (5.0, 14.5)
     table = found.to_frame().set_index("quantity")
@@ -100,12 +100,12 @@ def test_the_price_of_iteration_is_what_the_front_has_more() -> None:
     assert table.loc["network_loss_kwh", "share_least"] == pytest.approx(5 / 110)
     assert table.loc["network_loss_kwh", "share_most"] == pytest.approx(14.5 / 100.5)
     # A valid point that lies above a point of the front gives away nothing for certain
-    assert front_results.compare(made_up(), 115.0, 75.0, valid=True).profit_forgone == (0.0, 5.5)
-    assert front_results.compare(made_up(), 115.0, 75.0, valid=True).loss_excess == (0.0, 5.0)
+    assert front_comparison.compare(made_up(), 115.0, 75.0, valid=True).profit_forgone == (0.0, 5.5)
+    assert front_comparison.compare(made_up(), 115.0, 75.0, valid=True).loss_excess == (0.0, 5.0)
 
 
 def test_a_point_that_breaks_a_row_may_be_in_front_and_contradicts_nothing() -> None:
-    found = front_results.compare(made_up(), 109.9, 75.0, valid=False)
+    found = front_comparison.compare(made_up(), 109.9, 75.0, valid=False)
     assert found.side == "in front"
     assert not found.contradiction
     assert found.profit_forgone == (-25.0, -4.5)
@@ -113,7 +113,7 @@ def test_a_point_that_breaks_a_row_may_be_in_front_and_contradicts_nothing() -> 
 
 
 def test_what_is_unknown_is_null_in_json() -> None:
-    found = front_results.compare(made_up(), 140.0, 90.0, valid=False).to_dict()
+    found = front_comparison.compare(made_up(), 140.0, 90.0, valid=False).to_dict()
     assert found["network_loss_kwh"]["front_found"] is None
     json.dumps(found, allow_nan=False)
 
@@ -137,14 +137,14 @@ def test_a_front_without_points_has_no_figure_and_loses_old_ones(tmp_path: Path)
 
 
 def figures() -> dict[str, Any]:
-    front, found = made_up(), front_results.compare(made_up(), 115.0, 60.0, valid=True)
+    front, found = made_up(), front_comparison.compare(made_up(), 115.0, 60.0, valid=True)
     large = made_up([point(1e6 + 100 * k, 2e5 + k, math.inf, 2e5 + k + 0.1) for k in range(3)])
     return {
         "front": front_plots.front(front, "EUR"),
         "one point": front_plots.front(made_up([point(100.0, 50.0, 100.0, 50.0, "feasible")]), "EUR"),
         "large numbers": front_plots.front(large, "EUR"),
         "comparison": front_plots.comparison(front, found, "EUR"),
-        "far": front_plots.comparison(front, front_results.compare(front, 90.0, 500.0, valid=False), "EUR"),
+        "far": front_plots.comparison(front, front_comparison.compare(front, 90.0, 500.0, valid=False), "EUR"),
         "trace": front_plots.trace(made_trace([1.0, 0.1, 1e-3, 0.0]), "EUR", 1e-4),
         "trace at once": front_plots.trace(made_trace([0.0]), "EUR", 1e-4),
     }

@@ -16,7 +16,7 @@ import formulations
 import instances
 from bilevel import BilevelError, UnknownNameError
 from formulations import credit
-from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison
+from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, _held_prices
 from instances import Aggregator, Instance, Market, Session, Station
 
 WAYS = [EXACT, EQUILIBRIUM, COOPERATIVE]
@@ -158,6 +158,22 @@ def test_the_weights_of_supply_and_losses_make_the_objective() -> None:
     assert solution.objective == pytest.approx(2.0 * pyo.value(model.network_loss), rel=1e-7)
     plain = three(case).runs[EXACT].figures
     assert pyo.value(model.network_loss) < plain["loss_kwh"] * (1 + 1e-3)
+
+
+def test_prices_over_the_cap_on_their_mean_by_a_solvers_tolerance_can_be_held() -> None:
+    case = small_market()
+    limits = replace(case.price_limits, price_mean_max_per_kwh=0.3)
+    model = formulations.aggregator_market(replace(case, price_limits=limits))
+    free = bilevel.cooperative(model, progress=False)
+    for price in model.price.values():
+        price.set_value(0.3 + 1e-9)
+    with _held_prices(model):
+        held = bilevel.cooperative(model, progress=False)
+    assert (free.status, held.status) == ("certified", "certified")
+    assert held.objective == pytest.approx(free.objective, rel=1e-9)  # the operator's cost does not depend on prices
+    assert [pyo.value(price) for price in model.price.values()] == [0.3 + 1e-9] * len(model.price)
+    assert not any(price.fixed for price in model.price.values())
+    assert all(row.active for row in model.price_mean_cap.values())
 
 
 def test_refusals_name_object_value_and_remedy() -> None:

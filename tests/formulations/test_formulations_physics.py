@@ -120,9 +120,10 @@ def test_a_load_beyond_collapse_fails_the_replay_instead_of_the_run() -> None:
 @pytest.mark.parametrize("flow", power_flow.POWER_FLOWS)
 def test_every_power_flow_solves_to_the_same_losses(flow: str) -> None:
     case = two_buses()
-    model = formulations.charging_pricing(case, flow=flow)
-    assert bilevel.solve(model, progress=False).status == "certified"
-    assert pyo.value(model.network_loss) == pytest.approx(solve(case).objective, rel=1e-6)
+    model, chosen = formulations.charging_pricing(case, flow=flow), power_flow.find(flow)
+    solution = bilevel.solve(model, "highs" if chosen.convex else "scip", progress=False)
+    assert solution.status == ("certified" if chosen.exact else "feasible")
+    assert pyo.value(model.network_loss) == pytest.approx(solve(case).objective, rel=1e-6 if chosen.exact else 0.1)
 
 
 def test_supply_cost_is_load_charging_and_losses_at_the_wholesale_price(solved: tuple[Any, Any, Any]) -> None:
