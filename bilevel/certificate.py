@@ -16,14 +16,14 @@ from bilevel.followers import Response, respond
 from bilevel.kkt import Kkt
 from bilevel.mending import NAME as MENDED
 from bilevel.mending import mended_objective, multipliers
-from bilevel.model import Check, checks
+from bilevel.model import APPROXIMATION, Check, checks
 from bilevel.program import Cones, Rows, Vector
 from bilevel.ties import tie_checks
 
 ASSUMED = ("bounds used", "follower interior")
 """Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
 
-GLOBAL = (*ASSUMED, "global gap", "objective resolution", MENDED)
+GLOBAL = (*ASSUMED, "global gap", "objective resolution", MENDED, APPROXIMATION)
 """Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
 
 
@@ -52,7 +52,7 @@ class Certificate:
     @property
     def status(self) -> str:
         """certified (all pass), conditional (all but that bounds of the user's were used, or that an interior is not proven),
-        feasible (valid, but its optimality is not proven) or rejected (not valid)."""
+        feasible (valid, but its optimality is not proven, or is that of an approximate model) or rejected (not valid)."""
         if self.ok:
             return "certified"
         if all(check.ok for check in self.checks if check.name not in ASSUMED):

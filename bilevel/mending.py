@@ -166,9 +166,10 @@ def _moves(rows: Rows, point: Vector, size: Vector) -> tuple[Rows, float, str]:
     activity, sizes = rows.matrix @ point, abs(rows.matrix) @ size
     sizes = np.where(sizes > 0, sizes, 1.0)
     low, high = (rows.lower - activity) / sizes, (rows.upper - activity) / sizes
+    # Up to noise, within which rows that say the same (a cone, and the equality that it relaxes) contradict each other
     low, high = (
-        np.where(low <= _NOISE, np.minimum(low, 0.0), low),
-        np.where(high >= -_NOISE, np.maximum(high, 0.0), high),
+        np.where(low <= _NOISE, np.minimum(low, 0.0), low - _NOISE),
+        np.where(high >= -_NOISE, np.maximum(high, 0.0), high + _NOISE),
     )
     broken = np.maximum(low, -high)
     at = int(broken.argmax())

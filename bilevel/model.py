@@ -55,6 +55,10 @@ class FollowerData(BlockData):
         self.__dict__.setdefault("dual_limit", ComponentMap())[row_or_variable] = float(limit)
 
 
+APPROXIMATION = "approximation"
+"""Name of the check by which a model says that it approximates what it stands for: its points are feasible at best."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One line of a certificate.

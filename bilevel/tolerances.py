@@ -42,6 +42,9 @@ AC_LOSS = 1e-4
 AC_VOLTAGE = 1e-5
 """Voltage magnitudes of the AC replay against the model's, in per unit (absolute)."""
 
+AC_LIMIT = 1e-5
+"""What the AC power flow behind an approximate model may break limits by: voltages in per unit, currents and powers over theirs."""
+
 EMISSION_FACTOR = 1e-4
 """Emission factors of the model against those of an independent emission flow, over the largest factor."""
 

@@ -1,13 +1,15 @@
 """The AC replay: an independent AC power flow with the solved injections against the model's own network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
-from instances import Instance, InstanceError, Network, ac_power_flow, base_load_kvar, base_load_kw
+from bilevel.model import APPROXIMATION
+from instances import Instance, InstanceError, Network, PowerFlow, ac_power_flow, base_load_kvar, base_load_kw
 
 
 def bus_load_kw(model: Any, case: Instance, network: Network) -> Any:
@@ -31,12 +33,54 @@ def ac_replay(case: Instance, network: Network) -> Callable[[Any], list[Check]]:
 
     def check(model: Any) -> list[Check]:
         try:
-            flow = ac_power_flow(network, bus_load_kw(model, case, network), bus_load_kvar(model, case, network))
+            flow = _sweep(model, case, network)
         except InstanceError as error:
             return [Check(name, np.inf, tolerance, unit, detail=str(error)) for name, tolerance, unit in _NAMES]
         return [_losses(model, case, flow.loss_kw), _voltages(model, network, np.abs(flow.voltage_pu))]
 
     return check
+
+
+def approximation(case: Instance, network: Network) -> Callable[[Any], list[Check]]:
+    """A checker for models whose power flow is an approximation, whose points are feasible at best.
+
+    The errors of losses and voltages against the AC power flow with the same injections are reported; the check "AC limits" holds
+    that power flow against the network's limits of voltage, current and power; the check "approximation" never passes.
+    """
+    replay = ac_replay(case, network)
+
+    def check(model: Any) -> list[Check]:
+        reported = [replace(found, tolerance=None) for found in replay(model)]
+        never = Check(
+            APPROXIMATION, 1.0, 0.0, "approximate power flow", model.power_flow, "optimal for the approximation"
+        )
+        return [*reported, _limits(model, case, network), never]
+
+    return check
+
+
+def _sweep(model: Any, case: Instance, network: Network) -> PowerFlow:
+    return ac_power_flow(network, bus_load_kw(model, case, network), bus_load_kvar(model, case, network))
+
+
+def _limits(model: Any, case: Instance, network: Network) -> Check:
+    """The limit that the AC power flow breaks most: by how many pu of voltage, or which share of a current's or power's limit."""
+    name, unit = "AC limits", "relative"
+    try:
+        flow = _sweep(model, case, network)
+    except InstanceError as error:
+        return Check(name, np.inf, tolerances.AC_LIMIT, unit, detail=str(error))
+    magnitude = np.abs(flow.voltage_pu)
+    excess = {
+        "voltage": np.maximum(network.voltage_min_pu - magnitude, magnitude - network.voltage_max_pu)[:, 1:],
+        "current": np.abs(flow.branch_current_pu) / network.current_max_pu - 1.0,
+        "power": np.abs(flow.sending_power_pu) / network.power_max_pu - 1.0,
+    }
+    what = max(excess, key=lambda kind: float(excess[kind].max(initial=-np.inf)))
+    t, k = (int(at) for at in np.unravel_index(int(excess[what].argmax()), excess[what].shape))
+    place = f"bus {network.buses[k + 1]}" if what == "voltage" else f"branch {network.branch_names[k]}"
+    value = max(float(excess[what][t, k]), 0.0)
+    return Check(name, value, tolerances.AC_LIMIT, unit, f"{what} of {place}, period {t}" if value else "")
 
 
 _NAMES = (

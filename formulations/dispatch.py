@@ -42,7 +42,8 @@ class Dispatch:
         best = dispatch.at(instances.uncontrolled_load_kw(case))
         print(best.dso_cost, best.nodal_price_per_kwh[18, dispatch.buses.index("18")])
 
-    `loss_price_per_kwh` is the market's by default, 0 without a market.  Raises `ModelError` where the relaxation is not exact.
+    `loss_price_per_kwh` is the market's by default, 0 without a market.  Raises `ModelError` where the relaxation is not exact, and
+    for a nonconvex power flow, which has no duals.
     """
 
     def __init__(self, case: Instance, flow: str = "distflow", loss_price_per_kwh: float | None = None) -> None:
@@ -50,10 +51,11 @@ class Dispatch:
         self.buses = self.network.buses
         market_price = 0.0 if case.market is None else case.market.loss_price_per_kwh
         self.loss_price_per_kwh = market_price if loss_price_per_kwh is None else loss_price_per_kwh
+        power_flow.require_convex(flow, "nodal prices")
         self.model = self._model(power_flow.find(flow))
         self.problem = bilevel.LeaderProblem(self.model)
 
-    def _model(self, add_flow: Any) -> Any:
+    def _model(self, flow_model: power_flow.FlowModel) -> Any:
         case, network = self.case, self.network
         model = pyo.ConcreteModel(name=case.name)
         model.per_unit = network.per_unit
@@ -67,7 +69,7 @@ class Dispatch:
         for station in case.stations:
             for t in model.T:
                 loads.setdefault((station.bus, t), []).append(model.drawn.load[station.name, t])
-        network_part.add(model, case, network, add_flow, loads)
+        network_part.add(model, case, network, flow_model, loads)
         model.dso_cost = pyo.Expression(expr=model.supply_cost + self.loss_price_per_kwh * model.network_loss)
         model.objective = pyo.Objective(expr=model.dso_cost)
         return model

@@ -7,6 +7,7 @@ import pyomo.environ as pyo
 
 import bilevel
 from formulations import checks, generators
+from formulations.power_flow import FlowModel
 from instances import Instance, Network, base_load_kvar, base_load_kw
 
 
@@ -14,25 +15,27 @@ def add(
     model: Any,
     case: Instance,
     network: Network,
-    add_flow: Callable[..., None],
+    flow: FlowModel,
     loads: Mapping[tuple[str, int], list[Any]],
 ) -> None:
     """Add the network with the followers' `loads` (bus, period: expressions in pu) to `model`, whose set T holds the periods.
 
     Adds, beside what the power flow and `formulations.generators` do: `bus_load[j, t]` and `bus_reactive_load[j, t]` (pu, drawn
     by followers less what generators feed in, at buses that have either), `network_loss` (kWh) and `supply_cost` (currency over
-    the horizon: wholesale price times what the substation draws, and the generators' cost), and the AC replay as a check.
+    the horizon: wholesale price times what the substation draws, and the generators' cost), `power_flow` (its name), and the AC
+    replay as a check, or what `checks.approximation` says of an approximate power flow.
     """
     generators.add(model, case, network)
     _add_bus_loads(model, case, loads)
     active = network.per_unit.power(base_load_kw(case, network))
     reactive = network.per_unit.power(base_load_kvar(case, network))
-    add_flow(model, network, active, reactive, _at(model.bus_load), _at(model.bus_reactive_load))
+    model.power_flow = flow.name
+    flow.add(model, network, active, reactive, _at(model.bus_load), _at(model.bus_reactive_load))
     energy = network.per_unit.base_kva * case.horizon.period_hours
     model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
     bought = pyo.quicksum(energy * case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
     model.supply_cost = pyo.Expression(expr=bought + model.generator_cost)
-    bilevel.add_check(model, checks.ac_replay(case, network))
+    bilevel.add_check(model, (checks.ac_replay if flow.exact else checks.approximation)(case, network))
 
 
 def _add_bus_loads(model: Any, case: Instance, loads: Mapping[tuple[str, int], list[Any]]) -> None:

@@ -9,6 +9,7 @@ from pyomo.repn import generate_standard_repn
 
 from bilevel import PriceRule
 from bilevel.errors import BilevelError, ModelError
+from formulations import power_flow
 from instances import Instance, Network
 
 LOSS_SHARE = 0.2
@@ -28,8 +29,9 @@ def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -
     left for marginal losses, so that mean prices stay under their cap on feeders with usual losses; bounds clip the rest.
 
     Raises `ModelError` when the objective does not hold the supply cost with weight 1 (`charging_pricing(case, "cost")` does), or
-    when the prices are no variables; `BilevelError` for a fee that is no finite number.
+    when the prices are no variables, or for a nonconvex power flow; `BilevelError` for a fee that is no finite number.
     """
+    power_flow.require_convex(model.power_flow, "nodal prices")
     wholesale = np.array(case.wholesale_price_per_kwh)
     fee = _default_fee(case) if fee_per_kwh is None else fee_per_kwh
     if not math.isfinite(fee):
@@ -65,10 +67,12 @@ def _require_cost(model: Any, network: Network, cost_per_pu: np.ndarray) -> None
     found = {id(variable): float(value) for variable, value in zip(repn.linear_vars, repn.linear_coefs, strict=True)}
     sense = 1.0 if model.objective.is_minimizing() else -1.0
     root = network.buses[0]
-    for i, j in model.L:
-        for t in model.T:
-            coefficient = sense * found.get(id(model.P[i, j, t]), 0.0)
-            if i == root and not math.isclose(coefficient, cost_per_pu[t], rel_tol=1e-9, abs_tol=1e-12):
+    for i, j, t in (key for key in model.P if key[0] == root):
+        # P may be an expression of other variables, each of which is to cost its share
+        flow = generate_standard_repn(model.P[i, j, t])
+        for variable, share in zip(flow.linear_vars, flow.linear_coefs, strict=True):
+            coefficient = sense * found.get(id(variable), 0.0) / float(share) if share else cost_per_pu[t]
+            if not math.isclose(coefficient, cost_per_pu[t], rel_tol=1e-9, abs_tol=1e-12):
                 raise ModelError(
                     f"objective {model.objective.name!r} pays {coefficient:g} per pu of {model.P[i, j, t].name!r}, where the "
                     f"supply costs {cost_per_pu[t]:g}: nodal prices need it with weight 1, as in charging_pricing(case, 'cost')"

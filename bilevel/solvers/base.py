@@ -14,6 +14,7 @@ class Outcome:
     failed.  `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim:
     certificates do not read it as proof.  `reduced_cost` (a column) and `row_dual` come with a linear program's optimum, where the
     solver gives them; a row's dual is d(minimised objective)/d(right-hand side), the added rows' after the program's own.
+    `nodes`: of branch and bound, 0 where there was none or the solver does not tell.
     """
 
     status: str
@@ -22,6 +23,7 @@ class Outcome:
     bound: float
     reduced_cost: Vector | None = None
     row_dual: Vector | None = None
+    nodes: int = 0
 
 
 class Watch(Protocol):

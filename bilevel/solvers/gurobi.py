@@ -149,12 +149,13 @@ class _Gurobi:
 
     def _outcome(self) -> Outcome:
         status = _STATUS.get(self.model.Status, "failed")
+        nodes = int(self.model.NodeCount) if self.model.IsMIP or self.nonconvex else 0
         if not self.model.SolCount:
-            return Outcome(status, None, np.inf, -np.inf)
+            return Outcome(status, None, np.inf, -np.inf, nodes=nodes)
         objective = float(self.model.ObjVal)
         solved = objective if status == "optimal" else -np.inf
         bound = float(self.model.ObjBound) if self.model.IsMIP or self.nonconvex else solved
-        return Outcome(status, np.array(self.columns.X), objective, bound)
+        return Outcome(status, np.array(self.columns.X), objective, bound, nodes=nodes)
 
 
 def _event(model: Any, where: int, watch: Watch) -> None:

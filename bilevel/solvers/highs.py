@@ -175,7 +175,8 @@ class _Highs:
         objective = float(info.objective_function_value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)
         if not feasible or mip:
-            return Outcome(status, x, objective, bound)
+            nodes = max(0, int(info.mip_node_count)) if mip else 0
+            return Outcome(status, x, objective, bound, nodes=nodes)
         found = self.highs.getSolution()
         return Outcome(status, x, objective, bound, np.array(found.col_dual), np.array(found.row_dual))
 

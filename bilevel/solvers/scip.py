@@ -89,8 +89,10 @@ class _Scip:
         for presolver in _WRONG:
             self.model.setParam(f"presolving/{presolver}/maxrounds", 0)
         if mip.products is not None:
-            # Presolve cuts off points of product rows, which have no interior
+            # Presolve cuts off points of product rows, which have no interior; without it SCIP 10.0 crashes where it looks for
+            # symmetries and finds a variable times itself (tests: power flows)
             self.model.setParam("presolving/maxrounds", 0)
+            self.model.setParam("misc/usesymmetry", 0)
         whole = mip.integer & self.is_mip
         self.columns = [
             self.model.addVar(lb=_finite(low), ub=_finite(high), vtype=_type(low, high) if integer else "C")
@@ -221,11 +223,12 @@ class _Scip:
     def _outcome(self) -> Outcome:
         status = _STATUS.get(self.model.getStatus(), "failed")
         bound = float(self.model.getDualbound()) if status in ("optimal", "limit", "interrupted") else -np.inf
+        nodes = int(self.model.getNTotalNodes()) if self.is_mip else 0
         if not self.model.getNSols():
-            return Outcome(status, None, np.inf, bound)
+            return Outcome(status, None, np.inf, bound, nodes=nodes)
         best = self.model.getBestSol()
         x = np.array([self.model.getSolVal(best, column) for column in self.columns])
-        return Outcome(status, x, float(self.model.getSolObjVal(best)), bound)
+        return Outcome(status, x, float(self.model.getSolObjVal(best)), bound, nodes=nodes)
 
 
 def _type(lower: float, upper: float) -> str:

@@ -1,0 +1,192 @@
+"""What every power flow shares: sets, balances (1) and (2), limits (5), totals and scales, and its point as arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.contrib.fbbt.fbbt import compute_bounds_on_expr
+
+from instances import Network, PowerFlow
+
+Load = Callable[[str, int], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class FlowPoint:
+    """Voltages and flows of a model or of an AC power flow, per unit, a row a period.
+
+    `voltage_squared` (periods, buses); `sending`, complex power that branches send, and `current_squared` (periods, branches), in
+    the order of `instances.Network`.
+    """
+
+    voltage_squared: Any
+    sending: Any
+    current_squared: Any
+
+    @staticmethod
+    def of(flow: PowerFlow) -> "FlowPoint":
+        """The point of an AC power flow with one dimension of load cases, the periods."""
+        return FlowPoint(np.abs(flow.voltage_pu) ** 2, flow.sending_power_pu, np.abs(flow.branch_current_pu) ** 2)
+
+    def voltages(self, resistance: Any, reactance: Any, parent: Any) -> tuple[Any, Any]:
+        """Magnitudes (pu) and angles (rad, 0 at the substation) of all buses, by Jabr's return mapping ([Z19] Algorithm 2).
+
+        With R + iT = V_i conj(V_j) = v_i - conj(z) S, the angle is theta_j = theta_i - atan2(T, R).
+        """
+        product = self.voltage_squared[:, parent[1:]] - (resistance - 1j * reactance) * self.sending
+        angle = np.zeros_like(self.voltage_squared)
+        for k in range(1, angle.shape[1]):
+            angle[:, k] = angle[:, parent[k]] - np.angle(product[:, k - 1])
+        return np.sqrt(np.maximum(self.voltage_squared, 0.0)), angle
+
+
+def branches(network: Network) -> list[tuple[str, str]]:
+    """(parent, child) of every branch, in the network's order."""
+    return [(network.buses[int(network.parent[k])], network.buses[k]) for k in range(1, len(network.buses))]
+
+
+def add_sets(model: Any, network: Network) -> None:
+    """Sets N and L, and the impedances r, x."""
+    pairs = branches(network)
+    model.N = pyo.Set(initialize=list(network.buses), ordered=True)
+    model.L = pyo.Set(initialize=pairs, dimen=2, ordered=True)
+    model.r = pyo.Param(model.L, initialize=dict(zip(pairs, network.resistance_pu.tolist(), strict=True)))
+    model.x = pyo.Param(model.L, initialize=dict(zip(pairs, network.reactance_pu.tolist(), strict=True)))
+
+
+def add_flows(model: Any) -> None:
+    """Variables P and Q."""
+    model.P = pyo.Var(model.L, model.T, initialize=0.0)
+    model.Q = pyo.Var(model.L, model.T, initialize=0.0)
+
+
+def add_currents(model: Any, network: Network) -> None:
+    """Variable l within its limits."""
+    current = dict(zip(branches(network), network.current_max_pu.tolist(), strict=True))
+
+    def bounds(_m: Any, i: str, j: str, _t: int) -> tuple[float, float | None]:
+        return 0.0, current[i, j] ** 2 if np.isfinite(current[i, j]) else None
+
+    model.l = pyo.Var(model.L, model.T, bounds=bounds, initialize=0.0)
+
+
+def add_voltages(model: Any, network: Network, name: str = "v", factor: float = 1.0) -> None:
+    """Variable `name`, `factor` times squared voltages within their limits, fixed at the substation."""
+    low = dict(zip(network.buses, (factor * network.voltage_min_pu**2).tolist(), strict=True))
+    high = dict(zip(network.buses, (factor * network.voltage_max_pu**2).tolist(), strict=True))
+    variable = pyo.Var(
+        model.N,
+        model.T,
+        initialize=lambda _m, i, _t: min(max(factor, low[i]), high[i]),
+        bounds=lambda _m, i, _t: (low[i], high[i]),
+    )
+    model.add_component(name, variable)
+    for t in model.T:
+        variable[network.buses[0], t].fix(factor * network.substation_voltage_pu**2, skip_validation=True)
+
+
+def add_balances(
+    model: Any, network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load, lossless: bool = False
+) -> None:  # fmt: skip
+    """Rows `active_balance` (1) and `reactive_balance` (2), without the branches' own share if `lossless`."""
+    children: dict[str, list[str]] = {bus: [] for bus in network.buses}
+    for i, j in model.L:
+        children[i].append(j)
+
+    def balance(flow: Any, impedance: Any, drawn: Any, more: Load) -> Any:
+        def row(m: Any, i: str, j: str, t: int) -> Any:
+            lost = 0.0 if lossless else impedance[i, j] * m.l[i, j, t]
+            leaving = pyo.quicksum(flow[j, k, t] for k in children[j])
+            return flow[i, j, t] - lost - leaving == float(drawn[t, network.index[j]]) + more(j, t)
+
+        return pyo.Constraint(model.L, model.T, rule=row)
+
+    model.active_balance = balance(model.P, model.r, demand, load)
+    model.reactive_balance = balance(model.Q, model.x, reactive_demand, reactive_load)
+
+
+def add_voltage_drop(model: Any) -> None:
+    """Row `voltage_drop` (3)."""
+
+    def drop(m: Any, i: str, j: str, t: int) -> Any:
+        r, x = m.r[i, j], m.x[i, j]
+        return m.v[j, t] == m.v[i, t] - 2 * (r * m.P[i, j, t] + x * m.Q[i, j, t]) + (r**2 + x**2) * m.l[i, j, t]
+
+    model.voltage_drop = pyo.Constraint(model.L, model.T, rule=drop)
+
+
+def add_cone(model: Any) -> None:
+    """Row `cone`, (4) relaxed."""
+
+    def cone(m: Any, i: str, j: str, t: int) -> Any:
+        return m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2 <= m.v[i, t] * m.l[i, j, t]
+
+    model.cone = pyo.Constraint(model.L, model.T, rule=cone)
+
+
+def add_power_limit(model: Any, network: Network, squared_power: Callable[[str, str, int], Any] | None = None) -> None:
+    """Row `power_limit` (5) where a branch has one; `squared_power` gives P^2 + Q^2 in other variables."""
+    limit = dict(zip(branches(network), network.power_max_pu.tolist(), strict=True))
+
+    def power(m: Any, i: str, j: str, t: int) -> Any:
+        if not np.isfinite(limit[i, j]):
+            return pyo.Constraint.Skip
+        squared = squared_power(i, j, t) if squared_power else m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2
+        return squared <= limit[i, j] ** 2
+
+    model.power_limit = pyo.Constraint(model.L, model.T, rule=power)
+
+
+def add_totals(model: Any, network: Network, demand: Any, load: Load, lossless: bool = False) -> None:
+    """Expressions `loss_power` and `supply_power`; of a `lossless` flow the supply is what branches send and what they lose."""
+    root = network.buses[0]
+
+    def supply(m: Any, t: int) -> Any:
+        leaving = pyo.quicksum(m.P[i, j, t] for i, j in m.L if i == root)
+        return leaving + float(demand[t, 0]) + load(root, t) + (m.loss_power[t] if lossless else 0.0)
+
+    model.loss_power = pyo.Expression(model.T, rule=lambda m, t: pyo.quicksum(m.r[i, j] * m.l[i, j, t] for i, j in m.L))
+    model.supply_power = pyo.Expression(model.T, rule=supply)
+
+
+def flow_sizes(network: Network, demand: Any, reactive_demand: Any) -> Any:
+    """Expected power of every branch, pu: the apparent load behind it, at least a thousandth of the whole."""
+    behind = np.hypot(demand, reactive_demand).max(axis=0)
+    for k in range(len(network.buses) - 1, 0, -1):
+        behind[int(network.parent[k])] += behind[k]
+    floor = 1e-3 * float(behind.max(initial=0.0)) or 1.0
+    return np.maximum(behind[1:], floor)
+
+
+def add_scales(model: Any, sizes: Mapping[str, Any]) -> None:
+    """Expected sizes of the branches' variables, by their names, as Pyomo scaling factors."""
+    model.scaling_factor = pyo.Suffix(direction=pyo.Suffix.EXPORT)
+    for name, size in sizes.items():
+        variable = model.component(name)
+        for branch, value in zip(model.L, size.tolist(), strict=True):
+            for t in model.T:
+                model.scaling_factor[variable[*branch, t]] = 1.0 / value
+
+
+def load_ranges(network: Network, demand: Any, load: Load) -> tuple[Any, Any]:
+    """Least and largest power that each bus may draw by the bounds of variables, pu, (periods, buses); infinite without."""
+    low, high = (np.array(demand, dtype=float) for _ in range(2))
+    for t in range(len(low)):
+        for k, bus in enumerate(network.buses):
+            ends = compute_bounds_on_expr(load(bus, t))
+            low[t, k] += -np.inf if ends[0] is None else ends[0]
+            high[t, k] += np.inf if ends[1] is None else ends[1]
+    return low, high
+
+
+def put(model: Any, point: FlowPoint) -> None:
+    """Set P, Q, l and v; the substation's voltage stays."""
+    for k, (i, j) in enumerate(model.L):
+        for t in model.T:
+            sending = complex(point.sending[t, k])
+            model.P[i, j, t].set_value(sending.real)
+            model.Q[i, j, t].set_value(sending.imag)
+            model.l[i, j, t].set_value(float(point.current_squared[t, k]), skip_validation=True)
+            model.v[j, t].set_value(float(point.voltage_squared[t, k + 1]), skip_validation=True)
