@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint clean
+.PHONY: run test lint bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/bilevel solve ieee33 --objective loss=1,profit=1 --out results/ieee33
@@ -15,6 +15,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python scripts/benchmark.py --quick
+	$(BIN)/python scripts/report_benchmark.py results/benchmarks/quick.csv --out results/benchmarks/quick
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

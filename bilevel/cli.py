@@ -6,14 +6,13 @@ Every refusal is one sentence on standard error and exit code 2; see `EXIT_CODES
 import os
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 import instances
-from bilevel import cli_front, cli_market, report
+from bilevel import cli_compare, cli_comparison, cli_equilibrium, cli_front, cli_market, report
 from bilevel.cli_options import (
     CODES,
     EXIT_CODES,
@@ -22,6 +21,7 @@ from bilevel.cli_options import (
     ConeTreatment,
     Discomfort,
     Evs,
+    Flow,
     Follower,
     Gap,
     Levels,
@@ -34,6 +34,7 @@ from bilevel.cli_options import (
     Tariff,
     TimeLimit,
     find_case,
+    finish,
     problem,
 )
 from bilevel.errors import BilevelError
@@ -138,6 +139,7 @@ def solve(
     tariff: Tariff = "free",
     blocks: Blocks = None,
     levels: Levels = None,
+    flow: Flow = "distflow",
     solver: Solver = "highs",
     mode: Mode = "auto",
     cones: ConeTreatment = "tangent",
@@ -157,28 +159,23 @@ def solve(
     Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
     weights = objectives.parse(objective)
-    asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels)
+    asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels, flow)
     if out is not None:
         results.check(out)
     model = asked.model(weights)
     solution = solve_model(model, solver, mode, cones, gap, time_limit, progress=not quiet)
-    return _finish(model, asked, solution, weights, out, quiet)
-
-
-def _finish(
-    model: Any, asked: Problem, solution: Solution, weights: dict[str, float], out: Path | None, quiet: bool
-) -> int:
-    """Write, then report: also when the disk refuses, because the answer took its time. Gives the exit code."""
-    written: tuple[str, ...] = ()
-    try:
-        if out is not None:
-            written = results.write(model, asked.case, solution, weights, out, asked.choices())
-    finally:
-        if not quiet:
-            files = f"{out}{os.sep}: {', '.join(written)}" if written else "none written; --out DIR writes them"
-            outcome = [*_outcome(model, asked.case, solution, weights), ("files", files)]
-            report.show(solution, asked.about(_wish(weights)), outcome, report.console())
+    finish(
+        out,
+        lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],
+        lambda files: _show(model, asked, solution, weights, files),
+        quiet,
+    )
     return EXIT_CODES[solution.status]
+
+
+def _show(model: Any, asked: Problem, solution: Solution, weights: dict[str, float], files: report.Fact) -> None:
+    outcome = [*_outcome(model, asked.case, solution, weights), files]
+    report.show(solution, asked.about(_wish(weights)), outcome, report.console())
 
 
 def _wish(weights: dict[str, float]) -> str:
@@ -224,5 +221,5 @@ def _summary(case: Instance) -> list[report.Fact]:
     ]
 
 
-cli_front.register(app)
-cli_market.register(app)
+for module in (cli_front, cli_equilibrium, cli_comparison, cli_market, cli_compare):
+    module.register(app)

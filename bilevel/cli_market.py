@@ -1,9 +1,7 @@
 """The command `bilevel market`: the market of an operator and aggregators, solved three ways."""
 
 import math
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bilevel import report, solvers
-from bilevel.cli_front import Damping, Iterations
+from bilevel.cli_equilibrium import Damping, Iterations
 from bilevel.cli_options import (
     CODES,
     EXIT_CODES,
@@ -23,13 +21,16 @@ from bilevel.cli_options import (
     Seed,
     Solver,
     find_case,
+    finish,
     names,
+    number,
     positive,
 )
 from bilevel.progress import Progress
 from formulations import market_results, three_ways
 from formulations.aggregators import AGGREGATORS
 from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison
+from formulations.market_data import market_of
 from instances import Instance
 
 CONTRADICTION = 5
@@ -42,10 +43,7 @@ PROVES = {
 
 def _finite(text: object) -> float:
     """A finite number; raises typer's refusal, which names the option."""
-    try:
-        value = float(str(text))
-    except ValueError:
-        value = math.nan
+    value = number(text)
     if not math.isfinite(value):
         raise typer.BadParameter(f"{text} is no finite number; give one, such as 0.05")
     return value
@@ -157,18 +155,13 @@ def market(
         market_results.check(out)
     solvers.find(solver)
     settings = _Settings(solver, gap, time_limit, damping, max_iterations)
-    return _finish(asked, asked.solve(settings, quiet), settings, out, quiet)
-
-
-def _finish(asked: _Asked, found: MarketComparison, settings: _Settings, out: Path | None, quiet: bool) -> int:
-    """Write, then report: also when the disk refuses, because the answer took its time. Gives the exit code."""
-    written: tuple[str, ...] = ()
-    try:
-        if out is not None:
-            written = market_results.write(found, out, asked.choices(), asdict(settings), settings.solver)
-    finally:
-        if not quiet:
-            _show(found, f"{out}{os.sep}: {', '.join(written)}" if written else "none written; --out DIR writes them")
+    found = asked.solve(settings, quiet)
+    finish(
+        out,
+        lambda into: [market_results.write(found, into, asked.choices(), asdict(settings), solver)],
+        lambda files: _show(found, files),
+        quiet,
+    )
     return _code(found)
 
 
@@ -178,7 +171,7 @@ def _code(found: MarketComparison) -> int:
     return EXIT_CODES[found.runs[EXACT].solution.status]
 
 
-def _show(found: MarketComparison, files: str) -> None:
+def _show(found: MarketComparison, files: report.Fact) -> None:
     console = report.console()
     apart = market_results.difference(found)
     if apart.contradiction:
@@ -190,7 +183,7 @@ def _show(found: MarketComparison, files: str) -> None:
     console.print()
     console.print(_table(found))
     console.print()
-    console.print(report.facts_table([*_reasons(found), ("files", files)]))
+    console.print(report.facts_table([*_reasons(found), files]))
 
 
 def _verdict(found: MarketComparison, apart: market_results.Difference) -> str:
@@ -206,10 +199,8 @@ def _verdict(found: MarketComparison, apart: market_results.Difference) -> str:
 
 
 def _about(case: Instance, demand: str) -> list[report.Fact]:
-    assert case.market is not None  # noqa: S101  # a comparison has one
-    counts = (
-        f"{len(case.market.aggregators)} aggregators, {len(case.sessions)} sessions, {len(case.generators)} generators"
-    )
+    owners = len(market_of(case).aggregators)
+    counts = f"{owners} aggregators, {len(case.sessions)} sessions, {len(case.generators)} generators"
     return [
         ("case", f"{case.name}: {counts}, {case.horizon.periods} periods of {case.horizon.period_hours:g} h"),
         ("leader", "the operator minimises cost of supply and losses, by charging prices"),

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +15,9 @@ from bilevel.cones import CONES
 from bilevel.modes import MODES
 from bilevel.solve import AUTO
 from bilevel.solvers import SOLVERS
-from formulations import charging_pricing
+from formulations import charging_pricing, reporting
 from formulations.followers import FOLLOWERS
+from formulations.power_flow import POWER_FLOWS
 from formulations.tariffs import TARIFFS
 from instances import Instance
 
@@ -33,21 +34,26 @@ EXIT_CODES = {
 }
 """Exit code by the status of a solution."""
 
+DONE, PARTLY, NOTHING = 0, 3, 5
+"""Exit codes of fronts, equilibria and comparisons."""
+
 CODES = """\b
 Exit codes of every command:
   0    done; of solve: the answer is certified; of market: the exact answer
        is; of pareto: the front is complete and every point certified; of
        equilibrium: its last point is valid; of compare-equilibrium: all of
-       these
+       these; of compare: every run is made, and the exact answer, if it is
+       asked for, certified
   2    bad input, nothing was written
   3    solve, market: a feasible answer, but not certified; pareto: points,
        but not all, or not all certified; equilibrium: its last point is not
-       valid; compare-equilibrium: one of these
-  4    solve, market: proven infeasible
+       valid; compare-equilibrium: one of these; compare: runs are missing,
+       or the exact answer is not certified
+  4    solve, market, compare: proven infeasible
   5    solve, market: no usable answer (nothing found in the time given,
        unbounded, or the point was rejected by its recheck); pareto,
-       compare-equilibrium: no point; market, compare-equilibrium: a valid
-       point in front of a proven bound
+       compare-equilibrium: no point; compare: no run; market, compare,
+       compare-equilibrium: a valid point in front of a proven bound
   130  interrupted by a second Ctrl-C (the first stops a run and keeps what
        it found)
 """
@@ -58,12 +64,17 @@ def names(registry: Iterable[str]) -> str:
     return ", ".join(registry)
 
 
+def number(text: object) -> float:
+    """A number; NaN where the text is none."""
+    try:
+        return float(str(text))
+    except ValueError:
+        return math.nan
+
+
 def positive(text: object) -> float:
     """A positive number; raises typer's refusal, which names the option."""
-    try:
-        value = float(str(text))
-    except ValueError:
-        value = math.nan
+    value = number(text)
     if not (math.isfinite(value) and value > 0):
         raise typer.BadParameter(f"{text} is no positive number; give one, such as 1e-4 or 60")
     return value
@@ -131,6 +142,13 @@ Levels = Annotated[
         metavar="PRICES", help="Per kWh, such as 0.15,0.25,0.45. [default: four, equidistant between the price limits]"
     ),
 ]
+Flow = Annotated[
+    str,
+    typer.Option(
+        help=f"Power flow: {names(POWER_FLOWS)}. The first two are one relaxation in two forms, lindistflow approximates and is "
+        "never certified, ac is nonconvex: for scip or gurobi, and small feeders."
+    ),
+]
 Solver = Annotated[str, typer.Option(help=f"{names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")]
 Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
 ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
@@ -155,11 +173,12 @@ class Problem:
     levels: str | None
     follower: str
     discomfort: float | None
+    flow: str = "distflow"
 
     def model(self, objective: str | Mapping[str, float]) -> Any:
         """The pricing model with this objective of the leader."""
         return charging_pricing(
-            self.case, objective, self.follower, tariff=self.tariff, blocks=self.blocks, levels=self.levels,
+            self.case, objective, self.follower, self.flow, self.tariff, blocks=self.blocks, levels=self.levels,
             discomfort_per_kwh=self.discomfort,
         )  # fmt: skip
 
@@ -167,11 +186,15 @@ class Problem:
         """The options for files, None where the default holds."""
         return {
             "seed": self.seed, "tariff": self.tariff, "blocks": self.blocks, "levels": self.levels,
-            "follower": self.follower, "discomfort_per_kwh": self.discomfort,
+            "follower": self.follower, "discomfort_per_kwh": self.discomfort, "flow": self.flow,
         }  # fmt: skip
 
+    def facts(self, solver: str) -> dict[str, Any]:
+        """What every file of a result says first."""
+        return reporting.facts(self.case, self.choices(), solver)
+
     def about(self, leader: str) -> list[report.Fact]:
-        """The problem in three lines, `leader` saying what the leader does."""
+        """The problem in four lines, `leader` saying what the leader does."""
         case = self.case
         counts = f"{len(case.sessions)} sessions at {len(case.stations)} stations"
         horizon = f"{case.horizon.periods} periods of {case.horizon.period_hours:g} h"
@@ -179,16 +202,17 @@ class Problem:
             ("case", f"{case.name}: {counts}, {horizon}"),
             ("leader", f"{leader}, by tariff {self.tariff}"),
             ("users", self.follower),
+            ("power flow", self.flow),
         ]
 
 
 def problem(
     name: str, evs: int | None, seed: int, follower: str, discomfort: float | None, tariff: str = "free",
-    blocks: str | None = None, levels: str | None = None,
+    blocks: str | None = None, levels: str | None = None, flow: str = "distflow",
 ) -> Problem:  # fmt: skip
     """What the options of a command describe; raises `InstanceError` for the case."""
     drawn = None if evs is None else seed
-    return Problem(find_case(name, evs, seed), drawn, tariff, blocks, levels, follower, discomfort)
+    return Problem(find_case(name, evs, seed), drawn, tariff, blocks, levels, follower, discomfort, flow)
 
 
 def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
@@ -198,3 +222,24 @@ def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
     """
     found = instances.read(name) if Path(name).exists() or os.sep in name else instances.load(name)
     return found if evs is None else instances.scale(found, evs, seed)
+
+
+def finish(
+    out: Path | None,
+    write: Callable[[Path], Iterable[tuple[str, ...]]],
+    show: Callable[[report.Fact], None],
+    quiet: bool,
+) -> None:
+    """Write, then show: also when the disk refuses, because the answer took its time.
+
+    `write` gives the names of the files of one result after the other, and `show` is told what was written.
+    """
+    written: tuple[str, ...] = ()
+    try:
+        if out is not None:
+            for files in write(out):
+                written += files
+    finally:
+        if not quiet:
+            said = f"{out}{os.sep}: {', '.join(written)}" if written else "none written; --out DIR writes them"
+            show(("files", said))

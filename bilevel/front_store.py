@@ -1,13 +1,7 @@
-"""The answers of a front in one append-only file: whatever kills a run, the points found stay.
-
-The first line says of which model and settings the file is; every other line is one answer, written and synced as it is found.
-A last line that was cut off is dropped.
-"""
+"""The answers of a front in a journal of their model and settings: whatever kills a run, the points found stay."""
 
 import base64
 import hashlib
-import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from bilevel import journal
 from bilevel.assemble import Reformulation
-from bilevel.errors import BilevelError
 from bilevel.front_tasks import Answer, Task
 from bilevel.program import Vector
 
@@ -32,12 +26,7 @@ class Store:
         self.answers: dict[str, Answer] = {}
         if self.path is None:
             return
-        header = {"format": _FORMAT, **about}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists() and self.path.stat().st_size:
-            self._read(header)
-        else:
-            self._append(header)
+        self.answers = dict(journal.opened(self.path, {"format": _FORMAT, **about}, "front points", _from_line))
 
     def __getitem__(self, task: Task) -> Answer:
         return self.answers[task.key]
@@ -53,50 +42,7 @@ class Store:
         """Keep an answer; one that was stopped is kept for this run only, so that the next one tries again."""
         self.answers[task.key] = answer
         if self.path is not None and not answer.stopped:
-            self._append({"task": task.key, **_to_line(answer)})
-
-    def _append(self, line: Mapping[str, Any]) -> None:
-        if self.path is None:
-            return
-        with self.path.open("ab") as file:
-            file.write(json.dumps(line).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _read(self, header: Mapping[str, Any]) -> None:
-        path: Any = self.path
-        text = path.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        lines = whole.splitlines()
-        try:
-            found = json.loads(lines[0]) if lines else None
-            answers = {line["task"]: _from_line(line) for line in map(json.loads, lines[1:])}
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise BilevelError(
-                f"{path} is no file of front points ({error}): give another folder, or remove it"
-            ) from error
-        if found is None:
-            path.write_bytes(b"")
-            self._append(header)
-            return
-        _refuse_other(path, found, header)
-        if len(whole) < len(text):
-            os.truncate(path, len(whole))
-        self.answers = answers
-
-
-def _refuse_other(path: Path, found: Any, header: Mapping[str, Any]) -> None:
-    known = found if isinstance(found, dict) else {}
-    for key, value in header.items():
-        if known.get(key) != value:
-            raise BilevelError(
-                f"{path} holds points of another run: {key} is {_shown(known.get(key))} there and {_shown(value)} here; "
-                "give another folder, or the same model and settings"
-            )
-
-
-def _shown(value: Any) -> str:
-    return f"{value[:12]}..." if isinstance(value, str) and len(value) > 40 else repr(value)
+            journal.append(self.path, {"task": task.key, **_to_line(answer)})
 
 
 def fingerprint(form: Reformulation, limited: int, maximized: int) -> dict[str, str]:
@@ -136,10 +82,11 @@ def _to_line(answer: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _from_line(line: Mapping[str, Any]) -> Answer:
+def _from_line(line: Mapping[str, Any]) -> tuple[str, Answer]:
     slack = None if line["slack_zero"] is None else _unpacked(line["slack_zero"]) > 0
     x = None if line["x"] is None else _unpacked(line["x"])
-    return Answer(float.fromhex(line["bound"]), x, slack, line["verdict"], float(line["seconds"]), False)
+    answer = Answer(float.fromhex(line["bound"]), x, slack, line["verdict"], float(line["seconds"]), False)
+    return line["task"], answer
 
 
 def _packed(values: Vector) -> str:
@@ -147,4 +94,7 @@ def _packed(values: Vector) -> str:
 
 
 def _unpacked(text: str) -> Vector:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8").astype(float)
+    try:
+        return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8").astype(float)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error

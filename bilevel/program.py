@@ -136,10 +136,15 @@ class Products:
 
     def excess(self, x: Vector, scale: Vector) -> float:
         """By how much the worst row is broken at x, over the size of its terms at the columns' scales."""
-        terms, sizes = (self.value * p[self.first] * p[self.second] for p in (x, scale))
-        value = np.bincount(self.row, weights=terms, minlength=self.count) + self.linear.matrix @ x - self.linear.upper
-        size = np.bincount(self.row, weights=np.abs(sizes), minlength=self.count) + abs(self.linear.matrix) @ scale
-        return float((value / np.maximum(size, 1e-300)).max(initial=0.0))
+        sizes = np.abs(self.value * scale[self.first] * scale[self.second])
+        size = np.bincount(self.row, weights=sizes, minlength=self.count) + abs(self.linear.matrix) @ scale
+        return float((self.activity(x) / np.maximum(size, 1e-300)).max(initial=0.0))
+
+    def activity(self, x: Vector) -> Vector:
+        """Left side less limit of every row at x."""
+        terms = self.value * x[self.first] * x[self.second]
+        total: Vector = np.bincount(self.row, weights=terms, minlength=self.count) + self.linear.matrix @ x
+        return total - self.linear.upper
 
 
 def stack_products(first: Products | None, second: Products) -> Products:

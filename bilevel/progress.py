@@ -49,6 +49,7 @@ class Progress:
         self.local = self.trusted = False
         self.interrupted = False
         self.finishing = False
+        self.nodes = 0
         self.sink, self.live = _sink(show)
         self.previous: Any = None
 

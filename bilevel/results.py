@@ -16,12 +16,14 @@ class Solution:
     """Answer of `bilevel.solve`.
 
     - `status`: certified (every check of the certificate passes), conditional (they pass if the user's limits of duals are right),
-      feasible (a valid point, optimality not proven), rejected (the point fails its recheck), unattained (a valid point; the
-      objective comes ever nearer to its bound and no decision attains it), infeasible, unbounded, or unknown (nothing found);
+      feasible (a valid point, its optimality not proven, or proven for an approximate model only), rejected (the point fails its
+      recheck), unattained (a valid point; the objective comes ever nearer to its bound and no decision attains it), infeasible,
+      unbounded, or unknown (nothing found);
     - `objective`, `bound`: in the leader's own sense and unit, NaN where there is none; `gap`: |objective - bound| / |objective|;
     - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
     - `values`: Pyomo name to value; `certificate`: every check (empty without a point);
-    - `reason`: one sentence, why the status is what it is; `settings` and `versions`: what it was made with.
+    - `reason`: one sentence, why the status is what it is; `settings` and `versions`: what it was made with;
+    - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
 
     status: str
@@ -34,6 +36,7 @@ class Solution:
     reason: str
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
+    nodes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in plain JSON types; numbers that are not finite become None."""
@@ -46,6 +49,7 @@ class Solution:
             "seconds": {phase: round(value, 4) for phase, value in self.seconds.items()},
             "settings": {key: plain(value) for key, value in self.settings.items()},
             "versions": dict(self.versions),
+            "nodes": self.nodes,
             "certificate": [
                 {"check": c.name, "ok": c.ok, "value": plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
                  "where": c.where, "detail": c.detail}

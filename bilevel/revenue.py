@@ -177,6 +177,7 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
 
 
 def refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
+    """Raise `ModelError` where a leader variable enters this follower's rows: its dual objective has products then."""
     leader, stack = program.followers.owner < 0, program.followers
     cones, count, rows = stack.cones, stack.cones.count, stack.rows.count
     names = stack.rows.names + cones.names

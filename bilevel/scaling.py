@@ -151,7 +151,8 @@ class Scaled:
         x = None if outcome.x is None else outcome.x * self.column
         reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
         dual = None if outcome.row_dual is None else outcome.row_dual * self.unit / self.row
-        return Outcome(outcome.status, x, outcome.objective * self.unit, outcome.bound * self.unit, reduced, dual)
+        objective, bound = outcome.objective * self.unit, outcome.bound * self.unit
+        return Outcome(outcome.status, x, objective, bound, reduced, dual, outcome.nodes)
 
 
 class _Scaled:

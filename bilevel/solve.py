@@ -88,7 +88,7 @@ def solve(
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
     settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": treatment.name, "gap": gap}
     settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
-    return solution_of(form.program, found, x, recheck, seconds, settings, stopped)
+    return solution_of(form.program, found, x, recheck, seconds, settings, stopped, line.nodes)
 
 
 def _decisions(program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
@@ -212,7 +212,7 @@ def _recheck(
 
 def solution_of(
     program: Program, found: Found, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
-    settings: dict[str, Any], stopped: bool,
+    settings: dict[str, Any], stopped: bool, nodes: int = 0,
 ) -> Solution:  # fmt: skip
     """The answer for what a search found, with the status that its certificate gives."""
     bound = program.sign * found.bound if math.isfinite(found.bound) else math.nan
@@ -227,7 +227,7 @@ def solution_of(
         values = {str(variable.name): value for variable, value in pairs if variable is not None}
     reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
     return Solution(
-        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"])
+        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes
     )
 
 

@@ -99,7 +99,9 @@ class Stage:
 
     def _solve(self, integer: bool, start: Vector | None) -> Outcome:
         seconds = self.effort.deadline - time.monotonic()
-        return self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, start, self.effort.progress)
+        outcome = self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, start, self.effort.progress)
+        self.effort.progress.nodes += outcome.nodes
+        return outcome
 
     def add_cuts(self, rows: Rows) -> None:
         """Append rows that hold everywhere."""

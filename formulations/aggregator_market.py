@@ -12,6 +12,7 @@ from bilevel.errors import BilevelError, UnknownNameError
 from formulations import aggregators, credit, exclusivity, power_flow
 from formulations import network as network_part
 from formulations.aggregators import trading
+from formulations.market_data import market_of
 from formulations.tariffs import add_prices
 from instances import Instance, Market, Network
 
@@ -44,7 +45,7 @@ def aggregator_market(
     `UnknownNameError` for an unknown demand or power flow, each naming object, value and remedy.
     """
     started = time.perf_counter()
-    market, add_flow = _market(case), power_flow.find(flow)
+    market, flow_model = _market(case), power_flow.find(flow)
     if demand not in aggregators.AGGREGATORS:
         raise UnknownNameError("demand", demand, aggregators.AGGREGATORS)
     network = Network.from_feeder(case.feeder)
@@ -54,7 +55,7 @@ def aggregator_market(
     add_prices(model, case)
     _add_fees(model, case, fee_per_kwh)
     _add_aggregators(model, case, market, demand)
-    network_part.add(model, case, network, add_flow, _loads(model, case, market))
+    network_part.add(model, case, network, flow_model, _loads(model, case, market))
     loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
     model.loss_price = pyo.Param(initialize=_weight("loss_price_per_kwh", loss_price), within=pyo.Reals)
     model.dso_cost = pyo.Expression(
@@ -68,17 +69,14 @@ def aggregator_market(
 
 def _market(case: Instance) -> Market:
     """The case's market, whose aggregators run every station that has sessions."""
-    if case.market is None:
-        raise BilevelError(
-            f"case {case.name!r} has no market: give it aggregators.csv and market.csv, as ieee33_aggregator has"
-        )
-    run = {aggregator.station for aggregator in case.market.aggregators}
+    market = market_of(case)
+    run = {aggregator.station for aggregator in market.aggregators}
     for session in case.sessions:
         if session.station not in run:
             raise BilevelError(
                 f"station {session.station!r} of session {session.name!r} has no aggregator: add one in aggregators.csv"
             )
-    return case.market
+    return market
 
 
 def _add_fees(model: Any, case: Instance, fee_per_kwh: Any) -> None:

@@ -22,7 +22,8 @@ import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
 from bilevel.errors import BilevelError
-from instances import Aggregator, Instance, Market
+from formulations.market_data import market_of
+from instances import Aggregator, Instance
 
 MOST_PATTERNS = 64
 Barred = frozenset[tuple[str, int]]
@@ -39,7 +40,7 @@ class OpenPair:
 
 def open_pairs(case: Instance, aggregator: Aggregator) -> list[OpenPair]:
     """The pairs that prices do not decide, in order of time."""
-    market = _market(case)
+    market = market_of(case)
     stores = min(aggregator.storage_energy_kwh, aggregator.charge_max_kw, aggregator.discharge_max_kw) > 0
     found = []
     for t in range(case.horizon.periods):
@@ -92,7 +93,7 @@ def products(case: Instance) -> Callable[[Any], list[Check]]:
 
     def check(model: Any) -> list[Check]:
         worst, where = 0.0, ""
-        for aggregator in _market(case).aggregators:
+        for aggregator in market_of(case).aggregators:
             block = model.aggregator[aggregator.name]
             for first, second in (("bought", "sold"), ("charge", "discharge")):
                 for t in model.T:
@@ -104,11 +105,3 @@ def products(case: Instance) -> Callable[[Any], list[Check]]:
         return [Check("exclusivity", worst, tolerances.EXCLUSIVITY, "relative", where)]
 
     return check
-
-
-def _market(case: Instance) -> Market:
-    if case.market is None:
-        raise BilevelError(
-            f"case {case.name!r} has no market: give it aggregators.csv and market.csv, as ieee33_aggregator has"
-        )
-    return case.market

@@ -2,7 +2,6 @@
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -12,10 +11,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, ScalarFormatter
 
 from bilevel import EquilibriumTrace, ParetoFront
+from formulations.front_comparison import Comparison
 from formulations.plots import BLACK, BLUE, ORANGE, STYLE
-
-if TYPE_CHECKING:
-    from formulations.front_results import Comparison
 
 COLUMN_IN = 3.5
 EXCLUDED, OPEN = "#ececec", "#cfe3f1"
@@ -35,7 +32,7 @@ def front(front: ParetoFront, currency: str) -> Figure:
     return figure
 
 
-def comparison(front: ParetoFront, found: "Comparison", currency: str, tick: float = 0.0) -> Figure:
+def comparison(front: ParetoFront, found: Comparison, currency: str, tick: float = 0.0) -> Figure:
     """The front with the equilibrium, and its distance to the front's points in each of both.
 
     `tick` is what the equilibrium's prices were rounded down to, currency/kWh; 0 if they are as the iteration left them.

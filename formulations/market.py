@@ -1,6 +1,7 @@
 """One market solved three ways: the exact optimum, the iteration of nodal prices, and cooperation ([YZ], docs/model.md 6)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,16 @@ from pyomo.common.collections import ComponentMap
 
 import bilevel
 from bilevel import EquilibriumTrace, PriceRule, ProgressEvent, Solution
-from formulations import market_tables
+from formulations import market_tables, power_flow
 from formulations.aggregator_market import aggregator_market
 from formulations.dispatch import Dispatch
+from formulations.market_data import market_of
 from instances import Instance
 
 EXACT, EQUILIBRIUM, COOPERATIVE = "exact", "equilibrium", "cooperative"
 GAP = 1e-3
-_WEIGHTS = (1.0, 2.0)
 """The default gap: the cost of supplying the whole feeder is what it is relative to."""
+_WEIGHTS = (1.0, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +64,9 @@ def nodal_rules(model: Any, case: Instance) -> Any:
     """Pyomo `ComponentMap` price -> rule for `bilevel.equilibrium`: the nodal price at the station's bus plus the fee.
 
     The nodal price is d(dso_cost)/d(load), the dual of the bus's active balance over the energy of 1 pu in a period; at the
-    substation it is the wholesale price.
+    substation it is the wholesale price.  Raises `ModelError` for a nonconvex power flow.
     """
+    power_flow.require_convex(model.power_flow, "nodal prices")
     energy = model.per_unit.base_kva * case.horizon.period_hours
     parent = {j: i for i, j in model.L}
     rules = ComponentMap()
@@ -104,26 +107,33 @@ def three_ways(
         print(comparison.to_frame())
     """
     model = aggregator_market(case, demand, **options)
-    dispatch = Dispatch(case, loss_price_per_kwh=pyo.value(model.loss_price))
+    dispatch = Dispatch(case, model.power_flow, pyo.value(model.loss_price))
     trace = bilevel.equilibrium(model, nodal_rules(model, case), damping, 1e-4, max_iterations, progress, time_limit)
     runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
     starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
     exact = bilevel.solve(model, solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=starts)
     runs[EXACT] = _run(EXACT, model, case, exact, dispatch)
-    prices = list(model.price.values())
-    if len(exact.values) > 0:
-        for price in prices:
-            price.fix()
-        model.price_mean_cap.deactivate()  # a row without variables, of which rounding would be all that is left
-    try:
+    with _held_prices(model) if len(exact.values) > 0 else nullcontext():
         together = bilevel.cooperative(model, gap=gap / 10, time_limit=time_limit, progress=progress)
-    finally:
-        for price in prices:
-            price.unfix()
-        model.price_mean_cap.activate()
     runs[COOPERATIVE] = _run(COOPERATIVE, model, case, together, dispatch)
     ordered = {name: runs[name] for name in (EXACT, EQUILIBRIUM, COOPERATIVE)}
     return MarketComparison(case, demand, ordered, trace)
+
+
+@contextmanager
+def _held_prices(model: Any) -> Iterator[None]:
+    """Prices fixed at the values that stand in the model, without the cap on their mean, which those keep.
+
+    A solver keeps that row to a tolerance.  With every price fixed, what it is over by would be the whole row, and no certificate
+    allows for it.
+    """
+    model.price.fix()
+    model.price_mean_cap.deactivate()
+    try:
+        yield
+    finally:
+        model.price.unfix()
+        model.price_mean_cap.activate()
 
 
 def _prices(model: Any, trace: EquilibriumTrace) -> Any:
@@ -137,19 +147,16 @@ def _steering(model: Any, case: Instance, dispatch: Dispatch, drawn: pd.DataFram
 
     Nodal prices are those at the iteration's loads, the level makes the mean price that of the middle of the limits.
     """
-    assert case.market is not None  # noqa: S101  # checked by aggregator_market
     if drawn.empty:
         return []
     load = drawn.pivot_table(index="station", columns="period", values="net_kw", sort=False)
     load = load.reindex(index=[station.name for station in case.stations], fill_value=0.0)
     nodal = dispatch.at(load.to_numpy()).nodal_price_per_kwh
-    starts = []
+    contract, starts = np.array(market_of(case).contract_price_per_kwh), []
     for weight in _WEIGHTS:
         start = ComponentMap()
         for station in case.stations:
-            wanted = (
-                np.array(case.market.contract_price_per_kwh) - weight * nodal[:, dispatch.network.index[station.bus]]
-            )
+            wanted = contract - weight * nodal[:, dispatch.network.index[station.bus]]
             for t in model.T:
                 price = model.price[station.name, t]
                 middle = min((price.lb + price.ub) / 2, case.price_limits.price_mean_max_per_kwh)

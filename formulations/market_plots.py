@@ -14,7 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from bilevel.errors import BilevelError
 from formulations import tables
 from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
+from formulations.market_data import market_of
 from formulations.plots import BLACK, BLUE, GREEN, GREY, MOST_LATERALS, ORANGE, STYLE, WIDTH_IN, feeder_paths
+from formulations.reporting import VALID
 from instances import Instance, Network
 
 SKY, AMBER, PURPLE = "#56B4E9", "#E69F00", "#CC79A7"  # of Okabe and Ito, as the colours of `formulations.plots`
@@ -23,7 +25,6 @@ LINES = {EXACT: (BLUE, "-", 1.8), EQUILIBRIUM: (ORANGE, "-", 1.2), COOPERATIVE: 
 SOURCES = {"contract": (BLUE, "contract"), "bought": (SKY, "bought in real time"), "discharge": (GREEN, "discharged")}
 USES = {"ev": (ORANGE, "vehicles"), "charge": (AMBER, "charged into storage"), "sold": (PURPLE, "sold in real time")}
 MOST_LABELS = 18
-VALID = ("certified", "conditional", "feasible", "unattained")
 
 
 def nodal_prices(found: MarketComparison) -> Figure:
@@ -64,8 +65,7 @@ def storages(found: MarketComparison) -> Figure:
     Raises `BilevelError` when no way has a point.
     """
     runs, case = _runs(found, EXACT, EQUILIBRIUM, COOPERATIVE), found.case
-    assert case.market is not None  # noqa: S101  # a comparison has one
-    owners = case.market.aggregators
+    owners = market_of(case).aggregators
     columns = min(MOST_COLUMNS, len(owners))
     rows = -(-len(owners) // columns)
     with mpl.rc_context(STYLE):
@@ -98,8 +98,7 @@ def balances(found: MarketComparison) -> Figure:
     way has a point.
     """
     runs, case = _runs(found, EXACT, EQUILIBRIUM), found.case
-    assert case.market is not None  # noqa: S101  # a comparison has one
-    owners = case.market.aggregators
+    owners = market_of(case).aggregators
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 1.55 * len(owners) + 1.0))
         axes = figure.subplots(len(owners), len(runs), sharex=True, sharey="row", squeeze=False)
@@ -211,12 +210,12 @@ def _price_map(
 
 def _market_prices(axes: np.ndarray, case: Instance) -> None:
     """The prices of both markets below the storages, the same in every column."""
-    assert case.market is not None  # noqa: S101  # a comparison has one
+    market = market_of(case)
     for ax in axes:
         for values, color, style, label in (
-            (case.market.real_time_buy_price_per_kwh, PURPLE, ":", "real time, buying"),
-            (case.market.contract_price_per_kwh, GREEN, "-", "contract price"),
-            (case.market.real_time_sell_price_per_kwh, PURPLE, "-.", "real time, selling"),
+            (market.real_time_buy_price_per_kwh, PURPLE, ":", "real time, buying"),
+            (market.contract_price_per_kwh, GREEN, "-", "contract price"),
+            (market.real_time_sell_price_per_kwh, PURPLE, "-.", "real time, selling"),
         ):
             ax.stairs(
                 values, tables.hours(case), baseline=None, color=color, linestyle=style, linewidth=1.2, label=label

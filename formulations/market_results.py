@@ -1,24 +1,19 @@
 """The folder of a market solved three ways: JSON, CSV and LaTeX tables and figures, replaced as a whole (docs/market.md)."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from bilevel import tolerances
 from bilevel.results import plain
-from formulations import market_plots, plots
-from formulations.front_results import facts
+from formulations import market_plots, reporting
 from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
-from formulations.market_plots import VALID
+from formulations.market_data import market_of
 from instances import check_folder, write_folder
 
 WAYS = (EXACT, EQUILIBRIUM, COOPERATIVE)
-FORMATS = ("png", "pdf")
 FIGURES = {
     "market_prices": (market_plots.nodal_prices, (EXACT, EQUILIBRIUM)),
     "market_storage": (market_plots.storages, WAYS),
@@ -29,7 +24,7 @@ JSON, TABLE, LATEX, TRACE = "market.json", "comparison.csv", "comparison.tex", "
 TABLES = ("aggregators", "network", "nodal_prices", "certificate")
 FILES = (
     JSON, TABLE, LATEX, TRACE, *(f"{table}_{way}.csv" for way in WAYS for table in TABLES),
-    *(f"{name}.{kind}" for name in FIGURES for kind in FORMATS),
+    *(f"{name}.{kind}" for name in FIGURES for kind in reporting.FORMATS),
 )  # fmt: skip
 
 
@@ -83,28 +78,26 @@ def contents(
 
     market.json, comparison and trace always; the tables of a way where it has a point; figures where a way in them has one.
     """
-    about = facts(found.case, choices, solver)
+    about = reporting.facts(found.case, choices, solver)
     files: dict[str, str | bytes] = {
-        JSON: json.dumps(_data(found, about, settings), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
-        TABLE: _csv(found.to_frame()),
+        JSON: reporting.json_text(_data(found, about, settings)),
+        TABLE: reporting.csv(found.to_frame()),
         LATEX: latex(found),
-        TRACE: _csv(found.trace.to_frame()),
+        TRACE: reporting.csv(found.trace.to_frame()),
     }
     for way, run in found.runs.items():
         if not run.aggregators.empty:
             frames = (run.aggregators, run.network, run.buses, run.solution.certificate.to_frame())
-            files |= {f"{name}_{way}.csv": _csv(frame) for name, frame in zip(TABLES, frames, strict=True)}
+            files |= {f"{name}_{way}.csv": reporting.csv(frame) for name, frame in zip(TABLES, frames, strict=True)}
     for name, (draw, ways) in FIGURES.items():
         if any(not found.runs[way].aggregators.empty for way in ways):
-            figure = draw(found)
-            files |= {f"{name}.{kind}": plots.render(figure, kind) for kind in FORMATS}
+            files |= reporting.figures(name, draw(found))
     return files
 
 
 def quantities(found: MarketComparison) -> list[Quantity]:
     """The rows of the table of three ways, in currency, kWh and kW."""
     money = found.case.currency
-    assert found.case.market is not None  # noqa: S101  # a comparison has one
     return [
         Quantity("dso_cost", "operator's cost", money, 2),
         Quantity("bound", "proven bound", money, 2),
@@ -113,7 +106,7 @@ def quantities(found: MarketComparison) -> list[Quantity]:
         Quantity("loss_kwh", "network loss", "kWh", 2),
         Quantity("peak_kw", "peak at substation", "kW", 1),
         Quantity("users_bill", "users' bill", money, 2),
-        *(Quantity(f"profit_{a.name}", f"profit {a.name}", money, 2) for a in found.case.market.aggregators),
+        *(Quantity(f"profit_{a.name}", f"profit {a.name}", money, 2) for a in market_of(found.case).aggregators),
     ]
 
 
@@ -127,7 +120,7 @@ def cells(found: MarketComparison, quantity: Quantity) -> list[str]:
 def difference(found: MarketComparison) -> Difference:
     """The exact way beside the iteration, and whether points and bounds of the three ways fit each other."""
     exact, iterated, together = (found.runs[way].solution for way in WAYS)
-    valid = {way for way in WAYS if found.runs[way].solution.status in VALID}
+    valid = {way for way in WAYS if found.runs[way].solution.status in reporting.VALID}
     more = share = proven = math.nan
     if EQUILIBRIUM in valid:
         proven = iterated.objective - exact.bound
@@ -154,7 +147,7 @@ def latex(found: MarketComparison) -> str:
         r"\midrule",
     ]
     for quantity in quantities(found):
-        row = [_escaped(quantity.words), _escaped(quantity.unit), *cells(found, quantity)]
+        row = [reporting.escaped(quantity.words), reporting.escaped(quantity.unit), *cells(found, quantity)]
         lines.append(" & ".join(row) + r" \\")
     status = ["status", "", *(run.solution.status for run in found.runs.values())]
     return "\n".join([*lines, " & ".join(status) + r" \\", r"\bottomrule", r"\end{tabular}", ""])
@@ -178,11 +171,3 @@ def _way(run: MarketRun) -> dict[str, Any]:
     solution = run.solution.to_dict()
     keys = ("status", "reason", "objective", "bound", "gap", "seconds", "settings", "certificate")
     return {key: solution[key] for key in keys} | {"figures": {k: plain(v) for k, v in run.figures.items()}}
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, lineterminator="\n")

@@ -7,6 +7,7 @@ import pandas as pd
 import pyomo.environ as pyo
 
 from formulations.dispatch import Dispatch
+from formulations.market_data import market_of
 from formulations.tables import rounded, voltages
 from instances import Instance
 
@@ -17,9 +18,8 @@ def aggregators(model: Any, case: Instance) -> pd.DataFrame:
     """One row an aggregator and period: aggregator, station, bus, period; ev_kw, contract_kw, bought_kw, sold_kw, charge_kw,
     discharge_kw, net_kw (drawn from the bus), stored_kwh (at the end of the period); price_per_kwh (what users pay), fee_per_kwh,
     nodal_price_per_kwh (posted: price less fee)."""
-    assert case.market is not None  # noqa: S101  # a model of the market has one
     kw, rows = model.per_unit.kw, []
-    for aggregator in case.market.aggregators:
+    for aggregator in market_of(case).aggregators:
         block, c = model.aggregator[aggregator.name], aggregator.station
         for t in model.T:
             powers = {f"{name}_kw": float(kw(pyo.value(getattr(block, name)[t]))) for name in POWERS}

@@ -1,6 +1,5 @@
 """The result folder of a solve: JSON, CSV tables and figures, replaced as a whole (docs/model.md, section 9)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import pyomo.environ as pyo
 
 from bilevel import Solution
-from formulations import plots, tables
+from formulations import plots, reporting, tables
 from instances import Instance, check_folder, write_folder
 
 SOLUTION, CERTIFICATE = "solution.json", "certificate.csv"
 TABLES = {"prices.csv": tables.prices, "charging.csv": tables.charging, "voltages.csv": tables.voltages}
 FIGURES = {"prices_charging": plots.prices_charging, "voltage_profile": plots.voltage_profile}
-FORMATS = ("png", "pdf")
-FILES = (SOLUTION, *TABLES, CERTIFICATE, *(f"{name}.{kind}" for name in FIGURES for kind in FORMATS))
+FILES = (SOLUTION, *TABLES, CERTIFICATE, *(f"{name}.{kind}" for name in FIGURES for kind in reporting.FORMATS))
 USABLE = ("certified", "feasible")
 
 
@@ -61,15 +59,14 @@ def contents(
     data = solution.to_dict()
     values = data.pop("values")
     data |= {"case": outcome(model, case, solution, objective, choices), "values": values}
-    files: dict[str, str | bytes] = {SOLUTION: json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"}
+    files: dict[str, str | bytes] = {SOLUTION: reporting.json_text(data)}
     if solution.certificate.checks:
-        files[CERTIFICATE] = solution.certificate.to_frame().to_csv(index=False, lineterminator="\n")
+        files[CERTIFICATE] = reporting.csv(solution.certificate.to_frame())
     if solution.status in USABLE:
         for name, table in TABLES.items():
-            files[name] = table(model, case).to_csv(index=False, lineterminator="\n")
+            files[name] = reporting.csv(table(model, case))
         for name, draw in FIGURES.items():
-            figure = draw(model, case)
-            files |= {f"{name}.{kind}": plots.render(figure, kind) for kind in FORMATS}
+            files |= reporting.figures(name, draw(model, case))
     return files
 
 

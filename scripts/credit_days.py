@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 import instances
-from formulations import credit_days, credit_plots, plots
+from formulations import credit, credit_days, credit_plots, plots
 from formulations.credit_days import Assumptions, NodalPrices
 
 DOUBLE_SHIFT, HALF_SHIFT = 0.40, 0.10
@@ -49,8 +49,7 @@ def variants(case: instances.Instance) -> Iterator[tuple[str, instances.Instance
 
 
 def _with(case: instances.Instance, **changes: float) -> instances.Instance:
-    assert case.credit is not None  # noqa: S101  # simulate has refused it by now
-    return replace(case, credit=replace(case.credit, **changes))
+    return replace(case, credit=replace(credit.rules(case), **changes))
 
 
 def sensitivity(case: instances.Instance, days: int, seeds: int, prices: NodalPrices) -> pd.DataFrame:

@@ -67,3 +67,41 @@ def tiny_carbon(price_per_kg: float = 0.2) -> Instance:
         case, name="tiny carbon", horizon=Horizon(3, 0.5, "2024-01-01T00:00:00"), sessions=sessions, generators=generators,
         renewables=(Renewable("wind", "b", (100.0, 0.0, 400.0), 0.01),), carbon=Carbon(price_per_kg, (0.4, 0.3, 0.5)),
     )  # fmt: skip
+
+
+def lossy_day(price_per_kg: float = 0.05) -> Instance:
+    """`tiny_carbon` with generators that can hold the supply even; carbon is cheap enough that prices decide every charging."""
+    case = tiny_carbon(price_per_kg)
+    gas, hydro = case.generators
+    wind = Renewable("wind", "b", (100.0, 0.0, 150.0), 0.01)
+    generators = (replace(gas, active_max_kw=500.0), replace(hydro, active_min_kw=0.0, active_max_kw=400.0))
+    return replace(case, name="lossy day", generators=generators, renewables=(wind,))
+
+
+def scaled(case: Instance, price: float = 1.0, power: float = 1.0) -> Instance:
+    """The same case with other units of currency and of power; impedances keep it the same per unit of its loads."""
+    feeder, carbon = case.feeder, case.carbon
+    assert carbon is not None
+    buses = (replace(bus, load_kw=bus.load_kw * power, load_kvar=bus.load_kvar * power) for bus in feeder.buses)
+    branches = (
+        replace(
+            line, resistance_ohm=line.resistance_ohm / power, reactance_ohm=line.reactance_ohm / power,
+            current_max_a=line.current_max_a * power, power_max_kva=line.power_max_kva * power,
+        )
+        for line in feeder.branches
+    )  # fmt: skip
+    limits = ("active_min_kw", "active_max_kw", "reactive_min_kvar", "reactive_max_kvar", "apparent_max_kva")
+    return replace(
+        case,
+        feeder=replace(feeder, buses=tuple(buses), branches=tuple(branches)),
+        generators=tuple(
+            replace(g, cost_per_kwh=g.cost_per_kwh * price, **{name: getattr(g, name) * power for name in limits})
+            for g in case.generators
+        ),
+        renewables=tuple(replace(r, power_kw=tuple(kw * power for kw in r.power_kw)) for r in case.renewables),
+        sessions=tuple(
+            replace(s, energy_kwh=s.energy_kwh * power, power_max_kw=s.power_max_kw * power) for s in case.sessions
+        ),
+        wholesale_price_per_kwh=tuple(p * price for p in case.wholesale_price_per_kwh),
+        carbon=replace(carbon, price_per_kg=carbon.price_per_kg * price),
+    )

@@ -115,7 +115,9 @@ def paper_response(case: Instance, price: Any, exclusive: bool) -> Response:
     integer = np.array([exclusive and name in BINARIES for name, _ in form.at], dtype=int)
     limits = np.column_stack([0 * form.upper, form.upper])
     exact = {"mip_rel_gap": 1e-10}
-    found = linprog(form.cost, form.under, form.below, form.equal, form.right, limits, integrality=integer, options=exact)
+    found = linprog(
+        form.cost, form.under, form.below, form.equal, form.right, limits, integrality=integer, options=exact
+    )
     return Response(-float(found.fun), form.powers(found.x)) if found.status == 0 else Response(np.nan, {})
 
 

@@ -18,6 +18,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from cli_runs import BILEVEL, run
 from oracles import tiny_case
 
 import instances
@@ -26,15 +27,8 @@ from bilevel.cli import EXIT_CODES
 from formulations import results
 
 ROOT = Path(__file__).parents[1]
-BILEVEL = str(Path(sys.executable).with_name("bilevel"))
 TABLES = [name for name in results.FILES if name.endswith(".csv")]
 FIGURES = [name for name in results.FILES if name.endswith((".png", ".pdf"))]
-
-
-def run(*arguments: object, columns: int = 80, **options: object) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": str(columns)}
-    command = [BILEVEL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, **options)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture(scope="session")
@@ -350,6 +344,7 @@ KILLER = """
 import os, signal, sys
 import bilevel, formulations, instances
 from formulations import results
+from cli_runs import BILEVEL, run
 from oracles import tiny_case
 
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}

@@ -7,9 +7,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,37 +17,19 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from cli_runs import BILEVEL, Capture, refuse, run
 from oracles import tiny_case
 
 import instances
-from bilevel import cli, cli_front
+from bilevel import cli, cli_comparison
 from bilevel.front import FrontPoint, ParetoFront
 from bilevel.front_store import FILE
 from formulations import front_results
-from formulations.front_results import Comparison, EquilibriumPoint
+from formulations.front_comparison import Comparison, EquilibriumPoint, equilibrium_point
 
-BILEVEL = str(Path(sys.executable).with_name("bilevel"))
 COLUMNS = ["network_loss_kwh", "station_profit", "bound", "gap", "certified", "seconds"]
 GAP = 1e-4
 Traced = tuple[Path, subprocess.CompletedProcess[str]]
-Capture = pytest.CaptureFixture[str]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [BILEVEL, *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "80"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-
-
-def refuse(capsys: Capture, arguments: Sequence[object], *words: str) -> None:
-    """A refusal needs no process of its own: `run` is what the entry point calls."""
-    assert cli.run(list(map(str, arguments))) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("bilevel: ")
-    assert said.err.count("\n") == 1
-    for word in words:
-        assert word in said.err
 
 
 def keys(out: Path) -> list[str]:
@@ -259,7 +239,7 @@ def test_an_equilibrium_is_traced_and_written(case: Path, tmp_path: Path) -> Non
 def test_an_equilibrium_without_a_point_is_not_valid() -> None:
     solution: Any = SimpleNamespace(certificate=SimpleNamespace(checks=()), status="infeasible")
     trace: Any = SimpleNamespace(solution=solution)
-    assert front_results.equilibrium_point(None, trace) == EquilibriumPoint(None, None, "infeasible", False)
+    assert equilibrium_point(None, trace) == EquilibriumPoint(None, None, "infeasible", False)
 
 
 def test_the_comparison_measures_what_the_iteration_gives_away(
@@ -298,7 +278,7 @@ def test_exit_codes_of_a_comparison() -> None:
     good = replace(front, points=(FrontPoint(1.0, 2.0, 1.0, 2.0, 0.0, "certified", checks, 0.0, {}),))
     point = EquilibriumPoint(1.0, 2.0, "certified", True)
     found = Comparison(1.0, 2.0, True, 2.0, 2.0, 1.0, 1.0, "on")
-    code = cli_front._comparison_code
+    code = cli_comparison._code
     assert code(good, point, found) == 0
     assert code(good, replace(point, valid=False), found) == 3
     assert code(replace(good, complete=False), point, found) == 3

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from cli_runs import BILEVEL, Capture, refuse, run
 from market_days import afternoon
 from market_oracles import small_market
 from oracles import tiny_case
@@ -24,25 +23,7 @@ import instances
 from bilevel import cli, cli_market
 from formulations import market_results
 
-BILEVEL = str(Path(sys.executable).with_name("bilevel"))
-Capture = pytest.CaptureFixture[str]
 Solved = tuple[Path, subprocess.CompletedProcess[str]]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [BILEVEL, *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "80"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-
-
-def refuse(capsys: Capture, arguments: Sequence[object], *words: str) -> None:
-    assert cli.run(list(map(str, arguments))) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("bilevel: ")
-    assert said.err.count("\n") == 1
-    for word in words:
-        assert word in said.err
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,13 @@ def test_the_python_of_the_readme_runs() -> None:
 
 @pytest.mark.parametrize(
     ("page", "count", "words"),
-    [("your-own-model.md", 4, "no proven bound"), ("fronts.md", 4, "behind"), ("credit-points.md", 2, "valley_share")],
+    [
+        ("your-own-model.md", 4, "no proven bound"),
+        ("fronts.md", 4, "behind"),
+        ("credit-points.md", 2, "valley_share"),
+        ("heuristics.md", 3, "exact proves"),
+        ("carbon.md", 4, "certified"),
+    ],
     ids=str,
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(

@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("bilevel", "formulations", "instances")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 # Only the command line wires the packages together; nothing but it and `python -m bilevel` may know it
-CLI = {"cli.py", "cli_front.py", "cli_market.py", "cli_options.py"}
+CLI = {
+    f"cli{part}.py"
+    for part in ("", "_compare", "_comparison", "_equilibrium", "_front", "_market", "_options", "_workers")
+}
 ALLOWED = {
     "instances": set(),
     "bilevel": set(),
