@@ -68,9 +68,7 @@ def carbon_dispatch(
     _add_users(model, case, network)
     network_part.add(model, case, network, flow_model, _loads(model, case))
     outlook = Outlook(case, network)
-    for k, (i, j) in enumerate(model.L, start=1):
-        for t in model.T:
-            model.l[i, j, t].setub(float(outlook.flows.current_squared[1][t, k]))
+    _bound_currents(model, outlook)
     wanted = outlook.wanted() if factors_as_variables else set()
     factors.add(model, case, network, outlook.flows, outlook.factors, wanted)
     _set_prices(model, case, network, outlook)
@@ -102,6 +100,12 @@ def _add_users(model: Any, case: Instance, network: Network) -> None:
     model.user = bilevel.Follower([session.name for session in case.sessions])
     for session in case.sessions:
         ev_user.add(model.user[session.name], case, session, model.price, network.per_unit)
+
+
+def _bound_currents(model: Any, outlook: Outlook) -> None:
+    for k, (i, j) in enumerate(model.L, start=1):
+        for t in model.T:
+            model.l[i, j, t].setub(float(outlook.flows.current_squared[1][t, k]))
 
 
 def _set_prices(model: Any, case: Instance, network: Network, outlook: Outlook) -> None:

@@ -36,12 +36,10 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
 
 def _add_bounds(model: Any, network: Network, largest: Any) -> None:
     """l at most `largest` (periods, buses), and P and Q at most what that current carries at the highest voltage."""
-    # The substation's voltage is given, whatever its limits
-    voltage = np.concatenate([[network.substation_voltage_pu], network.voltage_max_pu[1:]])
     for k, (i, j) in enumerate(model.L, start=1):
         for t in model.T:
             limit = float(largest[t, k])
-            power = float(np.sqrt(limit) * voltage[network.parent[k]])
+            power = float(np.sqrt(limit) * network.voltage_max_pu[network.index[i]])
             model.l[i, j, t].setub(limit)
             model.P[i, j, t].setlb(-power), model.P[i, j, t].setub(power)
             model.Q[i, j, t].setlb(-power), model.Q[i, j, t].setub(power)

@@ -106,8 +106,7 @@ def loaded_feeders(draw: Any) -> tuple[Network, Any, Any]:
     """A tree of 2 to 7 buses at 10 kV, and loads (kW, kvar) of either sign in two periods."""
     n = draw(st.integers(2, 7))
     ohm, kw = st.floats(0.05, 3.0), st.floats(-300.0, 300.0)
-    # The limits of the substation do not count, as its voltage is given
-    buses = tuple(Bus(str(k), 50.0 * (k > 0), 20.0 * (k > 0), 0.7, 1.3 if k else 0.8) for k in range(n))
+    buses = tuple(Bus(str(k), 50.0 * (k > 0), 20.0 * (k > 0), 0.7, 1.3) for k in range(n))
     branches = tuple(Branch(str(draw(st.integers(0, k - 1))), str(k), draw(ohm), draw(ohm)) for k in range(1, n))
     network = Network.from_feeder(Feeder(10.0, "0", draw(st.floats(0.95, 1.05)), buses, branches))
     load = np.array([[[0.0] + [draw(kw) for _ in range(n - 1)] for _ in range(2)] for _ in range(2)])
@@ -131,7 +130,7 @@ def worst(model: Any, without: tuple[str, ...] = ()) -> float:
             found += [] if row.lower is None else [pyo.value(row.lower) - body]
             found += [] if row.upper is None else [body - pyo.value(row.upper)]
     for variable in model.component_data_objects(pyo.Var):
-        low, high = (None, None) if variable.fixed else variable.bounds
+        low, high = variable.bounds
         found += [
             (-np.inf if low is None else low) - variable.value,
             variable.value - (np.inf if high is None else high),
