@@ -71,8 +71,12 @@ def _words(row: dict[Any, Any], names: list[str]) -> Iterator[str]:
 
 
 def contests(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The rows of problems that the same two or more configurations ran on: what a performance profile is drawn of."""
-    ran = table.groupby(list(PROBLEM), sort=False)
+    """The rows of problems that the same two or more configurations ran on: what a performance profile is drawn of.
+
+    Approximate power flows solve another problem, and take no part.
+    """
+    exact = [name for name, flow in power_flow.POWER_FLOWS.items() if flow.exact]
+    ran = table[table["flow"].isin(exact)].groupby(list(PROBLEM), sort=False)
     together: dict[frozenset[tuple[Any, ...]], list[pd.DataFrame]] = {}
     for _, rows in ran:
         ways = frozenset(rows[list(CONFIGURATION)].itertuples(index=False, name=None))

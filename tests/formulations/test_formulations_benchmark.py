@@ -480,7 +480,7 @@ def test_a_report_writes_tables_and_figures(tmp_path: Path) -> None:
 
 def test_problems_with_other_configurations_get_a_profile_of_their_own(tmp_path: Path) -> None:
     pairs = [Spec(seed=seed, cones=cones) for seed in range(3) for cones in ("tangent", "tower")]
-    flows = [Spec(evs=50, flow=flow) for flow in ("distflow", "jabr")]
+    flows = [Spec(evs=50, flow=flow) for flow in ("distflow", "jabr", "lindistflow")]
     report = made(tmp_path / "s.csv", [row(spec) for spec in (*pairs, *flows, Spec(evs=70))])
     groups = list(summary.contests(report.table))
     assert [len(group) for group in groups] == [6, 2] and set(groups[1]["flow"]) == {"distflow", "jabr"}

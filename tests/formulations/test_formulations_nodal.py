@@ -33,7 +33,7 @@ def flat_charging(case: Instance, model: Any) -> None:
 
 def given(case: Instance) -> tuple[Any, Any, dict[str, float]]:
     """Model and point of the leader's optimum at flat charging, and the dual of every leader row by name."""
-    model = formulations.charging_pricing(case, "cost")
+    model = formulations.charging_pricing(case, "cost", aggregate=False)
     flat_charging(case, model)
     program = compile_model(model)
     priced = np.array([variable.parent_component() is model.price for variable in program.variables])
