@@ -46,10 +46,14 @@ def mended_objective(
     if not rows.count:
         return Check(NAME, 0.0, gap, "relative")
     size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * scale)
-    moves, worst, where = _moves(rows, point, size)
-    if worst <= _NOISE:
-        return Check(NAME, 0.0, gap, "relative")
-    worse = _least(program, x, moves, size, gap / worst) * worst
+    worse, worst, where = float("inf"), 0.0, ""
+    for slack in (0.0, _NOISE):
+        moves, worst, where = _moves(rows, point, size, slack)
+        if worst <= _NOISE:
+            return Check(NAME, 0.0, gap, "relative")
+        worse = min(worse, _least(program, x, moves, size, gap / worst) * worst)
+        if worse <= gap:
+            break
     detail = f"violations of up to {worst:.3g} mended" if np.isfinite(worse) else "no small move mends the violations"
     return Check(NAME, worse, gap, "relative", where if worse > gap else "", detail)
 
@@ -161,15 +165,18 @@ def _equalities(products: Products, point: Vector) -> Rows:
     return Rows(sp.csr_array(linear.matrix + slope), value, value, names)
 
 
-def _moves(rows: Rows, point: Vector, size: Vector) -> tuple[Rows, float, str]:
-    """Rows for a move of the point, over their own sizes and the worst violation; that violation and its row."""
+def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows, float, str]:
+    """Rows for a move of the point, over their own sizes and the worst violation; that violation and its row.
+
+    With `slack` they are mended up to so much: rows that say the same, a cone and the equality that it relaxes, contradict each
+    other by rounding.
+    """
     activity, sizes = rows.matrix @ point, abs(rows.matrix) @ size
     sizes = np.where(sizes > 0, sizes, 1.0)
     low, high = (rows.lower - activity) / sizes, (rows.upper - activity) / sizes
-    # Up to noise, within which rows that say the same (a cone, and the equality that it relaxes) contradict each other
     low, high = (
-        np.where(low <= _NOISE, np.minimum(low, 0.0), low - _NOISE),
-        np.where(high >= -_NOISE, np.maximum(high, 0.0), high + _NOISE),
+        np.where(low <= _NOISE, np.minimum(low, 0.0), low - slack),
+        np.where(high >= -_NOISE, np.maximum(high, 0.0), high + slack),
     )
     broken = np.maximum(low, -high)
     at = int(broken.argmax())
