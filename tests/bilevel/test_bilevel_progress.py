@@ -22,7 +22,7 @@ from bilevel.progress import Progress, ProgressEvent
 LONG_SOLVE = """
 import json, sys
 import bilevel, formulations, instances
-model = formulations.charging_pricing(instances.load("ieee33"), "loss=1,profit=1")
+model = formulations.charging_pricing(instances.scale(instances.load("ieee33"), 100), "profit")
 solution = bilevel.solve(model, gap=1e-9, progress=True)
 print(json.dumps([solution.status, solution.objective, solution.bound, solution.reason, len(solution.values)]))
 """
