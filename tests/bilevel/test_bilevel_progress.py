@@ -51,7 +51,8 @@ def test_ctrl_c_stops_a_long_solve_and_keeps_its_point() -> None:
         process.communicate()
     assert process.returncode == 0
     status, objective, bound, reason, values = json.loads(out)
-    assert math.isfinite(objective) and math.isfinite(bound) and bound <= objective + 1e-6 * abs(objective)
+    # Profit is maximised
+    assert math.isfinite(objective) and math.isfinite(bound) and bound >= objective - 1e-6 * abs(objective)
     assert status == "feasible" and "Ctrl-C" in reason and values > 1000
 
 
