@@ -1,5 +1,7 @@
 """Specs into a store: what is there already is skipped, what is missing runs in turns, one process a run."""
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -55,7 +57,7 @@ def run(
             raise BilevelError(f"{name} is {value!r}: give a whole number that is at least 1")
     unique = list({spec.key: spec for spec in specs}.values())
     kept, tally = Store(store), Tally()
-    with _line(quiet, len(unique) * repeats) as line, _pool(workers, executor) as pool:
+    with _interruptible(), _line(quiet, len(unique) * repeats) as line, _pool(workers, executor) as pool:
         try:
             for repeat in range(repeats):
                 _turn(unique, repeat, kept, tally, pool, line, workers if executor is None else None)
@@ -94,6 +96,19 @@ def _sentence(row: dict[str, Any]) -> str:
         words.append(f"{row['peak_memory_mb']:6.0f} MB")
     reason = f" ({row['reason']})" if row["status"] in (process.CRASHED, process.REFUSED) else ""
     return " ".join([*words, f"  {row['key']}, repeat {row['repeat']}{reason}"])
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the process was started in the background and so with the signal ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
