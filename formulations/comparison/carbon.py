@@ -21,10 +21,12 @@ COLUMNS = ("electricity_cost", "carbon_cost", "bill", "loss_kwh")
 
 @dataclass(frozen=True)
 class CarbonProblem:
-    """See `formulations.comparison.base.Problem`; `scale_kw2` is the variance of the day without optimisation."""
+    """See `formulations.comparison.base.Problem`; `scale_kw2` and `baseline_bill` are the variance and the users' bill of the day
+    without optimisation."""
 
     case: Instance
     scale_kw2: float
+    baseline_bill: float
 
     name = "carbon"
     solver = "scip"
@@ -46,7 +48,8 @@ class CarbonProblem:
             raise BilevelError(
                 f"problem 'carbon' has one objective, the variance of supply, and {objective!r} is given: leave --objective out"
             )
-        return CarbonProblem(case, float(CarbonSystem(case).baseline().state.variance_kw2))
+        baseline = CarbonSystem(case).baseline()
+        return CarbonProblem(case, float(baseline.state.variance_kw2), float(baseline.costs.bill))
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -55,6 +58,7 @@ class CarbonProblem:
         return (
             Quantity("fitness", "fitness", "of baseline", None), Quantity("electricity_cost", "electricity", money, 2),
             Quantity("carbon_cost", "carbon", money, 4), Quantity("bill", "bill", money, 2),
+            Quantity("bill_saved_percent", "bill saved", "% of baseline", 2),
             Quantity("loss_kwh", "network loss", "kWh", 2),
         )  # fmt: skip
 
@@ -70,7 +74,7 @@ class CarbonProblem:
         """The quantities of one candidate."""
         shared = {name: float(getattr(found, name)[0]) for name in COLUMNS}
         baseline = self.scale_kw2 if self.scale_kw2 > 0 else math.nan
-        return {"fitness": float(found.variance_kw2[0]) / baseline, **shared}
+        return {"fitness": float(found.variance_kw2[0]) / baseline, **shared, **self._saved(shared["bill"])}
 
     def exact(self, gap: float, time_limit: float | None, progress: bool) -> ExactAnswer:
         """`carbon_run.exact`."""
@@ -79,8 +83,13 @@ class CarbonProblem:
         answer = ExactAnswer(math.nan, found.variance_bound_kw2, found.status, found.reason, seconds, {})
         if found.status not in VALID:
             return answer
-        details = {"fitness": found.fitness, **{name: float(getattr(found, name)) for name in COLUMNS}}
+        shared = {name: float(getattr(found, name)) for name in COLUMNS}
+        details = {"fitness": found.fitness, **shared, **self._saved(found.bill)}
         return replace(answer, objective=found.variance_kw2, details=details, by_rule=self._by_rule(found.output_kw))
+
+    def _saved(self, bill: float) -> dict[str, float]:
+        """By how much the bill falls against the day without optimisation."""
+        return {"bill_saved_percent": 100 * (1 - bill / self.baseline_bill) if self.baseline_bill else math.nan}
 
     def _by_rule(self, output_kw: FloatArray) -> float:
         """The variance at these outputs (T, G) where users settle and break ties as for the candidates."""
