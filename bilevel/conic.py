@@ -4,16 +4,17 @@ Source: P. J. Goulart, Y. Chen, Clarabel: an interior-point solver for conic pro
 arXiv 2405.12762.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import clarabel
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program import Cones, Mip, Vector
-from bilevel.solvers import Outcome
+from bilevel.program import Cones, Index, Mip, Rows, Vector
+from bilevel.solvers import Outcome, Watch
 
 name = "clarabel"
+features = frozenset({"cone"})
 
 _TOLERANCE = 1e-10
 _SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved
@@ -24,40 +25,117 @@ _STATUS = {
 }
 
 
-def solve(mip: Mip, seconds: float) -> Outcome:
+def version() -> str:
+    """Clarabel's version."""
+    return str(clarabel.__version__)
+
+
+def open() -> "_Interior":
+    """A new session."""
+    return _Interior()
+
+
+class _Interior:
+    """A solver session that holds cones and knows no integers; every solve starts from nothing."""
+
+    def load(self, mip: Mip) -> None:
+        # The columns come scaled
+        self.mip = replace(mip, scale=np.ones(mip.columns))
+
+    def add_rows(self, rows: Rows) -> None:
+        self.mip = self.mip.with_rows(rows)
+
+    def delete_rows(self, rows: Index) -> None:
+        kept = np.setdiff1d(np.arange(self.mip.rows.count), rows)
+        self._put(self.mip.rows.lower[kept], self.mip.rows.upper[kept], sp.csr_array(self.mip.rows.matrix[kept]))
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        low, high = self.mip.lower.copy(), self.mip.upper.copy()
+        low[columns], high[columns] = lower, upper
+        self.mip = replace(self.mip, lower=low, upper=high)
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        low, high = self.mip.rows.lower.copy(), self.mip.rows.upper.copy()
+        low[rows], high[rows] = lower, upper
+        self._put(low, high, self.mip.rows.matrix)
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        self.mip = replace(self.mip, cost=cost, offset=offset)
+
+    def solve(self, _integer: bool, _gap: float, seconds: float, _start: Vector | None, watch: Watch) -> Outcome:
+        outcome = solve(self.mip, seconds)
+        return replace(outcome, status="interrupted") if watch.stop() else outcome
+
+    def _put(self, lower: Vector, upper: Vector, matrix: sp.csr_array) -> None:
+        self.mip = replace(self.mip, rows=Rows(matrix, lower, upper))
+
+
+def solve(mip: Mip, seconds: float, tolerance: float | None = None) -> Outcome:
     """The optimum of the program, its integrality and products aside, with the dual objective as bound.
+
+    `tolerance`: relative, of rows and of the gap between both objectives; 1e-10 by default.
 
     Columns are scaled by their sizes, rows and the factors of cones by their largest entry.  A point that is good to a few digits
     only has no bound, and a program without end that has no point is infeasible.
     """
-    matrix, b, cones = _rows(mip)
+    matrix, b, cones, places = _rows(mip)
     cost = mip.cost * mip.scale
     weight = float(np.abs(cost).max(initial=0.0)) or 1.0
-    found = _run(cost / weight, matrix, b, cones, seconds)
+    tolerance = _TOLERANCE if tolerance is None else tolerance
+    found = _run(cost / weight, matrix, b, cones, seconds, tolerance)
     if found.status not in (_SOLVED, _NEARLY):
         status = _STATUS.get(found.status, "failed")
         if status == "unbounded":
             # A ray proves that there is no end only where there is a point
-            point = _run(np.zeros(mip.columns), matrix, b, cones, seconds)
+            point = _run(np.zeros(mip.columns), matrix, b, cones, seconds, tolerance)
             status = status if point.status == _SOLVED else _STATUS.get(point.status, "failed")
         return Outcome(status, None, np.inf, -np.inf)
     x = np.clip(np.array(found.x) * mip.scale, mip.lower, mip.upper)
     bound = weight * float(found.obj_val_dual) + mip.offset if found.status == _SOLVED else -np.inf
-    return Outcome("optimal", x, float(mip.cost @ x) + mip.offset, bound)
+    reduced = -weight * places.of_columns(np.array(found.z)) / mip.scale
+    return Outcome("optimal", x, float(mip.cost @ x) + mip.offset, bound, reduced)
+
+
+def last_point(mip: Mip, seconds: float) -> Vector | None:
+    """Where the interior point came to, whatever it says of it, for those who look for themselves; None where it is no number."""
+    cost = mip.cost * mip.scale
+    found = _run(cost / (float(np.abs(cost).max(initial=0.0)) or 1.0), *_rows(mip)[:3], seconds, _TOLERANCE)
+    x = np.array(found.x)
+    return np.clip(x * mip.scale, mip.lower, mip.upper) if np.isfinite(x).all() else None
 
 
 def _run(
-    cost: Vector, matrix: sp.csc_matrix, b: Vector, cones: list[object], seconds: float
+    cost: Vector, matrix: sp.csc_matrix, b: Vector, cones: list[object], seconds: float, tolerance: float
 ) -> clarabel.DefaultSolution:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.time_limit = min(max(seconds, 1e-9), 1e9)
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
     n = len(cost)
     return clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost, matrix, b, cones, settings).solve()
 
 
-def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object]]:
+@dataclass(frozen=True)
+class _Places:
+    """Where limits of rows, then of columns, stand among the first constraints of the solver."""
+
+    rows: int
+    columns: int
+    equal: Index
+    low: Index
+    high: Index
+
+    def of_columns(self, z: Vector) -> Vector:
+        """The multipliers of the limits of columns, those of lower limits negative."""
+        ends = np.cumsum([len(self.equal), len(self.low), len(self.high)])
+        equal, low, high, _ = np.split(z, ends)
+        total = np.zeros(self.rows + self.columns)
+        for place, value in ((self.equal, equal), (self.low, -low), (self.high, high)):
+            total[place] += value
+        return total[self.rows :]
+
+
+def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
     """a x + s == b with s in the cones: equalities, limits of rows and columns, then |(2 S x, u - w)| <= u + w."""
     size, q = sp.diags_array(mip.scale), _sized(mip.cones, mip.scale)
     matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(mip.columns)], format="csr") @ size)
@@ -81,7 +159,8 @@ def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object]]:
     parts.append(-stacked[place])
     right.append(constant[place])
     cones += [clarabel.SecondOrderConeT(2 + int(terms)) for terms in count]
-    return sp.csc_matrix(sp.vstack(parts, format="csc")), np.concatenate(right), cones
+    places = _Places(mip.rows.count, mip.columns, equal, low, high)
+    return sp.csc_matrix(sp.vstack(parts, format="csc")), np.concatenate(right), cones, places
 
 
 def _sized(q: Cones, scale: Vector) -> Cones:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import outer, tolerances
+from bilevel import conic, outer, tolerances
 from bilevel.assemble import Reformulation, assemble, dual_links
 from bilevel.canonical import Program
 from bilevel.cones import tangent
@@ -20,6 +20,8 @@ from bilevel.program import Cones, Index, Mip, Products, Rows, Vector, stack_row
 NAME = "mended objective"
 _NOISE = 1e-12
 _OPEN = 1e-6
+_MENDED = 1e-6
+"""What a move may leave of a violation, over the worst one."""
 _REGIONS = (1e2, 1e4, 1e6)
 """How far columns may move, over their sizes and the worst violation: the nearest region that serves is the best conditioned."""
 
@@ -203,11 +205,22 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
             integer=outer.continuous(columns + 1), cones=Cones.none(columns + 1), sos1=(),
             rows=stack_rows([_within(moves, region).widened(columns + 1), objective]), scale=np.append(size, 1.0),
         )  # fmt: skip
+        least = min(least, _interior(mip, enough))
+        if least <= enough:
+            break
         found = outer.converge(outer.opened(mip), mip.cones)
         least = least if found.x is None else max(0.0, found.objective)
         if least <= enough:
             break
     return least
+
+
+def _interior(mip: Mip, enough: float) -> float:
+    """What a move costs that an interior point finds for a large program; infinite where it mends too little, or costs too much."""
+    move = conic.last_point(mip, tolerances.SIDE_SECONDS) if mip.columns >= outer.LARGE else None
+    if move is None or float(mip.rows.violation(move).max(initial=0.0)) > _MENDED:
+        return float("inf")
+    return max(0.0, float(move[-1])) if move[-1] <= enough else float("inf")
 
 
 def _within(moves: Rows, region: float) -> Rows:

@@ -1,12 +1,15 @@
-"""Small convex programs beside the search: linear programs on HiGHS with tangents added until no cone is broken."""
+"""Convex programs beside the search: linear programs on HiGHS with tangents added until no cone is broken.
+
+Large ones are left to an interior-point method first, which starts from nothing as fast as a simplex goes on from a basis.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 
-from bilevel import tolerances
+from bilevel import conic, tolerances
 from bilevel.cones import tangent
-from bilevel.program import Cones, Mip
+from bilevel.program import Cones, Index, Mip, Vector
 from bilevel.progress import Quiet
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS, Outcome
@@ -14,6 +17,9 @@ from bilevel.solvers import SOLVERS, Outcome
 _MAX_ROUNDS = 60
 _MEETS = 1e-7
 _WALL = 1e3
+_DIGITS = 1e-8
+LARGE = 10_000
+"""Columns from which an interior-point method is asked first."""
 
 
 def opened(mip: Mip) -> Scaled:
@@ -21,6 +27,38 @@ def opened(mip: Mip) -> Scaled:
     session = Scaled(SOLVERS["highs"].open())
     session.load(mip)
     return session
+
+
+class Problem:
+    """A program whose own cones are empty, over these cones, solved again and again with some columns held.
+
+    `near` is a point where first tangents are laid.  A large problem is solved by an interior point, whose dual objective is then
+    the outcome's, and by linear programs only where that fails.
+    """
+
+    def __init__(self, mip: Mip, cones: Cones, near: Vector | None = None) -> None:
+        self.mip, self.cones, self.near = mip, cones, near
+        self.session: Scaled | None = None
+
+    def hold(self, columns: Index, values: Vector) -> None:
+        """Fix some columns."""
+        lower, upper = self.mip.lower.copy(), self.mip.upper.copy()
+        lower[columns] = upper[columns] = values
+        self.mip = replace(self.mip, lower=lower, upper=upper)
+        if self.session is not None:
+            self.session.set_column_bounds(columns, values, values)
+
+    def optimum(self, attained: float = np.inf) -> Outcome:
+        """What `converge` gives."""
+        if self.mip.columns >= LARGE:
+            outcome = conic.solve(replace(self.mip, cones=self.cones), tolerances.SIDE_SECONDS, _DIGITS)
+            if outcome.x is not None and np.isfinite(outcome.bound):
+                return replace(outcome, objective=outcome.bound)
+        if self.session is None:
+            self.session = opened(self.mip)
+            if self.near is not None:
+                self.session.add_rows(tangent.cuts(self.cones, self.near, -np.inf))
+        return converge(self.session, self.cones, attained)
 
 
 def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome:

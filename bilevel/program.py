@@ -16,6 +16,10 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+_HELD = 0.01
+_SNAP = 1e-7
+"""How far, over its size, a factor of a cone may be above what the cone asks for, to be taken for an interior point's doing."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -90,6 +94,21 @@ class Cones:
         _, total, u, w = self.parts(x)
         expected = np.maximum(np.maximum(np.abs(u), 1e-9) * self.w_scale, 1e-30)
         return float(((total - u * w) / expected).max(initial=0.0))
+
+    def held(self, x: Vector) -> Mask:
+        """Which cones x lies on, within a hundredth of their expected product."""
+        _, total, u, w = self.parts(x)
+        return np.asarray(u * w - total <= _HELD * np.maximum(total, np.abs(u) * self.w_scale))
+
+    def snapped(self, x: Vector) -> Vector:
+        """x with cones that are nearly tight made so, by the one column that is their w; what an interior point leaves open."""
+        _, total, u, w = self.parts(x)
+        alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.tight
+        least = total / np.where(u > 0, u, 1.0)
+        near = np.flatnonzero(alone & (np.abs(w - least) <= _SNAP * np.maximum(self.w_scale, 1e-30)))
+        x, at = x.copy(), self.w.indptr[near]
+        x[self.w.indices[at]] = (least[near] - self.w0[near]) / self.w.data[at]
+        return x
 
     @staticmethod
     def none(columns: int) -> "Cones":

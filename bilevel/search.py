@@ -5,6 +5,7 @@ optimum.  And once one side of every complementarity pair is fixed (slack = 0 or
 optimum, found by linear programs and tangents, is a bilevel feasible point and an upper bound.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import duality_cuts, newton, products, tolerances
+from bilevel import conic, duality_cuts, newton, products, tolerances
 from bilevel.assemble import Reformulation
 from bilevel.best_response import best_response, known_values
 from bilevel.cones import ConeTreatment, tangent
@@ -22,11 +23,14 @@ from bilevel.mending import multipliers
 from bilevel.modes import Mode
 from bilevel.program import Index, Mask, Mip, Rows, Vector
 from bilevel.solvers import SOLVERS, SessionFactory
-from bilevel.stage import MAX_ROUNDS, MIP_SHARE, Effort, Point, Sides, Stage
+from bilevel.stage import MANY_CONES, MAX_ROUNDS, MIP_SHARE, Effort, Point, Sides, Stage
+from bilevel.tight_state import tight_state
 from bilevel.tree import MOST_PARTS, Tree, whole
 
 _SMALL = 1e-6
+_ROUGH, _SURE = 0.01, ("optimal", "infeasible")
 _EXACT, _LOOSE = 1e-9, 1e-6  # how far columns of followers with cones may be moved, over their scale
+_HOLDS = tolerances.FEASIBILITY / 3
 _FAR, _NEAR = (
     1e5,
     0.99,
@@ -87,7 +91,13 @@ class Search:
         # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
         self.whole = not self.main.mip.convex
         apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
+        many = treatment is tangent and self.lives and self.main.cones.count >= MANY_CONES
+        self.quick: Stage | None = None
+        if many and form.mip.products is None and not form.conic:
+            self.quick, apart = Stage(form, form.mip, form.mip.cones, conic, effort), True
         self.exact = self._precise(form.mip) if apart else self.main
+        # Points of sides that were tried, where nothing else decides them
+        self.tried: dict[bytes, Point] = {}
 
     @property
     def lives(self) -> bool:
@@ -111,7 +121,8 @@ class Search:
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
         self.found, self.point, self.effort = Found(), None, effort
         self.floor = self.form.program.objective_floor()
-        for stage in (self.main,) if self.exact is self.main else (self.main, self.exact):
+        self.tried = {}
+        for stage in {id(stage): stage for stage in (self.main, self.exact, self.quick) if stage is not None}.values():
             stage.change(self.form, cost, columns, lower, upper, effort)
 
     def run(self, starts: tuple[tuple[Mask, Vector], ...] = (), decisions: tuple[Vector, ...] = ()) -> Found:
@@ -129,13 +140,56 @@ class Search:
         )  # fmt: skip
         if self.whole:
             steps = (*(partial(self._given, x) for x in decisions), self._relax_apart) if decisions else ()
-        for step in steps:
-            if not self._over():
-                step()
-        if not self._over():
-            self._branch()
+        self._go(steps)
+        if self.quick is not None and not self._sharpened():
+            self.quick, self.tried = None, {}
+            self._go(steps)
+        self._agree()
         self._tighten()
         return self.found.refuted(self.effort.gap, self.floor)
+
+    def _go(self, steps: tuple[Callable[[], None], ...]) -> None:
+        for step in (*steps, self._branch):
+            if not self._over():
+                step()
+
+    def _agree(self) -> None:
+        """A point a little below the bound breaks cones that tangents laid later hold: take it again with these."""
+        found = self.found
+        convex = self.form.mip.products is None and not self.form.conic
+        if not convex or found.x is None or found.slack_zero is None or found.objective >= found.bound:
+            return
+        point = self.exact.decided(self._fixed(found.slack_zero), found.x)
+        if point.x is not None and self._objective(point.x) > found.objective:
+            self._take(point.x, found.slack_zero)
+
+    def _sharpened(self) -> bool:
+        """Make the best point of an interior point precise; false where it is given up.
+
+        With its own decisions, and the network's state of tight cones; if that does not hold, by linear programs, whose corners
+        keep rows as no interior point does.  A point that they do not confirm is given up.
+        """
+        found = self.found
+        if found.x is None or found.slack_zero is None:
+            return True
+        stopped = self.effort.over()
+        self._finish()
+        self.effort.progress.phase("making precise")
+        near = tight_state(self.form, found.x, self.effort.deadline - time.monotonic())
+        if (
+            near is not None
+            and self._holds(near, found.slack_zero, _HOLDS)
+            and self._objective(near) <= self._allowed()
+        ):
+            self._take(near, found.slack_zero)
+            return True
+        self.exact.touch(found.x)
+        point = self.exact.decided(self._fixed(found.slack_zero), found.x)
+        if point.x is None:
+            found.x, found.objective, found.slack_zero = None, np.inf, None
+            return stopped
+        self._take(point.x, found.slack_zero)
+        return True
 
     def _wall(self) -> None:
         """Where the relaxation falls without end, a row gives it one, far out: SCIP and Gurobi may invent ends of their own.
@@ -154,12 +208,15 @@ class Search:
         return Stage(self.form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(self.effort, scaling=True))
 
     def _over(self) -> bool:
-        return bool(self.found.verdict) or self.found.gap(self.floor) <= self.effort.gap or self.effort.over()
+        # The optimum of an interior point may be off in its last digits
+        gap = self.effort.gap * (1.0 if self.quick is None else 1.0 - _ROUGH)
+        return bool(self.found.verdict) or self.found.gap(self.floor) <= gap or self.effort.over()
 
     def _relax(self) -> None:
         """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
         self.effort.progress.phase("relaxation")
-        point = self.main.converge(self.treatment, self._suffices if self.found.x is not None else None)
+        settled = self.main.seed() if self.treatment is tangent and self.main.cones.count else np.inf
+        point = self.main.converge(self.treatment, lambda bound: self._suffices(bound) or bound >= settled)
         if point.status == "infeasible":
             self.found.verdict = self._confirmed("infeasible")
         self._raise_bound(point.value)
@@ -170,7 +227,7 @@ class Search:
     def _suffices(self, bound: float) -> bool:
         """Whether a bound that rises is high enough for the incumbent."""
         self._raise_bound(bound)
-        return self._over()
+        return self.found.x is not None and self._over()
 
     def _again(self, starts: tuple[tuple[Mask, Vector], ...]) -> None:
         """The best points with the same sides as those of earlier programs."""
@@ -255,17 +312,20 @@ class Search:
         if mip.products is not None and mip.columns > first + len(squares):
             point[-1] = mip.products.activity(point)[0]
 
-    def _holds(self, point: Vector, slack_zero: Mask) -> bool:
-        """Whether a point over the reformulation's columns keeps everything well within tolerances, with these sides."""
+    def _allowed(self) -> float:
+        """The worst objective that is as good as the best point's."""
+        return self.found.objective + _ROUGH * self.effort.gap * max(abs(self.found.objective), self.floor)
+
+    def _holds(self, point: Vector, slack_zero: Mask, within: float = _EXACT) -> bool:
+        """Whether a point over the reformulation's columns keeps everything within a relative tolerance, with these sides."""
         mip, pairs = self.form.mip, self.form.kkt.pairs
         worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
-        worst.append(
-            float((mip.rows.violation(point) / np.maximum(abs(mip.rows.matrix) @ mip.scale, 1e-300)).max(initial=0.0))
-        )
+        size = abs(mip.rows.matrix) @ np.maximum(np.abs(point), tolerances.SIZE_FLOOR * mip.scale)
+        worst.append(float((mip.rows.violation(point) / np.maximum(size, 1e-300)).max(initial=0.0)))
         worst.append(float((np.abs(pairs.slack(point)) / self.form.slack_scale())[slack_zero].max(initial=0.0)))
         worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))
         gaps = mip.cones.gaps(point)
-        return max(worst) <= _EXACT and float(np.abs(gaps).max(initial=0.0)) <= tolerances.CONE_GAP / 10
+        return max(worst) <= within and float(np.abs(gaps).max(initial=0.0)) <= tolerances.CONE_GAP / 10
 
     def _relax_apart(self) -> None:
         """The bound of a nonconvex program without its products, by linear programs: enough where a good point is given."""
@@ -353,11 +413,16 @@ class Search:
 
     def _try(self, slack_zero: Mask, near: Vector) -> Point:
         """Fix one side of every pair and take the optimum of what is left, if there is one and it is better; gives it."""
+        key = slack_zero.tobytes()
+        if key in self.tried:
+            return self.tried[key]
         point = self._polished(slack_zero, near) if self.form.conic else self._decided(slack_zero, near)
+        if not (self.form.conic or self.form.program.integer.any()) and self.form.mip.products is None:
+            self.tried[key] = point
         if point.status == "unbounded" and self.form.mip.products is None and not self.form.conic:
             # Every point of this linear program is bilevel feasible, so its ray is the leader's
             self.found = Found(verdict="unbounded")
-        if point.x is not None and point.value < self.found.objective:
+        if point.x is not None and self._objective(point.x) < self.found.objective:
             self._take(point.x, slack_zero)
         return point
 
@@ -368,7 +433,9 @@ class Search:
         if self.form.mip.products is not None:
             self.exact = self._precise(products.near(self.form.mip, near))
             self.exact.add_cuts(tangent.cuts(self.exact.cones, self._padded(near), -np.inf))
-        return self.exact.decided(self._fixed(slack_zero), near)
+        sides = self._fixed(slack_zero)
+        point = self.quick.decided(sides, near) if self.quick is not None else None
+        return point if point is not None and point.status in _SURE else self.exact.decided(sides, near)
 
     def _padded(self, x: Vector) -> Vector:
         """A point over the columns of the precise stage."""
@@ -395,10 +462,13 @@ class Search:
         return Sides(slack_zero & given, ~slack_zero & given)
 
     def _take(self, x: Vector, slack_zero: Mask) -> None:
-        n = self.form.mip.columns
-        self.found.objective = float(self.form.mip.cost @ x[:n]) + self.form.mip.offset
-        self.found.slack_zero, self.found.x = slack_zero, x[:n].copy()
+        self.found.objective = self._objective(x)
+        self.found.slack_zero, self.found.x = slack_zero, x[: self.form.mip.columns].copy()
         self.effort.progress.update(self.found.bound, self.found.objective)
+
+    def _objective(self, x: Vector) -> float:
+        mip = self.form.mip
+        return float(mip.cost @ x[: mip.columns]) + mip.offset
 
     def _raise_bound(self, bound: float) -> None:
         if bound > _NEAR * self.floor_value + self.form.mip.offset:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel import attain, bounds, certificate, cones, conic, modes, solvers
+from bilevel import attain, bounds, certificate, cone_charge, cones, conic, modes, solvers
 from bilevel.assemble import Reformulation, assemble
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
@@ -71,12 +71,15 @@ def solve(
     limit = _FOREVER if time_limit is None else float(time_limit)
     with Progress(progress, form.program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
-        found = Search(form, engine, chosen, treatment, effort).run(decisions=_decisions(form.program, warm_start))
+        search = Search(form, engine, chosen, treatment, effort)
+        found = search.run(decisions=_decisions(form.program, warm_start))
         late = line.interrupted or time.monotonic() >= effort.deadline
         if not late and found.gap(form.program.objective_floor()) > gap:
             found = attain.probe(form, found, engine, chosen, treatment, effort)
             found = found.refuted(gap, form.program.objective_floor())
         doubts = _enlarged(form, found, engine, chosen, treatment, effort)
+        charged = cone_charge.close(form, search, found, effort)
+        found, doubts = charged.found, (*doubts, *([charged.check] if charged.check else []))
         stopped = line.interrupted
     if found.verdict == "infeasible":
         blame_followers(form)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import tolerances
+from bilevel import conic, tolerances
 from bilevel.assemble import Reformulation
-from bilevel.cones import ConeTreatment, tangent
+from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.program import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
 from bilevel.progress import Progress
 from bilevel.scaling import Scaled
@@ -19,9 +19,13 @@ from bilevel.solvers import Outcome, SessionFactory
 MAX_ROUNDS = 100
 _FINISH_SECONDS = 30.0
 _NEAR = 1e-8
-_UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
+_UNSEEN, _CLOSE = 10 * tolerances.SOLVER_FEASIBILITY, 3 * tolerances.CONE_CUT
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
+MANY_CONES = 2000
+"""Cones from which convex programs are left to an interior-point method, as it is faster than linear programs with tangents."""
+_SETTLED = 0.01
+"""Of the gap: how far linear programs may stay below the relaxation's optimum when its last tangents are not looked for."""
 MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
 
 
@@ -109,6 +113,22 @@ class Stage:
             self.session.add_rows(rows)
             self.tangents = stack_rows([self.tangents, rows])
 
+    def seed(self) -> float:
+        """Tangents to the cones that hold at the optimum of an interior-point method: few rounds are left from there.
+
+        Gives the value that linear programs will come near enough to; it is no bound, which stays theirs to prove.
+        """
+        outcome = conic.solve(replace(self.mip, cones=self.cones), self.effort.deadline - time.monotonic())
+        if outcome.x is None:
+            return np.inf
+        self.touch(outcome.x)
+        return outcome.objective - _SETTLED * self.effort.gap * abs(outcome.objective)
+
+    def touch(self, x: Vector) -> None:
+        """Add tangents to the cones that x lies on."""
+        held = self.cones.take(np.flatnonzero(self.cones.held(x)))
+        self.add_cuts(tangent.cuts(held, x, -np.inf))
+
     def forget(self, x: Vector) -> None:
         """Drop tangents that are far from x, over their largest term there: many come on the way, few hold in the end."""
         size = abs(self.tangents.matrix) @ np.abs(x) + np.abs(self.tangents.lower)
@@ -121,32 +141,36 @@ class Stage:
 
     def converge(self, treatment: ConeTreatment, enough: Callable[[float], bool] | None = None) -> Point:
         """Linear programs and cuts until no cone is broken, or until the value, which only rises, is `enough`."""
-        point, excess = Point("limit", None, -np.inf), np.inf
+        point, excess, before = Point("limit", None, -np.inf), np.inf, None
         for _ in range(MAX_ROUNDS):
             if self.effort.over():
                 return Point("limit", None, point.value)
             outcome = self.solve(integer=False)
             if outcome.status != "optimal" or outcome.x is None:
                 return Point(outcome.status, None, point.value)
-            point = Point("optimal", outcome.x, outcome.objective)
-            if enough is not None and enough(outcome.objective):
-                break
+            point = Point("optimal", outcome.x, outcome.value)
+            if enough is not None and enough(outcome.value):
+                return point
             rows = treatment.cuts(self.cones, outcome.x, tolerances.CONE_CUT)
             last, excess = excess, self.cones.excess(outcome.x)
+            still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
             # A tangent nearer than the solver keeps rows moves nothing
-            if not rows.count or (last <= excess <= _UNSEEN):
+            if not rows.count or (last <= excess <= _UNSEEN and self.cones.gaps(outcome.x).min() >= -_CLOSE):
+                return point
+            if still:
                 break
             self.add_cuts(rows)
-        else:
-            # A point that still breaks a cone is better than any true one
-            if point.x is not None and self.cones.gaps(point.x).min(initial=0.0) < -tolerances.CONE_GAP:
-                return Point("limit", None, point.value)
+        # A point that still breaks a cone is better than any true one
+        if point.x is not None and self.cones.gaps(point.x).min(initial=0.0) < -tolerances.CONE_GAP:
+            return Point("limit", None, point.value)
         return point
 
     def decided(self, sides: Sides, near: Vector) -> Point:
         """The convex optimum with these sides fixed, and the leader's integers rounded from `near`."""
+        held = self.mip.cones.count > 0
         with self.restricted(sides, near) as possible:
-            return self.converge(tangent) if possible else Point("infeasible", None, np.inf)
+            point = self.converge(exact if held else tangent) if possible else Point("infeasible", None, np.inf)
+        return replace(point, x=self.cones.snapped(point.x)) if held and point.x is not None else point
 
     def tightened(self, sides: Sides, best: Vector) -> Point:
         """Among points as good as `best`, with the same sides, the one with the smallest factors w of cones that must be tight."""
@@ -163,7 +187,7 @@ class Stage:
     @contextmanager
     def restricted(self, sides: Sides, near: Vector | None = None) -> Iterator[bool]:
         """Fix sides (and the leader's integers, rounded from `near`) inside the context; False if they contradict."""
-        low, high, row_low, row_high = self._limits(sides, near)
+        low, high, row_low, row_high = _limits(self.form, self.mip, sides, near)
         if bool((low > high).any()) or bool((row_low > row_high).any()):
             yield False
             return
@@ -178,21 +202,23 @@ class Stage:
             self.session.set_column_bounds(columns, mip.lower[columns], mip.upper[columns])
             self.session.set_row_bounds(rows, mip.rows.lower[rows], mip.rows.upper[rows])
 
-    def _limits(self, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
-        mip, pairs = self.mip, self.form.kkt.pairs
-        low, high = mip.lower.copy(), mip.upper.copy()
-        row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
-        high[pairs.dual[sides.dual_zero]] = 0.0
-        for index, first, bottom, top in (
-            (pairs.column, 0, low, high),
-            (pairs.row, self.form.first_follower_row, row_low, row_high),
-        ):
-            at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
-            at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
-            to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
-            top[at_low] = to_low
-            bottom[at_high] = to_high
-        if near is not None:
-            whole = np.flatnonzero(self.form.program.integer)
-            low[whole] = high[whole] = np.round(near[whole])
-        return low, high, row_low, row_high
+
+def _limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
+    """Limits of a program's columns and rows, which begin with those of the reformulation, with sides and integers fixed."""
+    pairs = form.kkt.pairs
+    low, high = mip.lower.copy(), mip.upper.copy()
+    row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
+    high[pairs.dual[sides.dual_zero]] = 0.0
+    for index, first, bottom, top in (
+        (pairs.column, 0, low, high),
+        (pairs.row, form.first_follower_row, row_low, row_high),
+    ):
+        at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
+        at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
+        to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
+        top[at_low] = to_low
+        bottom[at_high] = to_high
+    if near is not None:
+        whole = np.flatnonzero(form.program.integer)
+        low[whole] = high[whole] = np.round(near[whole])
+    return low, high, row_low, row_high

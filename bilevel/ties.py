@@ -13,11 +13,9 @@ import scipy.sparse as sp
 
 from bilevel import outer, tolerances
 from bilevel.canonical import LEADER, Program
-from bilevel.cones import tangent
 from bilevel.followers import Response, optimal_face
 from bilevel.model import Check
 from bilevel.program import Cones, Mip, Rows, Vector, stack_cones, stack_rows
-from bilevel.scaling import Scaled
 
 _MAX_STEPS = 5
 _BETTER = 1e-7
@@ -128,29 +126,22 @@ def _free_range(program: Program, problem: _Problem, x: Vector) -> tuple[float, 
     return float(low), float(high)
 
 
-def _session(problem: _Problem, x: Vector) -> Scaled:
-    """Ties stay near the point: its tangents save most of the rounds."""
-    session = outer.opened(problem.mip)
-    session.add_rows(tangent.cuts(problem.cones, x, -np.inf))
-    return session
-
-
 def _best(problem: _Problem, x: Vector, free: tuple[float, float] | None) -> float:
     """Least minimised objective over ties that keep the leader's rows; NaN where none does."""
     attained = float(problem.mip.cost @ x) + problem.mip.offset
     if free is not None and free[0] >= attained - _BETTER * abs(attained):
         return attained
-    outcome = outer.converge(_session(problem, x), problem.cones, attained)
+    outcome = outer.Problem(problem.mip, problem.cones, x).optimum(attained)
     return outcome.objective if outcome.x is not None else float("nan")
 
 
 def _worst(problem: _Problem, x: Vector) -> tuple[float, str]:
     """Largest minimised objective over ties, and how it is known."""
-    session, mine = _session(problem, x), problem.follower
+    given, mine = outer.Problem(problem.mip, problem.cones, x), problem.follower
     value, y = -np.inf, x[mine]
     for _ in range(_MAX_STEPS):
-        session.set_column_bounds(mine, y, y)
-        outcome = outer.converge(session, problem.cones)
+        given.hold(mine, y)
+        outcome = given.optimum()
         if outcome.x is None or outcome.reduced_cost is None:
             return np.inf, "some tie breaks the leader's rows"
         if outcome.objective <= value + _BETTER * abs(value):

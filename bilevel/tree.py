@@ -108,7 +108,7 @@ class Tree:
             return Part(part.sides, np.inf)
         if outcome.status != "optimal" or outcome.x is None:
             return None
-        solved = Part(part.sides, outcome.objective, outcome.reduced_cost)
+        solved = Part(part.sides, outcome.value, outcome.reduced_cost)
         if solved.value >= self._cutoff():
             return solved
         score = self.open_pairs(outcome.x)

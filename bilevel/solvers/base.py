@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from bilevel.program import Index, Mip, Rows, Vector
 
 
@@ -24,6 +26,11 @@ class Outcome:
     reduced_cost: Vector | None = None
     row_dual: Vector | None = None
     nodes: int = 0
+
+    @property
+    def value(self) -> float:
+        """A lower bound of the minimum of a continuous program that was solved."""
+        return min(self.objective, self.bound) if np.isfinite(self.bound) else self.objective
 
 
 class Watch(Protocol):

@@ -1,5 +1,6 @@
 """HiGHS through highspy: linear and mixed-integer programs; no cones, no SOS1 sets."""
 
+import time
 from typing import Any
 
 import highspy
@@ -18,8 +19,8 @@ features = frozenset({"integer"})
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
 
 _DUAL, _PRIMAL = 1, 4
-_STALLED = 2.0
-"""Seconds after which a linear program that started from a basis is started from nothing."""
+_STALLED, _PATIENCE = 2.0, 3.0
+"""Seconds, and times of the longest solve from nothing, after which a linear program on a basis is started from nothing."""
 
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
@@ -60,7 +61,7 @@ class _Highs:
         self.highs = highspy.Highs()
         self.highs.silent()
         self.integer = np.zeros(0, dtype=bool)
-        self.is_mip = False
+        self.is_mip, self.longest = False, 0.0
         self.watch: Watch | None = None
         self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
         # HiGHS drops smaller entries without a word, 1e-9 by default
@@ -119,7 +120,8 @@ class _Highs:
         highs.setOptionValue("dual_feasibility_tolerance", feasibility)
         highs.setOptionValue("mip_rel_gap", gap)
         seconds = max(seconds, 0.0)
-        self._limit(seconds if mip else min(seconds, _STALLED))
+        patience = max(_STALLED, _PATIENCE * self.longest)
+        self._limit(seconds if mip else min(seconds, patience))
         for option in (*_SUB_SEARCHES, "mip_allow_restart"):
             highs.setOptionValue(option, start is None)
         if mip and start is not None:
@@ -127,12 +129,16 @@ class _Highs:
             point.col_value = start.tolist()
             highs.setSolution(point)
         self.watch = watch
+        fresh, started = not mip and not highs.getBasis().valid, time.monotonic()
         highs.run()
-        if not mip and seconds > _STALLED and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
+        if not mip and seconds > patience and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
             # From a basis of other bounds the simplex may crawl where it is quick from nothing
             highs.clearSolver()
-            self._limit(seconds - _STALLED)
+            self._limit(seconds - patience)
+            fresh, started = True, time.monotonic()
             highs.run()
+        if fresh:
+            self.longest = max(self.longest, time.monotonic() - started)
         if not mip and highs.getModelStatus() not in _STATUS:
             self._run_again()
         if not mip and highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:

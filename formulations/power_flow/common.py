@@ -151,13 +151,24 @@ def add_totals(model: Any, network: Network, demand: Any, load: Load, lossless: 
     model.supply_power = pyo.Expression(model.T, rule=supply)
 
 
-def flow_sizes(network: Network, demand: Any, reactive_demand: Any) -> Any:
-    """Expected power of every branch, pu: the apparent load behind it, at least a thousandth of the whole."""
-    behind = np.hypot(demand, reactive_demand).max(axis=0)
+def flow_sizes(network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load) -> Any:
+    """Expected power of every branch, pu: the apparent load behind it, at least a thousandth of the whole.
+
+    What variables draw counts with half of the largest value that their bounds allow, as few charge at full power at once.
+    """
+    drawn = [_largest(network, part, more) for part, more in ((demand, load), (reactive_demand, reactive_load))]
+    behind = np.hypot(*drawn).max(axis=0)
     for k in range(len(network.buses) - 1, 0, -1):
         behind[int(network.parent[k])] += behind[k]
     floor = 1e-3 * float(behind.max(initial=0.0)) or 1.0
     return np.maximum(behind[1:], floor)
+
+
+def _largest(network: Network, demand: Any, load: Load) -> Any:
+    """Size of the power that each bus draws, pu, (periods, buses); what has no bounds does not count."""
+    low, high = load_ranges(network, np.zeros_like(demand), load)
+    more = np.maximum(*(np.where(np.isfinite(end), np.abs(end), 0.0) for end in (low, high)))
+    return np.abs(demand) + more / 2
 
 
 def add_scales(model: Any, sizes: Mapping[str, Any]) -> None:

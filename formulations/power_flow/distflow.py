@@ -25,5 +25,5 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     common.add_cone(model)
     common.add_power_limit(model, network)
     common.add_totals(model, network, demand, load)
-    size = common.flow_sizes(network, demand, reactive_demand)
+    size = common.flow_sizes(network, demand, reactive_demand, load, reactive_load)
     common.add_scales(model, {"P": size, "Q": size, "l": size**2})

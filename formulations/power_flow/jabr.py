@@ -43,7 +43,7 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     _add_rows(model)
     common.add_power_limit(model, network, lambda i, j, t: _squares(model, i, j, t) / _square(model, i, j))
     common.add_totals(model, network, demand, load)
-    size = common.flow_sizes(network, demand, reactive_demand)
+    size = common.flow_sizes(network, demand, reactive_demand, load, reactive_load)
     drop = size * np.hypot(network.resistance_pu, network.reactance_pu)
     common.add_scales(model, {"D": drop, "tau": drop, "l": size**2})
 

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 import bilevel
 import formulations
 import instances
-from bilevel import ModelError, conic
+from bilevel import ModelError, conic, outer, search
 from bilevel.cones import tangent
 from bilevel.errors import UnknownNameError
 from bilevel.program import Cones, Mip, Rows, coo
@@ -285,3 +285,63 @@ def test_cones_are_scaled_without_changing_what_they_hold() -> None:
     sized = conic._sized(cones, scale)
     assert abs(sized.gaps(point / scale)[0]) <= 1e-12
     assert tangent.cuts(sized, point / scale, 1e-6).count == 0
+
+
+# Large programs, which are left to an interior point: here small ones that are called large
+
+
+@pytest.mark.parametrize("objective", ["loss", "profit", "loss=1,profit=1"])
+def test_interior_points_and_linear_programs_agree(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
+    case = instances.scale(instances.load("ieee33"), 12)
+    plain = bilevel.solve(formulations.charging_pricing(case, objective), progress=False)
+    monkeypatch.setattr(search, "MANY_CONES", 1)
+    monkeypatch.setattr(outer, "LARGE", 1)
+    model = formulations.charging_pricing(case, objective)
+    found = bilevel.solve(model, progress=False)
+    assert (plain.status, found.status) == ("certified", "certified"), found.reason
+    assert found.objective == pytest.approx(plain.objective, rel=2e-4)
+    assert found.certificate["cones"].value <= 1e-6
+    for name in ("ties, best objective", "ties, worst objective"):
+        assert found.certificate[name].value == pytest.approx(plain.certificate[name].value, rel=1e-3)
+
+
+@pytest.mark.parametrize("broken", ["state", "points"])
+def test_linear_programs_take_over_where_interior_points_fail(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    case = instances.scale(instances.load("ieee33"), 6)
+    plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
+    monkeypatch.setattr(search, "MANY_CONES", 1)
+    if broken == "state":
+        monkeypatch.setattr(search, "tight_state", lambda *_: None)
+    else:
+        monkeypatch.setattr(conic, "_SOLVED", None)
+        monkeypatch.setattr(conic, "_NEARLY", None)
+    found = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
+    assert found.status == "certified" and found.objective == pytest.approx(plain.objective, rel=1e-4)
+
+
+def test_reduced_costs_are_those_of_a_simplex() -> None:
+    """min 3 x - y, x + y >= 1, 0 <= x, y <= 2: y = 2, x = 0, reduced costs 3 and -1."""
+    rows = Rows(coo([(0, 0, 1.0), (0, 1, 1.0)], (1, 2)), np.array([1.0]), np.array([np.inf]))
+    mip = Mip(
+        np.array([3.0, -1.0]), 0.0, np.zeros(2), np.full(2, 2.0), np.zeros(2, dtype=bool), rows, Cones.none(2), (),
+        np.array([0.1, 10.0]),
+    )  # fmt: skip
+    assert conic.solve(mip, 10.0).reduced_cost == pytest.approx([3.0, -1.0], abs=1e-7)
+
+
+def test_a_cone_that_an_interior_point_leaves_open_is_closed_by_its_factor() -> None:
+    squares = coo([(0, 0, 1.0), (1, 1, 1.0)], (2, 3))
+    u = coo([(0, 2, 0.0)], (1, 3))
+    cone = Cones(
+        squares,
+        np.array([0, 0]),
+        u,
+        np.array([1.0]),
+        coo([(0, 2, 1.0)], (1, 3)),
+        np.zeros(1),
+        np.ones(1),
+        np.array([True]),
+    )
+    assert cone.snapped(np.array([3.0, 4.0, 25.0 + 1e-9]))[2] == 25.0
+    assert cone.snapped(np.array([3.0, 4.0, 26.0]))[2] == 26.0
+    assert cone.held(np.array([3.0, 4.0, 25.0])).all() and not cone.held(np.array([3.0, 4.0, 30.0])).any()
