@@ -215,7 +215,18 @@ class Search:
     def _relax(self) -> None:
         """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
         self.effort.progress.phase("relaxation")
-        settled = self.main.seed() if self.treatment is tangent and self.main.cones.count else np.inf
+        settled = np.inf
+        if self.treatment is tangent and self.main.cones.count:
+            outcome = self.main.seed()
+            settled = self.main.settled(outcome)
+            if self.quick is not None and outcome.x is not None and np.isfinite(outcome.bound):
+                # A linear program of this size takes far longer, and may not be needed
+                self._raise_bound(outcome.bound)
+                self.point = outcome.x
+                self._guess()
+                if self._over():
+                    return
+        self.effort.progress.phase("relaxation")
         point = self.main.converge(self.treatment, lambda bound: self._suffices(bound) or bound >= settled)
         if point.status == "infeasible":
             self.found.verdict = self._confirmed("infeasible")

@@ -113,15 +113,18 @@ class Stage:
             self.session.add_rows(rows)
             self.tangents = stack_rows([self.tangents, rows])
 
-    def seed(self) -> float:
-        """Tangents to the cones that hold at the optimum of an interior-point method: few rounds are left from there.
+    def seed(self) -> Outcome:
+        """The optimum by an interior point, which holds the cones; those that it lies on get tangents: few rounds are left."""
+        held = replace(self.mip, cones=self.cones)
+        outcome = conic.solve(held, self.effort.deadline - time.monotonic(), tolerances.SOLVER_FEASIBILITY)
+        if outcome.x is not None:
+            self.touch(outcome.x)
+        return outcome
 
-        Gives the value that linear programs will come near enough to; it is no bound, which stays theirs to prove.
-        """
-        outcome = conic.solve(replace(self.mip, cones=self.cones), self.effort.deadline - time.monotonic())
+    def settled(self, outcome: Outcome) -> float:
+        """The value that linear programs will come near enough to after an interior point's optimum; it is no bound."""
         if outcome.x is None:
             return np.inf
-        self.touch(outcome.x)
         return outcome.objective - _SETTLED * self.effort.gap * abs(outcome.objective)
 
     def touch(self, x: Vector) -> None:

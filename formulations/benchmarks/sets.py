@@ -98,11 +98,29 @@ def _flows() -> tuple[Spec, ...]:
     )
 
 
+def _headline() -> tuple[Spec, ...]:
+    """What the documentation says of speed: objectives and fleets, large feeders, quarter-hours, and the other formulations."""
+    base = Spec(objective="loss", time_limit=300.0)
+    three = [{"objective": what} for what in ("loss", "profit", "loss=1,profit=0.5")]
+    fleets = [(20, 1e-4), (100, 1e-4), (500, 1e-3), (2000, 1e-3), (10_000, 1e-3)]
+    large = [("case141", 24, 1e-4), ("case533mt_hi", 24, 1e-3), ("case533mt_lo", 24, 1e-3), ("case33bw", 96, 1e-3)]
+    both = {"objective": "loss=1,profit=1"}
+    return (
+        *(replace(base, evs=evs, gap=gap, **what) for (evs, gap), what in product(fleets, three)),
+        *(
+            replace(base, feeder=name, periods=t, evs=50, gap=gap, **what)
+            for (name, t, gap), what in product(large, three)
+        ),
+        *_variants(replace(base, **both), ({}, TOWER, EXACT, UNSCALED)),
+    )
+
+
 SETS: dict[str, BenchmarkSet] = {
     item.name: item
     for item in (
         BenchmarkSet("smoke", "whether everything runs, in seconds", _smoke, 1),
         BenchmarkSet("quick", "a little of everything, in under 5 minutes", _quick, 1),
+        BenchmarkSet("headline", "what the documentation says of speed, in about half an hour", _headline),
         BenchmarkSet("scaling", "20 to 10,000 EVs, 33 to 533 buses, 24 to 96 periods", _scaling),
         BenchmarkSet("formulations", "modes, cones and solvers on ieee33 with 20 EVs", _formulations),
         BenchmarkSet("flows", "power flows and followers on ieee33 with 20 EVs", _flows),
