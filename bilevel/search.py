@@ -216,7 +216,8 @@ class Search:
         """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
         self.effort.progress.phase("relaxation")
         settled = np.inf
-        if self.treatment is tangent and self.main.cones.count:
+        # A small program that goes on from another one has its tangents
+        if self.treatment is tangent and self.main.cones.count and (self.quick is not None or not self.started):
             outcome = self.main.seed()
             settled = self.main.settled(outcome)
             if self.quick is not None and outcome.x is not None and np.isfinite(outcome.bound):

@@ -22,7 +22,7 @@ def list_cases() -> tuple[str, ...]:
 
 
 def load(name: str) -> Instance:
-    """Return the shipped case ``name``, or raise :class:`InstanceError` with the known and nearest names."""
+    """Return the shipped case ``name``, or raise `InstanceError` with the known and nearest names."""
     cases = list_cases()
     if name not in cases:
         raise InstanceError(f'there is no case "{name}"; choose one of {", ".join(cases)}{nearest(name, cases)}')
@@ -35,7 +35,7 @@ def list_feeders() -> tuple[str, ...]:
 
 
 def load_feeder(name: str) -> Feeder:
-    """Return the shipped feeder ``name``, or raise :class:`InstanceError` with the known and nearest names."""
+    """Return the shipped feeder ``name``, or raise `InstanceError` with the known and nearest names."""
     return read_feeder(_feeder_folder(name))
 
 

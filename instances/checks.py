@@ -1,4 +1,4 @@
-"""Checks of single values: each returns nothing or raises :class:`InstanceError` with the remedy.
+"""Checks of single values: each returns nothing or raises `InstanceError` with the remedy.
 
 ``owner`` names the object in the words of the user ("branch 3-4"), ``field`` the attribute with its unit.
 """

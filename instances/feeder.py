@@ -78,7 +78,7 @@ class Feeder:
     branches: tuple[Branch, ...]
 
     def __post_init__(self) -> None:
-        """Check the fields and names, and by building the :class:`Network` that the feeder is radial."""
+        """Check the fields and names, and by building the `Network` that the feeder is radial."""
         checks.as_tuples(self, "buses", "branches")
         checks.number("the feeder", "base_kv", self.base_kv, at_least=LEAST_BASE_KV)
         checks.text("the feeder", "substation", self.substation)

@@ -1,6 +1,6 @@
 """A feeder as a folder: ``feeder.json`` and the tables ``buses.csv`` and ``branches.csv``, which are those of a case.
 
-docs/feeders.md describes the folder. Reading what :func:`write_feeder` wrote gives the same feeder, to the last bit.
+docs/feeders.md describes the folder. Reading what `write_feeder` wrote gives the same feeder, to the last bit.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def read_sources(directory: str | os.PathLike[str]) -> tuple[Source, ...]:
 
 
 def write_feeder(feeder: Feeder, directory: str | os.PathLike[str], sources: Sequence[Source] = ()) -> None:
-    """Write the feeder as ``directory``, whole or not at all, as :func:`instances.write` does a case.
+    """Write the feeder as ``directory``, whole or not at all, as `instances.write` does a case.
 
-    ``sources`` whose item is a table or one of its columns are put at the head of that table. Raises :class:`InstanceError` when
+    ``sources`` whose item is a table or one of its columns are put at the head of that table. Raises `InstanceError` when
     ``directory`` is a file, holds files that are not a feeder's, or cannot be written.
     """
     values: dict[str, object] = {"base_kv": float(feeder.base_kv), "substation": feeder.substation}

@@ -31,7 +31,7 @@ def fit_limits(case: Instance, widen: bool) -> Instance:
 
     A voltage limit that is broken somewhere is widened on all buses but the substation, to a hundredth of a per unit; the limit
     of a branch on that branch, to 1.05 times its flow. Other limits stay, and ``sources`` tells of each. With ``widen`` false a
-    broken limit raises :class:`InstanceError` with the bus or branch and the period.
+    broken limit raises `InstanceError` with the bus or branch and the period.
     """
     network = Network.from_feeder(case.feeder)
     load_kw = base_load_kw(case, network)

@@ -47,7 +47,7 @@ def set_share(instance: Instance, share: float) -> Instance:
     """Give all sessions one ``count`` so that their uncontrolled peak is ``share`` of the feeder's peak load.
 
     Both peaks are maxima over the horizon of totals over the feeder, in kW; ``share`` 0.2 means 20 %.
-    Raises :class:`InstanceError` when the share is not positive, or when the feeder or the fleet has no load.
+    Raises `InstanceError` when the share is not positive, or when the feeder or the fleet has no load.
     """
     checks.number("the fleet", "share", share, above=0)
     peak_kw = instance.peak_load_kw
@@ -65,8 +65,8 @@ def scale(instance: Instance, evs: int, seed: int = 0, share: float | None = 0.2
 
     A smaller fleet is drawn without replacement; a larger one keeps every session and draws the rest with
     replacement under new names. Order follows the data. The credit records of a session go with it and with
-    its copies. Then :func:`set_share` sets the counts, unless ``share`` is None. Raises
-    :class:`InstanceError` when ``evs`` is below 1, ``seed`` below 0, or the share cannot be met.
+    its copies. Then `set_share` sets the counts, unless ``share`` is None. Raises
+    `InstanceError` when ``evs`` is below 1, ``seed`` below 0, or the share cannot be met.
     """
     checks.integer("the fleet", "evs", evs, at_least=1)
     checks.integer("the fleet", "seed", seed, at_least=0)

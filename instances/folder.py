@@ -20,9 +20,9 @@ def backup_of(folder: Path) -> Path:
 
 
 def check_folder(directory: str | os.PathLike[str], known: Collection[str], kind: str) -> None:
-    """Refuse a target that :func:`write_folder` could not replace; nothing is written.
+    """Refuse a target that `write_folder` could not replace; nothing is written.
 
-    ``known`` are the file names of a ``kind`` ("a case"). Raises :class:`InstanceError` when ``directory`` is a
+    ``known`` are the file names of a ``kind`` ("a case"). Raises `InstanceError` when ``directory`` is a
     file or below one, is the working directory or a mount point, holds any other file, or may not be written.
     """
     folder = Path(directory).resolve()
@@ -38,7 +38,7 @@ def write_folder(
     """Write ``files`` (name to content, text as UTF-8) as ``directory``, whole or not at all.
 
     They are written to a hidden folder beside it, which then takes its place; at every moment the folder or
-    its backup (:func:`backup_of`) is complete. Raises :class:`InstanceError` as :func:`check_folder`, and when
+    its backup (`backup_of`) is complete. Raises `InstanceError` as `check_folder`, and when
     the disk refuses.
     """
     check_folder(directory, known, kind)
@@ -56,7 +56,7 @@ def write_folder(
 
 
 def _check(folder: Path, known: Collection[str], kind: str) -> None:
-    """Raise :class:`InstanceError` for a target that cannot be replaced."""
+    """Raise `InstanceError` for a target that cannot be replaced."""
     if folder.exists() and not folder.is_dir():
         raise InstanceError(f"{folder} is a file; give a folder")
     foreign = sorted({path.name for path in folder.iterdir()} - set(known)) if folder.exists() else []

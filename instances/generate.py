@@ -44,9 +44,9 @@ def generate(
 ) -> Instance:
     """Return a case of one day on ``feeder``, or on the shipped feeder of that name; the same arguments give the same case.
 
-    ``stations`` are at buses of :func:`instances.placement.spread_buses`. ``evs`` sessions are drawn from those of ``ieee33`` as by
-    :func:`instances.scale` and dealt out to the stations evenly, by lot. ``periods`` is a multiple of 24: windows, energies and
-    the day's prices and loads stay what they are in hours (:func:`refine`). Every session gets one count, so that the fleet's
+    ``stations`` are at buses of `instances.placement.spread_buses`. ``evs`` sessions are drawn from those of ``ieee33`` as by
+    `instances.scale` and dealt out to the stations evenly, by lot. ``periods`` is a multiple of 24: windows, energies and
+    the day's prices and loads stay what they are in hours (`refine`). Every session gets one count, so that the fleet's
     uncontrolled peak is ``share`` of the peak of the loads (those that feed in do not count). Price limits, efficiency and currency
     are those of ``ieee33``.
 
@@ -55,7 +55,7 @@ def generate(
     problem, because vehicles are indifferent between schedules at a flat price.
 
     ``name`` is by default that of the shipped feeder, or "feeder"; ``sources`` tell where the buses and branches of a feeder of
-    your own come from. Raises :class:`InstanceError` for numbers out of range, for feeders on which nothing draws power, and where
+    your own come from. Raises `InstanceError` for numbers out of range, for feeders on which nothing draws power, and where
     the power flow does not converge.
     """
     if isinstance(feeder, str):

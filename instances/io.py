@@ -42,7 +42,7 @@ KEYS = ("name", "currency", *FEEDER_KEYS, "horizon", "price_limits", "charging_e
 def read(directory: str | os.PathLike[str]) -> Instance:
     """Read the case in ``directory``; refusals name file, line, column, value and remedy.
 
-    Where a killed :func:`write` left only its backup of the folder, the backup is read.
+    Where a killed `write` left only its backup of the folder, the backup is read.
     """
     folder = existing(directory, JSON_FILE)
     where = folder / JSON_FILE
@@ -72,7 +72,7 @@ def write(instance: Instance, directory: str | os.PathLike[str]) -> None:
     """Write the case as ``directory``, whole or not at all.
 
     The files are written to a hidden folder beside it, which then takes its place; a killed run leaves the
-    old case or the new one to :func:`read`. Raises :class:`InstanceError` when ``directory`` is a file,
+    old case or the new one to `read`. Raises `InstanceError` when ``directory`` is a file,
     holds files that are not a case's, or cannot be written.
     """
     write_folder(directory, _texts(instance), FILES, "a case")

@@ -56,7 +56,7 @@ class MatlabFile:
 def read_matlab(path: str, text: str) -> MatlabFile:
     """Run the statements of ``text``, the content of the file ``path``.
 
-    Raises :class:`InstanceError` naming the file, the line and the statement for anything but the assignments described above.
+    Raises `InstanceError` naming the file, the line and the statement for anything but the assignments described above.
     """
     workspace = Workspace()
     texts: dict[str, str] = {}

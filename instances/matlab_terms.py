@@ -1,4 +1,4 @@
-"""Arithmetic of :mod:`instances.matlab`: terms over numbers, named columns and the matrices of a case, by recursive descent."""
+"""Arithmetic of `instances.matlab`: terms over numbers, named columns and the matrices of a case, by recursive descent."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Workspace:
 
 
 def evaluate(text: str, workspace: Workspace) -> Value:
-    """Return the value of a term; raises :class:`InstanceError` for whatever is not plain arithmetic."""
+    """Return the value of a term; raises `InstanceError` for whatever is not plain arithmetic."""
     if PLAIN.fullmatch(text):
         return float(text)
     reader = _Reader(text.strip(), workspace)

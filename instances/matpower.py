@@ -5,7 +5,7 @@ the voltage V of the feeder in kV and S = ``baseMVA``
 
     ohm = per unit * V² / S        kW = 1000 MW        kVA = 1000 MVA
 
-Many distribution cases list ohm and kW and convert them by code below the tables, which :mod:`instances.matlab` runs.
+Many distribution cases list ohm and kW and convert them by code below the tables, which `instances.matlab` runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def read_matpower(
     ``per_phase`` says whether powers are of one phase and voltages to neutral, which are then multiplied by 3 and √3; it must be
     given when mpc.bus is written with ``sqrt(3)``, a sign of such data. ``ignore_charging`` leaves out line charging.
 
-    Raises :class:`InstanceError` naming the file and the line, bus or branch for whatever is not understood or not in a feeder: a
+    Raises `InstanceError` naming the file and the line, bus or branch for whatever is not understood or not in a feeder: a
     network that is not radial, several reference buses, other generators, off-nominal taps, phase shifts, shunts, line charging,
     angle limits, negative impedances, isolated buses, other tables, and code beyond plain arithmetic on columns.
     """

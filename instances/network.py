@@ -53,9 +53,9 @@ class Network:
 
     @classmethod
     def from_feeder(cls, feeder: Feeder, per_unit: PerUnit | None = None) -> Network:
-        """Orient ``feeder`` and convert it, by default to the bases of :meth:`PerUnit.for_feeder`.
+        """Orient ``feeder`` and convert it, by default to the bases of `PerUnit.for_feeder`.
 
-        Raises :class:`InstanceError` naming the buses of a cycle, the parallel branches or the islanded
+        Raises `InstanceError` naming the buses of a cycle, the parallel branches or the islanded
         buses.
         """
         bases = per_unit or PerUnit.for_feeder(feeder)
@@ -112,7 +112,7 @@ def _oriented(feeder: Feeder) -> tuple[list[tuple[str, str]], list[Branch]]:
 
 
 def _check_radial(graph: Any, substation: str) -> None:
-    """Raise :class:`InstanceError` when the graph has a cycle or a bus without a path to the substation."""
+    """Raise `InstanceError` when the graph has a cycle or a bus without a path to the substation."""
     loops = nx.cycle_basis(graph)
     if loops:
         raise InstanceError(f"the feeder has a cycle through {_listed(loops[0])}; open one of its branches")

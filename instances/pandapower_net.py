@@ -58,7 +58,7 @@ def from_pandapower(
     the lowest index, with the tightest of their limits. Static generators become negative loads. Voltage limits that are missing
     become 0.9 and 1.1. ``max_i_ka``, times ``df``, parallel lines and ``max_loading_percent``, limits the current; 99999 does not.
 
-    Raises :class:`InstanceError` naming table and index for whatever is in service and not in a feeder: other transformers,
+    Raises `InstanceError` naming table and index for whatever is in service and not in a feeder: other transformers,
     generators that hold a voltage, shunts, storages, wards, loads that depend on the voltage, switches with an impedance, several
     external grids, buses without supply, several voltage levels, cycles, parallel entries of a line, and line charging
     (capacitance, shunt conductance) unless ``ignore_charging``.

@@ -19,7 +19,7 @@ DROP_PU = 0.05
 def distances(parent: NDArray[np.int64], length: FloatArray, position: int = 0) -> FloatArray:
     """Return the sum of ``length`` along the path from the bus at ``position`` to every bus, shape (n,).
 
-    ``parent`` and ``length``, shape (n-1,) for ``buses[1:]``, are those of a :class:`Network`.
+    ``parent`` and ``length``, shape (n-1,) for ``buses[1:]``, are those of a `Network`.
     """
     distance = np.full(parent.size, np.nan)
     distance[position] = 0.0
@@ -38,7 +38,7 @@ def spread_buses(network: Network, count: int, station_kw: float, generator: np.
     A bus can take it if the drop that it causes there, in first order its power times the resistance of the path from the
     substation, is at most 0.05 pu. Where too few buses that draw power can, the others join in. The first bus is drawn evenly,
     every further one with a probability proportional to the square of its electrical distance to the nearest one drawn before.
-    Source: D. Arthur, S. Vassilvitskii, k-means++: the advantages of careful seeding, SODA 2007. Raises :class:`InstanceError`
+    Source: D. Arthur, S. Vassilvitskii, k-means++: the advantages of careful seeding, SODA 2007. Raises `InstanceError`
     when too few buses can take it.
     """
     resistance = distances(network.parent, network.resistance_pu)

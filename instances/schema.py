@@ -1,6 +1,6 @@
 """What an instance is: frozen records in kW, kWh, ohm, ampere and currency, checked when they are made.
 
-Whatever exists is valid: every constructor raises :class:`InstanceError` with one sentence that names the
+Whatever exists is valid: every constructor raises `InstanceError` with one sentence that names the
 object, its value and the remedy. Periods are numbered from 0. Per unit appears only in voltages.
 """
 

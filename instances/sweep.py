@@ -1,6 +1,6 @@
 """AC power flow of a radial feeder by the backward/forward sweep, over any number of load cases at once.
 
-With J the branch currents and B the incidence of :class:`Network`, one sweep is
+With J the branch currents and B the incidence of `Network`, one sweep is
 
     B J = conj(S / V)            backward: load currents add up towards the substation
     Bᵀ (V - V_0) = -z J          forward: voltages drop away from it
@@ -54,7 +54,7 @@ def ac_power_flow(
     """Solve the AC power flow for loads of shape (..., n) in ``network.buses`` order; the two broadcast.
 
     ``tolerance`` is on the largest power mismatch in per unit, relative to the largest load where that
-    exceeds 1 pu. Raises :class:`InstanceError` for loads of the wrong shape or that are not finite, and
+    exceeds 1 pu. Raises `InstanceError` for loads of the wrong shape or that are not finite, and
     naming the load case (the index into the leading dimensions, such as the period) where the sweep does
     not converge.
     """
@@ -136,7 +136,7 @@ def _scale(power: ComplexArray) -> FloatArray:
 
 
 def _check_converged(error: FloatArray, target: FloatArray, cases: tuple[int, ...], iterations: int) -> None:
-    """Raise :class:`InstanceError` naming the first load case whose mismatch is above its target."""
+    """Raise `InstanceError` naming the first load case whose mismatch is above its target."""
     failed = np.flatnonzero(~(error <= target))
     if failed.size:
         # A case that overflowed stops the sweep while others are still on their way: it is the one to name

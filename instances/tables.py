@@ -36,7 +36,7 @@ class Numbered:
 
 
 def read_text(path: Path) -> str:
-    """Return the file's text, or raise :class:`InstanceError` when it is missing, unreadable or not UTF-8."""
+    """Return the file's text, or raise `InstanceError` when it is missing, unreadable or not UTF-8."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()

@@ -38,7 +38,7 @@ class PerUnit:
     base_kv: float
 
     def __post_init__(self) -> None:
-        """Raise :class:`InstanceError` unless both bases are finite, and large enough to divide by."""
+        """Raise `InstanceError` unless both bases are finite, and large enough to divide by."""
         checks.number("the per-unit system", "base_kva", self.base_kva, at_least=LEAST_LOAD_KVA)
         checks.number("the per-unit system", "base_kv", self.base_kv, at_least=LEAST_BASE_KV)
 

@@ -101,10 +101,10 @@ def _flows() -> tuple[Spec, ...]:
 def _headline() -> tuple[Spec, ...]:
     """What the documentation says of speed: objectives and fleets, large feeders, quarter-hours, and the other formulations."""
     base = Spec(objective="loss", time_limit=300.0)
-    three = [{"objective": what} for what in ("loss", "profit", "loss=1,profit=0.5")]
+    three: list[dict[str, Any]] = [{"objective": what} for what in ("loss", "profit", "loss=1,profit=0.5")]
     fleets = [(20, 1e-4), (100, 1e-4), (500, 1e-3), (2000, 1e-3), (10_000, 1e-3)]
     large = [("case141", 24, 1e-4), ("case533mt_hi", 24, 1e-3), ("case533mt_lo", 24, 1e-3), ("case33bw", 96, 1e-3)]
-    both = {"objective": "loss=1,profit=1"}
+    both: dict[str, Any] = {"objective": "loss=1,profit=1"}
     return (
         *(replace(base, evs=evs, gap=gap, **what) for (evs, gap), what in product(fleets, three)),
         *(
