@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 import instances
-from bilevel import cli_compare, cli_comparison, cli_equilibrium, cli_front, cli_market, report
+from bilevel import cli_compare, cli_comparison, cli_equilibrium, cli_front, cli_market, cli_report, report
 from bilevel.cli_options import (
     CODES,
     EXIT_CODES,
@@ -163,7 +163,8 @@ def solve(
     if out is not None:
         results.check(out)
     model = asked.model(weights)
-    solution = solve_model(model, solver, mode, cones, gap, time_limit, progress=not quiet)
+    started = asked.start(model, weights, solver, gap, time_limit, quiet)
+    solution = solve_model(model, solver, mode, cones, gap, time_limit, progress=not quiet, warm_start=started)
     finish(
         out,
         lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],
@@ -221,5 +222,5 @@ def _summary(case: Instance) -> list[report.Fact]:
     ]
 
 
-for module in (cli_front, cli_equilibrium, cli_comparison, cli_market, cli_compare):
+for module in (cli_front, cli_equilibrium, cli_comparison, cli_market, cli_compare, cli_report):
     module.register(app)

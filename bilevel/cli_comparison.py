@@ -1,7 +1,7 @@
 """The command `bilevel compare-equilibrium`: what the iteration of nodal prices gives away beside the front."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,7 @@ def compare(
     trace, point = scheme.run(asked, quiet)
     front = wanted.trace(asked, folder, quiet)
     found = _Compared(asked, scheme, front, trace, point)
-    finish(out, lambda into: found.write(asked.facts(solver), into), found.show, quiet)
+    finish(out, lambda into: found.write(solver, into), found.show, quiet)
     return _code(front, point, found.comparison)
 
 
@@ -100,10 +100,11 @@ class _Compared:
             return None
         return front_comparison.compare(self.front, loss, profit, self.point.valid)
 
-    def write(self, about: Mapping[str, Any], out: Path) -> Iterator[tuple[str, ...]]:
+    def write(self, solver: str, out: Path) -> Iterator[tuple[str, ...]]:
         """Write the files of both and of the comparison, one after the other; gives their names."""
-        yield cli_front.write(self.front, about, out)
-        yield self.scheme.write(self.trace, self.point, about, out)
+        about = self.asked.facts(solver)
+        yield cli_front.write(self.front, self.asked, solver, out)
+        yield self.scheme.write(self.trace, self.point, self.asked, solver, out)
         files = front_results.comparison_files(self.front, self.trace, self.comparison, about)
         yield front_results.write(out, files, front_results.COMPARISON_FILES)
 

@@ -1,6 +1,5 @@
 """The command `bilevel equilibrium`: the iteration of nodal prices and users' responses."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +25,7 @@ from bilevel.cli_options import (
     whole,
 )
 from bilevel.equilibrium import EquilibriumTrace, equilibrium
-from formulations import front_results, nodal_prices
+from formulations import front_points, front_results, nodal_prices
 from formulations.front_comparison import EquilibriumPoint, equilibrium_point
 
 MOST_ITERATIONS = 1_000_000
@@ -97,7 +96,7 @@ def iterate(
     solver = trace.solution.settings["solver"]
     finish(
         out,
-        lambda into: [scheme.write(trace, point, asked.facts(solver), into)],
+        lambda into: [scheme.write(trace, point, asked, solver, into)],
         lambda files: _show(trace, point, asked, files),
         quiet,
     )
@@ -121,11 +120,12 @@ class Scheme:
         return trace, equilibrium_point(model, trace)
 
     def write(
-        self, trace: EquilibriumTrace, point: EquilibriumPoint, about: Mapping[str, Any], out: Path
+        self, trace: EquilibriumTrace, point: EquilibriumPoint, asked: Problem, solver: str, out: Path
     ) -> tuple[str, ...]:
-        """Write the files of an equilibrium; gives their names."""
-        files = front_results.trace_files(trace, point, about, asdict(self))
-        return front_results.write(out, files, front_results.TRACE_FILES)
+        """Write the files of an equilibrium and of its last point; gives their names."""
+        files = front_results.trace_files(trace, point, asked.facts(solver), asdict(self))
+        files |= front_points.end_files(trace.solution.values, asked.model("cost"), asked.case)
+        return front_results.write(out, files, (*front_results.TRACE_FILES, *front_points.END_FILES))
 
 
 def code(point: EquilibriumPoint) -> int:

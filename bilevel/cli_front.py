@@ -1,10 +1,9 @@
 """The command `bilevel pareto`: the front of network loss against station profit."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -39,7 +38,7 @@ from bilevel.cli_options import (
 from bilevel.cli_workers import pool
 from bilevel.front import ParetoFront
 from bilevel.pareto import METHODS, pareto
-from formulations import front_results
+from formulations import front_points, front_results
 
 MOST_POINTS, MOST_WORKERS = 1000, 1024
 
@@ -125,13 +124,14 @@ def trace_front(
     folder.check(asked)
     wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit)
     front = wanted.trace(asked, folder, quiet)
-    finish(out, lambda into: [write(front, asked.facts(solver), into)], lambda files: _show(front, asked, files), quiet)
+    finish(out, lambda into: [write(front, asked, solver, into)], lambda files: _show(front, asked, files), quiet)
     return code(front)
 
 
-def write(front: ParetoFront, about: Mapping[str, Any], out: Path) -> tuple[str, ...]:
-    """Write the files of a front; gives their names."""
-    return front_results.write(out, front_results.front_files(front, about), front_results.FRONT_FILES)
+def write(front: ParetoFront, asked: Problem, solver: str, out: Path) -> tuple[str, ...]:
+    """Write the files of a front and of its points; gives their names."""
+    files = front_results.front_files(front, asked.facts(solver)) | front_points.point_files(front, asked.case)
+    return front_results.write(out, files, (*front_results.FRONT_FILES, *front_points.POINT_FILES))
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import instances
-from bilevel import report
+from bilevel import report, solvers
 from bilevel.cones import CONES
 from bilevel.modes import MODES
-from bilevel.solve import AUTO
+from bilevel.solve import AUTO, solve
 from bilevel.solvers import SOLVERS
-from formulations import charging_pricing, reporting
+from formulations import charging_pricing, power_flow, reporting
 from formulations.followers import FOLLOWERS
 from formulations.power_flow import POWER_FLOWS
 from formulations.tariffs import TARIFFS
@@ -181,6 +181,25 @@ class Problem:
             self.case, objective, self.follower, self.flow, self.tariff, blocks=self.blocks, levels=self.levels,
             discomfort_per_kwh=self.discomfort,
         )  # fmt: skip
+
+    def start(
+        self,
+        model: Any,
+        objective: str | Mapping[str, float],
+        solver: str,
+        gap: float,
+        time_limit: float | None,
+        quiet: bool,
+    ) -> bool:
+        """Give a model with a nonconvex power flow the point of its relaxation as a start; whether there is one."""
+        # What the default solver cannot take is refused at once
+        if POWER_FLOWS[self.flow].convex or "nonconvex" not in solvers.find(solver).features:
+            return False
+        relaxed = replace(self, flow="distflow").model(objective)
+        found = solve(relaxed, gap=gap, time_limit=time_limit, progress=not quiet)
+        if found.values:
+            power_flow.start_at(model, relaxed)
+        return bool(found.values)
 
     def choices(self) -> dict[str, Any]:
         """The options for files, None where the default holds."""

@@ -20,6 +20,7 @@ from bilevel.front_store import FILE
 from bilevel.results import plain
 from formulations import front_plots, reporting
 from formulations.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
+from formulations.front_points import END_FILES, POINT_FILES
 from instances import Instance, check_folder
 
 COLUMNS = [LOSS, PROFIT, "bound", "gap", "certified", "seconds"]
@@ -27,7 +28,7 @@ STORE, CASE = "points", "case.json"
 FRONT_FILES = ("front.csv", "front.json", "front.tex", "front.png", "front.pdf")
 TRACE_FILES = ("trace.csv", "trace.json", "trace.png", "trace.pdf")
 COMPARISON_FILES = ("comparison.csv", "comparison.json", "comparison.png", "comparison.pdf")
-FILES = (*FRONT_FILES, *TRACE_FILES, *COMPARISON_FILES)
+FILES = (*FRONT_FILES, *POINT_FILES, *TRACE_FILES, *END_FILES, *COMPARISON_FILES)
 
 
 # Contents of the files

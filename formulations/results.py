@@ -11,7 +11,10 @@ from formulations import plots, reporting, tables
 from instances import Instance, check_folder, write_folder
 
 SOLUTION, CERTIFICATE = "solution.json", "certificate.csv"
-TABLES = {"prices.csv": tables.prices, "charging.csv": tables.charging, "voltages.csv": tables.voltages}
+TABLES = {
+    "prices.csv": tables.prices, "charging.csv": tables.charging, "voltages.csv": tables.voltages,
+    tables.FEEDER: tables.feeder,
+}  # fmt: skip
 FIGURES = {"prices_charging": plots.prices_charging, "voltage_profile": plots.voltage_profile}
 FILES = (SOLUTION, *TABLES, CERTIFICATE, *(f"{name}.{kind}" for name in FIGURES for kind in reporting.FORMATS))
 USABLE = ("certified", "feasible")

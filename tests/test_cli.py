@@ -423,3 +423,16 @@ def test_a_command_killed_while_it_writes_leaves_the_old_results(tiny: Path, tmp
     assert found == old if weights == {"loss": 1.0} else weights == {"profit": 1.0}
     assert run("solve", tiny, "--objective", "profit", "--out", out, "--quiet").returncode == 0
     assert load(out)["case"]["objective"] == {"profit": 1.0}  # type: ignore[index]
+
+
+def test_the_exact_power_flow_starts_from_its_relaxation(tmp_path: Path) -> None:
+    arguments = ("solve", "ieee33", "--evs", 5, "--quiet")
+    exact, relaxed = tmp_path / "ac", tmp_path / "distflow"
+    done = run(*arguments, "--flow", "ac", "--solver", "scip", "--out", exact)
+    assert done.returncode == 0, done.stderr
+    assert run(*arguments, "--out", relaxed).returncode == 0
+    assert load(exact)["settings"]["warm_start"] is True  # type: ignore[index]
+    assert load(exact)["objective"] == pytest.approx(load(relaxed)["objective"], rel=1e-4)
+    # What the solver cannot take is refused before anything is solved
+    refused = run(*arguments, "--flow", "ac")
+    assert refused.returncode == 2 and "scip" in refused.stderr

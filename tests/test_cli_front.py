@@ -24,7 +24,7 @@ import instances
 from bilevel import cli, cli_comparison
 from bilevel.front import FrontPoint, ParetoFront
 from bilevel.front_store import FILE
-from formulations import front_results
+from formulations import front_points, front_results
 from formulations.front_comparison import Comparison, EquilibriumPoint, equilibrium_point
 
 COLUMNS = ["network_loss_kwh", "station_profit", "bound", "gap", "certified", "seconds"]
@@ -80,7 +80,7 @@ def test_a_front_is_certified_monotone_and_written(traced: Traced) -> None:
     for words in ("maximises profit for every network loss", "kWh", "EUR", "hypervolume"):
         assert words in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert {path.name for path in out.iterdir()} == {*front_results.FRONT_FILES, "points"}
+    assert {path.name for path in out.iterdir()} == {*front_results.FRONT_FILES, *front_points.POINT_FILES, "points"}
     found = table(out)
     assert list(found.columns) == COLUMNS
     assert len(found) == 11
@@ -223,7 +223,7 @@ def test_an_equilibrium_is_traced_and_written(case: Path, tmp_path: Path) -> Non
     done = run("equilibrium", case, "--damping", 0.4, "--max-iterations", 5, "--fee", 0.05, "--out", out)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("stopped: ")
-    assert {path.name for path in out.iterdir()} == set(front_results.TRACE_FILES)
+    assert {path.name for path in out.iterdir()} == {*front_results.TRACE_FILES, *front_points.END_FILES}
     data, found = json.loads((out / "trace.json").read_text(encoding="utf-8")), pd.read_csv(out / "trace.csv")
     assert list(found["iteration"]) == [1, 2, 3, 4, 5]
     assert (data["status"], data["period"], data["iterations"]) == ("stopped", None, 5)

@@ -13,7 +13,7 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 # Only the command line wires the packages together; nothing but it and `python -m bilevel` may know it
 CLI = {
     f"cli{part}.py"
-    for part in ("", "_compare", "_comparison", "_equilibrium", "_front", "_market", "_options", "_workers")
+    for part in ("", "_compare", "_comparison", "_equilibrium", "_front", "_market", "_options", "_report", "_workers")
 }
 ALLOWED = {
     "instances": set(),

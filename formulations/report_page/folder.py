@@ -1,0 +1,96 @@
+"""A results folder as the page reads it: which command wrote it, its JSON and its tables."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bilevel.errors import BilevelError
+
+KINDS = {
+    "compare-equilibrium": "comparison.json",
+    "market": "market.json",
+    "compare": "compare.json",
+    "pareto": "front.json",
+    "equilibrium": "trace.json",
+    "solve": "solution.json",
+}
+"""Command to the file that only it writes; the first that is there decides, as compare-equilibrium writes those of others too."""
+TEXT_COLUMNS = ("bus", "parent", "station", "stations", "session", "aggregator", "worst_limit")
+
+
+class MissingPieceError(BilevelError):
+    """A file of the folder, or a field of one, that a panel needs is not there."""
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """What one command wrote: its name (`kind`), the folder, and the JSON that says what was done (`data`)."""
+
+    path: Path
+    kind: str
+    data: Mapping[str, Any]
+
+    @cached_property
+    def about(self) -> Mapping[str, Any]:
+        """Case, evs, seed, currency and the options of the problem, the case's name under "case"."""
+        if self.kind != "solve":
+            return self.data
+        case: Mapping[str, Any] = self.data["case"]
+        return {**case, "case": case["name"]}
+
+    @property
+    def currency(self) -> str:
+        """Unit of money."""
+        return str(self.about["currency"])
+
+    def has(self, name: str) -> bool:
+        """Whether the folder holds the file."""
+        return (self.path / name).is_file()
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the folder; raises `MissingPieceError` where it is not there."""
+        return _object(self._file(name))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A CSV file of the folder, names of buses and stations as text; raises `MissingPieceError` where it is not there."""
+        kinds = dict.fromkeys(TEXT_COLUMNS, str)
+        return pd.read_csv(self._file(name), dtype=kinds, keep_default_na=True)
+
+    def _file(self, name: str) -> Path:
+        if not self.has(name):
+            raise MissingPieceError(f"{name} is not in the folder")
+        return self.path / name
+
+
+def read(directory: str | Path) -> ResultsFolder:
+    """The results in a folder.
+
+    Raises `BilevelError` for what is no folder, for a folder without a file of `KINDS`, and for such a file that is no JSON object.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise BilevelError(
+            f"{directory} is no folder: give one that 'bilevel solve CASE --out DIR' or another command wrote"
+        )
+    for kind, name in KINDS.items():
+        if (folder / name).is_file():
+            return ResultsFolder(folder, kind, _object(folder / name))
+    raise BilevelError(
+        f"{directory} holds no results ({', '.join(KINDS.values())}): give a folder that 'bilevel solve CASE --out DIR' or "
+        "another command wrote"
+    )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BilevelError(f"{path} is no JSON ({error}): run the command that wrote its folder again") from error
+    if not isinstance(found, dict):
+        raise BilevelError(f"{path} holds no JSON object: run the command that wrote its folder again")
+    return found
