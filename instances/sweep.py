@@ -144,7 +144,7 @@ def _check_converged(error: FloatArray, target: FloatArray, cases: tuple[int, ..
         case = tuple(map(int, np.unravel_index(failed[0], cases))) if cases else ()
         raise InstanceError(
             f"the AC power flow{_of_case(case)} does not converge: the mismatch is {error[failed[0]]:.3g} pu "
-            f"after {iterations} sweeps, a sign of voltage collapse; reduce the load"
+            f"after {iterations} sweeps, a sign of voltage collapse; reduce the load, or look at impedances (ohm) and base_kv"
         )
 
 

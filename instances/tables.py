@@ -107,7 +107,9 @@ def _columns(path: Path, header: Sequence[str], record: type[DataclassInstance])
     known = {field.name: field for field in fields(record)}
     for name in header:
         if name not in known:
-            raise InstanceError(f'{path} has the unknown column "{name}"; use {", ".join(known)}{nearest(name, known)}')
+            lacking = [other for other in known if other not in header]
+            hint = "; separate columns by commas" if ";" in name else nearest(name, lacking)
+            raise InstanceError(f'{path} has the unknown column "{name}"; use {", ".join(known)}{hint}')
         if header.count(name) > 1:
             raise InstanceError(f'{path} has the column "{name}" twice; keep one')
     for name, field in known.items():
