@@ -107,12 +107,16 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
         # Nearer than the solver keeps rows, a tangent moves nothing
         still = last is not None and np.array_equal(outcome.x, last)
         last = outcome.x
-        if not cuts.count or (still and cones.gaps(outcome.x).min() >= -tolerances.CONE_GAP / 10):
+        if not cuts.count or (still and cones.gaps(outcome.x).min() >= -tolerances.CONE_GAP):
             found.x, found.objective = outcome.x, outcome.objective
             break
         if outcome.status != "optimal" or line.stop():
             break
         session.add_rows(cuts)
+    else:
+        # Corners that take turns within the solver's tolerance end no round, and are near enough
+        if last is not None and cones.gaps(last).min(initial=0.0) >= -tolerances.CONE_GAP:
+            found.x, found.objective = last, program.offset + float(program.cost @ last)
     return found
 
 

@@ -19,7 +19,7 @@ from bilevel.solvers import Outcome, SessionFactory
 MAX_ROUNDS = 100
 _FINISH_SECONDS = 30.0
 _NEAR = 1e-8
-_UNSEEN, _CLOSE = 10 * tolerances.SOLVER_FEASIBILITY, 3 * tolerances.CONE_CUT
+_UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
 MANY_CONES = 2000
@@ -158,7 +158,7 @@ class Stage:
             last, excess = excess, self.cones.excess(outcome.x)
             still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
             # A tangent nearer than the solver keeps rows moves nothing
-            if not rows.count or (last <= excess <= _UNSEEN and self.cones.gaps(outcome.x).min() >= -_CLOSE):
+            if not rows.count or (last <= excess <= _UNSEEN):
                 return point
             if still:
                 break
