@@ -70,7 +70,6 @@ class Living:
         began = time.monotonic()
         limit = _FOREVER if self.setting.seconds is None else self.setting.seconds
         effort = Effort(self.setting.gap, began + limit, progress)
-        progress.finishing = False
         search = self._search(task, effort)
         last = [start for start in self.last if not any(np.array_equal(start[0], other[0]) for other in starts)]
         found = search.run((*starts, *last))

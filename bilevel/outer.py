@@ -52,7 +52,7 @@ class Problem:
         """What `converge` gives."""
         if self.mip.columns >= LARGE:
             outcome = conic.solve(replace(self.mip, cones=self.cones), tolerances.SIDE_SECONDS, _DIGITS)
-            if outcome.status == "infeasible":
+            if outcome.status == "infeasible" and np.isinf(attained):
                 return outcome
             if outcome.x is not None and np.isfinite(outcome.bound):
                 return replace(outcome, objective=outcome.bound)

@@ -119,9 +119,8 @@ class Search:
         low[columns], high[columns] = lower, upper
         program = replace(self.form.program, cost=cost[: self.form.program.columns])
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
-        self.found, self.point, self.effort = Found(), None, effort
+        self.found, self.point, self.effort, self.tried = Found(), None, effort, {}
         self.floor = self.form.program.objective_floor()
-        self.tried = {}
         for stage in {id(stage): stage for stage in (self.main, self.exact, self.quick) if stage is not None}.values():
             stage.change(self.form, cost, columns, lower, upper, effort)
 
@@ -132,6 +131,7 @@ class Search:
         are points of which only the leader's part counts.
         """
         self.started = bool(starts)
+        self.effort.progress.finishing = False
         if not self.lives:
             self._wall()
         steps: tuple[Callable[[], None], ...] = (
@@ -141,8 +141,10 @@ class Search:
         if self.whole:
             steps = (*(partial(self._given, x) for x in decisions), self._relax_apart) if decisions else ()
         self._go(steps)
+        effort = self.effort
         if self.quick is not None and not self._sharpened():
             self.quick, self.tried = None, {}
+            self._resume(effort)
             self._go(steps)
         self._agree()
         self._tighten()
@@ -167,7 +169,8 @@ class Search:
         """Make the best point of an interior point precise; false where it is given up.
 
         With its own decisions, and the network's state of tight cones; if that does not hold, by linear programs, whose corners
-        keep rows as no interior point does.  A point that they do not confirm is given up.
+        keep rows as no interior point does.  A point that they do not confirm is given up while there is time for another, and
+        else left to the certificate.
         """
         found = self.found
         if found.x is None or found.slack_zero is None:
@@ -185,11 +188,11 @@ class Search:
             return True
         self.exact.touch(found.x)
         point = self.exact.decided(self._fixed(found.slack_zero), found.x)
-        if point.x is None:
+        if point.x is not None:
+            self._take(point.x, found.slack_zero)
+        elif not stopped:
             found.x, found.objective, found.slack_zero = None, np.inf, None
-            return stopped
-        self._take(point.x, found.slack_zero)
-        return True
+        return point.x is not None or stopped
 
     def _wall(self) -> None:
         """Where the relaxation falls without end, a row gives it one, far out: SCIP and Gurobi may invent ends of their own.
@@ -423,13 +426,19 @@ class Search:
         """Time is up, or nearly: what follows only makes the best point precise."""
         self.effort = self.main.effort = self.exact.effort = self.effort.finishing()
 
+    def _resume(self, effort: Effort) -> None:
+        """Search on, and hear Ctrl-C again."""
+        effort.progress.finishing = False
+        self.effort = self.main.effort = self.exact.effort = effort
+
     def _try(self, slack_zero: Mask, near: Vector) -> Point:
         """Fix one side of every pair and take the optimum of what is left, if there is one and it is better; gives it."""
         key = slack_zero.tobytes()
         if key in self.tried:
             return self.tried[key]
         point = self._polished(slack_zero, near) if self.form.conic else self._decided(slack_zero, near)
-        if not (self.form.conic or self.form.program.integer.any()) and self.form.mip.products is None:
+        alone = not (self.form.conic or self.form.program.integer.any()) and self.form.mip.products is None
+        if alone and point.status in _SURE:
             self.tried[key] = point
         if point.status == "unbounded" and self.form.mip.products is None and not self.form.conic:
             # Every point of this linear program is bilevel feasible, so its ray is the leader's

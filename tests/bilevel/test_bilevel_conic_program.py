@@ -19,6 +19,7 @@ from bilevel import ModelError, conic, outer, search
 from bilevel.cones import tangent
 from bilevel.errors import UnknownNameError
 from bilevel.program import Cones, Mip, Rows, coo
+from bilevel.stage import Point, Sides, Stage
 
 SEEDS = st.integers(0, 2**32 - 1)
 SOLVERS = ("clarabel", "highs")
@@ -317,6 +318,26 @@ def test_linear_programs_take_over_where_interior_points_fail(monkeypatch: pytes
         monkeypatch.setattr(conic, "_NEARLY", None)
     found = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
     assert found.status == "certified" and found.objective == pytest.approx(plain.objective, rel=1e-4)
+
+
+def test_a_point_that_is_not_confirmed_is_given_up_and_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = instances.scale(instances.load("ieee33"), 6)
+    plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
+    monkeypatch.setattr(search, "MANY_CONES", 1)
+    monkeypatch.setattr(search, "tight_state", lambda *_: None)
+    decided, refused = Stage.decided, []
+
+    def once(stage: Stage, sides: Sides, near: Any) -> Point:
+        if stage.mip.cones.count or refused:
+            return decided(stage, sides, near)
+        refused.append(stage.effort.progress)
+        return Point("failed", None, np.inf)
+
+    monkeypatch.setattr(Stage, "decided", once)
+    found = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
+    assert found.status == "certified" and found.objective == pytest.approx(plain.objective, rel=1e-4)
+    # Ctrl-C, which is not heard while a point is made precise, was heard again
+    assert refused and not refused[0].finishing
 
 
 def test_reduced_costs_are_those_of_a_simplex() -> None:
