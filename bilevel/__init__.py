@@ -14,7 +14,7 @@ from bilevel.errors import (
 from bilevel.front import FrontPoint, ParetoFront
 from bilevel.interchange import read_mps, write_mps
 from bilevel.leader import LeaderOptimum, LeaderProblem
-from bilevel.model import Check, Follower, add_check
+from bilevel.model import Check, Follower, add_check, relaxes_equality
 from bilevel.pareto import pareto
 from bilevel.price_rules import PriceRule
 from bilevel.progress import ProgressEvent
@@ -48,6 +48,7 @@ __all__ = [
     "pareto",
     "read_mps",
     "reformulate",
+    "relaxes_equality",
     "solve",
     "write_model",
     "write_mps",

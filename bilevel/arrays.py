@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.canonical import Bilinear
 from bilevel.convex import least_eigenvalue, square_root
 from bilevel.errors import ModelError
@@ -12,7 +13,7 @@ from bilevel.program import Index, Vector, coo
 
 
 def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
-    """Lower and upper bound of each column, infinite where there is none; refuses crossed ones."""
+    """Lower and upper bound of each column, infinite where there is none or it is 1e20 and more; refuses crossed ones."""
     pairs = [(None, None) if v is None else v.bounds for v in variables]
     lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
     upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
@@ -22,19 +23,20 @@ def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
         raise ModelError(
             f"variable {variables[at].name!r} has lower bound {lower[at]:g} above its upper bound {upper[at]:g}: swap them"
         )
-    return lower, upper
+    return np.where(lower <= -tolerances.INFINITE, -np.inf, lower), np.where(
+        upper >= tolerances.INFINITE, np.inf, upper
+    )
 
 
-def scales(model: Any, variables: tuple[Any, ...], lower: Vector, upper: Vector) -> Vector:
-    """Expected size of each column: Pyomo's `scaling_factor` suffix if given, else its finite bounds, else 1."""
-    size = np.maximum(np.abs(lower), np.abs(upper))
-    scale = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+def scales(model: Any, variables: tuple[Any, ...], size: Vector) -> Vector:
+    """What solvers measure each column in: Pyomo's `scaling_factor` suffix if given, else its expected size."""
+    scale = size.copy()
     suffix = model.component("scaling_factor")
     if suffix is not None:
         for at, variable in enumerate(variables):
             factor = None if variable is None else suffix.get(variable)
             if factor:
-                scale[at] = 1.0 / float(factor)
+                scale[at] = 1.0 / abs(float(factor))
     return scale
 
 

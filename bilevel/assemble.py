@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from bilevel import products, revenue
 from bilevel.bounds import Bounds
@@ -12,7 +13,8 @@ from bilevel.kkt import Kkt, cone_dual_size, optimality_conditions
 from bilevel.program import Mask, Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
 from bilevel.prove import best_bounds
 
-_NOISE = 1e-9
+_NOISE, _LOOSE = 1e-9, 1e3
+"""Shares of its usual size from which, and up to which, a proven limit says how large a slack or multiplier is."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,46 @@ class Reformulation:
         return self.program.followers.cones.count > 0
 
     def slack_scale(self) -> Vector:
-        """Size of each pair's slack: its proven limit, or that of its terms where the limit is none or rounding noise; else 1."""
-        pairs, limit = self.kkt.pairs, self.bounds.slack_upper
-        terms = abs(pairs.slack_matrix) @ self.program.scale + np.abs(pairs.slack_constant)
-        return _positive(np.where(np.isfinite(limit) & (limit <= _NOISE * terms), terms, limit))
+        """Size of each pair's slack: its proven limit, or that of its row's terms where the limit is none, noise or loose."""
+        pairs = self.kkt.pairs
+        terms = abs(pairs.slack_matrix) @ self.program.size + np.abs(pairs.slack_constant)
+        return usual_size(self.bounds.slack_upper, terms)
 
     def dual_scale(self) -> Vector:
-        """Size of each pair's dual: its proven limit, or the cost rates of its follower where that is none or rounding noise."""
-        rate = self.program.followers.rate_size(self.program.scale)[self.kkt.pairs.owner]
-        limit = self.bounds.mu_upper
-        return _positive(np.where(np.isfinite(limit) & (limit > _NOISE * rate), limit, rate))
+        """Size of each pair's dual: its proven limit, or cost over row (over column) where that is none, noise or loose."""
+        rows, columns = dual_sizes(self.program)
+        pairs = self.kkt.pairs
+        own = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
+        return usual_size(self.bounds.mu_upper, own)
+
+    @property
+    def size(self) -> Vector:
+        """What checks compare the columns of `mip` with."""
+        return np.concatenate([self.program.least_size, self.mip.scale[self.program.columns :]])
+
+
+def usual_size(limit: Vector, usual: Vector) -> Vector:
+    """The limits where they are finite and within a thousand times what is usual, not under 1e-9 of it; else what is usual."""
+    fits = np.isfinite(limit) & (limit > _NOISE * usual) & (limit <= _LOOSE * usual)
+    return _positive(np.where(fits, limit, usual))
+
+
+def dual_sizes(program: Program) -> tuple[Vector, Vector]:
+    """Expected sizes of the multipliers of follower rows and of the columns' bounds: the follower's cost over row or column."""
+    stack = program.followers
+    cost = np.append(stack.cost_size(program.size), 1.0)
+    own = np.where(stack.owner >= 0, program.size, 0.0)
+    row = _largest_term(stack.rows.matrix, own)
+    row = _positive(np.where(row > 0, row, _largest_term(stack.rows.matrix, program.size)))
+    return cost[stack.row_owner] / row, cost[stack.owner] / program.size
+
+
+def _largest_term(matrix: sp.csr_array, size: Vector) -> Vector:
+    """Largest absolute term of each row where columns have these sizes."""
+    found = np.zeros(matrix.shape[0])
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    np.maximum.at(found, row, np.abs(matrix.data) * size[matrix.indices])
+    return found
 
 
 def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
@@ -85,16 +117,12 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
         program.rows.upper,
         program.rows.names,
     )
-    rate = program.followers.rate_size(program.scale)
-    lam_size = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))
     terms = len(kkt.conic.p)
     cone_lower = np.concatenate([-cone_limit[:terms], np.zeros(len(cone_limit) - terms)])
     dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count), cone_lower, np.zeros(len(far))])
     dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
     curved = cones.w_scale[len(cones.w_scale) - len(far) :]
-    size = np.concatenate([lam_size, limits.mu_upper, cone_dual_size(program), curved])
-    owners = [kkt.equal_owner, kkt.pairs.owner, np.zeros(len(cone_limit)), linear.curved]
-    fallback = rate[np.concatenate(owners).astype(np.int64)]
+    size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), curved])
     mip = Mip(
         cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost,
         offset=program.offset,
@@ -106,10 +134,29 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
         ),
         cones=cones,
         sos1=(),
-        scale=np.concatenate([program.scale, _positive(np.where(np.isfinite(size), size, fallback))]),
+        scale=np.concatenate([_with_links(program), _positive(size)]),
     )
     mip = mip if linear.left is None else products.keep(mip, linear.left)
     return Reformulation(program, kkt, limits, mip, inner.inside)
+
+
+def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:
+    """Expected sizes of lam, then mu."""
+    rows, columns = dual_sizes(program)
+    fixed = kkt.equal_matrix.indices[np.minimum(kkt.equal_matrix.indptr[:-1], max(kkt.equal_matrix.nnz - 1, 0))]
+    lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], columns[fixed] if len(fixed) else 1.0)
+    pairs = kkt.pairs
+    mu = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
+    lam_limit = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))
+    return np.concatenate([usual_size(lam_limit, lam), usual_size(limits.mu_upper, mu)])
+
+
+def _with_links(program: Program) -> Vector:
+    """The columns' scales, those of multipliers that the leader reads being what such a multiplier is."""
+    scale, links = program.scale.copy(), program.links
+    free = ~(np.isfinite(program.lower) & np.isfinite(program.upper))[links.column]
+    scale[links.column[free]] = dual_sizes(program)[0][links.row[free]]
+    return scale
 
 
 def dual_links(program: Program, kkt: Kkt, columns: int) -> Rows:

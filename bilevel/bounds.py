@@ -16,17 +16,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import dual_ranges
+from bilevel import dual_ranges, implied
 from bilevel.canonical import Program
 from bilevel.errors import UnboundedDualError
 from bilevel.kkt import Kkt
-from bilevel.program import Mask, Vector
+from bilevel.program import Mask, Rows, Vector, stack_rows
 from bilevel.vertices import basis_ranges
 
 DERIVED = "derived"
 PROVEN = "proven"
 USER = "user"
 UNKNOWN = "unknown"
+_NEVER = 1e-6
+"""How far a limit must be from every point of the rows, over itself, to be called never reached."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class Ranges:
 
 def derive(program: Program, kkt: Kkt) -> Bounds:
     """Limits by interval algebra; infinite where none can be derived."""
-    limits = assemble(program, kkt, known_ranges(program, program.lower, program.upper))
+    limits = assemble(
+        program, kkt, known_ranges(program, *implied.tightened(true_rows(program), program.lower, program.upper))
+    )
     return replace(limits, derived=limits.known())
 
 
@@ -98,9 +102,8 @@ def _propagated(
     wanted = np.isin(parts, parts[~known]) & ~program.followers.conic[program.followers.row_owner]
     shift = wanted & ~np.isin(parts, parts[read])
     # Bounds that a follower column has by rows only are no bounds of its own
-    ends = np.where(np.isfinite(program.lower), lower, -np.inf), np.where(np.isfinite(program.upper), upper, np.inf)
     leader = program.followers.owner < 0
-    ends = np.where(leader, lower, ends[0]), np.where(leader, upper, ends[1])
+    ends = np.where(leader, lower, program.lower), np.where(leader, upper, program.upper)
     new_low, new_high = dual_ranges.propagate(matrix, rows, ends[0], ends[1], rates, shift)
     return np.where(wanted, new_low, low), np.where(wanted, new_high, high)
 
@@ -117,17 +120,24 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     low, high = np.concatenate([lam_low, cost_low]), np.concatenate([lam_high, cost_high])
     at = np.where(pairs.row >= 0, pairs.row, rows + pairs.column)
     equal = np.where(kkt.equal_row >= 0, kkt.equal_row, rows + _fixed_columns(kkt))
+    least, most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)
+    mu = np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at]))
+    # A limit that no point of the rows comes near prices nothing
+    never = least + pairs.slack_constant > _NEVER * np.abs(pairs.slack_constant)
     return Bounds(
         lam_lower=low[equal],
         lam_upper=high[equal],
-        mu_upper=np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at])),
-        slack_upper=_upper(pairs.slack_matrix, ranges.lower, ranges.upper) + pairs.slack_constant,
+        mu_upper=np.where(never, 0.0, mu),
+        slack_upper=most + pairs.slack_constant,
     )
 
 
 def first_unbounded(kkt: Kkt, bounds: Bounds) -> int | None:
-    """The first pair without finite limits of its dual and slack (rows before columns), None if there is none."""
-    bad = np.flatnonzero(~(np.isfinite(bounds.mu_upper) & np.isfinite(bounds.slack_upper)))
+    """The first pair without finite limits of its dual and slack (rows before columns), None if there is none.
+
+    A dual that is always zero asks nothing of its slack.
+    """
+    bad = np.flatnonzero(~(np.isfinite(bounds.mu_upper) & (np.isfinite(bounds.slack_upper) | (bounds.mu_upper == 0))))
     rows = bad[kkt.pairs.row[bad] >= 0]
     return int((rows if len(rows) else bad)[0]) if len(bad) else None
 
@@ -159,6 +169,19 @@ def require_linear(program: Program) -> None:
             f"row {stack.cones.names[0]!r} of follower {stack.names[int(stack.cone_owner[0])]!r} is quadratic, so its conditions "
             "are no pairs of a limit and a dual: use mode='strong_duality' or 'product' with solver='scip' or 'gurobi'"
         )
+
+
+def true_rows(program: Program) -> Rows:
+    """The leader's rows and the followers', without those that are half of a row: their products are kept apart."""
+    whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
+    rows = program.rows
+    own = Rows(
+        sp.csr_array(rows.matrix[whole]),
+        rows.lower[whole],
+        rows.upper[whole],
+        tuple(rows.names[k] for k in whole.tolist()),
+    )
+    return stack_rows([own, program.followers.rows])
 
 
 def interval(matrix: sp.csr_array, low: Vector, high: Vector) -> tuple[Vector, Vector]:

@@ -66,13 +66,13 @@ class FollowerStack:
         costs = np.bincount(self.owner[mine], weights=average[mine] * x[mine], minlength=len(self.names))
         return costs.astype(float)
 
-    def rate_size(self, scale: Vector) -> Vector:
-        """Largest absolute cost rate of each follower over columns of size `scale`; 1 for a follower without costs."""
+    def cost_size(self, size: Vector) -> Vector:
+        """Largest absolute cost term of each follower over columns of these sizes; 1 for a follower without costs."""
         mine = self.columns
-        rate = np.abs(self.cost) + abs(self.price).T @ scale + abs(self.quadratic) @ scale
-        size = np.zeros(len(self.names))
-        np.maximum.at(size, self.owner[mine], rate[mine])
-        return np.where(size > 0, size, 1.0)
+        rate = np.abs(self.cost) + abs(self.price).T @ size + abs(self.quadratic) @ size
+        found = np.zeros(len(self.names))
+        np.maximum.at(found, self.owner[mine], (rate * size)[mine])
+        return np.where(found > 0, found, 1.0)
 
     def rates(self, x: Vector) -> Vector:
         """Cost of one more unit of every follower column at x (the gradient of its follower's cost), shape (columns,)."""
@@ -91,13 +91,18 @@ class DualLinks:
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled bilevel model (model page section 3): the leader's part, and the followers' stack."""
+    """A compiled bilevel model (model page section 3): the leader's part, and the followers' stack.
+
+    `scale` is what solvers measure columns in, which a user may set; `size` is the expected size, which no loose bound makes
+    larger.
+    """
 
     variables: tuple[Any, ...]
     lower: Vector
     upper: Vector
     integer: Mask
     scale: Vector
+    size: Vector
     cost: Vector
     offset: float
     sign: float
@@ -135,9 +140,27 @@ class Program:
         linear = np.abs(self.cost * size)
         return max(float(products.max(initial=0.0)), float(linear.max(initial=0.0)))
 
-    def objective_floor(self) -> float:
-        """The least size that gaps are relative to: a share of the objective's largest term at its columns' scales."""
-        return max(tolerances.OBJECTIVE_FLOOR * self.largest_term(self.scale), 1e-300)
+    @property
+    def least_size(self) -> Vector:
+        """What checks compare columns near zero with: no user's scale makes it larger than the expected size."""
+        return np.minimum(self.size, self.scale)
+
+    def objective_floor(self, x: Vector | None = None) -> float:
+        """The least size that gaps at x are relative to: a share of the objective's largest term there.
+
+        Where every column of the objective is at zero (or without a point), the least term at the columns' sizes counts.
+        """
+        size = np.zeros(self.columns) if x is None else np.abs(x[: self.columns])
+        size = np.where(size > tolerances.NOTHING * self.least_size, size, 0.0)
+        term = self.largest_term(size) or self._least_term()
+        return max(tolerances.OBJECTIVE_FLOOR * term, 1e-300)
+
+    def _least_term(self) -> float:
+        """The smallest absolute term of the objective where every column has its size; 0 without terms."""
+        b, mine, size = self.bilinear, self.bilinear.row < 0, self.least_size
+        products = np.abs(b.coefficient * size[b.leader] * size[b.follower])[mine]
+        terms = np.concatenate([products, np.abs(self.cost * size)])
+        return float(np.min(terms[terms > 0], initial=np.inf)) if (terms > 0).any() else 0.0
 
     def tight(self, x: Vector) -> Vector:
         """x with every epigraph column at its least value."""

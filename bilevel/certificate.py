@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bilevel import tolerances
-from bilevel.assemble import Reformulation, assemble, dual_links
+from bilevel.assemble import Reformulation, assemble, dual_links, dual_sizes
 from bilevel.bounds import USER
 from bilevel.canonical import Program
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
 from bilevel.followers import Response, respond
-from bilevel.kkt import Kkt
+from bilevel.kkt import Kkt, cone_dual_size
 from bilevel.mending import NAME as MENDED
 from bilevel.mending import mended_objective, multipliers
 from bilevel.model import APPROXIMATION, Check, checks
@@ -106,9 +106,9 @@ def check_point(
         found.insert(2, _cones("follower cones", program.followers.cones, x))
     if form is not None and duals is not None:
         full = np.concatenate([x, duals])
-        found += [_stationarity(program, form.kkt, full), _complementarity(form, full), _sources(form)]
+        found += [_stationarity(program, form.kkt, full), _complementarity(form, full, response), _sources(form)]
         if form.conic:
-            found += [_cone_multipliers(form, full), _interior(form)]
+            found += [_cone_multipliers(form, full, response), _interior(form)]
         if len(program.links.column):
             found.append(_duals_read(program, form.kkt, full))
     found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
@@ -169,7 +169,7 @@ def _worst_row(
 ) -> Check:
     """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
     broken = rows.violation(x)
-    own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.scale)
+    own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
     size = np.maximum(abs(rows.matrix) @ own + limits, 1e-300)
     outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
     relative = np.concatenate([broken / size, np.where(mine, outside / own, 0.0)])
@@ -197,12 +197,17 @@ def _optimality(program: Program, x: Vector, response: Response) -> Check:
 
 
 def _stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
+    """Stationarity and the signs of multipliers; each over its own terms, in cost over column or cost over row."""
     rows = kkt.stationarity
     if not rows.count:
         return Check("stationarity", 0.0, tolerances.FEASIBILITY, "relative")
-    size = program.followers.rate_size(program.scale)
-    relative = rows.violation(full) / size[program.followers.owner[program.followers.columns]]
-    negative = np.maximum(0.0, -full[kkt.pairs.dual]) / size[kkt.pairs.owner]
+    mine = program.followers.columns
+    usual_row, usual_column = dual_sizes(program)
+    size = abs(rows.matrix) @ np.abs(full) + np.abs(rows.lower) + tolerances.SIZE_FLOOR * usual_column[mine]
+    relative = rows.violation(full) / size
+    pairs = kkt.pairs
+    usual = np.where(pairs.row >= 0, np.append(usual_row, 1.0)[pairs.row], usual_column[pairs.column])
+    negative = np.maximum(0.0, -full[pairs.dual]) / usual
     at = int(relative.argmax())
     value = max(float(relative[at]), float(negative.max(initial=0.0)))
     return Check("stationarity", value, tolerances.FEASIBILITY, "relative", rows.names[at] if value else "")
@@ -211,15 +216,16 @@ def _stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
 def _duals_read(program: Program, kkt: Kkt, full: Vector) -> Check:
     """Leader variables that stand for multipliers, against the multipliers that the other checks have found optimal."""
     rows = dual_links(program, kkt, len(full))
-    size = program.followers.rate_size(program.scale)[program.followers.row_owner[program.links.row]]
-    relative = rows.violation(full) / size
+    usual = dual_sizes(program)[0][program.links.row]
+    relative = rows.violation(full) / np.maximum(np.abs(full[program.links.column]), tolerances.SIZE_FLOOR * usual)
     at = int(relative.argmax())
     return Check("duals read", float(relative[at]), tolerances.FEASIBILITY, "relative", rows.names[at])
 
 
-def _complementarity(form: Reformulation, full: Vector) -> Check:
+def _complementarity(form: Reformulation, full: Vector, response: Response) -> Check:
+    """slack * dual of every pair, which is what its follower pays too much, over the size of the follower's cost."""
     pairs = form.kkt.pairs
-    product = np.abs(pairs.slack(full) * full[pairs.dual]) / (form.slack_scale() * form.dual_scale())
+    product = np.abs(pairs.slack(full) * full[pairs.dual]) / response.size[pairs.owner]
     if not len(product):
         return Check("complementarity", 0.0, tolerances.COMPLEMENTARITY, "relative")
     at = int(product.argmax())
@@ -227,26 +233,26 @@ def _complementarity(form: Reformulation, full: Vector) -> Check:
     return Check("complementarity", float(product[at]), tolerances.COMPLEMENTARITY, "relative", where)
 
 
-def _cone_multipliers(form: Reformulation, full: Vector) -> Check:
+def _cone_multipliers(form: Reformulation, full: Vector, response: Response) -> Check:
     """Multipliers of quadratic rows: in their own cones, and orthogonal to what they price."""
     duals, stack = form.kkt.conic, form.program.followers
     name = "cone multipliers"
-    outside = _cones(name, duals.cones, full)
-    if not outside.ok:
-        return outside
+    p, q, r = (np.abs(full[column]) for column in (duals.p, duals.q, duals.r))
+    owner = stack.cones.owner
+    squares = np.bincount(owner, weights=p**2, minlength=stack.cones.count)
+    # Multipliers of a row that does not bind are noise, which has no ratio
+    usual = np.bincount(owner, weights=cone_dual_size(form.program)[: len(p)] ** 2, minlength=stack.cones.count)
+    size = np.maximum(np.maximum(squares, 4.0 * q * r), tolerances.SIZE_FLOOR**2 * usual)
+    broken = np.maximum(squares - 4.0 * q * r, 0.0) / size
+    at = int(broken.argmax())
+    if not broken[at] <= tolerances.CONE_GAP:
+        return Check(name, float(broken[at]), tolerances.CONE_GAP, "relative", duals.cones.names[at], "broken")
     rows = duals.complementarity
     terms = rows.value * full[rows.first] * full[rows.second]
     product = np.abs(np.bincount(rows.row, weights=terms, minlength=rows.count) + rows.linear.matrix @ full)
-    size = stack.rate_size(form.program.scale)[stack.cone_owner] * _column_size(form.program)[stack.cone_owner]
+    size = response.size[stack.cone_owner]
     at = int((product / size).argmax())
     return Check(name, float(product[at] / size[at]), tolerances.COMPLEMENTARITY, "relative", stack.cones.names[at])
-
-
-def _column_size(program: Program) -> Vector:
-    """Largest scale of each follower's columns."""
-    size, mine = np.zeros(len(program.followers.names)), program.followers.columns
-    np.maximum.at(size, program.followers.owner[mine], program.scale[mine])
-    return size
 
 
 def _interior(form: Reformulation) -> Check:
@@ -267,7 +273,9 @@ def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) ->
     objective = program.objective(x)
     known = bound is not None and np.isfinite(bound)
     value = (
-        abs(objective - float(bound or 0.0)) / max(abs(objective), program.objective_floor()) if known else float("inf")
+        abs(objective - float(bound or 0.0)) / max(abs(objective), program.objective_floor(x))
+        if known
+        else float("inf")
     )
     shown = f"{bound:.9g}" if known else "unknown"
     return Check("global gap", value, gap, "relative", detail=f"objective {objective:.9g}, bound {shown}")
@@ -276,11 +284,12 @@ def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) ->
 def _resolution(program: Program, x: Vector) -> Check:
     """What the solvers' tolerances can hide in the objective, over the objective's largest term at x.
 
-    A column whose scale is far above its value is solved too coarsely; an objective of 0 exactly has nothing to compare with.
+    A column whose scale is far above its value is solved too coarsely.  Where every column of the objective is at zero, a hair of
+    its smallest term is compared with: it passes where all terms are of one size.
     """
     coarse = tolerances.MIP_FEASIBILITY * program.largest_term(program.scale)
-    term = program.largest_term(np.abs(x))
-    value = 0.0 if term <= 1e-3 * coarse else coarse / term
+    term = program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR
+    value = coarse / term if coarse else 0.0
     detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
     return Check("objective resolution", value, tolerances.RESOLUTION, "relative", detail=detail)
 

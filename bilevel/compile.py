@@ -5,16 +5,19 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+import scipy.sparse as sp
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
+from bilevel import tolerances
 from bilevel.arrays import bilinear, bounds, convex_quadratics, dense, scales
 from bilevel.canonical import LEADER, DualLinks, FollowerStack, Program
 from bilevel.cone_rows import ConeBuilder, is_cone, is_convex
 from bilevel.errors import ModelError
-from bilevel.model import Follower
-from bilevel.program import Index, Mask, Rows, Vector, coo
+from bilevel.model import Follower, relaxed_equalities
+from bilevel.program import Index, Mask, Rows, Vector, coo, stack_rows
 from bilevel.refuse import one_objective, owners_of, refuse_orphans, refuse_unknown_components
+from bilevel.sizes import Terms, expected
 
 
 def _is_finite(value: Any) -> bool:
@@ -58,6 +61,7 @@ class _Columns:
         repn = self.repn(body, what)
         low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
         high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
+        low, high = low if low > -tolerances.INFINITE else -np.inf, high if high < tolerances.INFINITE else np.inf
         if np.isnan(low) or np.isnan(high) or low == np.inf or high == -np.inf:
             raise ModelError(f"{what} has limits {lower} and {upper}: give finite numbers, or leave a side out")
         return repn, low, high
@@ -118,7 +122,10 @@ class _Compiler:
         self.row_owner: list[int] = []
         self.row_at: dict[int, int] = {}
         self.cones = ConeBuilder()
-        self.follower_cones = ConeBuilder(loose=True)
+        self.relaxed = {
+            id(data) for row in relaxed_equalities(model) for data in (row.values() if row.is_indexed() else [row])
+        }
+        self.follower_cones = ConeBuilder()
         self.cone_owner: list[int] = []
         self.curved_rows: set[int] = set()
         self.bilinear: list[tuple[int, int, int, float]] = []
@@ -137,15 +144,26 @@ class _Compiler:
         self.cost.extend((len(variables) + at, 1.0) for at in range(self.cones.epigraphs))
         everything: tuple[Any, ...] = (*variables, *(None,) * self.cones.epigraphs)
         lower, upper = bounds(everything)
-        scale = scales(self.model, everything, lower, upper)
+        leader_rows, follower_rows = self.leader_rows.rows(n), self.follower_rows.rows(n)
+        cost, products = dense(self.cost, n), bilinear(self.bilinear)
+        mine = products.row < 0
+        terms = Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine])
+        size = expected(stack_rows([leader_rows, follower_rows]), terms, lower, upper)
+        scale = scales(self.model, everything, size)
+        least = np.minimum(size, scale)
+        cones = self.cones.build(n, len(variables), lower, least)
+        # An epigraph is as large as its squares
+        at = sp.coo_array(cones.w[:, len(variables) :])
+        for sizes in (size, scale):
+            sizes[len(variables) + at.coords[1]] = cones.w_scale[at.coords[0]]
         return Program(
             variables=everything, lower=lower, upper=upper, integer=self._integers(everything, owner), scale=scale,
-            cost=dense(self.cost, n), offset=offset, sign=sign, rows=self.leader_rows.rows(n),
-            cones=self.cones.build(n, len(variables), lower, scale), bilinear=bilinear(self.bilinear),
+            size=size, cost=cost, offset=offset, sign=sign, rows=leader_rows,
+            cones=cones, bilinear=products,
             followers=FollowerStack(
                 names=tuple(str(block.name) for block in self.followers), owner=owner.astype(np.int64),
-                rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
-                cones=self.follower_cones.build(n, len(variables), lower, scale),
+                rows=follower_rows, row_owner=np.array(self.row_owner, dtype=np.int64),
+                cones=self.follower_cones.build(n, len(variables), lower, least),
                 cone_owner=np.array(self.cone_owner, dtype=np.int64),
                 cost=dense(self.follower_cost, n), price=coo(self.price, (n, n)),
                 quadratic=convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
@@ -213,7 +231,7 @@ class _Compiler:
         whole = self._terms(repn, 1.0)
         one_sided = np.isfinite(lower) != np.isfinite(upper)
         if one_sided and is_convex({key: side * value for key, value in whole.items()}):
-            self.cones.row(whole, dict(terms), lower, upper, row.name)
+            self.cones.row(whole, dict(terms), lower, upper, row.name, id(row) in self.relaxed)
             return
         at = len(self.leader_rows.names)
         own = self._split(repn, at, 1.0)
@@ -226,7 +244,7 @@ class _Compiler:
                 "put the quadratic into a row of its own with an auxiliary variable"
             )
         if own:
-            self.cones.row(own, dict(terms), lower, upper, row.name)
+            self.cones.row(own, dict(terms), lower, upper, row.name, id(row) in self.relaxed)
         else:
             self.leader_rows.add(terms, lower, upper, row.name)
 

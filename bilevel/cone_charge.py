@@ -73,7 +73,7 @@ def _loose(form: Reformulation, found: Found) -> float:
 
 
 def _over(best: Found, found: Found, form: Reformulation) -> float:
-    floor = form.program.objective_floor()
+    floor = form.program.objective_floor(found.x)
     return (best.objective - found.objective) / max(abs(found.objective), floor)
 
 
@@ -82,7 +82,7 @@ def _with_charge(form: Reformulation, search: Search, found: Found, charge: floa
     if found.x is None or found.slack_zero is None:
         return None
     small = _factors(form)
-    size = max(abs(found.objective), form.program.objective_floor())
+    size = max(abs(found.objective), form.program.objective_floor(found.x))
     unit = charge * size / max(float(small @ found.x), 1e-300)
     none = np.zeros(0, dtype=np.int64)
     search.change(form.mip.cost + unit * small, none, np.zeros(0), np.zeros(0), effort)

@@ -14,20 +14,24 @@ Affine = tuple[dict[int, float], float]
 class ConeBuilder:
     """Collects convex quadratic rows and objectives; `build` gives them as one `Cones`.
 
-    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.  With
-    `loose` no row relaxes an equality, whatever its form.
+    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.
     """
 
-    def __init__(self, loose: bool = False) -> None:
-        self.loose = loose
+    def __init__(self) -> None:
+        self.tight: list[bool] = []
         self.forms: list[list[dict[int, float]]] = []
         self.u: list[Affine] = []
         self.w: list[Affine] = []
         self.names: list[str] = []
         self.epigraphs = 0
 
-    def row(self, terms: Quadratic, linear: dict[int, float], lower: float, upper: float, name: str) -> None:
-        """Add lower <= quadratic + linear <= upper; exactly one side may be given, and it must be convex."""
+    def row(
+        self, terms: Quadratic, linear: dict[int, float], lower: float, upper: float, name: str, tight: bool = False
+    ) -> None:
+        """Add lower <= quadratic + linear <= upper; exactly one side may be given, and it must be convex.
+
+        `tight`: the row relaxes an equality.
+        """
         if np.isfinite(lower) == np.isfinite(upper):
             raise ModelError(
                 f"row {name!r} is a quadratic equality or range, which is not convex: keep one inequality, or relax it"
@@ -38,17 +42,18 @@ class ConeBuilder:
         rest = {column: -sign * value for column, value in linear.items()}
         factors = None if rest or right != 0.0 else _factors(terms)
         if factors is None:
-            self._add(terms, ({}, 1.0), (rest, right), name)
+            self._add(terms, ({}, 1.0), (rest, right), name, tight)
             return
         value = terms.pop(factors)
-        self._add(terms, ({factors[0]: 1.0}, 0.0), ({factors[1]: -value}, 0.0), name)
+        self._add(terms, ({factors[0]: 1.0}, 0.0), ({factors[1]: -value}, 0.0), name, tight)
 
     def objective(self, terms: Quadratic, name: str) -> None:
         """Add the epigraph of a quadratic objective; its column is marked by a negative number until `build`."""
         self.epigraphs += 1
-        self._add(terms, ({}, 1.0), ({-self.epigraphs: 1.0}, 0.0), name)
+        self._add(terms, ({}, 1.0), ({-self.epigraphs: 1.0}, 0.0), name, tight=True)
 
-    def _add(self, terms: Quadratic, u: Affine, w: Affine, name: str) -> None:
+    def _add(self, terms: Quadratic, u: Affine, w: Affine, name: str, tight: bool) -> None:
+        self.tight.append(tight)
         self.forms.append(_squares(terms, name))
         self.u.append(u)
         self.w.append(w)
@@ -72,8 +77,7 @@ class ConeBuilder:
         total = np.bincount(owner, weights=(abs(squares) @ scale) ** 2, minlength=len(self.forms))
         constant = _constant(self.w)
         w_scale = np.where(epigraph, total, abs(second) @ scale + np.abs(constant))
-        # A leader's row against a multiple of one variable relaxes an equality; a row with a limit of its own does not
-        tight = (constant == 0) & (np.diff(second.indptr) == 1) & (not self.loose)
+        tight = np.array(self.tight, dtype=bool)
         return Cones(
             squares, owner, _affine(self.u, columns, variables), _constant(self.u), second, constant, w_scale, tight,
             tuple(self.names),

@@ -46,7 +46,7 @@ def add(form: Reformulation, mip: Mip) -> tuple[Mip, Envelopes]:
     if not len(x):
         return mip, envelopes
     low, high, rows = _planes(form, at, x, y, value)
-    mip = mip.with_columns(low, high, form.mip.scale[x] * form.mip.scale[y])
+    mip = mip.with_columns(low, high, form.program.size[x] * form.program.size[y])
     followers = np.unique(owner)
     paid = coo([*zip(np.searchsorted(followers, owner), at, value, strict=True)], (len(followers), mip.columns))
     dual = revenue.dual_objectives(form.program, form.kkt)[followers]

@@ -128,15 +128,15 @@ def _row_size(program: Program, rows: Rows) -> Vector:
 
 
 def _cost_size(program: Program, x: Vector) -> Vector:
-    """Sum of the absolute cost terms of each follower at x, at least its largest rate times a column's scale / 1000."""
+    """Sum of the absolute cost terms of each follower at x, at least its largest rate times a column's size / 1000."""
     stack, mine = program.followers, program.followers.columns
     owner = stack.owner[mine]
     # Terms that cancel at x leave rounding errors, which are no size to compare with
     rates = (np.abs(stack.cost) + abs(stack.price).T @ np.abs(x) + abs(stack.quadratic) @ np.abs(x))[mine]
     terms = np.bincount(owner, weights=rates * np.abs(x[mine]), minlength=len(stack.names))
     floor = np.zeros(len(stack.names))
-    np.maximum.at(floor, owner, rates * program.scale[mine])
-    size = np.maximum(terms, 1e-3 * floor)
+    np.maximum.at(floor, owner, rates * program.least_size[mine])
+    size = np.maximum(terms, tolerances.SIZE_FLOOR * floor)
     return np.where(size > 0, size, 1.0)
 
 

@@ -239,11 +239,8 @@ def _pick(columns: Index, total: int) -> sp.csr_array:
 def cone_dual_size(program: Program) -> Vector:
     """Expected sizes of p, q, r: the follower's largest cost term over the size of what they price."""
     stack, cones = program.followers, program.followers.cones
-    rate = np.abs(stack.cost) + abs(stack.price).T @ program.scale + abs(stack.quadratic) @ program.scale
-    mine, cost = stack.columns, np.zeros(len(stack.names))
-    np.maximum.at(cost, stack.owner[mine], (rate * program.scale)[mine])
-    cost = np.where(cost > 0, cost, 1.0)[program.followers.cone_owner]
+    cost = stack.cost_size(program.size)[stack.cone_owner]
     w = np.maximum(cones.w_scale, 1e-12)
-    u = np.maximum(abs(cones.u) @ program.scale + np.abs(cones.u0), 1e-12)
+    u = np.maximum(abs(cones.u) @ program.size + np.abs(cones.u0), 1e-12)
     s = np.sqrt(u * w)[cones.owner]
     return np.concatenate([cost[cones.owner] / s, cost / u, cost / w])

@@ -38,7 +38,7 @@ def mended_objective(
     if form is None or duals is None:
         form = assemble(program, nonconvex=True)
         duals = multipliers(form, x)
-    point, scale = np.concatenate([x, duals]), form.mip.scale[: form.kkt.columns]
+    point, usual = np.concatenate([x, duals]), form.size[: form.kkt.columns]
     if not np.isfinite(point).all():
         return Check(NAME, float("inf"), gap, "relative", detail="the point has no multipliers")
     parts = _conditions(form, point)
@@ -47,7 +47,7 @@ def mended_objective(
     rows = stack_rows([part.widened(len(point)) for part in parts])
     if not rows.count:
         return Check(NAME, 0.0, gap, "relative")
-    size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * scale)
+    size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * usual)
     worse, worst, where = float("inf"), 0.0, ""
     for slack in (0.0, _NOISE):
         moves, worst, where = _moves(rows, point, size, slack)
@@ -184,7 +184,8 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     at = int(broken.argmax())
     worst = max(float(broken[at]), 1e-300)
     matrix = sp.csr_array(sp.diags_array(1.0 / sizes) @ rows.matrix)
-    return Rows(matrix, low / worst, high / worst), worst, rows.names[at]
+    with np.errstate(over="ignore"):
+        return Rows(matrix, low / worst, high / worst), worst, rows.names[at]
 
 
 def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float) -> float:
@@ -194,7 +195,7 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
     slope, _ = _linearised(
         np.zeros(len(mine), dtype=np.int64), b.leader[mine], b.follower[mine], b.coefficient[mine], x, (1, len(x))
     )
-    gradient = (program.cost + slope.toarray()[0]) / max(abs(program.objective(x)), program.objective_floor())
+    gradient = (program.cost + slope.toarray()[0]) / max(abs(program.objective(x)), program.objective_floor(x))
     above = sp.csr_array(np.concatenate([-gradient, np.zeros(columns - len(x)), [1.0]])[None, :])
     objective = Rows(above, np.zeros(1), np.full(1, np.inf))
     least = float("inf")

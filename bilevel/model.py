@@ -88,3 +88,17 @@ def add_check(model: Any, checker: Checker) -> None:
 def checks(model: Any) -> list[Checker]:
     """The checkers registered with `add_check`, in order."""
     return list(model.__dict__.get("bilevel_checks", []))
+
+
+def relaxes_equality(model: Any, row: Any) -> None:
+    """Say that a convex quadratic row (indexed or single) of the leader stands for an equality, as l v >= P^2 + Q^2 does.
+
+    A point at which such a row is slack is none of what the model means: the search closes it, and the certificate has a check
+    `cones`.  Any other quadratic row is an inequality, and may be slack.  Example: `relaxes_equality(model, model.cone)`.
+    """
+    model.__dict__.setdefault("relaxed_equalities", []).append(row)
+
+
+def relaxed_equalities(model: Any) -> list[Any]:
+    """The rows named with `relaxes_equality`, in order."""
+    return list(model.__dict__.get("relaxed_equalities", []))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bilevel.assemble import Reformulation
+from bilevel.assemble import Reformulation, dual_sizes
 from bilevel.program import Index, Vector
 
 _STEPS, _DONE, _SIGN = 20, 1e-11, 1e-7
@@ -58,7 +58,7 @@ class _System:
         self.theta = x[kkt.conic.r] / np.maximum(u, 1e-30)
         priced = np.abs(x[kkt.conic.r]) / size[kkt.conic.r]
         self.active = self.cones[(np.abs(u * w - total) / expected)[self.cones] < priced[self.cones]]
-        self.rate = float(stack.rate_size(program.scale)[follower])
+        self.rates = dual_sizes(program)[1][self.mine]
 
     def solve(self, x: Vector) -> Vector | None:
         """Newton steps from x; None without convergence, or where the signs come out wrong."""
@@ -106,13 +106,13 @@ class _System:
         stationary = stack.rates(z)[mine] - own.T @ price + gradient.T @ theta
         size = np.maximum(np.abs(limits) @ program.scale, 1e-12)
         expected = np.maximum(np.abs(u) * cones.w_scale, 1e-12)[self.active]
-        value = np.concatenate([stationary / self.rate, levels / size, (total - u * w)[self.active] / expected])
+        value = np.concatenate([stationary / self.rates, levels / size, (total - u * w)[self.active] / expected])
         count = len(size)
         slope = np.zeros((len(value), len(mine) + count + len(theta)))
         first = len(mine)
-        slope[:first, :first] = curve / self.rate
-        slope[:first, first : first + count] = -own.T / self.rate
-        slope[:first, first + count :] = gradient.T / self.rate
+        slope[:first, :first] = curve / self.rates[:, None]
+        slope[:first, first : first + count] = -own.T / self.rates[:, None]
+        slope[:first, first + count :] = gradient.T / self.rates[:, None]
         slope[first : first + count, :first] = own / size[:, None]
         slope[first + count :, :first] = gradient / expected[:, None]
         return _Residual(value, slope)

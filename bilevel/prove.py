@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import tolerances
+from bilevel import implied, tolerances
 from bilevel.bounds import (
     Bounds,
     Ranges,
@@ -25,8 +25,10 @@ from bilevel.bounds import (
     known_ranges,
     own_matrix,
     rate_interval,
+    true_rows,
 )
 from bilevel.canonical import Program
+from bilevel.cost_limits import cost_rows
 from bilevel.kkt import Kkt
 from bilevel.program import Cones, Index, Mip, Rows, Vector, stack_rows
 from bilevel.progress import Quiet
@@ -55,7 +57,7 @@ def best_bounds(program: Program, kkt: Kkt) -> Bounds:
 
 def _best(program: Program, kkt: Kkt) -> Bounds:
     derived = derive(program, kkt)
-    if first_unbounded(kkt, derived) is None:
+    if first_unbounded(kkt, derived) is None and not _loose(program, kkt, derived):
         return derived
     limits, ranges = prove(program, kkt)
     if first_unbounded(kkt, limits) is not None:
@@ -63,12 +65,35 @@ def _best(program: Program, kkt: Kkt) -> Bounds:
     return replace(limits, derived=derived.derived)
 
 
+def _loose(program: Program, kkt: Kkt, limits: Bounds) -> bool:
+    """Whether some slack that counts has a limit far beyond the terms of its row: a declared bound that nothing reaches."""
+    usual = abs(kkt.pairs.slack_matrix) @ program.size + np.abs(kkt.pairs.slack_constant)
+    far = _far(program.lower, program.size) | _far(program.upper, program.size)
+    touched = abs(kkt.pairs.slack_matrix) @ far.astype(float) > 0
+    return bool((touched & (limits.mu_upper > 0) & (limits.slack_upper > implied.LOOSE * usual)).any())
+
+
+def _far(bound: Vector, size: Vector) -> np.ndarray:
+    """Which bounds are none, or a thousand times the size of their columns."""
+    return np.asarray(~(np.abs(bound) <= implied.LOOSE * size))
+
+
 def prove(program: Program, kkt: Kkt) -> tuple[Bounds, Ranges]:
     """All limits that algebra or linear programs can give, infinite where neither can, and the ranges behind them."""
-    columns = known_ranges(program, *_column_ranges(program))
+    rows = _optimal_rows(program)
+    columns = known_ranges(program, *_column_ranges(program, rows))
     ranges = _row_dual_ranges(program, columns)
     limits = assemble(program, kkt, ranges)
-    return replace(limits, slack_upper=_slacks(program, kkt, limits.slack_upper)), ranges
+    return replace(limits, slack_upper=_slacks(program, kkt, limits, rows)), ranges
+
+
+def _optimal_rows(program: Program) -> Rows:
+    """What every bilevel feasible point meets: all rows, and limits of what followers with unlimited columns pay."""
+    stack, mine = program.followers, program.followers.columns
+    low, high = interval(sp.csr_array(stack.price.T), program.lower, program.upper)
+    far = _far(program.lower, program.size) | _far(program.upper, program.size)
+    wanted = np.setdiff1d(np.unique(stack.owner[mine[far[mine]]]), np.flatnonzero(stack.conic))
+    return stack_rows([true_rows(program), cost_rows(program, (stack.cost + low, stack.cost + high), wanted)])
 
 
 def _with_user(program: Program, kkt: Kkt, limits: Bounds, ranges: Ranges) -> Bounds:
@@ -106,35 +131,26 @@ class _Polyhedron:
         return -outcome.objective + 1e-6 * max(abs(outcome.objective), 1e-3)
 
 
-def _column_ranges(program: Program) -> tuple[Vector, Vector]:
-    """Ranges of follower columns, and of the leader columns that followers see, where they have no bounds."""
+def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:
+    """Ranges of follower columns, and of the leader columns that followers see, where they have no bounds or far ones."""
     stack = program.followers
     seen = np.zeros(program.columns, dtype=bool)
     seen[stack.columns] = True
     for matrix, axis in ((stack.price, 0), (stack.rows.matrix, 1)):
         seen[sp.coo_array(matrix).coords[axis]] = True
-    lower, upper = program.lower.copy(), program.upper.copy()
-    low, high = np.flatnonzero(seen & ~np.isfinite(lower)), np.flatnonzero(seen & ~np.isfinite(upper))
+    lower, upper = implied.tightened(rows, program.lower, program.upper)
+    low, high = (np.flatnonzero(seen & _far(bound, program.size)) for bound in (lower, upper))
     if len(low) or len(high):
-        space = _Polyhedron.of(_true_rows(program), lower, upper, program.scale)
+        space = _Polyhedron.of(rows, program.lower, program.upper, program.scale)
         for column, sign in _signed(high, low):
             form = np.zeros(program.columns)
             form[column] = sign
             value = space.largest(form)
             if sign > 0:
-                upper[column] = value
+                upper[column] = min(upper[column], value)
             else:
-                lower[column] = -value
+                lower[column] = max(lower[column], -value)
     return lower, upper
-
-
-def _true_rows(program: Program) -> Rows:
-    """The leader's rows and the followers', without those that are half of a row: their products are kept apart."""
-    whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
-    rows = program.rows
-    return stack_rows(
-        [Rows(sp.csr_array(rows.matrix[whole]), rows.lower[whole], rows.upper[whole]), program.followers.rows]
-    )
 
 
 def _signed(up: Index, down: Index) -> Iterator[tuple[int, float]]:
@@ -186,13 +202,14 @@ def _limit(spread: float, margin: float) -> float:
 def _spread(program: Program, ranges: Ranges, mine: Index) -> float:
     """Largest difference of the follower's cost between two of its points at one leader decision.
 
-    Over the columns' own bounds, as the tightened follower may use points that no leader row allows.
+    Over what its own rows allow, as the tightened follower may use points that no leader row allows.
     """
     rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
+    lower, upper = implied.tightened(program.followers.rows, program.lower, program.upper)
     if np.any(program.followers.quadratic[mine].data):
-        rate_low, rate_high = rate_interval(program, program.lower, program.upper)
+        rate_low, rate_high = rate_interval(program, lower, upper)
     rate = np.maximum(np.abs(rate_low[mine]), np.abs(rate_high[mine]))
-    width = program.upper[mine] - program.lower[mine]
+    width = upper[mine] - lower[mine]
     used = (rate > 0) & (width > 0)
     return float(np.sum(rate[used] * width[used]))
 
@@ -229,12 +246,12 @@ class _Margins:
         return 0.0 if margin < _LEAST_MARGIN * size else margin
 
 
-def _slacks(program: Program, kkt: Kkt, upper: Vector) -> Vector:
-    """Largest slacks over the leader's and followers' rows, where intervals gave none."""
-    open_pairs = np.flatnonzero(~np.isfinite(upper))
-    upper = upper.copy()
+def _slacks(program: Program, kkt: Kkt, limits: Bounds, rows: Rows) -> Vector:
+    """Largest slacks over these rows, where intervals gave none and the dual may be something."""
+    open_pairs = np.flatnonzero(~np.isfinite(limits.slack_upper) & (limits.mu_upper > 0))
+    upper = limits.slack_upper.copy()
     if len(open_pairs):
-        space = _Polyhedron.of(_true_rows(program), program.lower, program.upper, program.scale)
+        space = _Polyhedron.of(rows, program.lower, program.upper, program.scale)
         for pair in open_pairs.tolist():
             form = kkt.pairs.slack_matrix[[pair]].toarray().ravel()
             upper[pair] = space.largest(form) + kkt.pairs.slack_constant[pair]

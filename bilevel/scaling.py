@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
+from bilevel.program import Cones, Index, Mask, Mip, Products, Rows, Vector, no_rows
 from bilevel.solvers.base import Forgetful, Outcome, Session, Watch
 
 _INFINITE, _DUST = 1e14, 1e-9
@@ -28,6 +28,7 @@ class Scaled:
         self.unit = 1.0
         self.lower, self.upper = np.zeros(0), np.zeros(0)
         self.cost, self.offset, self.has_sets = np.zeros(0), 0.0, False
+        self.rows, self.dust = no_rows(0), sp.csr_array((0, 0))
 
     def load(self, mip: Mip) -> None:
         """Load the scaled program."""
@@ -36,7 +37,9 @@ class Scaled:
         self.cost, self.offset = mip.cost, mip.offset
         self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
         self.lower, self.upper = mip.lower / self.column, mip.upper / self.column
-        rows, self.row = self._scaled(mip.rows)
+        scaled, self.row = self._scaled(mip.rows)
+        self.rows, self.dust = no_rows(mip.columns), sp.csr_array((0, mip.columns))
+        rows = self._without_dust(scaled)
         self.session.load(
             replace(
                 mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
@@ -55,9 +58,15 @@ class Scaled:
 
     def _scaled(self, rows: Rows) -> tuple[Rows, Vector]:
         matrix = sp.csr_array(rows.matrix @ sp.diags_array(self.column))
-        size = self._power(_row_size(matrix))
+        size = self._power(self._counted(matrix))
         inverse = sp.diags_array(1.0 / size)
         return Rows(sp.csr_array(inverse @ matrix), rows.lower / size, rows.upper / size), size
+
+    def _counted(self, matrix: sp.csr_array) -> Vector:
+        """Largest entry of each row, columns that are held at zero aside where others are left: they are no terms of it."""
+        free = (self.lower != 0) | (self.upper != 0)
+        size = _row_size(sp.csr_array(matrix @ sp.diags_array(free.astype(float))))
+        return np.where(size > 0, size, _row_size(matrix))
 
     def _scaled_cones(self, cones: Cones) -> Cones:
         if not cones.count:
@@ -95,32 +104,61 @@ class Scaled:
         if not isinstance(self.session, Forgetful):
             raise TypeError(f"{type(self.session).__name__} cannot delete rows")
         self.row = np.delete(self.row, rows)
+        kept = np.setdiff1d(np.arange(self.rows.count), rows)
+        self.rows = Rows(sp.csr_array((len(kept), len(self.column))), self.rows.lower[kept], self.rows.upper[kept])
+        self.dust = sp.csr_array(self.dust[kept])
         self.session.delete_rows(rows)
 
     def _without_dust(self, rows: Rows) -> Rows:
-        """Entries that solvers would drop, taken out at their extreme: a tangent far out must not cut off what lies further."""
-        matrix = rows.matrix
-        dust = np.abs(matrix.data) < _DUST
-        if not dust.any():
-            return rows
-        row = np.repeat(np.arange(rows.count), np.diff(matrix.indptr))[dust]
-        low, high = self.lower[matrix.indices[dust]], self.upper[matrix.indices[dust]]
-        ends = np.stack([matrix.data[dust] * low, matrix.data[dust] * high])
-        lower = rows.lower - np.bincount(row, weights=np.nanmax(ends, axis=0), minlength=rows.count)
-        upper = rows.upper - np.bincount(row, weights=np.nanmin(ends, axis=0), minlength=rows.count)
-        kept = sp.csr_array((np.where(dust, 0.0, matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
-        kept.eliminate_zeros()
-        return Rows(kept, np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper))
+        """Rows without the entries that solvers would drop, which are taken at their extremes: nothing true is cut off.
+
+        What was taken out and the limits as they were are kept behind those of the rows before.
+        """
+        dust = np.abs(rows.matrix.data) < _DUST
+        matrix, taken = _part(rows.matrix, ~dust), _part(rows.matrix, dust)
+        first = self.rows.count
+        lower, upper = np.concatenate([self.rows.lower, rows.lower]), np.concatenate([self.rows.upper, rows.upper])
+        self.rows = Rows(sp.csr_array((first + rows.count, matrix.shape[1])), lower, upper)
+        self.dust = sp.csr_array(sp.vstack([self.dust, taken], format="csr"))
+        lower, upper = self._limits(first + np.arange(rows.count))
+        return Rows(matrix if dust.any() else rows.matrix, lower, upper)
+
+    def _limits(self, rows: Index) -> tuple[Vector, Vector]:
+        """Limits of these rows with what was taken out of them at its extremes."""
+        lower, upper = self.rows.lower[rows], self.rows.upper[rows]
+        if not self.dust.nnz:
+            return lower, upper
+        dust = sp.coo_array(self.dust[rows])
+        row, column = dust.coords
+        with np.errstate(invalid="ignore"):
+            ends = np.stack([dust.data * self.lower[column], dust.data * self.upper[column]])
+        most = np.bincount(row, weights=np.fmax(*ends), minlength=len(rows))
+        least = np.bincount(row, weights=np.fmin(*ends), minlength=len(rows))
+        with np.errstate(invalid="ignore"):
+            lower, upper = lower - most, upper - least
+        return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
-        """Replace bounds of columns."""
+        """Replace bounds of columns; rows that lost entries of columns that may go further now get wider limits."""
         size = self.column[columns]
-        self.session.set_column_bounds(columns, lower / size, upper / size)
+        lower, upper = lower / size, upper / size
+        self.session.set_column_bounds(columns, lower, upper)
+        further = (
+            columns[(lower < self.lower[columns]) | (upper > self.upper[columns])] if self.dust.nnz else columns[:0]
+        )
+        self.lower[columns], self.upper[columns] = (
+            np.minimum(self.lower[columns], lower),
+            np.maximum(self.upper[columns], upper),
+        )
+        rows = np.unique(sp.coo_array(self.dust[:, further]).coords[0]).astype(np.int64) if len(further) else further
+        if len(rows):
+            self.session.set_row_bounds(rows, *self._limits(rows))
 
     def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of rows."""
         size = self.row[rows]
-        self.session.set_row_bounds(rows, lower / size, upper / size)
+        self.rows.lower[rows], self.rows.upper[rows] = lower / size, upper / size
+        self.session.set_row_bounds(rows, *self._limits(rows))
 
     def set_cost(self, cost: Vector, offset: float) -> None:
         """Replace the objective."""
@@ -167,6 +205,12 @@ class _Scaled:
 
     def report(self, bound: float, incumbent: float) -> None:
         self.watch.report(bound * self.unit, incumbent * self.unit)
+
+
+def _part(matrix: sp.csr_array, entries: Mask) -> sp.csr_array:
+    """The matrix with some of its entries only."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return sp.csr_array((matrix.data[entries], (row[entries], matrix.indices[entries])), shape=matrix.shape)
 
 
 def _row_size(matrix: sp.csr_array) -> Vector:

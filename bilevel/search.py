@@ -78,7 +78,6 @@ class Search:
         self.form, self.mode, self.treatment, self.effort = form, mode, treatment, effort
         self.solver = solver
         self.found = Found()
-        self.floor = form.program.objective_floor()
         self.point: Vector | None = None
         self.parts = whole(form.kkt.pairs.count)
         self.floor_value = -np.inf
@@ -98,6 +97,11 @@ class Search:
         self.exact = self._precise(form.mip) if apart else self.main
         # Points of sides that were tried, where nothing else decides them
         self.tried: dict[bytes, Point] = {}
+
+    @property
+    def floor(self) -> float:
+        """What gaps are relative to at least, at the best point."""
+        return self.form.program.objective_floor(self.found.x)
 
     @property
     def lives(self) -> bool:
@@ -120,7 +124,6 @@ class Search:
         program = replace(self.form.program, cost=cost[: self.form.program.columns])
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
         self.found, self.point, self.effort, self.tried = Found(), None, effort, {}
-        self.floor = self.form.program.objective_floor()
         for stage in {id(stage): stage for stage in (self.main, self.exact, self.quick) if stage is not None}.values():
             stage.change(self.form, cost, columns, lower, upper, effort)
 
@@ -335,7 +338,7 @@ class Search:
         """Whether a point over the reformulation's columns keeps everything within a relative tolerance, with these sides."""
         mip, pairs = self.form.mip, self.form.kkt.pairs
         worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
-        size = abs(mip.rows.matrix) @ np.maximum(np.abs(point), tolerances.SIZE_FLOOR * mip.scale)
+        size = abs(mip.rows.matrix) @ np.maximum(np.abs(point), tolerances.SIZE_FLOOR * self.form.size)
         worst.append(float((mip.rows.violation(point) / np.maximum(size, 1e-300)).max(initial=0.0)))
         worst.append(float((np.abs(pairs.slack(point)) / self.form.slack_scale())[slack_zero].max(initial=0.0)))
         worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))

@@ -74,9 +74,9 @@ def solve(
         search = Search(form, engine, chosen, treatment, effort)
         found = search.run(decisions=_decisions(form.program, warm_start))
         late = line.interrupted or time.monotonic() >= effort.deadline
-        if not late and found.gap(form.program.objective_floor()) > gap:
+        if not late and found.gap(form.program.objective_floor(found.x)) > gap:
             found = attain.probe(form, found, engine, chosen, treatment, effort)
-            found = found.refuted(gap, form.program.objective_floor())
+            found = found.refuted(gap, form.program.objective_floor(found.x))
         doubts = _enlarged(form, found, engine, chosen, treatment, effort)
         charged = cone_charge.close(form, search, found, effort)
         found, doubts = charged.found, (*doubts, *([charged.check] if charged.check else []))
@@ -196,7 +196,7 @@ def _enlarged(
     again = assemble(replace(form.program, followers=wide), "nonconvex" in solver.features)
     effort.progress.phase("user bounds again")
     second = Search(again, solver, mode, treatment, effort).run()
-    floor = form.program.objective_floor()
+    floor = form.program.objective_floor(found.x)
     better = (
         0.0 if second.x is None else max(0.0, found.objective - second.objective) / max(abs(found.objective), floor)
     )

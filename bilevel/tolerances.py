@@ -49,9 +49,11 @@ EMISSION_FACTOR = 1e-4
 """Emission factors of the model against those of an independent emission flow, over the largest factor."""
 
 OBJECTIVE_FLOOR = 1e-3
-"""Gaps are relative to |objective|, but at least to this share of the objective's largest term at its columns' scales.
+"""Gaps are relative to |objective|, but at least to this share of the objective's largest term at the point: terms that cancel
+leave rounding behind that is relative to them."""
 
-The check of the objective's resolution holds that term under 1000 times the largest term at the answer."""
+NOTHING = 1e-6
+"""A column under this share of its size counts as zero where sizes are read from a point: a hundred times a solver's tolerance."""
 
 SIDE_SECONDS = 30.0
 """Time for one of the small linear programs beside the search; without its answer nothing is claimed."""
@@ -66,3 +68,6 @@ one that needs least."""
 SCARCITY_RATE = 100.0
 """What the iterative scheme pays for breaking a limit by its whole scale, over the objective's largest term at its columns'
 scales."""
+
+INFINITE = 1e20
+"""Bounds and limits of this size and more are none: the sentinel of every solver here and of most file formats."""

@@ -20,25 +20,29 @@ def apply(form: Reformulation) -> Mip:
     """Append one binary a pair; a row or column with two limits also gets z_lower + z_upper >= 1."""
     pairs, bounds = form.kkt.pairs, form.bounds
     count, first = pairs.count, form.mip.columns
-    mip = form.mip.with_columns(np.zeros(count), np.ones(count), np.ones(count), integer=True)
+    # A dual that is always zero leaves its pair decided
+    idle = bounds.mu_upper == 0
+    mip = form.mip.with_columns(idle.astype(float), np.ones(count), np.ones(count), integer=True)
     n, z = mip.columns, first + np.arange(count)
     at = np.arange(count)
     slack = widen(pairs.slack_matrix, n)
-    slack_switch = sp.csr_array((-bounds.slack_upper, (at, z)), shape=(count, n))
+    most = np.where(idle, 0.0, bounds.slack_upper)
+    slack_switch = sp.csr_array((-most, (at, z)), shape=(count, n))
     dual = sp.csr_array(
         (np.concatenate([np.ones(count), bounds.mu_upper]), (np.tile(at, 2), np.concatenate([pairs.dual, z]))),
         shape=(count, n),
     )
     lower = np.full(count, -np.inf)
-    mip = mip.with_rows(Rows(sp.csr_array(slack + slack_switch), lower, -pairs.slack_constant))
+    limit = np.where(idle, np.inf, -pairs.slack_constant)
+    mip = mip.with_rows(Rows(sp.csr_array(slack + slack_switch), lower, limit))
     mip = mip.with_rows(Rows(dual, lower, bounds.mu_upper.copy()))
     return mip.with_rows(_one_limit_at_a_time(pairs, z, n))
 
 
 def complete(x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
-    """A full point: the binary of a pair is 0 where its slack is zero."""
+    """A full point: the binary of a pair is 0 where its slack is zero and its dual may be something."""
     first = form.mip.columns
-    x[first : first + form.kkt.pairs.count] = np.where(slack_zero, 0.0, 1.0)
+    x[first : first + form.kkt.pairs.count] = np.where(slack_zero & (form.bounds.mu_upper > 0), 0.0, 1.0)
     return x
 
 

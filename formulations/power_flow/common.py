@@ -8,6 +8,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.contrib.fbbt.fbbt import compute_bounds_on_expr
 
+from bilevel import relaxes_equality
 from instances import Network, PowerFlow
 
 Load = Callable[[str, int], Any]
@@ -124,6 +125,7 @@ def add_cone(model: Any) -> None:
         return m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2 <= m.v[i, t] * m.l[i, j, t]
 
     model.cone = pyo.Constraint(model.L, model.T, rule=cone)
+    relaxes_equality(model, model.cone)
 
 
 def add_power_limit(model: Any, network: Network, squared_power: Callable[[str, str, int], Any] | None = None) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from bilevel import relaxes_equality
 from bilevel.errors import ModelError
 from formulations.power_flow import common
 from formulations.power_flow.common import FlowPoint, Load
@@ -103,3 +104,4 @@ def _add_rows(model: Any) -> None:
 
     model.voltage_drop = pyo.Constraint(model.L, model.T, rule=drop)
     model.cone = pyo.Constraint(model.L, model.T, rule=cone)
+    relaxes_equality(model, model.cone)

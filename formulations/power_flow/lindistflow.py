@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from bilevel import relaxes_equality
 from formulations.power_flow import common
 from formulations.power_flow.common import Load
 from instances import Network
@@ -47,6 +48,7 @@ def _add_rows(model: Any, network: Network) -> None:
 
     model.voltage_drop = pyo.Constraint(model.L, model.T, rule=drop)
     model.cone = pyo.Constraint(model.L, model.T, rule=cone)
+    relaxes_equality(model, model.cone)
 
 
 def _bound_currents(

@@ -1,0 +1,367 @@
+"""Sizes come from values and data, never from a declared bound alone: loose bounds, units and scaling factors change no answer."""
+
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+import scipy.sparse as sp
+
+import bilevel
+from bilevel import sizes
+from bilevel.assemble import assemble, dual_sizes
+from bilevel.compile import compile_model
+from bilevel.implied import tightened
+from bilevel.program import Rows
+
+SOLVERS = ("highs", "scip", "gurobi")
+LOOSE = (1e3, 1e5, 1e9, 1e13, 1e15, 1e20, 1e25)
+INF = float("inf")
+
+
+def solved(model: Any, **options: Any) -> bilevel.Solution:
+    return bilevel.solve(model, progress=False, time_limit=60, **options)
+
+
+def right_or_open(solution: bilevel.Solution, right: float) -> None:
+    """Certified with the right value, or nothing claimed."""
+    if solution.status == "certified":
+        assert solution.objective == pytest.approx(right, rel=2e-4, abs=1e-6)
+        assert abs(solution.bound - right) <= 2e-4 * max(abs(right), 1e-3)
+    else:
+        assert solution.status in ("feasible", "rejected", "unknown"), (solution.status, solution.reason)
+
+
+# What is expected of a column
+
+
+def rows_of(matrix: list[list[float]], lower: list[float], upper: list[float]) -> Rows:
+    names = tuple(str(k) for k in range(len(lower)))
+    return Rows(sp.csr_array(np.array(matrix, dtype=float)), np.array(lower), np.array(upper), names)
+
+
+def no_terms(columns: int, cost: list[float] | None = None) -> sizes.Terms:
+    none = np.zeros(0, dtype=np.int64)
+    return sizes.Terms(np.zeros(columns) if cost is None else np.array(cost), none, none, np.zeros(0))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "lower", "upper", "bounds", "cost", "right"),
+    [
+        # y <= x, x in [1, 2]: a sentinel for y is no size
+        ([[1.0, -1.0]], [-INF], [0.0], [2.0, 1e13], None, [2.0, 2.0]),
+        # Bounds within a thousand times what rows are about are believed
+        ([[1.0, -1.0]], [-INF], [0.0], [2.0, 100.0], None, [2.0, 100.0]),
+        # 1e9 y >= 2e3 z - 4e5: y without a bound is about 1e-3
+        ([[1e9, -2e3]], [-4e5], [INF], [INF, 400.0], None, [8e-4, 400.0]),
+        # Two parts of one variable, each with a sentinel
+        ([[1.0, -1.0, 1.0]], [0.0], [0.0], [5.0, 1e15, 1e12], None, [5.0, 5.0, 5.0]),
+        # Only a cost: as large as the other term of the objective
+        ([[1.0, 1.0, 0.0]], [-INF], [4.0], [5.0, 5.0, 1e10], [1.0, -2.0, 4.0], [5.0, 5.0, 2.5]),
+        # Nothing known of it
+        ([[1.0, 0.0]], [-INF], [4.0], [5.0, INF], None, [5.0, 1.0]),
+        # A size travels along a chain of rows
+        ([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]], [-INF, -INF], [0.0, 0.0], [3.0, 1e18, 1e19], None, [3.0, 3.0, 3.0]),
+    ],
+)
+def test_expected_sizes(
+    matrix: list[list[float]],
+    lower: list[float],
+    upper: list[float],
+    bounds: list[float],
+    cost: Any,
+    right: list[float],
+) -> None:
+    rows, high = rows_of(matrix, lower, upper), np.array(bounds)
+    found = sizes.expected(rows, no_terms(len(bounds), cost), np.zeros(len(bounds)), high)
+    assert found == pytest.approx(right)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e-2, 1.0, 1e2, 1e4])
+@pytest.mark.parametrize("seed", range(8))
+def test_sizes_follow_the_units_of_columns(seed: int, unit: float) -> None:
+    """A column in another unit has its size in that unit, whatever bounds are loose."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-3, 4, (4, 5)).astype(float)
+    limit = rng.integers(1, 9, 4).astype(float)
+    bound = np.where(rng.random(5) < 0.5, 1e12, rng.integers(1, 9, 5))
+    rows = rows_of(matrix.tolist(), [-INF] * 4, limit.tolist())
+    plain = sizes.expected(rows, no_terms(5), np.zeros(5), bound)
+    units = np.array([unit, 1.0, 1.0, 1.0, 1.0])
+    other = Rows(sp.csr_array(matrix / units), rows.lower, rows.upper, rows.names)
+    known = (np.abs(matrix).sum(axis=0) > 0) | (bound < 1e12)
+    found = sizes.expected(other, no_terms(5), np.zeros(5), bound * units)
+    assert found[known] == pytest.approx((plain * units)[known])
+
+
+def test_bounds_that_rows_imply_replace_loose_ones_only() -> None:
+    rows = rows_of([[1.0, -1.0, 0.0], [0.0, 0.0, 2.0]], [-INF, -INF], [0.0, 10.0])
+    low, high = tightened(rows, np.array([0.0, 1.0, 0.0]), np.array([1e9, 2.0, 7.0]))
+    assert high == pytest.approx([2.0, 2.0, 7.0]) and low.tolist() == [0.0, 1.0, 0.0]
+    assert high[0] >= 2.0
+
+
+def test_a_multiplier_is_sized_by_cost_over_row_and_cost_over_column() -> None:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 4))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(0, 2e-3)), pyo.Var(bounds=(0, 500))
+    m.f.cost = pyo.Objective(expr=3e6 * m.f.y + 2 * m.f.z)
+    m.f.row = pyo.Constraint(expr=1e5 * m.f.y + m.f.z >= 10 * m.x)
+    m.goal = pyo.Objective(expr=m.x)
+    program = compile_model(m)
+    rows, columns = dual_sizes(program)
+    cost = 3e6 * 2e-3
+    at = {program.name(k): k for k in range(program.columns)}
+    assert rows == pytest.approx([cost / 500.0])
+    assert columns[[at["f.y"], at["f.z"]]] == pytest.approx([cost / 2e-3, cost / 500.0])
+
+
+# Bounds that nothing reaches
+
+
+def taker(limit: float) -> Any:
+    """The follower takes y = x: the least y over x in [1, 2] is 1."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, limit))
+    m.f.c = pyo.Constraint(expr=m.f.y <= m.x)
+    m.f.o = pyo.Objective(expr=m.f.y, sense=pyo.maximize)
+    m.o = pyo.Objective(expr=m.f.y)
+    return m
+
+
+def two_costs(limit: float) -> Any:
+    """2 x + 3 y, x >= g + 2, y = 5 - g: g = 5 and x = 7 give 14."""
+    m = pyo.ConcreteModel()
+    m.x, m.g = pyo.Var(bounds=(0, limit)), pyo.Var(bounds=(0, 10))
+    m.r = pyo.Constraint(expr=m.x - m.g >= 2)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 10))
+    m.f.c = pyo.Constraint(expr=m.f.y >= 5 - m.g)
+    m.f.o = pyo.Objective(expr=m.f.y)
+    m.o = pyo.Objective(expr=2 * m.x + 3 * m.f.y)
+    return m
+
+
+def penalty(limit: float) -> Any:
+    """x - 2 max(0, x - 1) - w: x = 1 and w = 0 give 1."""
+    m = pyo.ConcreteModel()
+    m.x, m.w = pyo.Var(bounds=(0, 5)), pyo.Var(bounds=(0, limit))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 5))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.r = pyo.Constraint(expr=m.f.y >= m.x - 1)
+    m.goal = pyo.Objective(expr=m.x - 2 * m.f.y - m.w, sense=pyo.maximize)
+    return m
+
+
+def own(limit: float) -> Any:
+    """The same without w, the follower's own variable being the one with the limit: 1."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 5))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, limit))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.r = pyo.Constraint(expr=m.f.y >= m.x - 1)
+    m.goal = pyo.Objective(expr=m.x - 2 * m.f.y, sense=pyo.maximize)
+    return m
+
+
+MODELS = {taker: 1.0, two_costs: 14.0, penalty: 1.0, own: 1.0}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("limit", LOOSE)
+@pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
+def test_a_bound_that_nothing_reaches_changes_nothing(build: Any, limit: float, solver: str) -> None:
+    solution = solved(build(limit), solver=solver)
+    right_or_open(solution, MODELS[build])
+    assert limit < 1e5 or solution.status == "certified", solution.reason
+
+
+def test_no_optimum_costs_more_than_a_point_that_is_always_there() -> None:
+    """y >= x - 1 without an upper limit: y = 4 serves every x, so no answer is larger, and big-M has a limit."""
+    program = compile_model(own(1e25))
+    assert np.isinf(program.upper).any()
+    form = assemble(program)
+    assert np.isfinite(form.bounds.slack_upper[form.bounds.mu_upper > 0]).all()
+    assert form.bounds.slack_upper[form.bounds.mu_upper > 0].max() <= 10.0
+
+
+@pytest.mark.parametrize("limit", [1e3, 1e13])
+@pytest.mark.parametrize("y", [900.0, 0.2])
+def test_a_broken_row_and_a_poor_answer_are_seen_beside_any_bound(y: float, limit: float) -> None:
+    m = taker(limit)
+    m.x.set_value(1.5)
+    m.f.y.set_value(y, skip_validation=True)
+    certificate = bilevel.certify(m, bound=y)
+    failing = [check.name for check in certificate.checks if not check.ok]
+    assert certificate.status == "rejected"
+    assert ("follower rows" if y > 2 else "follower optimality") in failing
+
+
+@pytest.mark.parametrize(("w", "y"), [(1e-4, 0.0), (1e-3, 0.0), (1e-3, 1e-3), (2e-3, 1e-3), (1e-2, 0.0)])
+def test_small_breaches_beside_a_loose_bound_are_seen(w: float, y: float) -> None:
+    """w <= y, the follower pays y, which has a bound of 1e6 that nothing needs: only w = y = 0 is bilevel feasible."""
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(bounds=(0, 1), initialize=w)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 1e6), initialize=y)
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.row = pyo.Constraint(expr=m.w <= m.f.y)
+    m.goal = pyo.Objective(expr=1000 * m.w, sense=pyo.maximize)
+    assert not bilevel.certify(m, bound=0.0).valid
+
+
+# Units
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("big", [1e-4, 1.0, 1e5, 1e9])
+def test_a_row_in_another_unit(big: float, solver: str) -> None:
+    """y <= 0.5 + 0.1 x in watts, the rest in megawatts; y = max(0, 0.1 x - 0.1): y - 0.05 x is 0.1 at x = 4."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 4))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 0.6))
+    m.f.cost = pyo.Objective(expr=0.1 * m.f.y)
+    m.f.r = pyo.Constraint(expr=big * m.f.y <= big * (0.5 + 0.1 * m.x))
+    m.f.q = pyo.Constraint(expr=m.f.y >= 0.1 * m.x - 0.1)
+    m.goal = pyo.Objective(expr=m.f.y - 0.05 * m.x, sense=pyo.maximize)
+    solution = solved(m, solver=solver)
+    assert solution.status == "certified" and solution.objective == pytest.approx(0.1, rel=1e-4), solution.reason
+
+
+@pytest.mark.parametrize(
+    ("solver", "mode"), [("scip", "sos1"), ("scip", "product"), ("scip", "auto"), ("gurobi", "auto")]
+)
+def test_a_slack_without_a_limit_has_the_size_of_its_row(solver: str, mode: str) -> None:
+    """x = 5, y = 1e-4, z = 400 keep 1e9 y >= 2e3 z - 1e5 x - 4e5, which never binds there: 5."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(-1, 5))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(1e-4, None)), pyo.Var(bounds=(200, 400))
+    m.f.cost = pyo.Objective(expr=2e3 * m.f.y - 2e-3 * m.f.z)
+    m.f.row = pyo.Constraint(expr=1e9 * m.f.y >= 2e3 * m.f.z - 1e5 * m.x - 4e5)
+    m.goal = pyo.Objective(expr=m.x, sense=pyo.maximize)
+    solution = solved(m, solver=solver, mode=mode)
+    assert solution.status == "certified" and solution.objective == pytest.approx(5.0, rel=1e-4), solution.reason
+
+
+def buyer(factor: float) -> Any:
+    """The seller and the buyer of the README, with a scaling factor for every variable: 5."""
+    m = pyo.ConcreteModel()
+    m.price = pyo.Var([0, 1], bounds=(1, 3))
+    m.cap = pyo.Constraint(expr=m.price[0] + m.price[1] <= 5)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([0, 1], bounds=(0, 1.5))
+    bill = sum(m.price[t] * m.f.y[t] for t in (0, 1))
+    m.f.bill = pyo.Objective(expr=bill)
+    m.f.need = pyo.Constraint(expr=m.f.y[0] + m.f.y[1] == 2)
+    m.goal = pyo.Objective(expr=bill, sense=pyo.maximize)
+    m.scaling_factor = pyo.Suffix(direction=pyo.Suffix.EXPORT)
+    for v in (*m.price.values(), *m.f.y.values()):
+        m.scaling_factor[v] = factor
+    return m
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("factor", [1e-8, 1e-4, 1.0, 1e4, 1e6, 1e8])
+def test_a_scaling_factor_changes_no_verdict(factor: float, solver: str) -> None:
+    right_or_open(solved(buyer(factor), solver=solver), 5.0)
+
+
+# The certificate is as strict as it says
+
+
+@pytest.mark.parametrize("w", [0.9999, 0.999, 0.995, 0.99, 0.9])
+def test_a_multiplier_of_a_row_with_slack_is_refused(w: float) -> None:
+    """y >= x = 1 binds; y >= w does not, so its multiplier is 0 and not 1."""
+    m = pyo.ConcreteModel()
+    m.x, m.w = pyo.Var(bounds=(0, 1000), initialize=1.0), pyo.Var(bounds=(0, 1000), initialize=w)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 1e4), initialize=1.0)
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.a, m.f.b = pyo.Constraint(expr=m.f.y - m.x >= 0), pyo.Constraint(expr=m.f.y - m.w >= 0)
+    m.fix = pyo.Constraint(expr=m.x == 1)
+    m.goal = pyo.Objective(expr=m.f.dual(m.f.b) - m.w, sense=pyo.maximize)
+    m.f.dual(m.f.b).value = 1.0
+    certificate = bilevel.certify(m, bound=0.0)
+    assert not certificate.valid and not certificate["complementarity"].ok
+
+
+@pytest.mark.parametrize("below", [1e-9, 1e-8, 1e-4])
+def test_a_cost_that_is_nearly_convex_is_not(below: float) -> None:
+    """(y0 - y1)^2 / 2 - below y1^2 / 2 falls without end along y0 = y1: at 1e5 it is -0.5e10 below."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([0, 1], bounds=(-1e5, 1e5))
+    y = m.f.y
+    m.f.cost = pyo.Objective(expr=0.5 * y[0] ** 2 - y[0] * y[1] + 0.5 * (1 - below) * y[1] ** 2)
+    m.goal = pyo.Objective(expr=m.x + y[0] ** 2 * 1e-3)
+    with pytest.raises(bilevel.ModelError, match="not convex"):
+        bilevel.solve(m, progress=False)
+
+
+def disc(case: str) -> Any:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([0, 1], bounds=(-3, 3))
+    y = m.f.y
+    if case == "idle":
+        m.f.cost = pyo.Objective(expr=y[0] ** 2 + y[1] ** 2 - 2 * m.x * y[0] + 0.5 * y[1])
+        m.f.k = pyo.Constraint(expr=y[0] ** 2 + y[1] ** 2 <= 25)
+        m.goal = pyo.Objective(expr=(y[0] - 0.5 * m.x) - y[1], sense=pyo.maximize)
+    elif case == "bounds":
+        m.f.cost = pyo.Objective(expr=-y[0] + y[1])
+        m.f.k = pyo.Constraint(expr=y[0] ** 2 + y[1] ** 2 <= 25 + m.x)
+        m.goal = pyo.Objective(expr=y[0] - y[1] - m.x, sense=pyo.maximize)
+    else:
+        m.f.cost = pyo.Objective(expr=-y[0] + (1 - m.x) * y[1])
+        m.f.k = pyo.Constraint(expr=y[0] ** 2 + y[1] ** 2 <= 1)
+        m.f.k2 = pyo.Constraint(expr=(y[0] - 1) ** 2 + y[1] ** 2 <= 9 + m.x)
+        m.goal = pyo.Objective(expr=y[1] + 0.1 * m.x, sense=pyo.maximize)
+    return m
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+@pytest.mark.parametrize(("case", "right"), [("idle", 1.25), ("bounds", 6.0), ("two", 0.5**0.5 + 0.2)])
+def test_quadratic_rows_of_followers_that_do_not_bind(case: str, right: float, solver: str) -> None:
+    """y = (x, -1/4); y = (3, -3); y = (1, 1) / sqrt(2) at x = 2."""
+    solution = solved(disc(case), solver=solver)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(right, rel=1e-4)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("least", "paid", "right"), [(2.0, 0.0, 1.0), (0.0, 1.0, 6.0)])
+def test_a_leaders_quadratic_row_may_be_slack(least: float, paid: float, right: float, solver: str) -> None:
+    """x^2 <= t, x <= 1, t <= 5: x + paid t is 1 or 6; the row says nothing of an equality."""
+    m = pyo.ConcreteModel()
+    m.x, m.t = pyo.Var(bounds=(0, 1)), pyo.Var(bounds=(least, 5))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 3))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.r = pyo.Constraint(expr=m.f.y >= m.x)
+    m.cone = pyo.Constraint(expr=m.x**2 <= m.t)
+    m.goal = pyo.Objective(expr=m.x + paid * m.t, sense=pyo.maximize)
+    solution = solved(m, solver=solver)
+    assert solution.status == "certified" and solution.objective == pytest.approx(right, rel=1e-6), solution.reason
+
+
+def test_a_row_that_stands_for_an_equality_may_not() -> None:
+    m = pyo.ConcreteModel()
+    m.x, m.t = pyo.Var(bounds=(0, 1)), pyo.Var(bounds=(2, 5))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 3))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.r = pyo.Constraint(expr=m.f.y >= m.x)
+    m.cone = pyo.Constraint([0], rule=lambda m, _: m.x**2 <= m.t)
+    bilevel.relaxes_equality(m, m.cone)
+    m.goal = pyo.Objective(expr=m.x, sense=pyo.maximize)
+    solution = solved(m)
+    assert solution.status == "rejected" and not solution.certificate["cones"].ok
