@@ -28,9 +28,9 @@ def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
     )
 
 
-def scales(model: Any, variables: tuple[Any, ...], size: Vector) -> Vector:
-    """What solvers measure each column in: Pyomo's `scaling_factor` suffix if given, else its expected size."""
-    scale = size.copy()
+def scales(model: Any, variables: tuple[Any, ...]) -> Vector:
+    """What Pyomo's `scaling_factor` suffix says of the size of each column, NaN where it says nothing."""
+    scale = np.full(len(variables), np.nan)
     suffix = model.component("scaling_factor")
     if suffix is not None:
         for at, variable in enumerate(variables):

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-import scipy.sparse as sp
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
@@ -148,14 +147,13 @@ class _Compiler:
         cost, products = dense(self.cost, n), bilinear(self.bilinear)
         mine = products.row < 0
         terms = Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine])
-        size = expected(stack_rows([leader_rows, follower_rows]), terms, lower, upper)
-        scale = scales(self.model, everything, size)
+        told = scales(self.model, everything)
+        size = expected(stack_rows([leader_rows, follower_rows]), terms, lower, upper, told)
+        # An epigraph is measured in the objective's own unit
+        size[len(variables) :] = 1.0
+        scale = np.where(np.isnan(told), size, told)
         least = np.minimum(size, scale)
         cones = self.cones.build(n, len(variables), lower, least)
-        # An epigraph is as large as its squares
-        at = sp.coo_array(cones.w[:, len(variables) :])
-        for sizes in (size, scale):
-            sizes[len(variables) + at.coords[1]] = cones.w_scale[at.coords[0]]
         return Program(
             variables=everything, lower=lower, upper=upper, integer=self._integers(everything, owner), scale=scale,
             size=size, cost=cost, offset=offset, sign=sign, rows=leader_rows,

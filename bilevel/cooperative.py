@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from bilevel import certificate, conic, tolerances
 from bilevel.canonical import Program
@@ -12,7 +14,7 @@ from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
 from bilevel.cones import exact, tangent
 from bilevel.errors import ModelError, UnknownNameError
-from bilevel.program import Cones, Mip, stack_cones, stack_rows
+from bilevel.program import Cones, Mip, Vector, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
 from bilevel.scaling import Scaled
@@ -22,6 +24,8 @@ from bilevel.solvers import SOLVERS
 from bilevel.stage import MIP_SHARE
 
 _ROUNDS, _WALL = 200, 1e3
+_FINER = 1e-2
+"""Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
 
 
 def cooperative(
@@ -120,6 +124,15 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
     return found
 
 
+def _with_epigraphs(program: Program) -> Vector:
+    """The columns' scales, those of epigraphs as large as their squares."""
+    scale, cones = program.scale.copy(), program.cones
+    added = np.array([variable is None for variable in program.variables])
+    at = sp.coo_array(cones.w @ sp.diags_array(added.astype(float)))
+    scale[at.coords[1]] = cones.w_scale[at.coords[0]]
+    return scale
+
+
 def _mip(program: Program, cones: Cones) -> Mip:
     rows = stack_rows([program.rows, program.followers.rows])
     return Mip(
@@ -135,7 +148,14 @@ def _interior(program: Program, _gap: float, deadline: float, line: Progress) ->
             "continuous"
         )
     cones = stack_cones(program.cones, program.followers.cones)
-    outcome = conic.solve(_mip(program, cones), deadline - time.monotonic())
+    mip = _mip(program, cones)
+    outcome = conic.solve(mip, deadline - time.monotonic())
+    if outcome.status in ("failed", "optimal") and not np.isfinite(outcome.bound):
+        # A point good to some digits has no bound: once more in other sizes, of epigraphs or of the values found
+        found = np.zeros(0) if outcome.x is None else np.abs(outcome.x)
+        scale = _with_epigraphs(program) if outcome.x is None else np.maximum(found, _FINER * mip.scale)
+        again = conic.solve(replace(mip, scale=scale), deadline - time.monotonic())
+        outcome = again if np.isfinite(again.bound) else outcome
     if outcome.x is None:
         return Found(verdict=outcome.status if outcome.status in ("infeasible", "unbounded") else "")
     found = Found(outcome.bound, outcome.objective, outcome.x)
