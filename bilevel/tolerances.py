@@ -66,3 +66,6 @@ one that needs least."""
 SCARCITY_RATE = 100.0
 """What the iterative scheme pays for breaking a limit by its whole scale, over the objective's largest term at its columns'
 scales."""
+
+DOMAIN = 1e-9
+"""Bounds of whole numbers and of steps may miss a number by this, over its size (at least 1) in steps: rounding has moved them."""
