@@ -10,7 +10,7 @@ from pyomo.common.log import LoggingIntercept
 from bilevel.arrays import bilinear, bounds, convex_quadratics, dense, scales
 from bilevel.canonical import LEADER, DualLinks, FollowerStack, Program
 from bilevel.choices import place
-from bilevel.columns import Columns, RowList
+from bilevel.columns import Columns, RowList, direction
 from bilevel.cone_rows import ConeBuilder, is_cone, is_convex
 from bilevel.domains import readable_bounds
 from bilevel.errors import ModelError
@@ -108,6 +108,7 @@ class _Compiler:
         """Multipliers that the leader reads."""
         found = []
         for at, block in enumerate(self.followers):
+            own = {key for key, owner in self.columns.owners.items() if owner == at}
             for row, variable in block.__dict__.get("dual_of", {}).items():
                 if id(variable) in self.columns.position:
                     require_own(row, self.model, "the dual is used of row")
@@ -117,7 +118,8 @@ class _Compiler:
                             f"the dual of row {row.name!r} is used, but the row is no active row of follower {block.name!r}: "
                             "activate it, or leave the dual out"
                         )
-                    found.append((self.columns.position[id(variable)], self.row_at[id(row)], sense[at]))
+                    sign = sense[at] * direction(row, own)
+                    found.append((self.columns.position[id(variable)], self.row_at[id(row)], sign))
         table = np.array(found, dtype=float).reshape(-1, 3)
         return DualLinks(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
 
