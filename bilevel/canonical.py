@@ -5,13 +5,14 @@ sense.  Terms leader variable x follower variable stay apart as `Bilinear` entri
 as the follower's own price terms in the followers' costs.  `bilevel.compile` makes it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
+from bilevel.choices import Choice, Domains
 from bilevel.program import Cones, Index, Mask, Rows, Vector
 
 LEADER = -1
@@ -111,6 +112,7 @@ class Program:
     bilinear: Bilinear
     followers: FollowerStack
     links: DualLinks
+    domains: Domains = field(default_factory=Domains)
 
     @property
     def columns(self) -> int:
@@ -122,9 +124,27 @@ class Program:
         variable = self.variables[column]
         return "objective epigraph" if variable is None else str(variable.name)
 
+    @property
+    def own(self) -> list[tuple[int, Any]]:
+        """Column and Pyomo variable of every column that stands for one; others are epigraphs and choices of domains."""
+        added = (type(None), Choice)
+        return [(at, variable) for at, variable in enumerate(self.variables) if not isinstance(variable, added)]
+
     def values(self) -> Vector:
         """The values that stand in the Pyomo model now; NaN where a variable has none."""
         return np.array([_value_of(variable) for variable in self.variables])
+
+    def within(self, x: Vector) -> Vector:
+        """x within its bounds, with whole numbers rounded and variables in their domains."""
+        x = np.clip(x, self.lower, self.upper)
+        return self.domains.settled(np.where(self.integer, np.round(x), x))
+
+    def load(self, x: Vector) -> Vector:
+        """Put x, `within` its bounds and domains, into the Pyomo variables; gives what was put."""
+        x = self.within(x)
+        for at, variable in self.own:
+            variable.set_value(float(x[at]), skip_validation=True)
+        return x
 
     def objective(self, x: Vector) -> float:
         """The leader's objective at x in the user's sense, with its products and squares evaluated as they were written."""

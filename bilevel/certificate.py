@@ -154,7 +154,7 @@ def _leader_rows(program: Program, x: Vector) -> Check:
     size = np.bincount(b.row[mine], weights=np.abs(terms), minlength=program.rows.count) + _limit_size(program.rows)
     rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
     leader = program.followers.owner < 0
-    whole = np.where(program.integer, np.abs(x - np.round(x)), 0.0)
+    whole = np.where(program.integer, np.abs(x - np.round(x)), program.domains.outside(x))
     return _worst_row("leader rows", program, rows, size, x, leader, whole)
 
 

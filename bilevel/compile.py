@@ -1,123 +1,42 @@
 """Pyomo to sparse matrices: one walk over a bilevel model gives the leader's and the followers' programs."""
 
-from collections.abc import Iterable
+import io
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-from pyomo.repn.quadratic import QuadraticRepnVisitor
-from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
+from pyomo.common.log import LoggingIntercept
 
-from bilevel import tolerances
 from bilevel.arrays import bilinear, bounds, convex_quadratics, dense, scales
 from bilevel.canonical import LEADER, DualLinks, FollowerStack, Program
+from bilevel.choices import place
+from bilevel.columns import Columns, RowList, direction
 from bilevel.cone_rows import ConeBuilder, is_cone, is_convex
+from bilevel.domains import readable_bounds
 from bilevel.errors import ModelError
 from bilevel.model import Follower, relaxed_equalities
-from bilevel.program import Index, Mask, Rows, Vector, coo, stack_rows
-from bilevel.refuse import one_objective, owners_of, refuse_orphans, refuse_unknown_components
+from bilevel.program import Vector, coo, stack_rows
+from bilevel.refuse import one_objective, owners_of, refuse_orphans, refuse_strange_limit, refuse_unknown_components
 from bilevel.sizes import Terms, expected
-
-
-def _is_finite(value: Any) -> bool:
-    return not isinstance(value, InvalidNumber) and bool(np.isfinite(float(value)))
-
-
-_ROUNDING = 64 * np.finfo(float).eps
-
-
-class _Columns:
-    """Numbers variables in the order in which they are first used, and knows whose they are."""
-
-    def __init__(self, owners: dict[int, int]) -> None:
-        self.owners = owners
-        self.found: dict[int, Any] = {}
-        self.position: dict[int, int] = {}
-        self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
-
-    def repn(self, expression: Any, what: str) -> Any:
-        """The quadratic representation of an expression; refuses what is not quadratic."""
-        try:
-            repn = self.visitor.walk_expression(expression)
-        except ArithmeticError as error:
-            raise ModelError(f"{what} cannot be evaluated ({error}): check its data") from error
-        if repn.nonlinear is not None:
-            raise ModelError(
-                f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
-            )
-        values = [repn.constant, *repn.linear.values(), *(repn.quadratic or {}).values()]
-        if not all(_is_finite(value) for value in values):
-            raise ModelError(f"{what} holds a coefficient that is not a finite number: check its data")
-        return repn
-
-    def row(self, row: Any) -> tuple[Any, float, float]:
-        """Quadratic representation of a row's body without its constant, and the limits that are left."""
-        what = f"row {row.name!r}"
-        try:
-            lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)
-        except (ValueError, ArithmeticError) as error:
-            raise ModelError(f"{what} has a limit that is not a finite number: check its data") from error
-        repn = self.repn(body, what)
-        low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
-        high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
-        low, high = low if low > -tolerances.INFINITE else -np.inf, high if high < tolerances.INFINITE else np.inf
-        if np.isnan(low) or np.isnan(high) or low == np.inf or high == -np.inf:
-            raise ModelError(f"{what} has limits {lower} and {upper}: give finite numbers, or leave a side out")
-        return repn, low, high
-
-    def at(self, key: int) -> int:
-        """The column of a variable."""
-        return self.position.setdefault(key, len(self.position))
-
-    def owner(self, key: int) -> int:
-        """The follower that owns a variable, LEADER if none."""
-        return self.owners.get(key, LEADER)
-
-    def linear(self, repn: Any) -> list[tuple[int, float]]:
-        """(column, coefficient) of the linear part."""
-        return [(self.at(key), float(value)) for key, value in repn.linear.items()]
-
-    def variables(self) -> tuple[Any, ...]:
-        """The Pyomo variables in column order."""
-        return tuple(self.found[key] for key in self.position)
-
-
-class _RowList:
-    """Collects linear rows."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[int, int, float]] = []
-        self.lower: list[float] = []
-        self.upper: list[float] = []
-        self.names: list[str] = []
-
-    def add(self, terms: Iterable[tuple[int, float]], lower: float, upper: float, name: str) -> None:
-        at = len(self.names)
-        self.entries.extend((at, column, value) for column, value in terms)
-        self.lower.append(lower)
-        self.upper.append(upper)
-        self.names.append(name)
-
-    def rows(self, columns: int) -> Rows:
-        matrix = coo(self.entries, (len(self.names), columns))
-        return Rows(matrix, np.array(self.lower), np.array(self.upper), tuple(self.names))
+from bilevel.walk import declared, require_model, require_own
 
 
 class _Compiler:
     """One walk over a model; `program()` gives the result."""
 
     def __init__(self, model: Any) -> None:
+        require_model(model)
         refuse_unknown_components(model)
         self.model = model
-        self.followers = list(model.component_data_objects(Follower, active=True, descend_into=True))
+        self.followers = list(declared(model, Follower, active=True))
         if not self.followers:
             raise ModelError(
                 f"model {model.name!r} has no active Follower block: add one with bilevel.Follower, "
                 "or give the model to an ordinary solver"
             )
-        self.columns = _Columns(owners_of(self.followers))
-        self.leader_rows = _RowList()
-        self.follower_rows = _RowList()
+        self.columns = Columns(model, owners_of(self.followers))
+        self.leader_rows = RowList()
+        self.follower_rows = RowList()
         self.row_owner: list[int] = []
         self.row_at: dict[int, int] = {}
         self.cones = ConeBuilder()
@@ -138,11 +57,20 @@ class _Compiler:
         sense = [self._follower(at, block) for at, block in enumerate(self.followers)]
         variables = self.columns.variables()
         refuse_orphans(self.model, self.followers, variables)
-        n = len(variables) + self.cones.epigraphs
-        owner = np.array([self.columns.owner(id(v)) for v in variables] + [LEADER] * self.cones.epigraphs)
-        self.cost.extend((len(variables) + at, 1.0) for at in range(self.cones.epigraphs))
-        everything: tuple[Any, ...] = (*variables, *(None,) * self.cones.epigraphs)
-        lower, upper = bounds(everything)
+        epigraphs = self.cones.epigraphs
+        for variable in variables:
+            readable_bounds(variable)
+        owner = np.array([self.columns.owner(id(v)) for v in variables], dtype=np.int64)
+        placed = place(variables, owner != LEADER, *bounds(variables))
+        for row in placed.rows:
+            self.leader_rows.add(*row)
+        first = len(variables) + len(placed.choices)
+        n = first + epigraphs
+        owner = np.concatenate([owner, np.full(n - len(owner), LEADER)])
+        self.cost.extend((first + at, 1.0) for at in range(epigraphs))
+        everything: tuple[Any, ...] = (*variables, *placed.choices, *(None,) * epigraphs)
+        lower, upper = (np.concatenate([own, np.full(epigraphs, far)])
+                        for own, far in ((placed.lower, -np.inf), (placed.upper, np.inf)))  # fmt: skip
         leader_rows, follower_rows = self.leader_rows.rows(n), self.follower_rows.rows(n)
         cost, products = dense(self.cost, n), bilinear(self.bilinear)
         mine = products.row < 0
@@ -150,18 +78,18 @@ class _Compiler:
         told = scales(self.model, everything)
         size = expected(stack_rows([leader_rows, follower_rows]), terms, lower, upper, told)
         # An epigraph is measured in the objective's own unit
-        size[len(variables) :] = 1.0
+        size[first:] = 1.0
         scale = np.where(np.isnan(told), size, told)
         least = np.minimum(size, scale)
-        cones = self.cones.build(n, len(variables), lower, least)
         return Program(
-            variables=everything, lower=lower, upper=upper, integer=self._integers(everything, owner), scale=scale,
-            size=size, cost=cost, offset=offset, sign=sign, rows=leader_rows,
-            cones=cones, bilinear=products,
+            variables=everything, lower=lower, upper=upper, integer=np.append(placed.integer, np.zeros(epigraphs, dtype=bool)),
+            scale=scale, size=size, domains=placed.domains,
+            cost=cost, offset=offset, sign=sign, rows=leader_rows,
+            cones=self.cones.build(n, first, lower, least), bilinear=products,
             followers=FollowerStack(
-                names=tuple(str(block.name) for block in self.followers), owner=owner.astype(np.int64),
+                names=tuple(str(block.name) for block in self.followers), owner=owner,
                 rows=follower_rows, row_owner=np.array(self.row_owner, dtype=np.int64),
-                cones=self.follower_cones.build(n, len(variables), lower, least),
+                cones=self.follower_cones.build(n, first, lower, least),
                 cone_owner=np.array(self.cone_owner, dtype=np.int64),
                 cost=dense(self.follower_cost, n), price=coo(self.price, (n, n)),
                 quadratic=convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
@@ -176,6 +104,7 @@ class _Compiler:
         limits = np.full(count, np.inf)
         for block in self.followers:
             for component, limit in block.__dict__.get("dual_limit", {}).items():
+                refuse_strange_limit(component, block)
                 self._refuse_curved(component, block)
                 if id(component) in places:
                     limits[places[id(component)]] = limit
@@ -192,15 +121,18 @@ class _Compiler:
         """Multipliers that the leader reads."""
         found = []
         for at, block in enumerate(self.followers):
+            own = {key for key, owner in self.columns.owners.items() if owner == at}
             for row, variable in block.__dict__.get("dual_of", {}).items():
                 if id(variable) in self.columns.position:
+                    require_own(row, self.model, "the dual is used of row")
                     self._refuse_curved(row, block)
                     if id(row) not in self.row_at:
                         raise ModelError(
                             f"the dual of row {row.name!r} is used, but the row is no active row of follower {block.name!r}: "
                             "activate it, or leave the dual out"
                         )
-                    found.append((self.columns.position[id(variable)], self.row_at[id(row)], sense[at]))
+                    sign = sense[at] * direction(row, own)
+                    found.append((self.columns.position[id(variable)], self.row_at[id(row)], sign))
         table = np.array(found, dtype=float).reshape(-1, 3)
         return DualLinks(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
 
@@ -215,7 +147,7 @@ class _Compiler:
             self.cones.objective(own, str(objective.name))
         else:
             self._own_products(-1, own)
-        for row in self.model.component_data_objects(pyo.Constraint, active=True, descend_into=pyo.Block):
+        for row in declared(self.model, pyo.Constraint, active=True):
             self._leader_row(row)
         return sign * float(repn.constant), sign
 
@@ -281,7 +213,7 @@ class _Compiler:
                 self.follower_cost.append((self.columns.at(key), value))
         for (first, second), value in (repn.quadratic or {}).items():
             self._follower_product(at, first, second, sense * float(value), objective.name)
-        for row in block.component_data_objects(pyo.Constraint, active=True, descend_into=pyo.Block):
+        for row in declared(block, pyo.Constraint, active=True):
             self._follower_row(at, row)
         return sense
 
@@ -319,16 +251,6 @@ class _Compiler:
                 f"follower {self.followers[other].name!r}: followers may share leader variables only"
             )
 
-    def _integers(self, variables: tuple[Any, ...], owner: Index) -> Mask:
-        integer = np.array([v is not None and not v.is_continuous() for v in variables], dtype=bool)
-        bad = np.flatnonzero(integer & (owner != LEADER))
-        if len(bad):
-            raise ModelError(
-                f"follower variable {variables[int(bad[0])].name!r} is integer: optimality conditions need continuous "
-                "followers, so relax it or move the choice to the leader"
-            )
-        return integer
-
 
 def compile_model(model: Any) -> Program:
     """Compile a Pyomo model with `Follower` blocks.
@@ -337,10 +259,6 @@ def compile_model(model: Any) -> Program:
     quadratic rows and objectives, when an objective is missing or doubled, or when a component is of an
     unknown kind.
     """
-    return _Compiler(model).program()
-
-
-def _difference(limit: float, constant: float) -> float:
-    """limit - constant, 0 where only rounding is left: a row whose variables are all fixed holds or does not."""
-    difference = limit - constant
-    return 0.0 if abs(difference) <= _ROUNDING * abs(constant) else difference
+    # Pyomo logs what it raises, and what is raised is told by name
+    with LoggingIntercept(io.StringIO(), "pyomo"):
+        return _Compiler(model).program()

@@ -152,8 +152,8 @@ def _interior(program: Program, _gap: float, deadline: float, line: Progress) ->
     outcome = conic.solve(mip, deadline - time.monotonic())
     if outcome.status in ("failed", "optimal") and not np.isfinite(outcome.bound):
         # A point good to some digits has no bound: once more in other sizes, of epigraphs or of the values found
-        found = np.zeros(0) if outcome.x is None else np.abs(outcome.x)
-        scale = _with_epigraphs(program) if outcome.x is None else np.maximum(found, _FINER * mip.scale)
+        values = np.zeros(0) if outcome.x is None else np.abs(outcome.x)
+        scale = _with_epigraphs(program) if outcome.x is None else np.maximum(values, _FINER * mip.scale)
         again = conic.solve(replace(mip, scale=scale), deadline - time.monotonic())
         outcome = again if np.isfinite(again.bound) else outcome
     if outcome.x is None:

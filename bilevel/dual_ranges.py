@@ -41,9 +41,8 @@ class Entries:
 
     def parts(self) -> np.ndarray:
         """The number of the part that each row belongs to: rows that share columns, directly or not."""
-        graph = sp.coo_array((np.ones(len(self.row)), (self.row, self.rows + self.column)))
         size = self.rows + self.columns
-        graph = sp.coo_array((graph.data, graph.coords), shape=(size, size))
+        graph = sp.coo_array((np.ones(len(self.row)), (self.row, self.rows + self.column)), shape=(size, size))
         found: np.ndarray = connected_components(graph, directed=False)[1][: self.rows]
         return found
 

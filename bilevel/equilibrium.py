@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyomo.common.collections import ComponentMap
 
 from bilevel import at_prices, followers, price_rules, settle
 from bilevel.best_response import best_response
@@ -137,10 +138,11 @@ def equilibrium(
         why = _why(found, status, period, tolerance, line.interrupted)
     point = settle.settled(model, program, rules, found.price_history, found.leader.price_rows, progress, time_limit)
     values = dict(point.solution.values) | rules.named(point.prices)
+    placed = ComponentMap([*point.solution.found.items(), *zip(rules.variables, point.prices.tolist(), strict=True)])
     return EquilibriumTrace(
         status, period, "; ".join([why, *_notes(found, point)]), tuple(found.entries), rules.named(found.prices),
         tuple(rules.named(prices) for prices in found.price_history), found.named(found.y), found.named(found.response), values,
-        replace(point.solution, values=values), point.iteration, point.tick,
+        replace(point.solution, values=values, found=placed), point.iteration, point.tick,
     )  # fmt: skip
 
 

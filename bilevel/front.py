@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyomo.common.collections import ComponentMap
 
 from bilevel import tolerances
 from bilevel.atomic import write_text
@@ -22,7 +23,7 @@ class FrontPoint:
 
     `limited`, `maximized`: the two expressions at the point; `limit`: what `limited` was held under (inf without); `bound`: no
     decision with `limited` <= `limit` has more of `maximized` than this; `gap`: (bound - maximized) / |maximized|; `status` and
-    `certificate` as of a `Solution`; `seconds`: of its solve; `decisions`: Pyomo name to value.
+    `certificate` as of a `Solution`; `seconds`: of its solve; `decisions`: Pyomo name to value; `found`: Pyomo variable to value.
     """
 
     limited: float
@@ -34,6 +35,7 @@ class FrontPoint:
     certificate: Certificate
     seconds: float
     decisions: Mapping[str, float]
+    found: Mapping[Any, float] = field(default_factory=ComponentMap, repr=False, compare=False)
 
     @property
     def certified(self) -> bool:
@@ -133,10 +135,8 @@ class ParetoFront:
     def load(self, at: int) -> FrontPoint:
         """Put the values of point `at` into the model, and give the point."""
         point = self.points[at]
-        for name, value in point.decisions.items():
-            variable = self.model.find_component(name)
-            if variable is not None:
-                variable.set_value(value, skip_validation=True)
+        for variable, value in point.found.items():
+            variable.set_value(value, skip_validation=True)
         return point
 
     def to_dict(self, limited: str = "limited", maximized: str = "maximized") -> dict[str, Any]:

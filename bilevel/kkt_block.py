@@ -9,6 +9,7 @@ from pyomo.common.modeling import unique_component_name
 
 from bilevel import expressions
 from bilevel.assemble import Reformulation
+from bilevel.choices import Choice
 from bilevel.program import Mip
 
 
@@ -41,7 +42,8 @@ class KktBlock:
         self.block.objective = pyo.Objective(expr=expression, sense=pyo.minimize if sign > 0 else pyo.maximize)
 
     def _add_columns(self) -> None:
-        """In the order of the program: objective epigraph, lam, mu, t, then the mode's own."""
+        """In the order of the program: choices of domains, objective epigraph, lam, mu, t, then the mode's own."""
+        self._add_choices()
         if None in self.columns:
             self.block.epigraph = pyo.Var()
             self.columns = [self.block.epigraph if column is None else column for column in self.columns]
@@ -56,6 +58,18 @@ class KktBlock:
             for column in variable.values():
                 self._limit(column, len(self.columns))
                 self.columns.append(column)
+
+    def _add_choices(self) -> None:
+        """Columns and rows instead of domains with steps or gaps, which other solvers do not take from Pyomo."""
+        program = self.form.program
+        at = {column.name: k for k, column in enumerate(self.columns) if isinstance(column, Choice)}
+        self.block.choice = pyo.Var(list(at))
+        for name, k in at.items():
+            self.columns[k] = self.block.choice[name]
+            self._limit(self.columns[k], k)
+        for split in program.domains.splits:
+            self.columns[split.column].domain = pyo.Reals
+            self._limit(self.columns[split.column], split.column)
 
     def _cone_columns(self) -> Iterator[tuple[str, list[Any]]]:
         """Multipliers of the followers' quadratic rows; p has one a square."""
@@ -97,6 +111,10 @@ class KktBlock:
         for row in list(self.single.component_data_objects(pyo.Constraint, active=True, descend_into=True)):
             if str(row.name) in changed:
                 row.deactivate()
+        self.block.domain = pyo.Constraint(pyo.Any)
+        count = self.form.program.rows.count
+        for at in range(count - self.form.program.domains.rows, count):
+            self._row(self.block.domain, names[at], at)
         self.block.leader = pyo.Constraint(pyo.Any)
         for name, at in changed.items():
             self._row(self.block.leader, name, at)

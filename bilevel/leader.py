@@ -1,15 +1,17 @@
 """The leader's own problem where the followers' loads are given: its optimum and the duals of its rows (docs/model.md 6)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
+from bilevel.columns import direction
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
 from bilevel.given_loads import GivenLoads
+from bilevel.walk import require_own
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,16 @@ class LeaderOptimum:
     worst_limit: str
     worst_violation: float
     row_duals: Mapping[str, float]
+    model: Any = field(repr=False, compare=False)
+    own: frozenset[int] = field(repr=False, compare=False)
 
     def dual(self, row: Any) -> float:
-        """d(minimised objective)/d(right-hand side) of a leader row as it is written; KeyError for a row that is none."""
-        return self.row_duals[row.name]
+        """d(minimised objective)/d(right-hand side) of a leader row; KeyError for a row that is none.
+
+        The right-hand side is the side without free variables of the leader's, wherever it is written, as for followers' rows.
+        """
+        require_own(row, self.model, "the dual is asked of")
+        return self.row_duals[row.name] * direction(row, self.own)
 
 
 class LeaderProblem:
@@ -46,11 +54,19 @@ class LeaderProblem:
 
     def __init__(self, model: Any, prices: Iterable[Any] = ()) -> None:
         self.program = compile_model(model)
-        self.column = ComponentMap((v, k) for k, v in enumerate(self.program.variables) if v is not None)
+        whole = np.flatnonzero(self.program.integer)
+        if len(whole):
+            raise ModelError(
+                f"leader variable {self.program.name(int(whole[0]))!r} is integer, so rows have no duals: fix it, or make it "
+                "continuous"
+            )
+        self.column = ComponentMap((v, k) for k, v in self.program.own)
         held = [self.column[price] for price in prices if price in self.column]
         self.given = GivenLoads(self.program, np.array(held, dtype=np.int64))
         self.start = np.nan_to_num(self.program.values())
-        self.solves = 0
+        self.model, self.solves = model, 0
+        free = (self.program.followers.owner < 0) & ~self.given.price
+        self.own = frozenset(id(variable) for variable, k in self.column.items() if free[k])
 
     def solve(self, loads: Mapping[Any, float]) -> LeaderOptimum:
         """The optimum at these values of follower variables; those not named are 0.
@@ -68,4 +84,6 @@ class LeaderProblem:
         x, duals, broken = self.given.solve(x, self.solves)
         values = ComponentMap((v, float(x[k])) for v, k in self.column.items())
         rows = dict(zip(self.program.rows.names, duals.tolist(), strict=True))
-        return LeaderOptimum(self.program.objective(x), values, broken.count, broken.name, broken.worst, rows)
+        return LeaderOptimum(
+            self.program.objective(x), values, broken.count, broken.name, broken.worst, rows, self.model, self.own
+        )

@@ -6,8 +6,8 @@
     model.user["ev1"].energy = pyo.Constraint(expr=...)       # may hold leader variables
 
 A `Follower` is a Pyomo block of a component type of its own: every variable declared in it is the follower's, every
-other variable is the leader's.  Pyomo's LP and NL writers refuse the component; its direct solver interfaces do not know it
-and would leave the followers out, so solve such a model with `bilevel.solve` only.
+other variable is the leader's; a `pyo.Reference` declares nothing.  Pyomo's LP and NL writers refuse the component; its direct
+solver interfaces do not know it and would leave the followers out, so solve such a model with `bilevel.solve` only.
 """
 
 import math
@@ -34,8 +34,11 @@ class FollowerData(BlockData):
     def dual(self, row: Any) -> Any:
         """The multiplier of one of this follower's rows, as a leader variable for any linear leader expression.
 
-        Sign: d(optimal value of the follower's objective as written) / d(right-hand side of the row).  Where several
-        multipliers are optimal the leader takes the one it likes best.  Units: the follower's objective over the row's.
+        Sign: d(optimal value of the follower's objective as written) / d(right-hand side of the row).  The right-hand side is the
+        side without free variables of this follower, wherever it is written, so that `supply >= demand`, `demand <= supply` and
+        `supply == demand` agree; both limits of a range.  Where both sides hold such variables, or none does, it is the second side
+        of an equality and the larger side of an inequality.  Where several multipliers are optimal the leader takes the one it
+        likes best.  Units: the follower's objective over the row's.
         """
         known = self.__dict__.setdefault("dual_of", ComponentMap())
         if row not in known:

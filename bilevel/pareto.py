@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.common.collections import ComponentMap
 
 from bilevel import certificate, solvers, tolerances
 from bilevel import cones as cone_treatments
@@ -118,10 +119,8 @@ class _Run:
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self._settings()}
         self.store = Store(None if store is None else Path(store), about)
         self.alone = self.two.maximizing()
-        ends, every = (self.two.limited, self.two.maximized), self.two.program.variables
-        self.own = [at for at, variable in enumerate(every) if variable is not None and at not in ends]
-        self.variables: list[Any] = [every[at] for at in self.own]
-        self.names = [str(variable.name) for variable in self.variables]
+        ends = self.two.limited, self.two.maximized
+        self.own = [(at, variable) for at, variable in self.two.program.own if at not in ends]
         self.living = Living(self.form, self.two.limited, self.two.maximized, self.setting)
         self.token, self.work = secrets.token_hex(8), b""
         self.weight = 0.0
@@ -194,7 +193,7 @@ class _Run:
         """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""
         if answer.x is not None:
             x, ends = answer.x.copy(), [self.two.limited, self.two.maximized]
-            x[: self.two.program.columns] = self._within(x)
+            x[: self.two.program.columns] = self.two.program.within(x[: self.two.program.columns])
             x[ends] = self.two.values(x[: self.two.program.columns])
             answer = replace(answer, x=x)
         self.store.add(task, answer)
@@ -335,26 +334,20 @@ class _Run:
             bound = min([most for under, most in bounds if under >= limit], default=math.inf)
             recheck = self._recheck(x, answer.x, bound, task.limit)
             gap = recheck["global gap"].value
-            points.append(
-                FrontPoint(limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, values)
-            )
+            named = {str(variable.name): value for variable, value in values.items()}
+            found = limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, named, values
+            points.append(FrontPoint(*found))
         return nondominated(points)
 
-    def _loaded(self, found: Vector) -> tuple[float, float, Vector, dict[str, float]]:
+    def _loaded(self, found: Vector) -> tuple[float, float, Vector, ComponentMap]:
         """The values in the model, both expressions at them, the program's columns with z1 and z2 equal to the expressions."""
-        x = self._within(found)
-        values = dict(zip(self.names, x[self.own].tolist(), strict=True))
-        for variable, value in zip(self.variables, values.values(), strict=True):
+        x = self.two.program.within(found[: self.two.program.columns])
+        values = ComponentMap((variable, float(x[at])) for at, variable in self.own)
+        for variable, value in values.items():
             variable.set_value(value, skip_validation=True)
         limited, maximized = (float(pyo.value(expression)) for expression in self.expressions)
         x[[self.two.limited, self.two.maximized]] = limited, maximized
         return limited, maximized, x, values
-
-    def _within(self, found: Vector) -> Vector:
-        """The program's columns within their bounds, integers rounded."""
-        program = self.two.program
-        x = np.clip(found[: program.columns], program.lower, program.upper)
-        return np.where(program.integer, np.round(x), x)
 
     def _recheck(self, x: Vector, found: Vector, bound: float, limit: float) -> certificate.Certificate:
         """The certificate of a point, with its limit as a row of the leader's: ties have to keep it too."""

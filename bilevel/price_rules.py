@@ -10,13 +10,14 @@ import pyomo.environ as pyo
 import scipy.sparse as sp
 
 from bilevel.canonical import Program
+from bilevel.columns import direction
 from bilevel.errors import BilevelError, ModelError
 from bilevel.program import Index, Mask, Vector
 
 
 @dataclass(frozen=True)
 class PriceRule:
-    """price = factor * dual of the leader row + fee, then clipped to the price variable's bounds.
+    """price = factor * dual of the leader row (`bilevel.LeaderOptimum.dual`) + fee, then clipped to the price variable's bounds.
 
     `factor` is in the unit of the price over that of the dual (objective per unit of the row), `fee` in that of the price.  A
     `row` of None has no dual: the price is the fee, whatever the loads.
@@ -76,12 +77,14 @@ def read(model: Any, program: Program, prices: Mapping[Any, Any]) -> Prices:
     _require_rest(program, held, faced)
     free = ~held & (program.followers.owner < 0)
     rows = [_row(model, program, variable, rule, row_of, free) for variable, rule in rules]
+    own = {id(program.variables[at]) for at in np.flatnonzero(free)}
+    signs = [1.0 if rule.row is None else direction(rule.row, own) for _, rule in rules]
     limits = [variable.bounds for variable, _ in rules]
     lower = np.array([-np.inf if low is None else low for low, _ in limits], dtype=float)
     upper = np.array([np.inf if high is None else high for _, high in limits], dtype=float)
     return Prices(
         tuple(variable for variable, _ in rules), np.array(columns, dtype=np.int64), np.array(rows, dtype=np.int64),
-        np.array([rule.factor for _, rule in rules], dtype=float), np.array([rule.fee for _, rule in rules], dtype=float),
+        np.array([rule.factor for _, rule in rules], dtype=float) * signs, np.array([rule.fee for _, rule in rules], dtype=float),
         lower, upper, np.array([_start(variable) for variable, _ in rules]),
     )  # fmt: skip
 

@@ -3,12 +3,15 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pyomo.common.collections import ComponentMap
+
 from bilevel.atomic import write_text
 from bilevel.certificate import Certificate
+from bilevel.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Solution:
       unbounded, or unknown (nothing found);
     - `objective`, `bound`: in the leader's own sense and unit, NaN where there is none; `gap`: |objective - bound| / |objective|;
     - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
-    - `values`: Pyomo name to value; `certificate`: every check (empty without a point);
+    - `values`: Pyomo name to value (`value(variable)` goes by the variable itself); `certificate`: every check (empty without a
+      point);
     - `reason`: one sentence, why the status is what it is; `settings` and `versions`: what it was made with;
     - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
@@ -37,6 +41,19 @@ class Solution:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     nodes: int = 0
+    found: Mapping[Any, float] = field(default_factory=ComponentMap, repr=False, compare=False)
+
+    def value(self, variable: Any) -> float:
+        """The value of a variable of the model that was solved; raises `ModelError` for any other, and without a point."""
+        if variable in self.found:
+            return self.found[variable]
+        name = getattr(variable, "name", variable)
+        why = (
+            "no free variable in use of the model that was solved"
+            if self.found
+            else "without a value, as no point was found"
+        )
+        raise ModelError(f"variable {name!r} is {why}: ask for one that the solved model's rows or objectives use")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in plain JSON types; numbers that are not finite become None."""

@@ -19,6 +19,8 @@ holds what `bilevel.kkt` derives (model page section 4):
 | `kkt.complementarity`    | as `mu` or follower, and a number | the mode's rows and products; `kkt.sets` its SOS1 sets        |
 | `kkt.leader`, `kkt.cone` | row                            | leader rows with revenue made linear; cones that were added      |
 | `kkt.dual`               | row                            | ties a multiplier that the leader reads to lam and mu            |
+| `kkt.choice`             | what it says of a variable     | where a leader variable is in a domain with steps or gaps        |
+| `kkt.domain`             | row                            | ties the variable to it; its own domain becomes its bounds       |
 """
 
 import io
@@ -27,6 +29,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.log import LoggingIntercept
 
@@ -37,6 +40,7 @@ from bilevel.compile import compile_model
 from bilevel.errors import BilevelError, FeatureError, ModelError
 from bilevel.kkt_block import KktBlock
 from bilevel.model import Follower
+from bilevel.walk import declared, require_model
 
 SUFFIXES = (".lp", ".mps")
 _DEEP = (pyo.Block, Follower)
@@ -50,10 +54,13 @@ def reformulate(model: Any, mode: str = "big_m") -> Any:
     indicator constraint.  The objective is the leader's, in its own sense; products of the leader that have no linear form stay in
     it and in its rows, for a nonconvex solver.
     """
+    require_model(model)
     if mode != "auto":
         modes.find(mode)
     single = model.clone()
     form = assemble(compile_model(single), nonconvex=True)
+    if form.program.domains.nowhere:
+        raise ModelError(f"{form.program.domains.nowhere}: the model is infeasible, so give it one")
     if mode == "auto":
         mode = "product" if form.conic else "sos1"
         if not form.conic and bounds.first_unbounded(form.kkt, form.bounds) is None:
@@ -79,14 +86,13 @@ def load_values(single: Any, model: Any) -> None:
     As after `bilevel.solve`, values are moved into their bounds and integers are rounded, so that what is off by a solver's
     tolerance does not count; `bilevel.certify` then checks the point.  Raises `ModelError` naming a variable without a value.
     """
-    solved = {str(v.name): v for v in single.component_data_objects(pyo.Var, descend_into=_DEEP)}
+    require_model(single)
+    solved = {str(v.name): v for v in declared(single, pyo.Var, _DEEP)}
     program = compile_model(model)
-    pairs = [(v, _value(solved, str(v.name))) for v in program.variables if v is not None]
-    for variable, value in pairs:
-        low, high = variable.bounds
-        value = value if low is None else max(value, low)
-        value = value if high is None else min(value, high)
-        variable.set_value(value if variable.is_continuous() else round(value), skip_validation=True)
+    x = np.zeros(program.columns)
+    for at, variable in program.own:
+        x[at] = _value(solved, str(variable.name))
+    program.load(x)
 
 
 def _value(solved: dict[str, Any], name: str) -> float:
@@ -99,11 +105,12 @@ def _value(solved: dict[str, Any], name: str) -> float:
 
 def write_model(model: Any, path: str | Path, mode: str = "big_m") -> None:
     """Write a single-level model, or a bilevel one reformulated in `mode`, as .lp or .mps with readable names, atomically."""
+    require_model(model)
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise BilevelError(f"{str(path)!r} has no known suffix: end the name in {' or '.join(SUFFIXES)}")
-    if any(True for _ in model.component_data_objects(Follower, active=True, descend_into=True)):
+    if any(True for _ in declared(model, Follower, active=True)):
         model = reformulate(model, mode)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"model{suffix}"
@@ -127,5 +134,5 @@ def _open_followers(single: Any) -> None:
     """Followers become blocks; all objectives go, for the followers' are in the rows and the leader's is written anew."""
     for block in list(single.component_objects(Follower, descend_into=_DEEP)):
         block.parent_block().reclassify_component_type(block, pyo.Block)
-    for objective in list(single.component_data_objects(pyo.Objective, active=True, descend_into=True)):
+    for objective in list(declared(single, pyo.Objective, active=True)):
         objective.deactivate()

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 import numpy as np
+from pyomo.common.collections import ComponentMap
 
 from bilevel import attain, bounds, certificate, cone_charge, cones, conic, modes, solvers
 from bilevel.assemble import Reformulation, assemble
@@ -26,6 +27,7 @@ from bilevel.results import Solution
 from bilevel.search import Found, Search
 from bilevel.solvers import SessionFactory
 from bilevel.stage import Effort
+from bilevel.walk import require_own
 
 _FOREVER = 1e15
 AUTO = "auto"
@@ -72,7 +74,7 @@ def solve(
     with Progress(progress, form.program.sign) as line:
         effort = Effort(gap, time.monotonic() + limit, line, scaling)
         search = Search(form, engine, chosen, treatment, effort)
-        found = search.run(decisions=_decisions(form.program, warm_start))
+        found = search.run(decisions=_decisions(model, form.program, warm_start))
         late = line.interrupted or time.monotonic() >= effort.deadline
         if not late and found.gap(form.program.objective_floor(found.x)) > gap:
             found = attain.probe(form, found, engine, chosen, treatment, effort)
@@ -94,18 +96,20 @@ def solve(
     return solution_of(form.program, found, x, recheck, seconds, settings, stopped, line.nodes)
 
 
-def _decisions(program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
+def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
     """Points for the leader's decisions given; without a value for some variable that followers see, a decision is none."""
     given: Sequence[Mapping[Any, float]] = [{}] if starts is True else starts or []
-    column = {id(variable): k for k, variable in enumerate(program.variables) if variable is not None}
+    column = {id(variable): at for at, variable in program.own}
     found = []
     for decision in given:
         x = program.values()
         for variable, value in decision.items():
+            require_own(variable, model, "warm_start gives a value for")
             if id(variable) in column:
                 x[column[id(variable)]] = value
         if not np.isnan(x[seen(program)]).any():
-            found.append(np.clip(np.where(np.isnan(x), 0.0, x), program.lower, program.upper))
+            x = np.clip(np.where(np.isnan(x), 0.0, x), program.lower, program.upper)
+            found.append(program.domains.completed(x))
     return tuple(found)
 
 
@@ -175,12 +179,7 @@ def load_point(program: Program, found: Found) -> np.ndarray | None:
     """The point within its column bounds, put into the Pyomo variables."""
     if found.x is None:
         return None
-    x = np.clip(found.x[: program.columns], program.lower, program.upper)
-    x = np.where(program.integer, np.round(x), x)
-    for variable, value in zip(program.variables, x.tolist(), strict=True):
-        if variable is not None:
-            variable.set_value(value, skip_validation=True)
-    return x
+    return program.load(found.x[: program.columns])
 
 
 def _enlarged(
@@ -221,17 +220,20 @@ def solution_of(
     bound = program.sign * found.bound if math.isfinite(found.bound) else math.nan
     if x is None:
         status = found.verdict or "unknown"
-        objective, gap, values = math.nan, math.inf, {}
+        objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
         if status == "feasible" and found.verdict == attain.NOT_ATTAINED:
             status = "unattained"
-        pairs = zip(program.variables, x.tolist(), strict=True)
-        values = {str(variable.name): value for variable, value in pairs if variable is not None}
+        found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
+        values = {str(variable.name): value for variable, value in found_values.items()}
     reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
+    if status == "infeasible" and program.domains.nowhere:
+        reason = program.domains.nowhere
     return Solution(
-        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes
-    )
+        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes,
+        found_values,
+    )  # fmt: skip
 
 
 def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limit: float | None) -> str:

@@ -71,3 +71,6 @@ scales."""
 
 INFINITE = 1e20
 """Bounds and limits of this size and more are none: the sentinel of every solver here and of most file formats."""
+
+DOMAIN = 1e-9
+"""Bounds of whole numbers and of steps may miss a number by this, over its size (at least 1) in steps: rounding has moved them."""

@@ -17,6 +17,7 @@ from bilevel.canonical import Bilinear, Program
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
 from bilevel.program import Vector
+from bilevel.walk import declared, require_model
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
             raise ModelError(
                 f"{name}={expression!r} is no expression of the model's variables: give one, such as model.profit"
             )
+    require_model(model)
     with _objectives_off(model):
         block = pyo.Block(concrete=True)
         model.add_component(unique_component_name(model, "front"), block)
@@ -83,7 +85,7 @@ def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
             rows = [
                 names.index(row.name) if row.name in names else None for row in (block.limited_row, block.maximized_row)
             ]
-            at = {id(variable): column for column, variable in enumerate(program.variables) if variable is not None}
+            at = {id(variable): column for column, variable in program.own}
             columns = at[id(block.limited)], at[id(block.maximized)]
             sizes = [_size(program, str(row.name), column)
                      for row, column in zip((block.limited_row, block.maximized_row), columns, strict=True)]  # fmt: skip
@@ -97,7 +99,7 @@ def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
 @contextmanager
 def _objectives_off(model: Any) -> Iterator[None]:
     """The leader's own objectives, inactive inside the context."""
-    active = list(model.component_data_objects(pyo.Objective, active=True, descend_into=pyo.Block))
+    active = list(declared(model, pyo.Objective, active=True))
     for objective in active:
         objective.deactivate()
     try:

@@ -375,7 +375,7 @@ def mixed_row(m: Any) -> None:
         (nonlinear_objective, r"objective 'objective' is not linear or quadratic .*rewrite it"),
         (nan_coefficient, r"row 'bad' holds a coefficient that is not a finite number: check its data"),
         (infinite_coefficient, r"row 'bad' holds a coefficient that is not a finite number: check its data"),
-        (fixed_without_value, r"row 'bad' holds a coefficient that is not a finite number: check its data"),
+        (fixed_without_value, r"row 'bad' uses 'z', which has no value: give it one"),
         (crossed_bounds, r"'x' has lower bound 2 above its upper bound 1: swap them"),
         (complementarity, r"'bad' of kind Complementarity would be ignored: transform it"),
         (complementarity_in_follower, r"'f.bad' of kind Complementarity would be ignored: transform it"),

@@ -85,6 +85,84 @@ def test_the_dual_of_a_deactivated_row_is_refused():
         bilevel.solve(m, "scip", progress=False)
 
 
+# ---- signs ---------------------------------------------------------------------------------------------------
+
+WRITINGS = {
+    "total == number": (lambda m, total: total == 2.5, 1.0), "number == total": (lambda m, total: (2.5, total), 1.0),
+    "total == param": (lambda m, total: total == m.q, 1.0), "param == total": (lambda m, total: m.q == total, 1.0),
+    "total == var": (lambda m, total: total == m.d, 1.0), "var == total": (lambda m, total: m.d == total, 1.0),
+    "total == expression": (lambda m, total: total == 2 * m.d - 2.5, 1.0),
+    "expression == total": (lambda m, total: 0.5 * m.d + 1.25 == total, 1.0),
+    "total - var == 0": (lambda m, total: total - m.d == 0, 1.0), "0 == var - total": (lambda m, total: (0, m.d - total), -1.0),
+    "total >= number": (lambda m, total: total >= 2.5, 1.0), "number <= total": (lambda m, total: (2.5, total, None), 1.0),
+    "total >= param": (lambda m, total: total >= m.q, 1.0), "param <= total": (lambda m, total: m.q <= total, 1.0),
+    "total >= var": (lambda m, total: total >= m.d, 1.0), "var <= total": (lambda m, total: m.d <= total, 1.0),
+    "total >= fixed": (lambda m, total: total >= m.fixed, 1.0), "fixed <= total": (lambda m, total: m.fixed <= total, 1.0),
+    "total >= expression": (lambda m, total: total >= m.d + m.q - 2.5, 1.0),
+    "named expression": (lambda m, total: m.e <= total, 1.0),
+    "total - var >= 0": (lambda m, total: total - m.d >= 0, 1.0), "var - total <= 0": (lambda m, total: m.d - total <= 0, -1.0),
+    "-total <= -var": (lambda m, total: -total <= -m.d, -1.0), "-var >= -total": (lambda m, total: -m.d >= -total, -1.0),
+    "ranged": (lambda m, total: pyo.inequality(2.5, total, 9), 1.0), "ranged, param": (lambda m, total: (m.q, total, 9), 1.0),
+    "ranged by fixed": (lambda m, total: pyo.inequality(m.fixed, total, 9), 1.0),
+    "follower's own fixed variable": (lambda m, total: m.f.held <= total, 1.0),
+}  # fmt: skip
+"""How a follower may need a total of 2.5, and by how much the total needed grows with the side that holds none of its variables."""
+
+
+def needing(writing: str, sense: int, extra: float = 0.0):
+    """Two sources (1 at cost 1, then cost 3) give a total of at least 2.5 + `extra`, so that the next unit costs 3."""
+    m = pyo.ConcreteModel()
+    m.d, m.fixed = pyo.Var(bounds=(2.5, 2.5)), pyo.Var(initialize=2.5)
+    m.fixed.fix()
+    m.q = pyo.Param(initialize=2.5, mutable=True)
+    m.e = pyo.Expression(expr=m.d)
+    m.f = bilevel.Follower()
+    m.f.held = pyo.Var(initialize=2.5)
+    m.f.held.fix()
+    m.f.g = pyo.Var(["a", "b"], bounds=(0, None))
+    m.f.o = pyo.Objective(
+        expr=sense * (m.f.g["a"] + 3 * m.f.g["b"]), sense=pyo.minimize if sense == 1 else pyo.maximize
+    )
+    m.f.lim = pyo.Constraint(expr=m.f.g["a"] <= 1)
+    m.f.need = pyo.Constraint(expr=WRITINGS[writing][0](m, m.f.g["a"] + m.f.g["b"] - extra))
+    return m
+
+
+@pytest.mark.parametrize("sense", [1, -1])
+@pytest.mark.parametrize("writing", WRITINGS)
+def test_a_dual_has_one_sign_however_its_row_is_written(writing, sense):
+    """Against finite differences of the follower's optimal value: the side without its variables, plus or minus a little."""
+
+    def value(extra):
+        m = needing(writing, sense, extra)
+        m.o = pyo.Objective(expr=m.f.o.expr + 0 * m.d)
+        solution = bilevel.solve(m, "scip", progress=False)
+        assert solution.status == "certified", solution.reason
+        return solution.objective
+
+    grows = WRITINGS[writing][1]
+    slope = (value(0.25 * grows) - value(-0.25 * grows)) / 0.5
+    assert slope == pytest.approx(3 * sense * grows, rel=1e-6)
+    m = needing(writing, sense)
+    m.o = pyo.Objective(expr=m.f.dual(m.f.need) + 0 * m.d)
+    solution = bilevel.solve(m, "scip", progress=False)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(slope, rel=1e-6)
+    assert bilevel.certify(m, bound=solution.bound).ok
+
+
+def test_where_both_sides_hold_follower_variables_the_larger_or_second_side_is_the_right_hand_side():
+    """b >= 2.5 - a and 2.5 - a <= b, one object for Pyomo: more on the side of b saves 3.  As equalities the order is kept."""
+    for write, right in (
+        (lambda a, b: b >= 2.5 - a, -3), (lambda a, b: 2.5 - a <= b, -3), (lambda a, b: b == 2.5 - a, 3),
+        (lambda a, b: 2.5 - a == b, -3),
+    ):  # fmt: skip
+        m = needing("total == var", 1)
+        m.f.need.set_value(write(m.f.g["a"], m.f.g["b"]))
+        m.o = pyo.Objective(expr=m.f.dual(m.f.need) + 0 * m.d)
+        assert bilevel.solve(m, "scip", progress=False).objective == pytest.approx(right)
+
+
 # ---- limits of the user's --------------------------------------------------------------------------------------
 
 

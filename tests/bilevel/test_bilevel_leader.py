@@ -177,3 +177,25 @@ def test_loads_that_are_no_followers_and_rows_that_are_no_leaders_are_refused() 
     assert best.values[model.user.y[0]] == 0 and best.objective == pytest.approx(cost(0.0) + cost(3.0), rel=1e-6)
     with pytest.raises(KeyError):
         best.dual(model.user.need)
+
+
+def test_duals_have_one_sign_however_their_row_is_written() -> None:
+    """The second source at 3 a unit meets what is more than 5: 3 for one more unit of load, whichever side the load stands on."""
+    for write in (
+        lambda m, y: m.first[0] + m.second[0] == y, lambda m, y: y == m.first[0] + m.second[0],
+        lambda m, y: y <= m.first[0] + m.second[0], lambda m, y: m.first[0] + m.second[0] >= y,
+        lambda m, y: m.first[0] + m.second[0] - y >= 0,
+    ):  # fmt: skip
+        model = supply()
+        model.balance[0].set_value(write(model, model.user.y[0]))
+        best = bilevel.LeaderProblem(model, model.price.values()).solve(loads(model, (7.0, 5.0)))
+        assert best.dual(model.balance[0]) == pytest.approx(3.0, abs=1e-6)
+    with pytest.raises(ModelError, match="the dual is asked of 'balance"):
+        best.dual(supply().balance[0])
+
+
+def test_integer_leaders_have_no_duals() -> None:
+    model = supply()
+    model.second[0].domain = pyo.Integers
+    with pytest.raises(ModelError, match=r"'second\[0\]' is integer, so rows have no duals"):
+        bilevel.LeaderProblem(model, model.price.values())
