@@ -14,6 +14,7 @@ from scipy.optimize import root
 
 import instances
 from instances import Branch, Bus, Feeder, InstanceError, Network, PerUnit, ac_power_flow
+from instances.parallel import merged
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -225,3 +226,53 @@ def test_files_keep_the_new_columns_and_leave_out_idle_ones(tmp_path, small) -> 
     )
     instances.write(case, tmp_path / "case")
     assert instances.read(tmp_path / "case") == case
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS)
+def test_merged_branches_carry_what_the_parallel_ones_do(seed: int) -> None:
+    """The same admittances, and the first of the limits is reached at the merged limit."""
+    rng = np.random.default_rng(seed)
+    tap = float(rng.choice([1.0, 0.97]))
+    group = [
+        Branch(
+            *(("a", "b") if tap != 1 or rng.random() < 0.5 else ("b", "a")),
+            *rng.uniform(0.1, 2.0, 2).tolist(),
+            *rng.uniform(50, 300, 2).tolist(),
+            tap_ratio=tap,
+        )
+        for _ in range(int(rng.integers(2, 5)))
+    ]
+    (one,) = merged(group)
+    feeder = Feeder(10.0, "a", 1.0, (Bus("a", 0, 0), Bus("b", 0, 0)), (one,))
+    apart = sum(admittances(replace(feeder, branches=(branch,)), 1000.0) for branch in group)
+    np.testing.assert_allclose(admittances(feeder, 1000.0), apart, rtol=1e-12)
+    impedances = np.array([complex(b.resistance_ohm, b.reactance_ohm) for b in group])
+    currents = one.current_max_a * (1 / impedances) / (1 / impedances).sum()
+    limits = np.array([b.current_max_a for b in group])
+    assert (np.abs(currents) / limits).max() == pytest.approx(1.0)
+    assert one.power_max_kva == pytest.approx(
+        (np.array([b.power_max_kva for b in group]) / np.abs(currents)).min() * one.current_max_a
+    )
+
+
+def test_parallel_branches_that_are_no_single_one_are_refused() -> None:
+    plain = Branch("a", "b", 1.0, 1.0)
+    for other, match in (
+        (replace(plain, tap_ratio=0.95), "buses a and b have transformers of different ratios; give them one ratio"),
+        (
+            replace(plain, resistance_ohm=0.0, reactance_ohm=0.0),
+            "a branch without impedance beside others; keep it alone",
+        ),
+        (
+            replace(plain, charging_kvar=5.0, current_max_a=9.0),
+            "limits and charging that differ; leave out the charging",
+        ),
+    ):
+        with pytest.raises(InstanceError, match=match):
+            merged((plain, other))
+    turned = Branch("b", "a", 1.0, 1.0, tap_ratio=0.95)
+    with pytest.raises(InstanceError, match="transformers of different ratios"):
+        merged((replace(plain, tap_ratio=0.95), turned))
+    both = merged((plain, replace(plain, charging_kvar=5.0)))
+    assert (both[0].resistance_ohm, both[0].charging_kvar) == (pytest.approx(0.5), 5.0)
