@@ -54,15 +54,15 @@ def fit_limits(case: Instance, widen: bool) -> Instance:
 def _check_supply(network: Network, flow: PowerFlow) -> None:
     """Refuse a base load that needs more than the supply may give."""
     parts = (
-        ("kW", "supply_max_kw", flow.supply_pu.real, network.supply_active_pu[1]),
-        ("kvar", "supply_max_kvar", flow.supply_pu.imag, network.supply_reactive_pu[1]),
+        ("kW", "supply_max_kw", "Pmax, max_p_mw", flow.supply_pu.real, network.supply_active_pu[1]),
+        ("kvar", "supply_max_kvar", "Qmax, max_q_mvar", flow.supply_pu.imag, network.supply_reactive_pu[1]),
     )
-    for unit, field, supply, most in parts:
+    for unit, field, source, supply, most in parts:
         period, kw = int(supply.argmax()), network.per_unit.kw(float(supply.max()))
         if supply[period] > most:
             raise InstanceError(
                 f"the base load alone needs {kw:.6g} {unit} from the substation in period {period}, and {field} is "
-                f"{network.per_unit.kw(most):.6g}; raise {field}, or lower the loads"
+                f"{network.per_unit.kw(most):.6g}; raise {field} ({source} in the files of others), or lower the loads"
             )
 
 
