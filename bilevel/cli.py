@@ -115,13 +115,17 @@ def cases() -> None:
 
 
 @app.command(epilog=CODES)
-def check(case: Annotated[str, typer.Argument(metavar="DIR|CASE", help="A folder, or the name of a case.")]) -> None:
+def check(case: CaseName) -> None:
     """Read a case with all its checks, and print what it holds.
 
     Example: bilevel check my_case
+
+    Example: bilevel check case33bw.m
     """
     found = find_case(case)
     report.console().print(report.facts_table(_summary(found)))
+    if doubt := instances.implausible(Network.from_feeder(found.feeder)):
+        print(f"bilevel: warning: {doubt}", file=sys.stderr)
     print("ok")
 
 

@@ -102,7 +102,13 @@ def draw_seed(text: object) -> int:
 
 
 # Options that commands share; each keeps its default in the command's signature
-CaseName = Annotated[str, typer.Argument(metavar="CASE|DIR", help="The name of a case, or a folder.")]
+CaseName = Annotated[
+    str,
+    typer.Argument(
+        metavar="CASE|DIR|FILE",
+        help="The name of a case, a folder, or a MATPOWER (.m) or pandapower (.json) file, whose stations and sessions are drawn.",
+    ),
+]
 Evs = Annotated[
     int | None,
     typer.Option(parser=fleet, metavar="N", help="Draw a fleet of this many sessions from the case's own."),
@@ -235,10 +241,13 @@ def problem(
 
 
 def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
-    """The case in a folder, or else the shipped case of that name, with a drawn fleet of `evs` sessions if given.
+    """The case in a folder or on the feeder of a file, or else the shipped case of that name, with `evs` drawn sessions if given.
 
     Raises `InstanceError` with the nearest name.
     """
+    path = Path(name)
+    if path.is_file() or (path.suffix.lower() in instances.FILE_KINDS and not path.exists()):
+        return instances.read_file(name, evs, seed)
     found = instances.read(name) if Path(name).exists() or os.sep in name else instances.load(name)
     return found if evs is None else instances.scale(found, evs, seed)
 

@@ -193,7 +193,13 @@ def _at_buses(network: Network, bus: NDArray[np.int64], values: FloatArray) -> F
 
 
 def _powers(network: Network, flow: PowerFlow, load: FloatArray, source: FloatArray, cases: tuple[int, ...]) -> _Powers:
-    """Return the flows that loads, sources and the losses of the power flow imply, after comparing them with it."""
+    """Return the flows that loads, sources and the losses of the power flow imply, after comparing them with it.
+
+    What conductances to ground draw counts as load.
+    """
+    if network.conductance_pu.any():
+        drawn = network.conductance_pu * np.abs(flow.voltage_pu) ** 2
+        load = load + _by_row(np.asarray(network.per_unit.kw(drawn)), cases)
     _check_consistent(network, flow, load, source, cases)
     squared = _by_row(np.abs(flow.branch_current_pu) ** 2, cases)
     loss = np.asarray(network.per_unit.kw(network.resistance_pu[:, np.newaxis] * squared))

@@ -75,14 +75,14 @@ class CarbonFlows:
         for rows, flow in sweeps.isolated(self.network, net, self._load_kvar[period]):
             sources = Sources(self._bus, power[rows], self.source_factor, self.grid_factor[period[rows]], self._names)
             factor = emission_flow(self.network, flow, load[rows], sources).factor_kg_per_kwh
-            found.put(rows, self._flows(net[rows], flow, factor, self.grid_factor[period[rows]]))
+            found.put(rows, self._flows(flow, factor, self.grid_factor[period[rows]]))
         return found
 
-    def _flows(self, net_kw: FloatArray, flow: PowerFlow, factor: FloatArray, grid: FloatArray) -> PeriodFlows:
+    def _flows(self, flow: PowerFlow, factor: FloatArray, grid: FloatArray) -> PeriodFlows:
         voltage = np.abs(flow.voltage_pu)
         broken, worst = sweeps.violations(self.network, flow)
         return PeriodFlows(
-            supply_kw=net_kw.sum(axis=1) + flow.loss_kw, loss_kw=flow.loss_kw, lowest_voltage_pu=voltage.min(axis=1),
+            supply_kw=self.network.per_unit.kw(flow.supply_pu.real), loss_kw=flow.loss_kw, lowest_voltage_pu=voltage.min(axis=1),
             highest_voltage_pu=voltage.max(axis=1), worst_voltage_violation_pu=worst, limit_violation=broken,
             factor_kg_per_kwh=factor, station_factor=self._first_kwh(factor, grid)[:, self.station_bus],
         )  # fmt: skip

@@ -9,6 +9,7 @@ import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
 from bilevel.model import APPROXIMATION
+from formulations import sweeps
 from instances import Instance, InstanceError, Network, PowerFlow, ac_power_flow, base_load_kvar, base_load_kw
 
 
@@ -64,7 +65,7 @@ def _sweep(model: Any, case: Instance, network: Network) -> PowerFlow:
 
 
 def _limits(model: Any, case: Instance, network: Network) -> Check:
-    """The limit that the AC power flow breaks most: by how many pu of voltage, or which share of a current's or power's limit."""
+    """The limit that the AC power flow breaks most: by how many pu of voltage or supply, or which share of a branch's limit."""
     name, unit = "AC limits", "relative"
     try:
         flow = _sweep(model, case, network)
@@ -73,14 +74,21 @@ def _limits(model: Any, case: Instance, network: Network) -> Check:
     magnitude = np.abs(flow.voltage_pu)
     excess = {
         "voltage": np.maximum(network.voltage_min_pu - magnitude, magnitude - network.voltage_max_pu)[:, 1:],
-        "current": np.abs(flow.branch_current_pu) / network.current_max_pu - 1.0,
-        "power": np.abs(flow.sending_power_pu) / network.power_max_pu - 1.0,
+        "current": np.abs(flow.entering_current_pu) / network.current_max_pu - 1.0,
+        "power": np.abs(flow.entering_power_pu) / network.power_max_pu - 1.0,
+        "supply": sweeps.supply_excess(network, flow),
     }
     what = max(excess, key=lambda kind: float(excess[kind].max(initial=-np.inf)))
     t, k = (int(at) for at in np.unravel_index(int(excess[what].argmax()), excess[what].shape))
-    place = f"bus {network.buses[k + 1]}" if what == "voltage" else f"branch {network.branch_names[k]}"
     value = max(float(excess[what][t, k]), 0.0)
-    return Check(name, value, tolerances.AC_LIMIT, unit, f"{what} of {place}, period {t}" if value else "")
+    return Check(name, value, tolerances.AC_LIMIT, unit, f"{_place(network, what, k)}, period {t}" if value else "")
+
+
+def _place(network: Network, what: str, k: int) -> str:
+    """The limit of a kind at position k of its array, in words."""
+    if what == "supply":
+        return f"{('active', 'reactive')[k]} supply"
+    return f"{what} of " + (f"bus {network.buses[k + 1]}" if what == "voltage" else f"branch {network.branch_names[k]}")
 
 
 _NAMES = (

@@ -107,10 +107,12 @@ class Dispatch:
         )  # fmt: skip
 
     def _nodal_prices(self, best: bilevel.LeaderOptimum) -> np.ndarray:
-        """Duals of the balances over the energy of 1 pu in a period; at the substation the wholesale price."""
+        """Duals of the balances over the energy of 1 pu in a period; at the substation the price of the supply and of its limit."""
         energy = self.network.per_unit.base_kva * self.case.horizon.period_hours
         prices = np.zeros((self.case.horizon.periods, len(self.buses)))
         prices[:, 0] = self.case.wholesale_price_per_kwh
+        for t, row in self.model.supply_limit.items():
+            prices[t, 0] -= best.dual(row) / energy
         for i, j in self.model.L:
             for t in self.model.T:
                 prices[t, self.network.index[j]] = best.dual(self.model.active_balance[i, j, t]) / energy

@@ -60,8 +60,9 @@ class PricingCandidates:
       first, then in time: in the leader's favour, though not always what it likes best.  The model of `charging_pricing` with
       free prices and EV users admits every candidate without penalty.
     - **Penalty**: rho C sum(v_min - V)+ / v_min + (V - v_max)+ / v_max + (I / I_max - 1)+ + (S / S_max - 1)+ over buses, branches
-      (S at the sending end) and periods, (.)+ the positive part, rho = `tolerances.SCARCITY_RATE`.  C is the objective's size, its
-      weights times the largest prices times the energies that they are paid for; for losses `LOSS_SHARE` of all energy.
+      (at the sending end) and periods, and what the supply exceeds its limits by in pu, (.)+ the positive part, rho =
+      `tolerances.SCARCITY_RATE`.  C is the objective's size, its weights times the largest prices times the energies that they are
+      paid for; for losses `LOSS_SHARE` of all energy.
 
     `objective` is what `charging_pricing` takes.  Raises `BilevelError` for another, and for a case with generators, which no gene
     dispatches; `InstanceError` naming the period where the base load alone has no power flow.
@@ -95,8 +96,7 @@ class PricingCandidates:
         bill = hours * (price * charging_kw).sum(axis=(1, 2))
         drawn_kw = charging_kw.sum(axis=1)
         profit = bill - hours * drawn_kw @ self._wholesale
-        loss_kw, broken, worst = self._replay(charging_kw)
-        supply_kw = self._base_kw.sum(axis=1) + drawn_kw + loss_kw
+        loss_kw, supply_kw, broken, worst = self._replay(charging_kw)
         terms = {
             "network_loss": hours * loss_kw.sum(axis=1),
             "station_profit": profit,
@@ -128,17 +128,19 @@ class PricingCandidates:
         share = np.divide(room, mean, out=np.ones_like(mean), where=mean > room)
         return np.asarray(np.minimum(low + share * above, high))
 
-    def _replay(self, charging_kw: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Losses in kW (n, periods), summed relative violations (n,) and the worst of voltages in pu (n,)."""
+    def _replay(self, charging_kw: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Losses and supply in kW (n, periods), summed relative violations (n,) and the worst of voltages in pu (n,)."""
         count, _, periods = charging_kw.shape
         load_kw = np.repeat(self._base_kw[np.newaxis], count, axis=0)
         for station, bus in enumerate(self.case.station_bus.values()):
             load_kw[:, :, self.network.index[bus]] += charging_kw[:, station]
-        loss, broken, worst = np.full((count, periods), np.nan), np.full(count, np.inf), np.full(count, np.nan)
+        loss, supply = np.full((2, count, periods), np.nan)
+        broken, worst = np.full(count, np.inf), np.full(count, np.nan)
         for rows, flow in sweeps.isolated(self.network, load_kw, self._base_kvar):
             by_period, voltages = sweeps.violations(self.network, flow)
-            loss[rows], broken[rows], worst[rows] = flow.loss_kw, by_period.sum(axis=1), voltages.max(axis=1)
-        return loss, broken, worst
+            loss[rows], supply[rows] = flow.loss_kw, self.network.per_unit.kw(flow.supply_pu.real)
+            broken[rows], worst[rows] = by_period.sum(axis=1), voltages.max(axis=1)
+        return loss, supply, broken, worst
 
 
 def checked_genes(genes: ArrayLike, shape: tuple[str | int, ...], owner: str) -> FloatArray:

@@ -35,11 +35,11 @@ class FlowRanges:
 def flow_ranges(network: Network, active: Interval, reactive: Interval) -> FlowRanges:
     """Intervals of every power flow (docs/model.md (1) to (4)) whose buses draw within `active` and `reactive`, pu (..., n).
 
-    With R, S what arrives of active and reactive power at bus j over its branch,
+    With R, S what arrives of active and reactive power at bus j over its branch, whose transformer has the ratio a,
 
-        l = (R^2 + S^2) / v_j,   leaving = arriving + (r, x) l,   v_j = v_i - 2 (r R + x S) - (r^2 + x^2) l,
+        l = (R^2 + S^2) / v_j,   leaving = arriving + (r, x) l,   v_j = v_i / a^2 - 2 (r R + x S) - (r^2 + x^2) l,
 
-    swept from the leaves to the substation for flows and back for voltages, three times.
+    where shunts of buses draw g v and -b v, swept from the leaves to the substation for flows and back for voltages, three times.
     """
     _require_voltages(network)
     shape = np.broadcast_shapes(*(end.shape for end in (*active, *reactive)))
@@ -66,22 +66,25 @@ def _backward(
     network: Network, active: Interval, reactive: Interval, voltage: Interval
 ) -> tuple[Interval, Interval, Interval, Interval]:
     shape = voltage[0].shape
-    arriving, other = (tuple(np.broadcast_to(end, shape).copy() for end in part) for part in (active, reactive))
+    arriving, other = (
+        tuple(end + more for end, more in zip(part, _scaled(shunt, voltage), strict=True))
+        for part, shunt in ((active, network.conductance_pu), (reactive, -network.susceptance_pu))
+    )
     leaving, current = ((np.zeros(shape), np.zeros(shape)) for _ in range(2))
     for k in range(shape[-1] - 1, 0, -1):
         up, r, x = int(network.parent[k]), network.resistance_pu[k - 1], network.reactance_pu[k - 1]
         smallest, largest = (np.add(*ends) for ends in zip(_square(arriving, k), _square(other, k), strict=True))
         current[0][..., k] = smallest / np.maximum(voltage[1][..., k], 1e-9)
-        current[1][..., k] = np.minimum(
-            largest / np.maximum(voltage[0][..., k], 1e-9), network.current_max_pu[k - 1] ** 2
-        )
+        # The limit of a branch with charging is not that of l
+        limit = np.inf if network.charging_pu[k - 1] else network.current_max_pu[k - 1] ** 2
+        current[1][..., k] = np.minimum(largest / np.maximum(voltage[0][..., k], 1e-9), limit)
         for end in (0, 1):
             leaving[end][..., k] = arriving[end][..., k] + r * current[end][..., k]
             arriving[end][..., up] += leaving[end][..., k]
             other[end][..., up] += other[end][..., k] + x * current[end][..., k]
     for end in (0, 1):
         leaving[end][..., 0] = arriving[end][..., 0]
-    return arriving, other, leaving, current  # type: ignore[return-value]
+    return arriving, other, leaving, current
 
 
 def _forward(network: Network, arriving: Interval, other: Interval, current: Interval, voltage: Interval) -> None:
@@ -92,8 +95,15 @@ def _forward(network: Network, arriving: Interval, other: Interval, current: Int
             2 * (r * arriving[end][..., k] + x * other[end][..., k]) + (r**2 + x**2) * current[end][..., k]
             for end in (0, 1)
         ]
-        voltage[0][..., k] = np.maximum(voltage[0][..., k], voltage[0][..., up] - drop[1])
-        voltage[1][..., k] = np.minimum(voltage[1][..., k], voltage[1][..., up] - drop[0])
+        squared = network.ratio[k - 1] ** 2
+        voltage[0][..., k] = np.maximum(voltage[0][..., k], voltage[0][..., up] / squared - drop[1])
+        voltage[1][..., k] = np.minimum(voltage[1][..., k], voltage[1][..., up] / squared - drop[0])
+
+
+def _scaled(factor: Any, interval: Interval) -> Interval:
+    """Least and largest product of factors (n,) with an interval of positive numbers (..., n)."""
+    ends = factor * interval[0], factor * interval[1]
+    return np.minimum(*ends), np.maximum(*ends)
 
 
 def _square(flow: Any, k: int) -> Interval:

@@ -23,7 +23,8 @@ def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -
     d(objective)/d(load), so d(supply_cost)/d(load) when the cost of supply is the objective: the dual of `active_balance` (1) of
     the branch that ends at the bus, divided by base_kva times the hours of a period, which is the kWh of 1 pu.  The row says
     inflow - losses - outflow == load, so its dual is positive where load costs.  A station at the substation bus has no such
-    row; every kWh there costs the wholesale price.  Other terms of the objective join the nodal price with their weights.
+    row; every kWh there costs the wholesale price, and what the limit of the supply adds to it.  Other terms of the objective join
+    the nodal price with their weights.
 
     The default fee is equal for all: mean price cap - 1.2 * mean wholesale price, at least 0.  A fifth of the wholesale price is
     left for marginal losses, so that mean prices stay under their cap on feeders with usual losses; bounds clip the rest.
@@ -52,7 +53,9 @@ def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -
                 row = model.active_balance[parent[station.bus], station.bus, t]
                 rules[price] = PriceRule(row, factor=1.0 / energy, fee=fee)
             else:
-                rules[price] = PriceRule(None, fee=float(wholesale[t]) + fee)
+                # More load leaves the supply less: its limit's dual enters with the other sign
+                row = model.supply_limit[t] if len(model.supply_limit) else None
+                rules[price] = PriceRule(row, factor=-1.0 / energy, fee=float(wholesale[t]) + fee)
     return rules
 
 

@@ -42,8 +42,8 @@ def _halved(
 def violations(network: Network, flow: PowerFlow) -> tuple[FloatArray, FloatArray]:
     """Sum of relative violations over buses and branches, and the worst voltage violation in pu, each (...) as the flow's cases.
 
-    The sum is of (v_min - V)+ / v_min + (V - v_max)+ / v_max over buses and (I / I_max - 1)+ + (S / S_max - 1)+ over branches, S
-    at the sending end, (.)+ the positive part.
+    The sum is of (v_min - V)+ / v_min + (V - v_max)+ / v_max over buses and (I / I_max - 1)+ + (S / S_max - 1)+ over branches, I
+    and S at the sending end, (.)+ the positive part, and of what the supply exceeds its limits by, over the feeder's base power.
     """
     voltage = np.abs(flow.voltage_pu)
     under = np.maximum(network.voltage_min_pu - voltage, 0.0)
@@ -51,6 +51,13 @@ def violations(network: Network, flow: PowerFlow) -> tuple[FloatArray, FloatArra
     # A limit of 0 cannot be undercut
     low = np.where(network.voltage_min_pu > 0, network.voltage_min_pu, 1.0)
     by_bus = under / low + over / network.voltage_max_pu
-    current = np.maximum(np.abs(flow.branch_current_pu) / network.current_max_pu - 1.0, 0.0)
-    power = np.maximum(np.abs(flow.sending_power_pu) / network.power_max_pu - 1.0, 0.0)
-    return by_bus.sum(axis=-1) + (current + power).sum(axis=-1), np.maximum(under, over).max(axis=-1)
+    current = np.maximum(np.abs(flow.entering_current_pu) / network.current_max_pu - 1.0, 0.0)
+    power = np.maximum(np.abs(flow.entering_power_pu) / network.power_max_pu - 1.0, 0.0)
+    supply = np.maximum(supply_excess(network, flow), 0.0).sum(axis=-1)
+    return by_bus.sum(axis=-1) + (current + power).sum(axis=-1) + supply, np.maximum(under, over).max(axis=-1)
+
+
+def supply_excess(network: Network, flow: PowerFlow) -> FloatArray:
+    """How far the supply is outside of its limits, pu (..., 2), active and reactive; negative within, -inf without limits."""
+    parts = (flow.supply_pu.real, network.supply_active_pu), (flow.supply_pu.imag, network.supply_reactive_pu)
+    return np.stack([np.maximum(low - supply, supply - high) for supply, (low, high) in parts], axis=-1)

@@ -12,6 +12,7 @@ from instances.carbon import Carbon, Renewable
 from instances.catalogue import feeder_sources, list_cases, list_feeders, load, load_feeder
 from instances.errors import InstanceError
 from instances.feeder_io import read_feeder, write_feeder
+from instances.files import FILE_KINDS, read_file
 from instances.fleet import scale, set_share, uncontrolled_load_kw
 from instances.folder import check_folder, write_folder
 from instances.generate import generate
@@ -20,7 +21,9 @@ from instances.loads import base_load_kvar, base_load_kw
 from instances.market import Aggregator, Credit, Distance, Generator, Market, Reservation
 from instances.matpower import read_matpower
 from instances.network import Network
+from instances.pandapower_json import read_pandapower
 from instances.pandapower_net import from_pandapower
+from instances.plausible import implausible
 from instances.schema import (
     Branch,
     Bus,
@@ -36,6 +39,7 @@ from instances.sweep import PowerFlow, ac_power_flow
 from instances.units import PerUnit
 
 __all__ = [
+    "FILE_KINDS",
     "Aggregator",
     "Branch",
     "Bus",
@@ -66,13 +70,16 @@ __all__ = [
     "feeder_sources",
     "from_pandapower",
     "generate",
+    "implausible",
     "list_cases",
     "list_feeders",
     "load",
     "load_feeder",
     "read",
     "read_feeder",
+    "read_file",
     "read_matpower",
+    "read_pandapower",
     "scale",
     "set_share",
     "uncontrolled_load_kw",

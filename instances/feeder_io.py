@@ -6,6 +6,7 @@ docs/feeders.md describes the folder. Reading what `write_feeder` wrote gives th
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from instances.errors import InstanceError
-from instances.feeder import Branch, Bus, Feeder
+from instances.feeder import SUPPLY_LIMITS, Branch, Bus, Feeder
 from instances.folder import backup_of, write_folder
 from instances.objects import as_list, build, read_object
 from instances.schema import Source
@@ -27,6 +28,7 @@ __all__ = [
     "read_feeder",
     "read_sources",
     "read_tables",
+    "supply_values",
     "write_feeder",
 ]
 
@@ -39,13 +41,13 @@ FILES = {FEEDER_FILE, *(f"{table}.csv" for table in TABLES)}
 def read_feeder(directory: str | os.PathLike[str]) -> Feeder:
     """Read the feeder in ``directory``; refusals name file, line, column, value and remedy."""
     folder = existing(directory, FEEDER_FILE)
-    return read_tables(folder, read_object(folder / FEEDER_FILE, (*FEEDER_KEYS, "sources")))
+    return read_tables(folder, read_object(folder / FEEDER_FILE, (*FEEDER_KEYS, "sources"), SUPPLY_LIMITS))
 
 
 def read_sources(directory: str | os.PathLike[str]) -> tuple[Source, ...]:
     """Return where the tables of the feeder in ``directory`` come from."""
     where = existing(directory, FEEDER_FILE) / FEEDER_FILE
-    values = as_list(f"{where} sources", read_object(where, (*FEEDER_KEYS, "sources"))["sources"])
+    values = as_list(f"{where} sources", read_object(where, (*FEEDER_KEYS, "sources"), SUPPLY_LIMITS)["sources"])
     return tuple(build(f"{where} sources", Source, value) for value in values)
 
 
@@ -57,6 +59,7 @@ def write_feeder(feeder: Feeder, directory: str | os.PathLike[str], sources: Seq
     """
     values: dict[str, object] = {"base_kv": float(feeder.base_kv), "substation": feeder.substation}
     values["substation_voltage_pu"] = float(feeder.substation_voltage_pu)
+    values |= supply_values(feeder)
     values["sources"] = [asdict(source) for source in sources]
     texts = {FEEDER_FILE: json.dumps(values, indent=2, ensure_ascii=False) + "\n"}
     for table, record in TABLES.items():
@@ -75,6 +78,12 @@ def existing(directory: str | os.PathLike[str], file: str) -> Path:
     return folder
 
 
+def supply_values(feeder: Feeder) -> dict[str, float]:
+    """Return the limits of the supply that there are, by key."""
+    limits = {key: float(getattr(feeder, key)) for key in SUPPLY_LIMITS}
+    return {key: limit for key, limit in limits.items() if math.isfinite(limit)}
+
+
 def header(sources: Iterable[Source], items: Collection[str]) -> list[str]:
     """Return the comments at the head of a table: the sources of its ``items``."""
     return [f"{s.item}: source: {s.source}; licence: {s.licence}" for s in sources if s.item in items]
@@ -82,7 +91,7 @@ def header(sources: Iterable[Source], items: Collection[str]) -> list[str]:
 
 def read_tables(folder: Path, meta: Mapping[str, Any]) -> Feeder:
     """Make a feeder of the two tables in ``folder`` and of its keys in ``meta``."""
-    values = {key: meta[key] for key in FEEDER_KEYS}
+    values = {key: meta[key] for key in (*FEEDER_KEYS, *SUPPLY_LIMITS) if key in meta}
     for table, record in TABLES.items():
         values[table] = tuple(read_table(folder / f"{table}.csv", record))
     return make(str(folder), Feeder, values)

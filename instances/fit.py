@@ -31,10 +31,12 @@ def fit_limits(case: Instance, widen: bool) -> Instance:
 
     A voltage limit that is broken somewhere is widened on all buses but the substation, to a hundredth of a per unit; the limit
     of a branch on that branch, to 1.05 times its flow. Other limits stay, and ``sources`` tells of each. With ``widen`` false a
-    broken limit raises `InstanceError` with the bus or branch and the period.
+    broken limit raises `InstanceError` with the bus or branch and the period. Limits of the supply are never widened, as prices may
+    well move charging to where they hold; `InstanceError` where the base load alone needs more.
     """
     network = Network.from_feeder(case.feeder)
     load_kw = base_load_kw(case, network)
+    _check_supply(network, ac_power_flow(network, load_kw, base_load_kvar(case, network)))
     for row, bus in zip(uncontrolled_load_kw(case), case.station_bus.values(), strict=True):
         load_kw[:, network.index[bus]] += row
     flow = ac_power_flow(network, load_kw, base_load_kvar(case, network))
@@ -49,12 +51,27 @@ def fit_limits(case: Instance, widen: bool) -> Instance:
     return replace(case, feeder=_widened(case.feeder, network, flow, broken), sources=(*case.sources, *sources))
 
 
+def _check_supply(network: Network, flow: PowerFlow) -> None:
+    """Refuse a base load that needs more than the supply may give."""
+    parts = (
+        ("kW", "supply_max_kw", "Pmax, max_p_mw", flow.supply_pu.real, network.supply_active_pu[1]),
+        ("kvar", "supply_max_kvar", "Qmax, max_q_mvar", flow.supply_pu.imag, network.supply_reactive_pu[1]),
+    )
+    for unit, field, source, supply, most in parts:
+        period, kw = int(supply.argmax()), network.per_unit.kw(float(supply.max()))
+        if supply[period] > most:
+            raise InstanceError(
+                f"the base load alone needs {kw:.6g} {unit} from the substation in period {period}, and {field} is "
+                f"{network.per_unit.kw(most):.6g}; raise {field} ({source} in the files of others), or lower the loads"
+            )
+
+
 def _broken(network: Network, flow: PowerFlow) -> dict[str, str]:
     """Return for each kind of limit that is broken where and when it is broken most."""
     buses = [f"bus {name}" for name in network.buses]
     lines = [f"branch {name}" for name in network.branch_names]
     units, voltage = network.per_unit, np.abs(flow.voltage_pu)
-    power_kva, current_a = units.kw(np.abs(flow.sending_power_pu)), units.ampere(np.abs(flow.branch_current_pu))
+    power_kva, current_a = units.kw(np.abs(flow.entering_power_pu)), units.ampere(np.abs(flow.entering_current_pu))
     kinds: dict[str, tuple[list[str], FloatArray, FloatArray, float]] = {
         "voltage_min_pu": (buses, voltage, network.voltage_min_pu, -1.0),
         "voltage_max_pu": (buses, voltage, network.voltage_max_pu, 1.0),
@@ -90,13 +107,15 @@ def _widened(feeder: Feeder, network: Network, flow: PowerFlow, fields: Collecti
         else replace(bus, voltage_min_pu=min(bus.voltage_min_pu, low), voltage_max_pu=max(bus.voltage_max_pu, high))
         for bus in feeder.buses
     )
-    kva = units.kw(np.abs(flow.sending_power_pu).max(axis=0)).tolist()
-    ampere = units.ampere(np.abs(flow.branch_current_pu).max(axis=0)).tolist()
+    kva = units.kw(np.abs(flow.entering_power_pu).max(axis=0)).tolist()
+    ampere = units.ampere(np.abs(flow.entering_current_pu).max(axis=0)).tolist()
     branches = []
     for line in feeder.branches:
         # A branch is that of its downstream bus, which comes after the other
         place = max(network.index[line.from_bus], network.index[line.to_bus]) - 1
-        power, current = _raised(line.power_max_kva, kva[place]), _raised(line.current_max_a, ampere[place])
+        # The limit in the data is that of the current between transformer and impedance
+        turned = line.tap_ratio if network.buses[place + 1] == line.from_bus else 1.0
+        power, current = _raised(line.power_max_kva, kva[place]), _raised(line.current_max_a, turned * ampere[place])
         branches.append(replace(line, power_max_kva=power, current_max_a=current))
     return replace(feeder, buses=tuple(buses), branches=tuple(branches))
 

@@ -52,7 +52,8 @@ def generate(
 
     Where uncontrolled charging breaks limits of the feeder, they are widened to what it needs, and ``sources`` says so; with
     ``widen_limits`` false they are not, and the case is refused. Uncontrolled charging is then a feasible point of the pricing
-    problem, because vehicles are indifferent between schedules at a flat price.
+    problem, because vehicles are indifferent between schedules at a flat price. Limits of the supply are kept as they are, and
+    a base load that alone needs more is refused.
 
     ``name`` is by default that of the shipped feeder, or "feeder"; ``sources`` tell where the buses and branches of a feeder of
     your own come from. Raises `InstanceError` for numbers out of range, for feeders on which nothing draws power, and where

@@ -13,7 +13,8 @@ from numbers import Integral
 from typing import Any
 
 from instances.carbon_io import CARBON_KEYS, CARBON_TABLES, carbon_records, carbon_values, read_carbon_parts
-from instances.feeder_io import FEEDER_KEYS, existing, header, read_tables
+from instances.feeder import SUPPLY_LIMITS
+from instances.feeder_io import FEEDER_KEYS, existing, header, read_tables, supply_values
 from instances.folder import write_folder
 from instances.market_io import OPTIONAL_KEYS, OPTIONAL_TABLES, optional_records, optional_values, read_optional
 from instances.objects import as_list, build, read_object
@@ -46,7 +47,7 @@ def read(directory: str | os.PathLike[str]) -> Instance:
     """
     folder = existing(directory, JSON_FILE)
     where = folder / JSON_FILE
-    meta = read_object(where, KEYS, (*OPTIONAL_KEYS, *CARBON_KEYS))
+    meta = read_object(where, KEYS, (*SUPPLY_LIMITS, *OPTIONAL_KEYS, *CARBON_KEYS))
     horizon = build(f"{where} horizon", Horizon, meta["horizon"])
     series = read_periods(folder / "series.csv", Period, horizon.periods)
     sources = as_list(f"{where} sources", meta["sources"])
@@ -95,7 +96,7 @@ def _texts(instance: Instance) -> dict[str, str]:
     values = {key: getattr(feeder if key in FEEDER_KEYS else instance, key) for key in KEYS}
     values |= {key: asdict(values[key]) for key in ("horizon", "price_limits")}
     values["sources"] = [asdict(source) for source in instance.sources]
-    values |= optional_values(instance) | carbon_values(instance)
+    values |= supply_values(feeder) | optional_values(instance) | carbon_values(instance)
     return texts | {JSON_FILE: json.dumps(values, indent=2, ensure_ascii=False, default=_plain) + "\n"}
 
 

@@ -3,7 +3,7 @@
 MATPOWER keeps loads in MW and Mvar and impedances in per unit of ``baseMVA`` and of the base voltage of each bus, so that with
 the voltage V of the feeder in kV and S = ``baseMVA``
 
-    ohm = per unit * V² / S        kW = 1000 MW        kVA = 1000 MVA
+    ohm = per unit * V² / S        kW = 1000 MW        kVA = 1000 MVA        charging in kvar = 1000 b S
 
 Many distribution cases list ohm and kW and convert them by code below the tables, which `instances.matlab` runs.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from instances.errors import InstanceError
 from instances.feeder import Branch, Bus, Feeder
 from instances.matlab import MatlabFile, read_matlab
+from instances.parallel import merged
 from instances.tables import make, read_text
 from instances.units import FloatArray
 
@@ -27,7 +28,7 @@ __all__ = ["read_matpower"]
 
 # Columns of the tables, from 0
 BUS_I, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
-GEN_BUS, GEN_LIMITS, VG, GEN_STATUS = 0, [1, 2, 3, 4, 8, 9], 5, 7
+GEN_BUS, GEN_LIMITS, QMAX, QMIN, VG, GEN_STATUS, PMAX, PMIN = 0, [1, 2, 3, 4, 8, 9], 3, 4, 5, 7, 8, 9
 F_BUS, T_BUS, BR_R, BR_X, BR_B, RATE_A, TAP, SHIFT, BR_STATUS, ANGMIN, ANGMAX = 0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12
 WIDTH = {"bus": 13, "gen": 10, "branch": 13}
 PQ, PV, REF = 1, 2, 3
@@ -38,20 +39,27 @@ PHASES = 3.0
 
 
 def read_matpower(
-    path: str | os.PathLike[str], *, per_phase: bool | None = None, ignore_charging: bool = False
+    path: str | os.PathLike[str],
+    *,
+    per_phase: bool | None = None,
+    ignore_charging: bool = False,
+    ignore_supply_limits: bool = False,
 ) -> Feeder:
     """Read a MATPOWER case file (version 2) as a feeder whose buses keep their numbers as names.
 
-    The reference bus is the substation, at the voltage of its generator. ``base_kv`` is the base voltage of most buses; impedances
-    behind transformers of nominal ratio are referred to it. A limit ``rateA`` holds at the sending end. Lines out of service,
-    generator costs and columns after the 13th, which MATPOWER does not read either, are left out.
+    The reference bus is the substation, at the voltage of its generators, whose Pmin to Qmax limit the supply, those of several by
+    their sum. ``base_kv`` is the base voltage of most buses; impedances behind transformers are referred to it. Gs and Bs are
+    shunts, of which Bs > 0 is a capacitor. A limit ``rateA`` holds at the sending end. Parallel branches become one
+    (`instances.parallel.merged`). Lines out of service, generator costs and columns after the 13th, which MATPOWER does not read
+    either, are left out.
 
     ``per_phase`` says whether powers are of one phase and voltages to neutral, which are then multiplied by 3 and √3; it must be
-    given when mpc.bus is written with ``sqrt(3)``, a sign of such data. ``ignore_charging`` leaves out line charging.
+    given when mpc.bus is written with ``sqrt(3)``, a sign of such data. ``ignore_charging`` leaves out line charging, and
+    ``ignore_supply_limits`` the limits of the generators, which are placeholders where Pmax is below the load.
 
     Raises `InstanceError` naming the file and the line, bus or branch for whatever is not understood or not in a feeder: a
-    network that is not radial, several reference buses, other generators, off-nominal taps, phase shifts, shunts, line charging,
-    angle limits, negative impedances, isolated buses, other tables, and code beyond plain arithmetic on columns.
+    network that is not radial, several reference buses, other generators, phase shifts, negative conductances of shunts, angle
+    limits, negative impedances, isolated buses, other tables, and code beyond plain arithmetic on columns.
     """
     where = str(path)
     case = read_matlab(where, read_text(Path(path)))
@@ -65,7 +73,9 @@ def read_matpower(
     branch = branch[branch[:, BR_STATUS] != 0]
     substation = _substation(where, bus)
     _check_buses(where, bus, gen)
-    _check_branches(where, branch, ignore_charging)
+    _check_branches(where, branch)
+    if ignore_charging:
+        branch[:, BR_B] = 0
     factor = PHASES if per_phase else 1.0
     base_kv = Counter(bus[:, BASE_KV].tolist()).most_common(1)[0][0] * factor**0.5
     kva, ohm = 1000.0 * factor, base_kv**2 / (base_mva * factor)
@@ -74,7 +84,8 @@ def read_matpower(
         "substation": substation,
         "substation_voltage_pu": _voltage(where, gen, substation),
         "buses": _buses(where, bus, kva),
-        "branches": _branches(where, branch, kva, ohm),
+        "branches": _branches(where, branch, kva, ohm, base_mva),
+        **({} if ignore_supply_limits else _supply(where, gen, substation, kva)),
     }
     return make(where, Feeder, values)
 
@@ -124,13 +135,10 @@ def _substation(where: str, bus: FloatArray) -> str:
 
 
 def _check_buses(where: str, bus: FloatArray, gen: FloatArray) -> None:
-    """Refuse isolated buses, shunts, and generators away from the reference bus that could feed or hold a voltage."""
+    """Refuse isolated buses, and generators away from the reference bus that could feed or hold a voltage."""
     names = [f"bus {_name(number)}" for number in bus[:, BUS_I].tolist()]
     kind = bus[:, BUS_TYPE]
     _refuse(where, ~np.isin(kind, (PQ, PV, REF)), names, "type", kind, "delete an isolated bus and its branches")
-    remedy = "a feeder has no shunts: set it to 0, or state it as a load of constant power"
-    for column, what in ((GS, "shunt conductance Gs"), (BS, "shunt susceptance Bs")):
-        _refuse(where, bus[:, column] != 0, names, what, bus[:, column], remedy)
     running = gen[gen[:, GEN_STATUS] > 0]
     holding = bus[kind != PQ, BUS_I]
     active = np.isin(running[:, GEN_BUS], holding) | (running[:, GEN_LIMITS] != 0).any(axis=1)
@@ -152,16 +160,27 @@ def _voltage(where: str, gen: FloatArray, substation: str) -> float:
     return held.pop()
 
 
-def _check_branches(where: str, branch: FloatArray, ignore_charging: bool) -> None:
-    """Refuse taps, phase shifts, line charging and angle limits."""
+def _supply(where: str, gen: FloatArray, substation: str, kva: float) -> dict[str, float]:
+    """Return the limits of the supply, by the names of the feeder's fields: sums over the generators at the substation."""
+    running = gen[[row[GEN_STATUS] > 0 and _name(row[GEN_BUS]) == substation for row in gen]]
+    limits = {}
+    for unit, low, high in (("kw", PMIN, PMAX), ("kvar", QMIN, QMAX)):
+        for end, column in (("min", low), ("max", high)):
+            total = kva * float(running[:, column].sum())
+            if np.isnan(total):
+                raise InstanceError(
+                    f"{where}: the generator at bus {substation} has a limit that is no number; give one"
+                )
+            if np.isfinite(total):
+                limits[f"supply_{end}_{unit}"] = total
+    return limits
+
+
+def _check_branches(where: str, branch: FloatArray) -> None:
+    """Refuse phase shifts and angle limits."""
     names = [f"branch {_name(row[F_BUS])}-{_name(row[T_BUS])}" for row in branch]
-    taps, shift, charging = branch[:, TAP], branch[:, SHIFT], branch[:, BR_B]
-    _refuse(
-        where, ~np.isin(taps, (0.0, 1.0)), names, "ratio", taps, "a feeder has no off-nominal taps: set it to 0 or 1"
-    )
+    shift = branch[:, SHIFT]
     _refuse(where, shift != 0, names, "angle", shift, "a feeder has no phase shifters: set it to 0")
-    if not ignore_charging:
-        _refuse(where, charging != 0, names, "line charging b", charging, "set it to 0, or pass ignore_charging=True")
     for column, sign in ((ANGMIN, -1.0), (ANGMAX, 1.0)):
         limit = branch[:, column]
         bad = (limit != 0) & ~(sign * limit >= FULL_TURN)
@@ -170,17 +189,23 @@ def _check_branches(where: str, branch: FloatArray, ignore_charging: bool) -> No
 
 def _buses(where: str, bus: FloatArray, kva: float) -> tuple[Bus, ...]:
     """Return the buses with their loads in kW and kvar."""
-    fields = ("name", "load_kw", "load_kvar", "voltage_min_pu", "voltage_max_pu")
+    fields = ("name", "load_kw", "load_kvar", "voltage_min_pu", "voltage_max_pu", "shunt_kw", "capacitor_kvar")
     names = map(_name, bus[:, BUS_I].tolist())
-    columns = (bus[:, PD] * kva, bus[:, QD] * kva, bus[:, VMIN], bus[:, VMAX])
+    columns = (bus[:, PD] * kva, bus[:, QD] * kva, bus[:, VMIN], bus[:, VMAX], bus[:, GS] * kva, bus[:, BS] * kva)
     rows = zip(names, *(column.tolist() for column in columns), strict=True)
     return tuple(make(where, Bus, dict(zip(fields, row, strict=True))) for row in rows)
 
 
-def _branches(where: str, branch: FloatArray, kva: float, ohm: float) -> tuple[Branch, ...]:
-    """Return the branches with their impedances in ohm; a rating of 0 is no limit."""
+def _branches(where: str, branch: FloatArray, kva: float, ohm: float, base_mva: float) -> tuple[Branch, ...]:
+    """Return the branches with their impedances in ohm, parallel ones merged; a rating of 0 is no limit, a ratio of 0 is 1."""
     limit = np.where(branch[:, RATE_A] == 0, np.inf, branch[:, RATE_A] * kva)
-    fields = ("from_bus", "to_bus", "resistance_ohm", "reactance_ohm", "power_max_kva")
+    ratio = np.where(branch[:, TAP] == 0, 1.0, branch[:, TAP])
+    fields = ("from_bus", "to_bus", "resistance_ohm", "reactance_ohm", "power_max_kva", "tap_ratio", "charging_kvar")
     ends = ([_name(number) for number in branch[:, column].tolist()] for column in (F_BUS, T_BUS))
-    rows = zip(*ends, (branch[:, BR_R] * ohm).tolist(), (branch[:, BR_X] * ohm).tolist(), limit.tolist(), strict=True)
-    return tuple(make(where, Branch, dict(zip(fields, row, strict=True))) for row in rows)
+    columns = (branch[:, BR_R] * ohm, branch[:, BR_X] * ohm, limit, ratio, branch[:, BR_B] * base_mva * kva)
+    rows = zip(*ends, *(column.tolist() for column in columns), strict=True)
+    found = [make(where, Branch, dict(zip(fields, row, strict=True))) for row in rows]
+    try:
+        return merged(found)
+    except InstanceError as error:
+        raise InstanceError(f"{where}: {error}") from error

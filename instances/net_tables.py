@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from instances.units import FloatArray
 __all__ = ["Area", "Table", "read_net"]
 
 NEEDED = ("bus", "line")
-READ = (*NEEDED, "load", "sgen", "ext_grid", "switch", "trafo")
+READ = (*NEEDED, "load", "sgen", "ext_grid", "switch", "trafo", "shunt")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -29,12 +29,13 @@ class Table:
     def numbers(self, name: str, default: float = math.nan) -> FloatArray:
         """Return a column of numbers, with the default where the column or a value is missing."""
         column = (self.columns or {}).get(name, [default] * len(self.index))
-        values = np.array([math.nan if value is None else value for value in column], dtype=np.float64)
+        values = np.array([_number(name, index, value) for index, value in zip(self.index, column, strict=True)])
         return np.where(np.isnan(values), default, values)
 
     def buses(self, name: str) -> list[int]:
         """Return a column of indices, -1 where one is missing."""
-        return [int(value) for value in self.numbers(name, -1.0)]
+        values = self.numbers(name, -1.0)
+        return [int(value) if np.isfinite(value) else -1 for value in values]
 
     def where(self, keep: Iterable[object]) -> Table:
         """Return the elements for which ``keep`` is true."""
@@ -56,13 +57,16 @@ class Table:
 class Area:
     """The part of a network that its substation feeds by lines and closed switches.
 
-    ``node`` gives the index of the bus that each bus in service is fused to, itself included; ``fed`` are the fused buses.
+    ``node`` gives the index of the bus that each bus in service is fused to, itself included; ``fed`` are the fused buses. Lines
+    that hang on the bus ``live`` (of each) with their other end open are ``hanging``.
     """
 
     tables: Mapping[str, Table]
     node: Mapping[int, int]
     substation: int
     fed: frozenset[int]
+    hanging: Table
+    live: tuple[int, ...]
 
     @classmethod
     def of(cls, tables: Mapping[str, Table], substation: int | None) -> Area:
@@ -77,14 +81,16 @@ class Area:
             if ohm > 0:
                 raise InstanceError(f"switch {index} has z_ohm {ohm:g}; set it to 0, or make it a line")
         node = _fused(tables["bus"].index, zip(joined.buses("bus"), joined.buses("element"), strict=True))
-        kept = dict(tables)
+        kept, opened = dict(tables), {}
         for name, letter in (("line", "l"), ("trafo", "t")):
-            opened = switch.where(et == letter and not shut for et, shut in zip(kind, closed, strict=True))
-            kept[name] = kept[name].without(opened.buses("element"))
+            at = switch.where(et == letter and not shut for et, shut in zip(kind, closed, strict=True))
+            opened[name] = set(zip(at.buses("element"), at.buses("bus"), strict=True))
+            kept[name] = kept[name].without(element for element, _ in opened[name])
+        hanging, live = _hanging(tables["line"], node, opened["line"])
         start = _start(kept, node, substation)
         lines = zip(kept["line"].buses("from_bus"), kept["line"].buses("to_bus"), strict=True)
         part = _fused(sorted(set(node.values())), ((node.get(up, -1), node.get(down, -1)) for up, down in lines))
-        return cls(kept, node, start, frozenset(bus for bus in part if part[bus] == part[start]))
+        return cls(kept, node, start, frozenset(bus for bus in part if part[bus] == part[start]), hanging, live)
 
     def holds(self, bus: int) -> bool:
         """Tell whether the bus is in service and in the area."""
@@ -101,9 +107,53 @@ def read_net(net: Any) -> dict[str, Table]:
     for name, frame in net.items():
         if hasattr(frame, "columns") and not str(name).startswith(("_", "res_")):
             columns = {str(column): frame[column].tolist() for column in frame.columns}
-            table = Table(tuple(int(index) for index in frame.index), columns)
+            table = Table(tuple(_index(str(name), index) for index in frame.index), columns)
             tables[str(name)] = table.where(columns["in_service"]) if "in_service" in columns else table
-    return tables
+    return _with_slack_generators(tables)
+
+
+def _index(table: str, value: Any) -> int:
+    """Return the index of an element, or refuse one that is no whole number."""
+    try:
+        if int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InstanceError(f"net.{table} has the index {value!r}; number its elements")
+
+
+def _number(column: str, index: int, value: Any) -> float:
+    """Return a number of a table, NaN where it is missing, or refuse what is none."""
+    try:
+        return math.nan if value is None else float(value)
+    except (TypeError, ValueError) as error:
+        raise InstanceError(f"element {index} has {column} {value!r}; give a number") from error
+
+
+def _with_slack_generators(tables: dict[str, Table]) -> dict[str, Table]:
+    """Return the tables with generators that are the reference of angles, ``slack``, among the external grids."""
+    given = tables.get("gen", Table())
+    slack = [value is not None and bool(value) for value in given.column("slack")]
+    if not any(slack):
+        return tables
+    grids, moved = tables["ext_grid"], given.where(slack)
+    columns = {
+        name: [*grids.column(name), *moved.column(name)] for name in {*(grids.columns or {}), *(moved.columns or {})}
+    }
+    rest = given.where(not kept for kept in slack)
+    return tables | {"ext_grid": Table((*grids.index, *moved.index), columns), "gen": rest}
+
+
+def _hanging(
+    lines: Table, node: Mapping[int, int], opened: Collection[tuple[int, int]]
+) -> tuple[Table, tuple[int, ...]]:
+    """Return the lines with one end open, by a switch (line, bus) or a bus out of service, and the other bus of each."""
+    rows, live = [], []
+    for index, *ends in zip(lines.index, lines.buses("from_bus"), lines.buses("to_bus"), strict=True):
+        joined = [bus for bus in ends if bus in node and (index, bus) not in opened]
+        rows.append(len(joined) == 1)
+        live += joined if len(joined) == 1 else []
+    return lines.where(rows), tuple(live)
 
 
 def _fused(buses: Sequence[int], pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
@@ -123,6 +173,6 @@ def _start(tables: Mapping[str, Table], node: Mapping[int, int], substation: int
     grids = {node[bus] for bus in tables["ext_grid"].buses("bus") if bus in node}
     if len(grids) != 1:
         raise InstanceError(
-            f"the network has external grids in service at {len(grids)} buses; keep one, or pass substation"
+            f"the network has external grids (or slack generators) in service at {len(grids)} buses; keep one, or pass substation"
         )
     return grids.pop()

@@ -1,8 +1,9 @@
 """AC power flow of a radial feeder by the backward/forward sweep, over any number of load cases at once.
 
-With J the branch currents and B the incidence of `Network`, one sweep is
+With J the branch currents, B the incidence of `Network` (with the ratios of transformers), y = g + jb the shunts of the buses and
+V_0 the voltages without any current, one sweep is
 
-    B J = conj(S / V)            backward: load currents add up towards the substation
+    B J = conj(S / V) + y V      backward: currents of loads and shunts add up towards the substation
     Bᵀ (V - V_0) = -z J          forward: voltages drop away from it
 
 and it repeats until the loads meet the powers S of the buses. Loads are constant powers, the substation is
@@ -31,15 +32,19 @@ class PowerFlow:
     """A solved power flow; ``...`` are the leading dimensions of the loads, n buses as in ``network.buses``.
 
     ``voltage_pu`` (..., n) complex, the substation's angle 0; ``branch_current_pu`` and
-    ``sending_power_pu`` (..., n-1) complex, positive away from the substation, the power at the upstream
-    end; ``loss_kw`` (...) in all branches; ``mismatch``, the largest deviation of a bus power in per unit;
-    ``iterations``, the sweeps it took.
+    ``sending_power_pu`` (..., n-1) complex, positive away from the substation, current and power that enter the
+    series impedance at the upstream end; ``entering_current_pu`` and ``entering_power_pu``, what enters the branch there, line
+    charging included, the current behind the ratio; ``loss_kw`` (...) in all branches; ``supply_pu`` (...) complex, what the main
+    grid feeds in; ``mismatch``, the largest deviation of a bus power in per unit; ``iterations``, the sweeps it took.
     """
 
     voltage_pu: ComplexArray
     branch_current_pu: ComplexArray
     loss_kw: FloatArray
     sending_power_pu: ComplexArray
+    entering_current_pu: ComplexArray
+    entering_power_pu: ComplexArray
+    supply_pu: ComplexArray
     iterations: int
     mismatch: float
 
@@ -67,7 +72,8 @@ def ac_power_flow(
     with np.errstate(all="ignore"):
         voltage, current, error, iterations = _sweep(network, flat, tolerance, max_iterations)
     _check_converged(error, tolerance * _scale(flat), cases, iterations)
-    return _result(network, voltage.T.reshape(power.shape), current.T.reshape(*cases, len(current)), iterations, error)
+    shaped = voltage.T.reshape(power.shape), current.T.reshape(*cases, len(current))
+    return _result(network, power, *shaped, iterations, float(error.max(initial=0.0)))
 
 
 def _load_pu(network: Network, load_kw: ArrayLike, load_kvar: ArrayLike) -> ComplexArray:
@@ -96,15 +102,20 @@ def _sweep(
     network: Network, power: ComplexArray, tolerance: float, max_iterations: int
 ) -> tuple[ComplexArray, ComplexArray, FloatArray, int]:
     """Iterate on loads of shape (n-1, cases); return voltages, currents, mismatch (cases,), sweeps."""
-    incidence, parent = network.incidence(), (network.parent[1:] - 1).tolist()
+    tree = _Tree.of(network)
     impedance = (network.resistance_pu + 1j * network.reactance_pu)[:, np.newaxis]
+    shunt = (network.conductance_pu + 1j * network.susceptance_pu)[1:, np.newaxis]
     slack = np.full((1, power.shape[1]), network.substation_voltage_pu, dtype=np.complex128)
-    voltage = np.repeat(slack, power.shape[0], axis=0)
-    target = tolerance * _scale(power)
+    idle = tree.unloaded(network.substation_voltage_pu)[:, np.newaxis]
+    voltage = np.repeat(idle.astype(np.complex128), power.shape[1], axis=1)
+    incidence, target = network.incidence(), tolerance * _scale(power)
+    grounded = bool(shunt.any())
     for sweeps in range(1, max_iterations + 1):  # noqa: B007  # its last value is returned
-        current = _towards_substation(parent, np.conj(power / voltage))
-        voltage = network.substation_voltage_pu - _away_from_substation(parent, impedance * current)
-        error = np.abs(voltage * np.conj(incidence @ current) - power).max(axis=0)
+        drawn = np.conj(power / voltage)
+        current = tree.towards_substation(drawn + shunt * voltage if grounded else drawn)
+        voltage = idle - tree.away_from_substation(impedance * current)
+        withdrawn = incidence @ current
+        error = np.abs(voltage * np.conj(withdrawn - shunt * voltage if grounded else withdrawn) - power).max(axis=0)
         if not np.isfinite(error).all() or (error <= target).all():
             break
     return np.concatenate([slack, voltage]), current, error, sweeps
@@ -114,20 +125,41 @@ def _sweep(
 # kernels also start threads for small products, which stalls when processors are shared.
 
 
-def _towards_substation(parent: Sequence[int], rows: ComplexArray) -> ComplexArray:
-    """Solve B x = rows in place: every branch carries its own row and what the branches behind it carry."""
-    for branch in range(len(parent) - 1, 0, -1):
-        if parent[branch] >= 0:
-            rows[parent[branch]] += rows[branch]
-    return rows
+@dataclass(frozen=True, eq=False, slots=True)
+class _Tree:
+    """Parent branch of every branch (-1 below the substation) and its ratio, None where all are 1."""
 
+    parent: Sequence[int]
+    ratio: Sequence[float] | None
 
-def _away_from_substation(parent: Sequence[int], rows: ComplexArray) -> ComplexArray:
-    """Solve Bᵀ x = rows in place: every branch has its own row and that of all branches before it."""
-    for branch in range(1, len(parent)):
-        if parent[branch] >= 0:
-            rows[branch] += rows[parent[branch]]
-    return rows
+    @classmethod
+    def of(cls, network: Network) -> _Tree:
+        """Return the tree of a network's branches."""
+        return cls((network.parent[1:] - 1).tolist(), network.ratio.tolist() if (network.ratio != 1).any() else None)
+
+    def towards_substation(self, rows: ComplexArray) -> ComplexArray:
+        """Solve B x = rows in place: every branch carries its own row and what the branches behind it carry."""
+        parent, ratio = self.parent, self.ratio
+        for branch in range(len(parent) - 1, 0, -1):
+            if parent[branch] >= 0:
+                rows[parent[branch]] += rows[branch] if ratio is None else rows[branch] / ratio[branch]
+        return rows
+
+    def away_from_substation(self, rows: ComplexArray) -> ComplexArray:
+        """Solve Bᵀ x = rows in place: every branch has its own row and that of all branches before it."""
+        parent, ratio = self.parent, self.ratio
+        for branch in range(1, len(parent)):
+            if parent[branch] >= 0:
+                rows[branch] += rows[parent[branch]] if ratio is None else rows[parent[branch]] / ratio[branch]
+        return rows
+
+    def unloaded(self, voltage_pu: float) -> FloatArray:
+        """Return the voltages at the ends of the branches without any current, shape (n-1,)."""
+        voltage = np.full(len(self.parent), voltage_pu)
+        for branch, up in enumerate(self.parent):
+            above = voltage[up] if up >= 0 else voltage_pu
+            voltage[branch] = above if self.ratio is None else above / self.ratio[branch]
+        return voltage
 
 
 def _scale(power: ComplexArray) -> FloatArray:
@@ -154,15 +186,29 @@ def _of_case(case: tuple[int, ...]) -> str:
 
 
 def _result(
-    network: Network, voltage: ComplexArray, current: ComplexArray, iterations: int, error: FloatArray
+    network: Network,
+    power: ComplexArray,
+    voltage: ComplexArray,
+    current: ComplexArray,
+    iterations: int,
+    mismatch: float,
 ) -> PowerFlow:
-    """Assemble the powers and losses of voltages (..., n) and currents (..., n-1)."""
+    """Assemble powers and losses of loads and voltages (..., n) and currents (..., n-1)."""
+    behind = voltage[..., network.parent[1:]] / network.ratio
+    entering = current + 1j * network.charging_pu * behind
+    sending = behind * np.conj(current)
+    below = np.flatnonzero(network.parent == 0) - 1
+    # The charging at the substation's ends of branches is in its shunt
+    shunt = (network.conductance_pu[0] - 1j * network.susceptance_pu[0]) * network.substation_voltage_pu**2
     loss = (network.resistance_pu * np.abs(current) ** 2).sum(axis=-1)
     return PowerFlow(
         voltage_pu=voltage,
         branch_current_pu=current,
         loss_kw=np.asarray(network.per_unit.kw(loss)),
-        sending_power_pu=voltage[..., network.parent[1:]] * np.conj(current),
+        sending_power_pu=sending,
+        entering_current_pu=entering,
+        entering_power_pu=behind * np.conj(entering),
+        supply_pu=np.asarray(sending[..., below].sum(axis=-1) + power[..., 0] + shunt),
         iterations=iterations,
-        mismatch=float(error.max(initial=0.0)),
+        mismatch=mismatch,
     )

@@ -72,14 +72,22 @@ def read_periods(path: Path, record: type[Row], periods: int) -> list[Row]:
 
 
 def format_table(records: Iterable[DataclassInstance], record: type[DataclassInstance], header: Sequence[str]) -> str:
-    """Return the text of a table: ``header`` as wrapped comments, the column names, a line per record."""
-    text = io.StringIO()
+    """Return the text of a table: ``header`` as wrapped comments, the column names, a line per record.
+
+    Columns of fields that are marked as rare are left out where every record has the default.
+    """
+    text, records = io.StringIO(), list(records)
     text.writelines(f"# {line}\n" for entry in header for line in _wrap(entry))
     writer = csv.writer(text, lineterminator="\n")
-    names = [field.name for field in fields(record)]
+    names = [field.name for field in fields(record) if not _idle(field, records)]
     writer.writerow(names)
     writer.writerows([_cell(getattr(item, name)) for name in names] for item in records)
     return text.getvalue()
+
+
+def _idle(field: Field[Any], records: Iterable[DataclassInstance]) -> bool:
+    """Tell whether the field is rare and every record has its default."""
+    return bool(field.metadata.get("rare")) and all(getattr(item, field.name) == field.default for item in records)
 
 
 def _wrap(entry: str) -> list[str]:

@@ -91,7 +91,9 @@ def main() -> None:
         parser.add_argument(option, type=Path, required=True)
     given = parser.parse_args()
     for name, (text, licence) in FEEDERS.items():
-        raw = ins.read_matpower(given.matpower / f"{name}.m", per_phase=name.startswith("case533"))
+        # Pmax is a placeholder, 10 MW on feeders of 24 and 18 MW, and Pmin of case1197 is five times its load
+        phase = name.startswith("case533")
+        raw = ins.read_matpower(given.matpower / f"{name}.m", per_phase=phase, ignore_supply_limits=True)
         buses = tuple(rounded(bus, "load_kw", "load_kvar") for bus in raw.buses)
         lines = tuple(rounded(line, "resistance_ohm", "reactance_ohm", "power_max_kva") for line in raw.branches)
         feeder = replace(raw, base_kv=round(raw.base_kv, DIGITS), buses=buses, branches=lines)

@@ -7,12 +7,13 @@ Every file has `name`, `exact` (its points are those of an AC power flow where i
 all in per unit.  `model.T` holds the periods; `demand` and `reactive_demand` are arrays (periods, buses) in the network's bus
 order; `load(bus, t)` and `reactive_load(bus, t)` are what is drawn beside them, expressions or 0.  `add` gives the model
 
-- sets N (buses) and L (branches i, j away from the substation), parameters r and x;
-- P, Q (sending end), l (squared current) on branches and v (squared voltage) on buses, by period: variables, or expressions that
-  may be read the same way; the substation's v is given;
+- sets N (buses) and L (branches i, j away from the substation), parameters r and x, `ratio` and `charging` of branches (half, at
+  each end), `conductance` and `susceptance` to ground of buses;
+- P, Q (entering the series impedance at the sending end), l (squared current) on branches and v (squared voltage) on buses, by
+  period: variables, or expressions that may be read the same way; the substation's v is given;
 - rows `active_balance[i, j, t]` (1) and `reactive_balance[i, j, t]` (2) of bus j, what arrives less what leaves == what is drawn,
   so that their duals are d(objective)/d(load); `cone` for (4); `power_limit` where a branch has one;
-- expressions `loss_power[t]` and `supply_power[t]` (drawn at the substation);
+- expressions `loss_power[t]`, `supply_power[t]` and `supply_reactive[t]` (drawn at the substation);
 - the limits (5) of voltage, current and power, and scaling factors.
 
 | name | (4) | is |
@@ -89,8 +90,9 @@ def voltages(model: Any) -> tuple[Any, Any]:
     """
     position = {bus: k for k, bus in enumerate(model.N)}
     parent = np.array([-1, *(position[i] for i, _ in model.L)])
-    resistance, reactance = (np.array([impedance[branch] for branch in model.L]) for impedance in (model.r, model.x))
-    return read(model).voltages(resistance, reactance, parent)
+    impedance = np.array([complex(model.r[branch], model.x[branch]) for branch in model.L])
+    ratio = np.array([model.ratio[branch] for branch in model.L])
+    return read(model).voltages(impedance, ratio, parent)
 
 
 def require_convex(name: str, what: str) -> None:

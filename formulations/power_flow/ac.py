@@ -25,7 +25,7 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     distflow.add(model, network, demand, reactive_demand, load, reactive_load)
 
     def equal(m: Any, i: str, j: str, t: int) -> Any:
-        return m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2 == m.v[i, t] * m.l[i, j, t]
+        return m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2 == common.behind(m, i, j, t) * m.l[i, j, t]
 
     model.apparent_power = pyo.Constraint(model.L, model.T, rule=equal)
     active = common.load_ranges(network, demand, load)
@@ -39,7 +39,7 @@ def _add_bounds(model: Any, network: Network, largest: Any) -> None:
     for k, (i, j) in enumerate(model.L, start=1):
         for t in model.T:
             limit = float(largest[t, k])
-            power = float(np.sqrt(limit) * network.voltage_max_pu[network.index[i]])
+            power = float(np.sqrt(limit) * network.voltage_max_pu[network.index[i]] / network.ratio[k - 1])
             model.l[i, j, t].setub(limit)
             model.P[i, j, t].setlb(-power), model.P[i, j, t].setub(power)
             model.Q[i, j, t].setlb(-power), model.Q[i, j, t].setub(power)

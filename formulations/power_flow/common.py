@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,12 @@ class FlowPoint:
         """The point of an AC power flow with one dimension of load cases, the periods."""
         return FlowPoint(np.abs(flow.voltage_pu) ** 2, flow.sending_power_pu, np.abs(flow.branch_current_pu) ** 2)
 
-    def voltages(self, resistance: Any, reactance: Any, parent: Any) -> tuple[Any, Any]:
+    def voltages(self, impedance: Any, ratio: Any, parent: Any) -> tuple[Any, Any]:
         """Magnitudes (pu) and angles (rad, 0 at the substation) of all buses, by Jabr's return mapping ([Z19] Algorithm 2).
 
-        With R + iT = V_i conj(V_j) = v_i - conj(z) S, the angle is theta_j = theta_i - atan2(T, R).
+        With R + iT = V_i conj(V_j) / a = v_i / a^2 - conj(z) S, the angle is theta_j = theta_i - atan2(T, R).
         """
-        product = self.voltage_squared[:, parent[1:]] - (resistance - 1j * reactance) * self.sending
+        product = self.voltage_squared[:, parent[1:]] / ratio**2 - np.conj(impedance) * self.sending
         angle = np.zeros_like(self.voltage_squared)
         for k in range(1, angle.shape[1]):
             angle[:, k] = angle[:, parent[k]] - np.angle(product[:, k - 1])
@@ -49,12 +50,32 @@ def branches(network: Network) -> list[tuple[str, str]]:
 
 
 def add_sets(model: Any, network: Network) -> None:
-    """Sets N and L, and the impedances r, x."""
+    """Sets N and L, impedances r, x, ratios a and charging b of branches, shunts g + j b_shunt of buses."""
     pairs = branches(network)
     model.N = pyo.Set(initialize=list(network.buses), ordered=True)
     model.L = pyo.Set(initialize=pairs, dimen=2, ordered=True)
     model.r = pyo.Param(model.L, initialize=dict(zip(pairs, network.resistance_pu.tolist(), strict=True)))
     model.x = pyo.Param(model.L, initialize=dict(zip(pairs, network.reactance_pu.tolist(), strict=True)))
+    model.ratio = pyo.Param(model.L, initialize=dict(zip(pairs, network.ratio.tolist(), strict=True)))
+    model.charging = pyo.Param(model.L, initialize=dict(zip(pairs, network.charging_pu.tolist(), strict=True)))
+    model.conductance = pyo.Param(
+        model.N, initialize=dict(zip(network.buses, network.conductance_pu.tolist(), strict=True))
+    )
+    model.susceptance = pyo.Param(
+        model.N, initialize=dict(zip(network.buses, network.susceptance_pu.tolist(), strict=True))
+    )
+
+
+def behind(model: Any, i: str, j: str, t: int) -> Any:
+    """Squared voltage behind the ratio of a branch, v_i / a^2."""
+    ratio = model.ratio[i, j]
+    return model.v[i, t] if ratio == 1 else model.v[i, t] / ratio**2
+
+
+def entering(model: Any, i: str, j: str, t: int) -> Any:
+    """Reactive power that enters a branch, pu: Q less what its charging there feeds in."""
+    charging = model.charging[i, j]
+    return model.Q[i, j, t] - charging * behind(model, i, j, t) if charging else model.Q[i, j, t]
 
 
 def add_flows(model: Any) -> None:
@@ -64,13 +85,26 @@ def add_flows(model: Any) -> None:
 
 
 def add_currents(model: Any, network: Network) -> None:
-    """Variable l within its limits."""
+    """Variable l within its limits; a branch with charging gets them by `add_current_limit`."""
     current = dict(zip(branches(network), network.current_max_pu.tolist(), strict=True))
 
-    def bounds(_m: Any, i: str, j: str, _t: int) -> tuple[float, float | None]:
-        return 0.0, current[i, j] ** 2 if np.isfinite(current[i, j]) else None
+    def bounds(m: Any, i: str, j: str, _t: int) -> tuple[float, float | None]:
+        return 0.0, current[i, j] ** 2 if np.isfinite(current[i, j]) and not m.charging[i, j] else None
 
     model.l = pyo.Var(model.L, model.T, bounds=bounds, initialize=0.0)
+
+
+def add_current_limit(model: Any, network: Network) -> None:
+    """Row `current_limit` (5) of branches with charging b, whose squared current is l - 2 b Q + b^2 v_i / a^2 where they send."""
+    limit = dict(zip(branches(network), network.current_max_pu.tolist(), strict=True))
+
+    def current(m: Any, i: str, j: str, t: int) -> Any:
+        b = m.charging[i, j]
+        if not b or not np.isfinite(limit[i, j]):
+            return pyo.Constraint.Skip
+        return m.l[i, j, t] - 2 * b * m.Q[i, j, t] + b**2 * behind(m, i, j, t) <= limit[i, j] ** 2
+
+    model.current_limit = pyo.Constraint(model.L, model.T, rule=current)
 
 
 def add_voltages(model: Any, network: Network, name: str = "v", factor: float = 1.0) -> None:
@@ -96,16 +130,26 @@ def add_balances(
     for i, j in model.L:
         children[i].append(j)
 
-    def balance(flow: Any, impedance: Any, drawn: Any, more: Load) -> Any:
+    def balance(flow: Any, impedance: Any, drawn: Any, more: Load, shunt: Any) -> Any:
         def row(m: Any, i: str, j: str, t: int) -> Any:
             lost = 0.0 if lossless else impedance[i, j] * m.l[i, j, t]
             leaving = pyo.quicksum(flow[j, k, t] for k in children[j])
-            return flow[i, j, t] - lost - leaving == float(drawn[t, network.index[j]]) + more(j, t)
+            return flow[i, j, t] - lost - leaving - shunt(j, t) == float(drawn[t, network.index[j]]) + more(j, t)
 
         return pyo.Constraint(model.L, model.T, rule=row)
 
-    model.active_balance = balance(model.P, model.r, demand, load)
-    model.reactive_balance = balance(model.Q, model.x, reactive_demand, reactive_load)
+    model.active_balance = balance(model.P, model.r, demand, load, partial(_conducted, model))
+    model.reactive_balance = balance(model.Q, model.x, reactive_demand, reactive_load, partial(_absorbed, model))
+
+
+def _conducted(model: Any, bus: str, t: int) -> Any:
+    """Active power that the shunt of a bus draws, g v."""
+    return model.conductance[bus] * model.v[bus, t] if model.conductance[bus] else 0.0
+
+
+def _absorbed(model: Any, bus: str, t: int) -> Any:
+    """Reactive power that the shunt of a bus draws, -b v."""
+    return -model.susceptance[bus] * model.v[bus, t] if model.susceptance[bus] else 0.0
 
 
 def add_voltage_drop(model: Any) -> None:
@@ -113,7 +157,9 @@ def add_voltage_drop(model: Any) -> None:
 
     def drop(m: Any, i: str, j: str, t: int) -> Any:
         r, x = m.r[i, j], m.x[i, j]
-        return m.v[j, t] == m.v[i, t] - 2 * (r * m.P[i, j, t] + x * m.Q[i, j, t]) + (r**2 + x**2) * m.l[i, j, t]
+        return (
+            m.v[j, t] == behind(m, i, j, t) - 2 * (r * m.P[i, j, t] + x * m.Q[i, j, t]) + (r**2 + x**2) * m.l[i, j, t]
+        )
 
     model.voltage_drop = pyo.Constraint(model.L, model.T, rule=drop)
 
@@ -122,35 +168,43 @@ def add_cone(model: Any) -> None:
     """Row `cone`, (4) relaxed."""
 
     def cone(m: Any, i: str, j: str, t: int) -> Any:
-        return m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2 <= m.v[i, t] * m.l[i, j, t]
+        return m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2 <= behind(m, i, j, t) * m.l[i, j, t]
 
     model.cone = pyo.Constraint(model.L, model.T, rule=cone)
     relaxes_equality(model, model.cone)
 
 
 def add_power_limit(model: Any, network: Network, squared_power: Callable[[str, str, int], Any] | None = None) -> None:
-    """Row `power_limit` (5) where a branch has one; `squared_power` gives P^2 + Q^2 in other variables."""
+    """Row `power_limit` (5) where a branch has one; `squared_power` gives P^2 + Q^2 of one without charging in other variables."""
     limit = dict(zip(branches(network), network.power_max_pu.tolist(), strict=True))
 
     def power(m: Any, i: str, j: str, t: int) -> Any:
         if not np.isfinite(limit[i, j]):
             return pyo.Constraint.Skip
-        squared = squared_power(i, j, t) if squared_power else m.P[i, j, t] ** 2 + m.Q[i, j, t] ** 2
-        return squared <= limit[i, j] ** 2
+        if squared_power and not m.charging[i, j]:
+            return squared_power(i, j, t) <= limit[i, j] ** 2
+        return m.P[i, j, t] ** 2 + entering(m, i, j, t) ** 2 <= limit[i, j] ** 2
 
     model.power_limit = pyo.Constraint(model.L, model.T, rule=power)
 
 
-def add_totals(model: Any, network: Network, demand: Any, load: Load, lossless: bool = False) -> None:
-    """Expressions `loss_power` and `supply_power`; of a `lossless` flow the supply is what branches send and what they lose."""
+def add_totals(
+    model: Any, network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load, lossless: bool = False
+) -> None:  # fmt: skip
+    """Expressions `loss_power`, `supply_power` and `supply_reactive`; of a `lossless` flow what branches lose joins the supply."""
     root = network.buses[0]
 
-    def supply(m: Any, t: int) -> Any:
-        leaving = pyo.quicksum(m.P[i, j, t] for i, j in m.L if i == root)
-        return leaving + float(demand[t, 0]) + load(root, t) + (m.loss_power[t] if lossless else 0.0)
+    def supply(flow: Any, impedance: Any, drawn: Any, more: Load, shunt: Any) -> Any:
+        def total(m: Any, t: int) -> Any:
+            leaving = pyo.quicksum(flow[i, j, t] for i, j in m.L if i == root)
+            lost = pyo.quicksum(impedance[i, j] * m.l[i, j, t] for i, j in m.L) if lossless else 0.0
+            return leaving + float(drawn[t, 0]) + more(root, t) + shunt(root, t) + lost
+
+        return pyo.Expression(model.T, rule=total)
 
     model.loss_power = pyo.Expression(model.T, rule=lambda m, t: pyo.quicksum(m.r[i, j] * m.l[i, j, t] for i, j in m.L))
-    model.supply_power = pyo.Expression(model.T, rule=supply)
+    model.supply_power = supply(model.P, model.r, demand, load, partial(_conducted, model))
+    model.supply_reactive = supply(model.Q, model.x, reactive_demand, reactive_load, partial(_absorbed, model))
 
 
 def flow_sizes(network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load) -> Any:
@@ -159,11 +213,12 @@ def flow_sizes(network: Network, demand: Any, reactive_demand: Any, load: Load, 
     What variables draw counts with half of the largest value that their bounds allow, as few charge at full power at once.
     """
     drawn = [_largest(network, part, more) for part, more in ((demand, load), (reactive_demand, reactive_load))]
-    behind = np.hypot(*drawn).max(axis=0)
+    shunts = np.hypot(network.conductance_pu, network.susceptance_pu)
+    carried = np.hypot(*drawn).max(axis=0) + shunts
     for k in range(len(network.buses) - 1, 0, -1):
-        behind[int(network.parent[k])] += behind[k]
-    floor = 1e-3 * float(behind.max(initial=0.0)) or 1.0
-    return np.maximum(behind[1:], floor)
+        carried[int(network.parent[k])] += carried[k]
+    floor = 1e-3 * float(carried.max(initial=0.0)) or 1.0
+    return np.maximum(carried[1:], floor)
 
 
 def _largest(network: Network, demand: Any, load: Load) -> Any:

@@ -10,7 +10,8 @@ difference D = sqrt(2) u_i - R, and l joins the variables:
 
     |z|^2 l = sqrt(2) (u_i + u_j) - 2 R    and    2 u_i u_j - R^2 - T^2 = sqrt(2) u_i |z|^2 l - D^2 - T^2,
 
-the same form in other coordinates, in which digits last.  `model.T` holds the periods, so T is `model.tau`.
+the same form in other coordinates, in which digits last.  Behind a transformer of ratio a, u_i / a^2 stands for u_i and R, T are
+those of V_i / a.  `model.T` holds the periods, so T is `model.tau`.
 """
 
 from math import sqrt
@@ -42,8 +43,9 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     _add_products(model)
     common.add_balances(model, network, demand, reactive_demand, load, reactive_load)
     _add_rows(model)
+    common.add_current_limit(model, network)
     common.add_power_limit(model, network, lambda i, j, t: _squares(model, i, j, t) / _square(model, i, j))
-    common.add_totals(model, network, demand, load)
+    common.add_totals(model, network, demand, reactive_demand, load, reactive_load)
     size = common.flow_sizes(network, demand, reactive_demand, load, reactive_load)
     drop = size * np.hypot(network.resistance_pu, network.reactance_pu)
     common.add_scales(model, {"D": drop, "tau": drop, "l": size**2})
@@ -90,17 +92,17 @@ def _add_products(model: Any) -> None:
     model.D = pyo.Var(model.L, model.T, initialize=0.0)
     model.tau = pyo.Var(model.L, model.T, initialize=0.0)
     model.v = pyo.Expression(model.N, model.T, rule=lambda m, i, t: sqrt(2) * m.u[i, t])
-    model.R = pyo.Expression(model.L, model.T, rule=lambda m, i, j, t: m.v[i, t] - m.D[i, j, t])
+    model.R = pyo.Expression(model.L, model.T, rule=lambda m, i, j, t: common.behind(m, i, j, t) - m.D[i, j, t])
     model.P = flow(model.r, model.x, 1.0)
     model.Q = flow(model.x, model.r, -1.0)
 
 
 def _add_rows(model: Any) -> None:
     def drop(m: Any, i: str, j: str, t: int) -> Any:
-        return m.v[j, t] == m.v[i, t] - 2 * m.D[i, j, t] + _square(m, i, j) * m.l[i, j, t]
+        return m.v[j, t] == common.behind(m, i, j, t) - 2 * m.D[i, j, t] + _square(m, i, j) * m.l[i, j, t]
 
     def cone(m: Any, i: str, j: str, t: int) -> Any:
-        return _squares(m, i, j, t) <= sqrt(2) * _square(m, i, j) * m.u[i, t] * m.l[i, j, t]
+        return _squares(m, i, j, t) <= sqrt(2) * (_square(m, i, j) / m.ratio[i, j] ** 2) * m.u[i, t] * m.l[i, j, t]
 
     model.voltage_drop = pyo.Constraint(model.L, model.T, rule=drop)
     model.cone = pyo.Constraint(model.L, model.T, rule=cone)

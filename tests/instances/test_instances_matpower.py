@@ -195,8 +195,8 @@ FIRST = "1 2 0.5 0.25 0 0 0 0 0 0 1 -360 360;"
     ("column", "value", "match"),
     [
         (3, "-1", r"branch 2-5 has resistance_ohm -1.*at least 0"),
-        (5, "0.01", r"small.m: branch 2-5 has line charging b 0.01; set it to 0, or pass ignore_charging=True"),
-        (9, "0.98", r"branch 2-5 has ratio 0.98; a feeder has no off-nominal taps"),
+        (5, "Inf", r"branch 2-5 has charging_kvar inf; give a finite number"),
+        (9, "-0.98", r"branch 2-5 has tap_ratio -0.98; give a value of at least 0.2"),
         (10, "30", r"branch 2-5 has angle 30; a feeder has no phase shifters"),
         (12, "-30", r"branch 2-5 has angle limit -30"),
         (13, "30", r"branch 2-5 has angle limit 30"),
@@ -215,13 +215,50 @@ def test_branches_that_a_feeder_does_not_have(tmp_path: Path, column: int, value
 def test_networks_that_are_not_radial(tmp_path: Path) -> None:
     with pytest.raises(InstanceError, match=r"small.m: the feeder has a cycle through buses"):
         read(tmp_path, case(branch=FIRST + LINE + edited(LINE, 1, "1")))
-    with pytest.raises(InstanceError, match=r"small.m: two parallel branches join buses 2 and 5"):
-        read(tmp_path, case(branch=FIRST + LINE + LINE))
 
 
-def test_charging_is_left_out_on_demand_alone(tmp_path: Path) -> None:
+def test_parallel_branches_become_one(tmp_path: Path) -> None:
+    """0.6 + 0.3j beside 0.3 + 0.15j is 0.2 + 0.1j ohm, two thirds of which flow in the second, whose 2 MVA bind."""
+    two = FIRST + "2 5 0.6 0.3 0 2 0 0 0 0 1 -360 360; 5 2 0.3 0.15 0 2 0 0 0 0 1 -360 360;"
+    line = read(tmp_path, case(branch=two)).branches[1]
+    assert (line.name, line.resistance_ohm, line.reactance_ohm) == ("2-5", pytest.approx(0.2), pytest.approx(0.1))
+    assert line.power_max_kva == pytest.approx(3000.0)
+    with pytest.raises(
+        InstanceError, match=r"small.m: parallel branches between buses 2 and 5 have transformers of different"
+    ):
+        read(tmp_path, case(branch=FIRST + LINE + edited(LINE, 9, "0.98")))
+
+
+def test_taps_shunts_and_charging_are_kept(tmp_path: Path) -> None:
+    feeder = read(tmp_path, case(branch=FIRST + edited(edited(LINE, 9, "0.98"), 5, "0.01")))
+    assert [line.tap_ratio for line in feeder.branches] == [1.0, 0.98]
+    assert [line.charging_kvar for line in feeder.branches] == pytest.approx([0.0, 100.0])
+    feeder = read(tmp_path, case(SLACK + edited(edited(LOAD, 5, "0.05"), 6, "-0.3"), branch=FIRST + LINE))
+    assert [bus.shunt_kw for bus in feeder.buses] == pytest.approx([0.0, 0.0, 50.0])
+    assert [bus.capacitor_kvar for bus in feeder.buses] == pytest.approx([0.0, 0.0, -300.0])
+
+
+def test_charging_is_left_out_on_demand(tmp_path: Path) -> None:
     charged = read(tmp_path, case(branch=FIRST + edited(LINE, 5, "0.01")), ignore_charging=True)
     assert charged == read(tmp_path, case(branch=FIRST + LINE))
+
+
+@pytest.mark.parametrize(("option", "factor"), [({}, 1.0), ({"per_phase": True}, 3.0)])
+def test_generators_at_the_reference_bus_limit_the_supply(
+    tmp_path: Path, option: dict[str, bool], factor: float
+) -> None:
+    """Columns 4, 5, 9, 10 are Qmax, Qmin, Pmax, Pmin, in MW and Mvar of one phase or three."""
+    gen = "1 0 0 4 -3 1 100 1 1.5 -Inf;1 0 0 1 -2 1 100 1 2 0.5;"
+    feeder = read(tmp_path, case(gen=gen), **option)
+    limits = feeder.supply_min_kw, feeder.supply_max_kw, feeder.supply_min_kvar, feeder.supply_max_kvar
+    assert limits == pytest.approx((-math.inf, 3500.0 * factor, -5000.0 * factor, 5000.0 * factor))
+    assert read(tmp_path, case(gen=gen), **option, ignore_supply_limits=True).supply_max_kw == math.inf
+    with pytest.raises(InstanceError, match=r"small.m: the generator at bus 1 has a limit that is no number; give one"):
+        read(tmp_path, case(gen=edited(GEN, 9, "NaN")))
+    with pytest.raises(
+        InstanceError, match=r"small.m: the feeder has supply_min_kw 20000.0 above supply_max_kw 10000.0; swap"
+    ):
+        read(tmp_path, case(gen=edited(GEN, 10, "20")))
 
 
 LOAD = "5 1 40 10 0 0 1 1 0 10 1 1.1 0.9;"
@@ -233,8 +270,8 @@ SLACK = "1 3 0 0 0 0 1 1 0 10 1 1 1; 2 1 60 20 0 0 1 1 0 10 1 1.1 0.9;"
     [
         (2, "4", r"small.m: bus 5 has type 4; delete an isolated bus"),
         (2, "3", r"small.m has 2 reference buses \(type 3\): 1, 5; keep one"),
-        (5, "0.1", r"bus 5 has shunt conductance Gs 0.1; a feeder has no shunts"),
-        (6, "-0.3", r"bus 5 has shunt susceptance Bs -0.3"),
+        (5, "-0.1", r"bus 5 has shunt_kw -100.0; give a value of at least 0"),
+        (6, "Inf", r"bus 5 has capacitor_kvar inf; give a finite number"),
         (3, "Inf", r"bus 5 has load_kw inf; give a finite number"),
         (13, "1.2", r"bus 5 has voltage_min_pu 1.2 above voltage_max_pu 1.1"),
         (1, "2", r"two buses are named \"2\""),

@@ -147,10 +147,10 @@ def test_a_transformer_is_refused_or_begun_behind() -> None:
 def test_the_substation_must_exist_and_be_the_only_source() -> None:
     with pytest.raises(InstanceError, match="substation is 3, which is no bus in service"):
         from_pandapower(row_of_three(), substation=3)
-    with pytest.raises(InstanceError, match="external grids in service at 0 buses"):
+    with pytest.raises(InstanceError, match=r"external grids \(or slack generators\) in service at 0 buses"):
         from_pandapower(row_of_three(ext_grid=frame({0: {"bus": 4, "vm_pu": 1.0, "in_service": False}})))
     two = frame({0: {"bus": 4, "vm_pu": 1.0}, 1: {"bus": 9, "vm_pu": 1.0}})
-    with pytest.raises(InstanceError, match="external grids in service at 2 buses; keep one, or pass substation"):
+    with pytest.raises(InstanceError, match=r"in service at 2 buses; keep one, or pass substation"):
         from_pandapower(row_of_three(ext_grid=two))
     with pytest.raises(InstanceError, match="an external grid feeds bus 9 beside substation 4"):
         from_pandapower(row_of_three(ext_grid=two), substation=4)
@@ -169,19 +169,108 @@ def test_buses_without_supply_and_other_voltages_are_refused() -> None:
         from_pandapower(row_of_three(bus=frame({4: bus(), 7: bus(), 9: bus(vn_kv=0.4)})))
 
 
-def test_line_charging_is_left_out_on_demand_alone() -> None:
+def charged(**more: Any) -> Net:
+    return row_of_three(line=frame({0: line(4, 7), 1: line(9, 7, length_km=4.0, **more)}))
+
+
+def test_line_charging_is_kept_or_left_out_on_demand() -> None:
+    """2 pi 50 Hz times 200 nF/km, 4 km and (10 kV)^2 are 25.13 kvar."""
+    kept = from_pandapower(charged(c_nf_per_km=100.0, parallel=2))
+    assert kept.branches[1].charging_kvar == pytest.approx(2 * math.pi * 50 * 200e-9 * 4 * 1e5)
+    assert from_pandapower(charged(c_nf_per_km=200.0) | {"f_hz": 60.0}).branches[1].charging_kvar == pytest.approx(
+        30.159289
+    )
+    with pytest.raises(InstanceError, match=r"line 1 has g_us_per_km 200.*pass ignore_charging=True"):
+        from_pandapower(charged(g_us_per_km=200.0))
     for column in ("c_nf_per_km", "g_us_per_km"):
-        charged = row_of_three(line=frame({0: line(4, 7), 1: line(9, 7, length_km=4.0, **{column: 200.0})}))
-        with pytest.raises(InstanceError, match=rf"line 1 has {column} 200.*pass ignore_charging=True"):
-            from_pandapower(charged)
-        assert from_pandapower(charged, ignore_charging=True) == from_pandapower(row_of_three())
+        assert from_pandapower(charged(**{column: 200.0}), ignore_charging=True) == from_pandapower(row_of_three())
+
+
+def test_shunts_are_what_they_draw_at_their_voltage() -> None:
+    """A capacitor has negative q_mvar; a rating at 9 kV counts (10 / 9)^2 at 10 kV; steps multiply."""
+    shunts = frame(
+        {
+            2: {"bus": 9, "p_mw": 0.01, "q_mvar": -0.3, "step": 2, "vn_kv": 9.0},
+            3: {"bus": 9, "p_mw": None, "q_mvar": 0.1},
+        }
+    )
+    last = from_pandapower(row_of_three(shunt=shunts)).buses[2]
+    assert (last.shunt_kw, last.capacitor_kvar) == pytest.approx((20 / 0.81, 600 / 0.81 - 100))
+    with pytest.raises(InstanceError, match=r"shunt 2 has a table of steps; write p_mw and q_mvar"):
+        from_pandapower(row_of_three(shunt=frame({2: {"bus": 9, "q_mvar": 1.0, "step_dependency_table": True}})))
+
+
+def test_lines_between_the_same_buses_become_one() -> None:
+    two = from_pandapower(row_of_three(line=frame({0: line(4, 7), 1: line(9, 7), 2: line(7, 9)})))
+    assert two == from_pandapower(row_of_three(line=frame({0: line(4, 7), 1: line(9, 7, parallel=2)})))
+    lines = frame({0: line(4, 7), 1: line(9, 7, c_nf_per_km=100.0), 5: line(9, 7)})
+    with pytest.raises(
+        InstanceError, match="line 1 and line 5, parallel between buses 9 and 7, have limits and charging"
+    ):
+        from_pandapower(row_of_three(line=lines))
+
+
+def test_a_slack_generator_is_the_substation() -> None:
+    net = row_of_three(gen=frame({0: {"bus": 4, "vm_pu": 1.02, "slack": True, "p_mw": 0.0}}))
+    net["ext_grid"] = frame({})
+    assert from_pandapower(net) == from_pandapower(net, substation=4) == from_pandapower(row_of_three())
+    net["gen"] = frame({0: {"bus": 4, "vm_pu": 1.02, "slack": True}, 1: {"bus": 9, "vm_pu": 1.0, "slack": False}})
+    with pytest.raises(InstanceError, match=r"net.gen has element 1 in service, which a feeder does not have"):
+        from_pandapower(net)
+    both = row_of_three(gen=frame({0: {"bus": 9, "vm_pu": 1.0, "slack": True}}))
+    with pytest.raises(InstanceError, match=r"external grids \(or slack generators\) in service at 2 buses"):
+        from_pandapower(both)
+
+
+def test_limits_of_the_external_grid_limit_the_supply() -> None:
+    grid = {"bus": 4, "vm_pu": 1.02, "max_p_mw": 1.5, "min_p_mw": 0.0, "max_q_mvar": math.nan, "min_q_mvar": -0.5}
+    feeder = from_pandapower(row_of_three(ext_grid=frame({0: grid})))
+    limits = feeder.supply_min_kw, feeder.supply_max_kw, feeder.supply_min_kvar, feeder.supply_max_kvar
+    assert limits == (0.0, 1500.0, -500.0, math.inf)
+    assert from_pandapower(row_of_three(ext_grid=frame({0: grid})), ignore_supply_limits=True) == from_pandapower(
+        row_of_three()
+    )
+    two = from_pandapower(row_of_three(ext_grid=frame({0: grid, 1: grid | {"max_p_mw": None}})))
+    assert (two.supply_max_kw, two.supply_min_kvar) == (math.inf, -1000.0)
+
+
+def test_an_open_end_leaves_the_charging_at_the_other() -> None:
+    """An idle cable of 20 km beside the line: y/2 at bus 7 and y/2 behind its 5 + 2.5j ohm."""
+    out = {0: line(4, 7), 1: line(9, 7, length_km=4.0), 2: line(7, 9, length_km=20.0, c_nf_per_km=300.0)}
+    net = row_of_three(line=frame(out))
+    net["switch"] = pd.DataFrame.from_dict({0: switch(9, 2, "l", closed=False)}, orient="index")
+    half = 0.5j * 2 * math.pi * 50 * 300e-9 * 20
+    expected = 1e5 * (half + 1 / (1 / half + complex(5.0, 2.5)))
+    bus7 = from_pandapower(net).buses[1]
+    assert (bus7.shunt_kw, bus7.capacitor_kvar) == pytest.approx((expected.real, expected.imag))
+    assert from_pandapower(net, ignore_charging=True) == from_pandapower(row_of_three())
+    net["bus"] = frame({4: bus(), 7: bus(), 9: bus(in_service=False)})
+    net["line"] = frame({0: line(4, 7), 2: line(7, 9, length_km=20.0, c_nf_per_km=300.0)})
+    del net["switch"]
+    assert from_pandapower(net).buses[1] == bus7
+
+
+@pytest.mark.parametrize(
+    ("table", "match"),
+    [
+        ({"load": frame({0: load(7, "much", 0.0)})}, "element 0 has p_mw 'much'; give a number"),
+        ({"line": frame({0: line(4, 7), 1: line(7, 9, length_km="2 km")})}, "element 1 has length_km '2 km'; give a number"),
+        ({"load": pd.DataFrame({"bus": [7], "p_mw": [1.0], "q_mvar": [0.0]}, index=["a"])}, "net.load has the index 'a'; number"),
+        ({"load": frame({0: load(math.inf, 0.1, 0.0)})}, None),
+    ],
+)  # fmt: skip
+def test_tables_that_are_no_numbers_are_refused(table: Net, match: str | None) -> None:
+    if match is None:
+        assert from_pandapower(row_of_three(**table)).buses[1].load_kw == 0.0
+    else:
+        with pytest.raises(InstanceError, match=match):
+            from_pandapower(row_of_three(**table))
 
 
 @pytest.mark.parametrize(
     ("table", "values"),
     [
         ("gen", {"bus": 9, "p_mw": 0.1, "vm_pu": 1.0}),
-        ("shunt", {"bus": 9, "q_mvar": 0.1}),
         ("storage", {"bus": 7, "p_mw": 0.0}),
         ("ward", {"bus": 7}),
         ("asymmetric_load", {"bus": 9}),
