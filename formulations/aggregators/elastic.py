@@ -29,7 +29,7 @@ def add(
 
     What users pay is the price of (15): `price_max` and `price_min` keep it between the case's limits.  Its mean is that of the
     posted prices, as the moves add up to 0, and with these within its cap (16).  ev == d is always possible.  `bill`: what users
-    pay.  `over` and `under` (currency/kWh) let a price pass a limit at `excess_price`, twice what that can be worth, so that no
+    pay.  `over` and `under` (pu of load) let a price pass a limit at `excess_price`, twice what that can be worth, so that no
     optimum does (`trading.unused`): they give the rows' duals a limit.  They are 0 where trade leaves no such worth.
 
     Raises `BilevelError` where the elasticity matrix is not negative definite.
@@ -46,40 +46,39 @@ def add(
     moved = {t: block.ev[t] - float(wanted[t]) if most[t] > 0 else 0.0 for t in periods}
     block.paid = pyo.Expression(list(periods), rule=lambda _b, t: price[t] + (own - cross) * moved[t])
     plugged = [t for t in periods if most[t] > 0]
-    _add_limits(block, case, plugged)
+    _add_limits(block, case, plugged, cross - own)
     energy = per_unit.base_kva * case.horizon.period_hours
     block.bill = pyo.Expression(expr=energy * pyo.quicksum(block.paid[t] * block.ev[t] for t in plugged))
     block.trading_cost = pyo.Expression(expr=trading.cost(block, case, market, aggregator, per_unit))
     block.profit = pyo.Expression(expr=block.bill - block.trading_cost)
     excess = pyo.quicksum(block.over[t] + block.under[t] for t in plugged)
-    fine = energy * excess_price(case, market, own - cross, float(most.max()))
+    fine = energy * excess_price(case, market, cross - own, float(most.max()))
     block.goal = pyo.Objective(expr=block.profit - fine * excess, sense=pyo.maximize)
 
 
-def _add_limits(block: Any, case: Instance, plugged: list[int]) -> None:
-    """Rows that keep `paid[t]` within the price limits in these periods, and what may pass them."""
+def _add_limits(block: Any, case: Instance, plugged: list[int], slope: float) -> None:
+    """Rows that keep `paid[t]` within the price limits in these periods, and what may pass them, a pu by `slope`."""
     low, high = case.price_limits.price_min_per_kwh, case.price_limits.price_max_per_kwh
     block.over = pyo.Var(plugged, bounds=(0.0, None))
     block.under = pyo.Var(plugged, bounds=(0.0, None))
-    block.price_max = pyo.Constraint(plugged, rule=lambda b, t: b.paid[t] - b.over[t] <= high)
-    block.price_min = pyo.Constraint(plugged, rule=lambda b, t: b.paid[t] + b.under[t] >= low)
+    block.price_max = pyo.Constraint(plugged, rule=lambda b, t: b.paid[t] - slope * b.over[t] <= high)
+    block.price_min = pyo.Constraint(plugged, rule=lambda b, t: b.paid[t] + slope * b.under[t] >= low)
     if not (trading.positive(case) and block.supplied):
         block.over.fix(0.0)
         block.under.fix(0.0)
 
 
 def excess_price(case: Instance, market: Market, slope: float, most: float) -> float:
-    """Price of 1 currency/kWh over a limit, pu: twice what a limit can be worth.
+    """Price of a load of which users pay outside the limits, currency/kWh: twice what a limit can be worth.
 
     A limit is one of ev_t, as the posted price is given.  With ev in the box that all limits make and its sum given, multipliers
     exist that are at most what marginal profits differ by between periods.  A marginal profit is C_t + beta (2 ev_t - d_t) - c_t,
-    with 0 <= c_t <= the highest market price, as energy can be thrown away, and bought in any period.  beta over 1 turns the worth
-    of a pu into that of a price.
+    with 0 <= c_t <= the highest market price, as energy can be thrown away, and bought in any period; `slope` == -beta.
     """
     limits = case.price_limits
     spread = limits.price_max_per_kwh - limits.price_min_per_kwh
     highest = max(max(getattr(market, series)) for series in SERIES)
-    return trading.RELIEF * (spread + highest + 2 * abs(slope) * most) / abs(slope) if slope else 0.0
+    return trading.RELIEF * (spread + highest + 2 * slope * most)
 
 
 def paid_per_kwh(case: Instance, aggregator: Aggregator, posted_per_kwh: np.ndarray, ev_kw: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ VARIABLES = ("contract", "bought", "used", "sold", "charge", "stored")
 RELIEF = 2.0
 """Price of relief over the most that a kWh in a storage is worth: the highest price over the charging efficiency."""
 EXCESS = ("over", "under")
-"""What an aggregator with elastic users has beside the trade: how far prices pass their limits."""
+"""What an aggregator with elastic users has beside the trade: the load by which prices pass their limits."""
 _ROOM = 1.01
 
 
@@ -90,7 +90,7 @@ def _row(case: Instance) -> Callable[[Any], Any]:
 
 
 def unused(block: Any) -> list[Any]:
-    """What is 0 in every optimum: energy thrown away, relief (pu), prices beyond limits; nothing where the rows are equalities."""
+    """What is 0 in every optimum: energy thrown away, relief, excess (pu); nothing where the rows are equalities."""
     found: list[Any] = []
     for part in [block] if block.component("part") is None else block.part.values():
         rows = [row for kind in (part.balance, part.storage) for row in kind.values() if not row.equality]
