@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bilevel import at_prices, followers, price_rules, settle
+from bilevel import at_prices, explain, followers, price_rules, settle
 from bilevel.best_response import best_response
 from bilevel.canonical import Program
 from bilevel.compile import compile_model
-from bilevel.errors import BilevelError
+from bilevel.errors import BilevelError, LooseConeError
 from bilevel.given_loads import GivenLoads
 from bilevel.price_rules import Prices
 from bilevel.program import Vector
@@ -133,7 +133,10 @@ def equilibrium(
     rules = price_rules.read(model, program, prices)
     found = _Loop(program, rules, damping, tolerance)
     with Progress(progress, program.sign) as line:
-        status, period = found.run(max_iterations, line)
+        try:
+            status, period = found.run(max_iterations, line)
+        except LooseConeError as error:
+            raise explain.refusal(model, program, error) from error
         why = _why(found, status, period, tolerance, line.interrupted)
     point = settle.settled(model, program, rules, found.price_history, found.leader.price_rows, progress, time_limit)
     values = dict(point.solution.values) | rules.named(point.prices)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
+from bilevel import explain
 from bilevel.compile import compile_model
-from bilevel.errors import ModelError
+from bilevel.errors import LooseConeError, ModelError
 from bilevel.given_loads import GivenLoads
 
 
@@ -45,7 +46,7 @@ class LeaderProblem:
     """
 
     def __init__(self, model: Any, prices: Iterable[Any] = ()) -> None:
-        self.program = compile_model(model)
+        self.model, self.program = model, compile_model(model)
         self.column = ComponentMap((v, k) for k, v in enumerate(self.program.variables) if v is not None)
         held = [self.column[price] for price in prices if price in self.column]
         self.given = GivenLoads(self.program, np.array(held, dtype=np.int64))
@@ -65,7 +66,10 @@ class LeaderProblem:
                 )
             x[self.column[variable]] = value
         self.solves += 1
-        x, duals, broken = self.given.solve(x, self.solves)
+        try:
+            x, duals, broken = self.given.solve(x, self.solves)
+        except LooseConeError as error:
+            raise explain.refusal(self.model, self.program, error) from error
         values = ComponentMap((v, float(x[k])) for v, k in self.column.items())
         rows = dict(zip(self.program.rows.names, duals.tolist(), strict=True))
         return LeaderOptimum(self.program.objective(x), values, broken.count, broken.name, broken.worst, rows)

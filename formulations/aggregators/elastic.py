@@ -77,7 +77,7 @@ def excess_price(case: Instance, market: Market, slope: float, most: float) -> f
     """
     limits = case.price_limits
     spread = limits.price_max_per_kwh - limits.price_min_per_kwh
-    highest = max(max(getattr(market, series)) for series in SERIES)
+    highest = float(max(max(getattr(market, series)) for series in SERIES))
     return trading.RELIEF * (spread + highest + 2 * slope * most)
 
 
