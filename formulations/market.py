@@ -1,5 +1,6 @@
 """One market solved three ways: the exact optimum, the iteration of nodal prices, and cooperation ([YZ], docs/model.md 6)."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from scipy.optimize import brentq
 
 import bilevel
 from bilevel import EquilibriumTrace, PriceRule, ProgressEvent, Solution
+from bilevel.deadline import Deadline
+from bilevel.progress import Progress
 from formulations import market_tables, operator_cost, power_flow
 from formulations.aggregator_market import aggregator_market
 from formulations.dispatch import Dispatch
@@ -21,6 +24,10 @@ from instances import Instance
 EXACT, EQUILIBRIUM, COOPERATIVE = "exact", "equilibrium", "cooperative"
 GAP = 1e-3
 """The default gap: the cost of supplying the whole feeder is what it is relative to."""
+TIME_LIMIT = 300.0
+"""The default limit of all three ways together, seconds."""
+ITERATION, COOPERATION = 0.3, 0.1
+"""Shares of the time limit: the most that the iteration may take, and what is kept for cooperation."""
 _WEIGHTS = (1.0, 2.0)
 
 
@@ -88,7 +95,7 @@ def three_ways(
     *,
     solver: str = "highs",
     gap: float = GAP,
-    time_limit: float | None = 120.0,
+    time_limit: float | None = TIME_LIMIT,
     damping: float | str = 0.5,
     max_iterations: int = 50,
     progress: bool | Callable[[ProgressEvent], None] = True,
@@ -102,21 +109,48 @@ def three_ways(
     - "cooperative": everybody minimises the operator's cost (`bilevel.cooperative`), a bound for both; its cost does not depend on
       prices, and profits and bills are at those nearest to the exact solution's that the price limits allow at its charging.
 
-    `options` are those of `aggregator_market`.  Raises what `aggregator_market` and the three solvers raise.  Example:
+    `time_limit` is of all three together, in seconds; a Ctrl-C stops all, and keeps what was found.  `options` are those of
+    `aggregator_market`.  Raises what `aggregator_market` and the three solvers raise.  Example:
 
         comparison = formulations.three_ways(instances.load("ieee33_aggregator"))
         print(comparison.to_frame())
     """
+    limit = Deadline(time_limit)
     model = aggregator_market(case, demand, **options)
-    dispatch = Dispatch.of(model, case)
-    trace = bilevel.equilibrium(model, nodal_rules(model, case), damping, 1e-4, max_iterations, progress, time_limit)
+    # A Ctrl-C in one way stops the later ones too
+    with Progress(False):
+        return _solved(model, case, demand, _Settings(solver, gap, limit, damping, max_iterations, progress))
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How the three ways are solved."""
+
+    solver: str
+    gap: float
+    limit: Deadline
+    damping: float | str
+    max_iterations: int
+    progress: bool | Callable[[ProgressEvent], None]
+
+
+def _solved(model: Any, case: Instance, demand: str, given: _Settings) -> MarketComparison:
+    dispatch, limit, progress, gap = Dispatch.of(model, case), given.limit, given.progress, given.gap
+    trace = bilevel.equilibrium(
+        model, nodal_rules(model, case), given.damping, 1e-4, given.max_iterations, progress, limit.left(1 - ITERATION)
+    )
     runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
     starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
-    exact = bilevel.solve(model, solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=starts)
+    left = limit.left(COOPERATION)
+    exact = bilevel.solve(model, given.solver, gap=gap, time_limit=left, progress=progress, warm_start=starts)
     runs[EXACT] = _run(EXACT, model, case, exact, dispatch)
-    posted = ComponentMap((price, pyo.value(price)) for price in model.price.values()) if len(exact.values) else None
-    together = bilevel.cooperative(model, gap=gap / 10, time_limit=time_limit, progress=progress)
-    if posted is not None and len(together.values):
+    posted = (
+        ComponentMap((price, pyo.value(price)) for price in model.price.values())
+        if math.isfinite(exact.objective)
+        else None
+    )
+    together = bilevel.cooperative(model, gap=gap / 10, time_limit=limit.left(), progress=progress)
+    if posted is not None and math.isfinite(together.objective):
         _post_nearest(model, case, posted)
     runs[COOPERATIVE] = _run(COOPERATIVE, model, case, together, dispatch)
     ordered = {name: runs[name] for name in (EXACT, EQUILIBRIUM, COOPERATIVE)}
@@ -187,7 +221,7 @@ def _steering(model: Any, case: Instance, dispatch: Dispatch, drawn: pd.DataFram
 
 def _run(name: str, model: Any, case: Instance, solution: Solution, dispatch: Dispatch) -> MarketRun:
     """What stands in the model after one way, copied before the next replaces it."""
-    if not solution.certificate.checks:
+    if not math.isfinite(solution.objective):
         nothing = pd.DataFrame()
         return MarketRun(name, solution, {}, nothing, nothing, nothing)
     network = market_tables.network(model, case)
