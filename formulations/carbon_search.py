@@ -4,6 +4,7 @@ What the main grid feeds in is held at a level; how generators share the rest is
 on a grid that closes in on the best.  Nothing is proven here: an answer is a point for `bilevel.solve` to start from and certify.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,10 +22,11 @@ _SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class Dispatched:
-    """Outputs (periods, generators) in kW, and the users' response to them."""
+    """Outputs (periods, generators) in kW, and the users' response to them; `reactive_kvar` alike, None for the system's own."""
 
     output_kw: Any
     settled: Settled
+    reactive_kvar: Any = None
 
     @property
     def bill(self) -> float:
@@ -37,10 +39,13 @@ class Dispatched:
         return float(self.settled.state.variance_kw2)
 
 
-def cheapest_even(system: CarbonSystem, variance_max_kw2: float) -> Dispatched | None:
+def cheapest_even(
+    system: CarbonSystem, variance_max_kw2: float, stop: Callable[[], bool] = lambda: False
+) -> Dispatched | None:
     """The cheapest dispatch for users that was found with a variance within the limit, or the most even one where none was.
 
-    Only dispatches count that keep the network's limits and to which the users' response settles; None without any.
+    Only dispatches count that keep the network's limits and to which the users' response settles; None without any.  It ends with
+    what was found when `stop` says so.
     """
     best: Dispatched | None = None
     baseline = system.baseline().output_kw
@@ -50,6 +55,8 @@ def cheapest_even(system: CarbonSystem, variance_max_kw2: float) -> Dispatched |
     grid = _whole(system, charging)
     for _ in range(GRIDS):
         for _ in range(RESPONSES):
+            if stop():
+                return best
             tried = grid.tried(system, charging, green=True)
             at = tried.best(system, charging, variance_max_kw2, green=True)
             if at is None:

@@ -23,7 +23,7 @@ def explanation(case: Instance, network: Network) -> Callable[[Any], str]:
 
     def explain(model: Any) -> str:
         causes = [*_negative_prices(model, case, network), *_voltage_limits(model, network)]
-        why = " and ".join(causes) or "a negative price of energy, or an upper voltage limit under reverse flow"
+        why = " and ".join(causes) or "an objective that does not pay enough for losses"
         return f"cones of the power flow are loose, as losses that the network does not have pay because of {why}: {REMEDY}"
 
     return explain
