@@ -57,7 +57,7 @@ def cheapest_even(
         for _ in range(RESPONSES):
             if stop():
                 return best
-            tried = grid.tried(system, charging, green=True)
+            tried = grid.tried(system, charging, green=True, stop=stop)
             at = tried.best(system, charging, variance_max_kw2, green=True)
             if at is None:
                 return best
@@ -138,14 +138,21 @@ class _Grid:
     shares: Any
     width: float = 1.0
 
-    def tried(self, system: CarbonSystem, charging: Any, green: bool) -> _Tried:
-        """The level as supply wherever limits allow; splits with the greenest charging, where nobody charges the least losses."""
+    def tried(
+        self, system: CarbonSystem, charging: Any, green: bool, stop: Callable[[], bool] = lambda: False
+    ) -> _Tried:
+        """The level as supply wherever limits allow; splits with the greenest charging, where nobody charges the least losses.
+
+        Where `stop` says so, outputs meet no more of the losses that they make.
+        """
         levels = self.levels[:, None, None]
         lowest = np.tile(system.output_min_kw, (charging.shape[0], 1))
         # Where the least outputs leave no power flow, the largest may have one
         total = np.nan_to_num(system.state(lowest, charging).supply_kw, nan=np.inf) + lowest.sum(axis=1) - levels
         output = _split(system, np.broadcast_to(total, self.shares.shape[:-1]), self.shares)
         for _ in range(FLAT_ROUNDS):
+            if stop():
+                break
             supply = system.state(output, charging).supply_kw
             total = np.where(np.isfinite(supply), output.sum(axis=-1) + supply - levels, output.sum(axis=-1))
             output = _split(system, total, self.shares)

@@ -76,6 +76,7 @@ def nodal_rules(model: Any, case: Instance) -> Any:
     power_flow.require_convex(model.power_flow, "nodal prices")
     energy = model.per_unit.base_kva * case.horizon.period_hours
     parent = {j: i for i, j in model.L}
+    limited = dict(model.supply_limit.items()) if model.component("supply_limit") else {}
     at_source = operator_cost.substation_price_per_kwh(model, case)
     rules = ComponentMap()
     for c, t in model.price:
@@ -85,7 +86,8 @@ def nodal_rules(model: Any, case: Instance) -> Any:
                 model.active_balance[parent[bus], bus, t], factor=1.0 / energy, fee=fee
             )
         else:
-            rules[model.price[c, t]] = PriceRule(None, fee=float(at_source[t]) + fee)
+            # More load leaves the supply less: the dual of its limit, where it has one, enters with the other sign
+            rules[model.price[c, t]] = PriceRule(limited.get(t), factor=-1.0 / energy, fee=float(at_source[t]) + fee)
     return rules
 
 
