@@ -7,10 +7,12 @@ from bilevel.errors import (
     BilevelError,
     FeatureError,
     LicenceError,
+    LooseConeError,
     ModelError,
     UnboundedDualError,
     UnknownNameError,
 )
+from bilevel.explain import explain_loose_cones
 from bilevel.front import FrontPoint, ParetoFront
 from bilevel.interchange import read_mps, write_mps
 from bilevel.leader import LeaderOptimum, LeaderProblem
@@ -33,6 +35,7 @@ __all__ = [
     "LeaderOptimum",
     "LeaderProblem",
     "LicenceError",
+    "LooseConeError",
     "ModelError",
     "ParetoFront",
     "PriceRule",
@@ -44,6 +47,7 @@ __all__ = [
     "certify",
     "cooperative",
     "equilibrium",
+    "explain_loose_cones",
     "load_values",
     "pareto",
     "read_mps",

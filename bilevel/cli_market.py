@@ -27,9 +27,9 @@ from bilevel.cli_options import (
     positive,
 )
 from bilevel.progress import Progress
-from formulations import market_results, three_ways
+from formulations import market_results, market_verdict, three_ways
 from formulations.aggregators import AGGREGATORS
-from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison
+from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, TIME_LIMIT, MarketComparison
 from formulations.market_data import market_of
 from instances import Instance
 
@@ -78,9 +78,7 @@ LossPrice = Annotated[
         help="Of a kWh of losses, beside the cost of supply. [default: the case's]",
     ),
 ]
-WayTime = Annotated[
-    float, typer.Option(parser=positive, metavar="SECONDS", help="Of the exact search, and of the cooperative one.")
-]
+WayTime = Annotated[float, typer.Option(parser=positive, metavar="SECONDS", help="Of all three ways together.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -127,7 +125,7 @@ def market(
     case: CaseName,
     demand: Demand = "scheduled",
     gap: Gap = 1e-3,
-    time_limit: WayTime = 120.0,
+    time_limit: WayTime = TIME_LIMIT,
     damping: Damping = 0.5,
     max_iterations: Iterations = 50,
     fee: ServiceFee = None,
@@ -143,8 +141,7 @@ def market(
     The operator posts charging prices and wants the least cost of supply and losses; each aggregator schedules, buys, sells and
     stores for its own profit.
 
-    Ctrl-C ends the part that runs (iteration, exact search, cooperation), keeps what it found and goes on with the next part; a
-    second one in the same part ends the command and writes nothing.
+    Ctrl-C stops all three ways and keeps what was found; a second one ends the command and writes nothing.
 
     Example: bilevel market ieee33_aggregator --out results/market
 
@@ -166,18 +163,18 @@ def market(
 
 
 def _code(found: MarketComparison) -> int:
-    if market_results.difference(found).contradiction:
-        return CONTRADICTION
-    return EXIT_CODES[found.runs[EXACT].solution.status]
+    said = market_verdict.verdict(found)
+    return CONTRADICTION if said.status == market_verdict.CONTRADICTION else EXIT_CODES[said.status]
 
 
 def _show(found: MarketComparison, files: report.Fact) -> None:
     console = report.console()
-    apart = market_results.difference(found)
-    if apart.contradiction:
-        console.print(Text("CONTRADICTION", "bold red") + Text(f": {apart.contradiction}", ""))
-    status = found.runs[EXACT].solution.status
-    console.print(Text(status, report.STYLES.get(status, "bold red")) + Text(f": {_verdict(found, apart)}", ""))
+    apart = market_verdict.difference(found)
+    said = market_verdict.verdict(found)
+    word = said.status.upper() if said.status == market_verdict.CONTRADICTION else said.status
+    console.print(Text(word, report.STYLES.get(word, "bold red")) + Text(f": {_verdict(found, apart)}", ""))
+    if said.status != market_verdict.CERTIFIED:
+        console.print(f"not certified: {said.reason}")
     console.print()
     console.print(report.facts_table(_about(found.case, found.demand)))
     console.print()
@@ -186,7 +183,7 @@ def _show(found: MarketComparison, files: report.Fact) -> None:
     console.print(report.facts_table([*_reasons(found), files]))
 
 
-def _verdict(found: MarketComparison, apart: market_results.Difference) -> str:
+def _verdict(found: MarketComparison, apart: market_verdict.Difference) -> str:
     """The comparison in one sentence."""
     money, exact = found.case.currency, found.runs[EXACT].solution
     if not math.isfinite(exact.objective):

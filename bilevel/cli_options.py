@@ -39,16 +39,16 @@ DONE, PARTLY, NOTHING = 0, 3, 5
 
 CODES = """\b
 Exit codes of every command:
-  0    done; of solve: the answer is certified; of market: the exact answer
-       is; of pareto: the front is complete and every point certified; of
-       equilibrium: its last point is valid; of compare-equilibrium: all of
-       these; of compare: every run is made, and the exact answer, if it is
-       asked for, certified
+  0    done; of solve: the answer is certified; of market: every way is, or
+       the iteration has provably no point at its prices; of pareto: the
+       front is complete and every point certified; of equilibrium: its last
+       point is valid; of compare-equilibrium: all of these; of compare:
+       every run is made, and the exact answer, if it is asked for, certified
   2    bad input, nothing was written
   3    solve, market: a feasible answer, but not certified; pareto: points,
        but not all, or not all certified; equilibrium: its last point is not
        valid; compare-equilibrium: one of these; compare: runs are missing,
-       or the exact answer is not certified
+       or the exact answer is not certified; report: a panel failed
   4    solve, market, compare: proven infeasible
   5    solve, market: no usable answer (nothing found in the time given,
        unbounded, or the point was rejected by its recheck); pareto,

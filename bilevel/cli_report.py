@@ -1,12 +1,13 @@
 """The command `bilevel report`: a results folder as one page of HTML."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bilevel import report
-from bilevel.cli_options import CODES, Quiet
+from bilevel.cli_options import CODES, DONE, PARTLY, Quiet
 from formulations import report_page
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that another command wrote with --out.")]
@@ -21,11 +22,14 @@ def register(app: typer.Typer) -> None:
 def write(directory: Folder, out: PageOut = Path("report.html"), quiet: Quiet = False) -> int:
     """Write a results folder as one page of HTML that needs no network: front, prices, charging, feeder, certificate, command.
 
-    What the folder does not hold is left out, and the page says so.
+    What the folder does not hold is left out, and the page says so.  A panel that fails, on a damaged file say, is named there and
+    on standard error, and the exit code is 3.
 
     Example: bilevel report results/front --out front.html
     """
-    target = report_page.write(report_page.read(directory), out)
+    found = report_page.write(report_page.read(directory), out)
+    for sentence in found.failed:
+        print("bilevel:", sentence, file=sys.stderr)
     if not quiet:
-        report.console().print(report.facts_table([("page", f"{target}, {target.stat().st_size / 1000:.0f} kB")]))
-    return 0
+        report.console().print(report.facts_table([("page", f"{out}, {out.stat().st_size / 1000:.0f} kB")]))
+    return PARTLY if found.failed else DONE

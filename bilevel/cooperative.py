@@ -14,6 +14,7 @@ from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
 from bilevel.cones import exact, tangent
 from bilevel.errors import ModelError, UnknownNameError
+from bilevel.explain import explained
 from bilevel.program import Cones, Mip, Vector, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
@@ -74,7 +75,7 @@ def cooperative(
         "time_limit": time_limit,
         "followers": "cooperate",
     }
-    return solution_of(program, found, x, recheck, seconds, settings, stopped)
+    return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped))
 
 
 def _require_linear(program: Program) -> None:

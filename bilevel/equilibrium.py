@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from pyomo.common.collections import ComponentMap
 
-from bilevel import at_prices, followers, price_rules, settle
+from bilevel import at_prices, explain, followers, price_rules, settle
 from bilevel.best_response import best_response
 from bilevel.canonical import Program
 from bilevel.compile import compile_model
-from bilevel.errors import BilevelError
+from bilevel.deadline import Deadline
+from bilevel.errors import BilevelError, LooseConeError
 from bilevel.given_loads import GivenLoads
 from bilevel.price_rules import Prices
 from bilevel.program import Vector
@@ -102,7 +103,7 @@ def equilibrium(
     - `damping` in (0, 1]: loads <- loads + damping * (response - loads); "averaging" takes 1 / (iteration + 1), so that
       loads are the mean of all responses; `tolerance`: of the residual (see `Iteration`);
     - `progress`: as in `bilevel.solve`.  The first Ctrl-C ends the loop and keeps the trace;
-    - `time_limit`: seconds for each solve at given prices after the loop, None for no limit.
+    - `time_limit`: seconds for the loop and the solves at given prices after it together, None for no limit.
 
     The dual of a row is d(leader's minimised objective)/d(right-hand side of the row as it is written), in units of the
     objective over the row's; a leader that maximises f minimises -f.  For a balance `inflow - outflow == load` of a leader that
@@ -130,13 +131,17 @@ def equilibrium(
     damped load, as used with distribution locational marginal prices.
     """
     _require(damping, tolerance, max_iterations)
+    limit = Deadline(time_limit)
     program = compile_model(model)
     rules = price_rules.read(model, program, prices)
     found = _Loop(program, rules, damping, tolerance)
     with Progress(progress, program.sign) as line:
-        status, period = found.run(max_iterations, line)
-        why = _why(found, status, period, tolerance, line.interrupted)
-    point = settle.settled(model, program, rules, found.price_history, found.leader.price_rows, progress, time_limit)
+        try:
+            status, period = found.run(max_iterations, line, limit)
+        except LooseConeError as error:
+            raise explain.refusal(model, program, error) from error
+        why = _why(found, status, period, tolerance, line.interrupted, limit.over())
+    point = settle.settled(model, program, rules, found.price_history, found.leader.price_rows, progress, limit)
     values = dict(point.solution.values) | rules.named(point.prices)
     placed = ComponentMap([*point.solution.found.items(), *zip(rules.variables, point.prices.tolist(), strict=True)])
     return EquilibriumTrace(
@@ -172,7 +177,7 @@ class _Loop:
         self.price_history: list[Vector] = []
         self.entries: list[Iteration] = []
 
-    def run(self, max_iterations: int, line: Progress) -> tuple[str, int | None]:
+    def run(self, max_iterations: int, line: Progress, limit: Deadline) -> tuple[str, int | None]:
         """Status and period."""
         for iteration in range(1, max_iterations + 1):
             line.phase(f"iteration {iteration}")
@@ -183,7 +188,7 @@ class _Loop:
             period = repeats(np.array(self.loads), self.tolerance)
             if period is not None:
                 return "cycling", period
-            if line.stop() or iteration == max_iterations:
+            if line.stop() or limit.over() or iteration == max_iterations:
                 break
             step = 1.0 / (iteration + 1) if self.damping == AVERAGING else self.damping
             self.y = self.y + step * (self.response - self.y)
@@ -229,7 +234,7 @@ def repeats(loads: Vector, tolerance: float) -> int | None:
     return None
 
 
-def _why(found: _Loop, status: str, period: int | None, tolerance: float, interrupted: bool) -> str:
+def _why(found: _Loop, status: str, period: int | None, tolerance: float, interrupted: bool, late: bool) -> str:
     count, residual = len(found.entries), found.entries[-1].residual
     wanted = f"loads want to change by {residual:.3g} of their scale"
     if status == "converged":
@@ -238,7 +243,8 @@ def _why(found: _Loop, status: str, period: int | None, tolerance: float, interr
         return (
             f"loads repeat every {period} iterations, and {wanted}: a smaller damping may end nearer to an equilibrium"
         )
-    cause = "interrupted by Ctrl-C" if interrupted else "the limit of iterations is reached"
+    cause = "the time limit is reached" if late else "the limit of iterations is reached"
+    cause = "interrupted by Ctrl-C" if interrupted else cause
     return f"{cause} after {count} iterations, and {wanted}, allowed {tolerance:g}"
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BilevelError(Exception):
@@ -10,6 +11,14 @@ class BilevelError(Exception):
 
 class ModelError(BilevelError):
     """The Pyomo model is outside what can be solved exactly; the message names the component."""
+
+
+class LooseConeError(ModelError):
+    """A cone that stands for an equality is loose at the point `x` (columns of the program), so that duals mean nothing there."""
+
+    def __init__(self, message: str, x: Any) -> None:
+        super().__init__(message)
+        self.x = x
 
 
 class UnknownNameError(BilevelError):

@@ -7,7 +7,7 @@ from bilevel import outer, tolerances
 from bilevel.canonical import LEADER, Program
 from bilevel.cones import tangent
 from bilevel.elastic import Broken, elastic, soft_cones
-from bilevel.errors import ModelError
+from bilevel.errors import LooseConeError, ModelError
 from bilevel.program import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
 from bilevel.solvers import Outcome
 
@@ -84,10 +84,11 @@ class GivenLoads:
         gaps = cones.gaps(x)
         worst = int(np.argmax(np.abs(gaps))) if cones.count else -1
         if worst >= 0 and abs(gaps[worst]) > tolerances.CONE_GAP:
-            raise ModelError(
+            raise LooseConeError(
                 f"cone {cones.names[worst]!r} has the gap {gaps[worst]:.3g} at the loads of iteration {iteration}, allowed "
                 f"{tolerances.CONE_GAP:g}: the relaxation is not exact there and its duals are no nodal prices, so give the leader "
-                "an objective that pays for what the cone bounds, such as losses"
+                "an objective that pays for what the cone bounds, such as losses",
+                x,
             )
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
+from bilevel import explain
 from bilevel.columns import direction
 from bilevel.compile import compile_model
-from bilevel.errors import ModelError
+from bilevel.errors import LooseConeError, ModelError
 from bilevel.given_loads import GivenLoads
 from bilevel.walk import require_own
 
@@ -53,7 +54,7 @@ class LeaderProblem:
     """
 
     def __init__(self, model: Any, prices: Iterable[Any] = ()) -> None:
-        self.program = compile_model(model)
+        self.model, self.program = model, compile_model(model)
         whole = np.flatnonzero(self.program.integer)
         if len(whole):
             raise ModelError(
@@ -81,7 +82,10 @@ class LeaderProblem:
                 )
             x[self.column[variable]] = value
         self.solves += 1
-        x, duals, broken = self.given.solve(x, self.solves)
+        try:
+            x, duals, broken = self.given.solve(x, self.solves)
+        except LooseConeError as error:
+            raise explain.refusal(self.model, self.program, error) from error
         values = ComponentMap((v, float(x[k])) for v, k in self.column.items())
         rows = dict(zip(self.program.rows.names, duals.tolist(), strict=True))
         return LeaderOptimum(

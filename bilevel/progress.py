@@ -40,6 +40,8 @@ class Progress:
 
     `show` is True for a live line on standard error, False for silence, or a callable that takes every `ProgressEvent`.
     A second Ctrl-C raises KeyboardInterrupt at once.  `sign` is -1 when the user maximises.
+
+    One inside another is a part of it: a Ctrl-C in the part stops the whole, and stops every later part as it begins.
     """
 
     def __init__(self, show: "bool | Callable[[ProgressEvent], None]" = True, sign: float = 1.0) -> None:
@@ -52,10 +54,13 @@ class Progress:
         self.nodes = 0
         self.sink, self.live = _sink(show)
         self.previous: Any = None
+        self.whole: Any = None
 
     def __enter__(self) -> "Progress":
         if threading.current_thread() is threading.main_thread():
             self.previous = signal.signal(signal.SIGINT, self._interrupt)
+            self.whole = getattr(self.previous, "__self__", None)
+            self.interrupted = isinstance(self.whole, Progress) and self.whole.interrupted
         if self.live is not None:
             self.live.start()
         return self
@@ -65,6 +70,8 @@ class Progress:
             self.live.stop()
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
+        if isinstance(self.whole, Progress):
+            self.whole.interrupted = self.whole.interrupted or self.interrupted
 
     def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self.interrupted:

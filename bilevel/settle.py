@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from bilevel import at_prices, outer, tolerances
 from bilevel.best_response import best_response
 from bilevel.canonical import Program
+from bilevel.deadline import Deadline
 from bilevel.elastic import elastic
 from bilevel.price_rules import Prices
 from bilevel.program import Cones, Mask, Mip, Rows, Vector, stack_rows
@@ -37,7 +38,7 @@ class Point:
 
 def settled(
     model: Any, program: Program, rules: Prices, history: list[Vector], price_rows: Mask,
-    progress: bool | Callable[[ProgressEvent], None], time_limit: float | None = None,
+    progress: bool | Callable[[ProgressEvent], None], limit: Deadline,
 ) -> Point:  # fmt: skip
     """The model solved at the first candidate prices with a valid point; at the last prices when none has one.
 
@@ -46,14 +47,16 @@ def settled(
     """
     for iteration, tick, prices in _candidates(rules, history):
         x = rules.put(np.zeros(program.columns), prices)
+        if limit.over():
+            break
         if at_prices.broken_rows(program, x, price_rows) or not _admits(program, rules, x, price_rows, iteration):
             continue
-        solution = at_prices.solved(model, program, rules, prices, price_rows, progress, time_limit)
-        if solution.status not in NO_POINT:
+        solution = at_prices.solved(model, program, rules, prices, price_rows, progress, limit.left())
+        if solution.status not in NO_POINT or limit.over():
             return Point(solution, prices, iteration, tick)
     last = history[-1]
     return Point(
-        at_prices.solved(model, program, rules, last, price_rows, progress, time_limit), last, len(history), 0.0
+        at_prices.solved(model, program, rules, last, price_rows, progress, limit.left()), last, len(history), 0.0
     )
 
 

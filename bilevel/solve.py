@@ -19,6 +19,7 @@ from bilevel.compile import compile_model
 from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
+from bilevel.explain import explained
 from bilevel.interior import seen
 from bilevel.model import Check
 from bilevel.modes import Mode
@@ -93,7 +94,8 @@ def solve(
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
     settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": treatment.name, "gap": gap}
     settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
-    return solution_of(form.program, found, x, recheck, seconds, settings, stopped, line.nodes)
+    solution = solution_of(form.program, found, x, recheck, seconds, settings, stopped, line.nodes)
+    return explained(model, solution)
 
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:

@@ -15,6 +15,10 @@ COMPLEMENTARITY = 1e-6
 EXCLUSIVITY = 1e-6
 """Smaller of two powers that exclude each other (buying and selling, charging and discharging) over the larger limit of both."""
 
+USER_PRICE = 1e-5
+"""What users may pay outside the price limits, over the largest of these: rows keep 1e-6 of their terms, and a price that falls
+with demand has terms of up to ten times its own size."""
+
 FOLLOWER = 1e-6
 """(cost at y - proven lower bound of the follower's optimum) over the size of its cost terms."""
 

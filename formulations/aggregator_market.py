@@ -1,6 +1,5 @@
 """The market of an operator and aggregators ([YZ], docs/model.md sections 1, 3 and 5): an `Instance` to a bilevel model."""
 
-import math
 import time
 from typing import Any
 
@@ -9,7 +8,7 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel.errors import BilevelError, UnknownNameError
-from formulations import aggregators, credit, exclusivity, power_flow
+from formulations import aggregators, credit, exclusivity, operator_cost, power_flow, user_prices
 from formulations import network as network_part
 from formulations.aggregators import trading
 from formulations.market_data import market_of
@@ -33,9 +32,10 @@ def aggregator_market(
     - `price[c, t]`: charging price at station c in period t, currency/kWh, the leader's decision within the case's limits and mean
       cap; `nodal_price[c, t]` == price - fee (an expression), `fee[c, t]` the service fee;
     - `aggregator[k]`: the followers, with `ev`, `contract`, `bought`, `sold`, `charge`, `discharge` (pu), `stored` (pu hours) by
-      period, and `profit` and `bill` (currency);
+      period, `paid` (currency/kWh, what users pay), and `profit` and `bill` (currency);
     - `dso_cost` == supply_weight * supply_cost (currency) + loss price * network_loss (kWh), the objective (1), minimised;
-    - the network with generators, rows (2) to (12), and checks of exclusivity and by AC replay in every certificate.
+    - the network with generators, rows (2) to (12), and checks of exclusivity, of the prices paid and by AC replay in every
+      certificate.
 
     `demand` is "scheduled" (the aggregator schedules each session: linear) or "elastic" (users move for a concession: quadratic).
     `fee_per_kwh` is a number or an array (stations, periods); by default the fees of the case's credit points
@@ -57,12 +57,9 @@ def aggregator_market(
     _add_aggregators(model, case, market, demand)
     network_part.add(model, case, network, flow_model, _loads(model, case, market))
     loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
-    model.loss_price = pyo.Param(initialize=_weight("loss_price_per_kwh", loss_price), within=pyo.Reals)
-    model.dso_cost = pyo.Expression(
-        expr=_weight("supply_weight", supply_weight) * model.supply_cost + model.loss_price * model.network_loss
-    )
-    model.objective = pyo.Objective(expr=model.dso_cost)
+    operator_cost.add(model, supply_weight, loss_price)
     bilevel.add_check(model, exclusivity.products(case))
+    bilevel.add_check(model, user_prices.paid_within_limits(case, demand))
     model.build_seconds = time.perf_counter() - started
     return model
 
@@ -120,9 +117,3 @@ def _loads(model: Any, case: Instance, market: Market) -> dict[tuple[str, int], 
         for t in model.T:
             loads.setdefault((bus, t), []).append(block.ev[t] + block.charge[t] - block.discharge[t])
     return loads
-
-
-def _weight(name: str, value: Any) -> float:
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise BilevelError(f"{name} is {value!r}: give a number of at least 0")
-    return float(value)

@@ -8,6 +8,7 @@ they would at any decision: that is the bound of the interval.  Intervals below 
 """
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count, product
 from typing import Any
@@ -50,14 +51,24 @@ class _Node:
     boxes: int = 0
 
 
-def bill_floor(system: CarbonSystem, deviation_kw: float, goal: float) -> BillFloor:
+class _StoppedError(Exception):
+    """The time is over in the middle of an interval, which stays as it was."""
+
+
+def bill_floor(
+    system: CarbonSystem, deviation_kw: float, goal: float, stop: Callable[[], bool] = lambda: False
+) -> BillFloor:
     """A proven bound of all bills where every period's supply is within `deviation_kw` of one level, cut until it reaches `goal`.
 
-    A bound below `goal` is as good as `MOST_NODES` allow.
+    A bound below `goal` is as good as `MOST_NODES` and `stop` allow, which is asked between periods: -infinity where it says so
+    before the first interval is done.
     """
-    search = _Search(system, deviation_kw)
+    search = _Search(system, deviation_kw, stop)
     order = count()
-    first = search.tightened(search.root())
+    try:
+        first = search.tightened(search.root())
+    except _StoppedError:
+        return BillFloor(-np.inf, (-np.inf, np.inf), 0, 0)
     heap = [(first.bill, next(order), first)]
     boxes, nodes = first.boxes, 1
     while heap[0][0] < goal and nodes < MOST_NODES:
@@ -66,8 +77,13 @@ def bill_floor(system: CarbonSystem, deviation_kw: float, goal: float) -> BillFl
         if high - low <= LEAST_WIDTH * (first.level[1] - first.level[0]):
             heapq.heappush(heap, (node.bill, next(order), node))
             break
-        for part in ((low, (low + high) / 2), ((low + high) / 2, high)):
-            child = search.tightened(replace(node, level=part))
+        parts = ((low, (low + high) / 2), ((low + high) / 2, high))
+        try:
+            children = [search.tightened(replace(node, level=part)) for part in parts]
+        except _StoppedError:
+            heapq.heappush(heap, (node.bill, next(order), node))
+            break
+        for child in children:
             heapq.heappush(heap, (max(child.bill, node.bill), next(order), child))
             boxes, nodes = boxes + child.boxes, nodes + 1
     bill, _, node = heap[0]
@@ -77,8 +93,8 @@ def bill_floor(system: CarbonSystem, deviation_kw: float, goal: float) -> BillFl
 class _Search:
     """Ranges and bounds of nodes."""
 
-    def __init__(self, system: CarbonSystem, deviation_kw: float) -> None:
-        self.system, self.case, self.deviation_kw = system, system.case, deviation_kw
+    def __init__(self, system: CarbonSystem, deviation_kw: float, stop: Callable[[], bool]) -> None:
+        self.system, self.case, self.deviation_kw, self.stop = system, system.case, deviation_kw, stop
         self.network = Network.from_feeder(self.case.feeder)
         self.limits = system.output_min_kw, system.output_max_kw
 
@@ -110,6 +126,8 @@ class _Search:
         return replace(node, bill=float(self.system.respond(factor).costs.bill), boxes=boxes)
 
     def _period(self, node: _Node, t: int) -> "_Boxes":
+        if self.stop():
+            raise _StoppedError
         reach = node.level[0] - self.deviation_kw, node.level[1] + self.deviation_kw
         charging = node.charging[0][t], node.charging[1][t]
         boxes = _Boxes(self.case, self.network, t, charging, reach, *_grid(*self.limits))

@@ -64,15 +64,24 @@ class CarbonFlows:
         self._load_kvar = base_load_kvar(case, self.network)
         np.add.at(self._load_kvar.T, self._bus[: len(case.generators)], -self.reactive_kvar[:, np.newaxis])
 
-    def at(self, output_kw: FloatArray, charging_kw: FloatArray, period: NDArray[np.int64]) -> PeriodFlows:
-        """Flows of k periods (k,) at outputs (k, G) and charging (k, S)."""
+    def at(
+        self,
+        output_kw: FloatArray,
+        charging_kw: FloatArray,
+        period: NDArray[np.int64],
+        reactive_kvar: FloatArray | None = None,
+    ) -> PeriodFlows:
+        """Flows of k periods (k,) at outputs (k, G), charging (k, S) and reactive powers (k, G), without those of the system."""
         load = self._load_kw[period]
         np.add.at(load.T, self.station_bus, charging_kw.T)
         power = np.hstack([output_kw, self._renewable_kw[period]])
         net = load.copy()
         np.subtract.at(net.T, self._bus, power.T)
+        net_kvar = self._load_kvar[period]
+        if reactive_kvar is not None:
+            np.subtract.at(net_kvar.T, self._bus[: output_kw.shape[1]], (reactive_kvar - self.reactive_kvar).T)
         found = PeriodFlows.unknown(len(period), len(self.network.buses), len(self.station_bus))
-        for rows, flow in sweeps.isolated(self.network, net, self._load_kvar[period]):
+        for rows, flow in sweeps.isolated(self.network, net, net_kvar):
             sources = Sources(self._bus, power[rows], self.source_factor, self.grid_factor[period[rows]], self._names)
             factor = emission_flow(self.network, flow, load[rows], sources).factor_kg_per_kwh
             found.put(rows, self._flows(flow, factor, self.grid_factor[period[rows]]))

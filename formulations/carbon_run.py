@@ -10,7 +10,9 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel import ProgressEvent, Solution
+from bilevel.deadline import Deadline
 from bilevel.errors import BilevelError
+from bilevel.progress import Progress
 from formulations import carbon_values
 from formulations.bill_floor import bill_floor
 from formulations.carbon_dispatch import carbon_dispatch, loss_price
@@ -40,7 +42,8 @@ class CarbonResult:
     - `variance_kw2` of the main grid's power ((6)) and its proven bound; `baseline_variance_kw2`, without optimisation (at least
       `LEAST_SHARE`), is what gaps of the variance are relative to; `fitness` is their ratio, as the paper gives it;
     - `bill`, of all users, with `bill_bound`, a proven bound of every dispatch as even; `electricity_cost` and `carbon_cost`;
-    - `loss_kwh`; `supply_kw` (T,), `output_kw` (T, G), `charging_kw` (T, S), `station_factor` (T, S) in kg/kWh;
+    - `loss_kwh`; `supply_kw` (T,), `output_kw` (T, G), `charging_kw` (T, S), `station_factor` (T, S) in kg/kWh; `reactive_kvar`
+      (T, G), None where generators have that of `CarbonSystem`;
     - `solution`: the certified solve of the bilevel model (exact); `seconds` by phase; `trace`, one entry a round (exchange).
     """
 
@@ -62,6 +65,7 @@ class CarbonResult:
     seconds: dict[str, float]
     solution: Solution | None = None
     trace: tuple[dict[str, float], ...] = field(default=())
+    reactive_kvar: Any = None
 
     @property
     def fitness(self) -> float:
@@ -87,19 +91,30 @@ def exact(
     Then the least bill at this variance: `formulations.bill_floor` bounds it by interval branch and bound, and the bilevel model of
     `carbon_dispatch`, with factors as variables, is solved from the point found on a solver that takes bilinear rows.  `gap` is
     relative to the bill, and for the variance to the variance without optimisation.  Where the model has no valid point of its
-    own, the one found by the search stands.  Raises `BilevelError` for a case without carbon factors or generators, or without
+    own, the one found by the search stands.  `time_limit` is of all of this together, in seconds; a Ctrl-C stops all, and keeps
+    what was found.  Raises `BilevelError` for a case without carbon factors or generators, or without
     power flow on the day without optimisation, and what `bilevel.solve` raises.
     """
     if not case.generators:
         raise BilevelError(
             f"case {case.name!r} has no generator, so that nothing is dispatched: give it generators.csv"
         )
+    limit = Deadline(time_limit)
+    # A Ctrl-C in one part stops the later ones too
+    with Progress(False) as whole:
+        return _solved(case, gap, limit, progress, solver, lambda: whole.stop() or limit.over())
+
+
+def _solved(
+    case: Instance, gap: float, limit: Deadline, progress: bool | Callable[[ProgressEvent], None], solver: str,
+    stop: Callable[[], bool],
+) -> CarbonResult:  # fmt: skip
     clock = [time.perf_counter()]
     system = CarbonSystem(case)
     scale = _scale(system)
-    day = cheapest_even(system, EVEN * scale)
+    day = cheapest_even(system, EVEN * scale, stop)
     clock.append(time.perf_counter())
-    bound = variance_bound(case) if day is None or day.variance_kw2 > EVEN * scale else 0.0
+    bound = variance_bound(case, limit.left()) if day is None or day.variance_kw2 > EVEN * scale else 0.0
     clock.append(time.perf_counter())
     if day is None:
         return _nothing(bound, scale, dict(zip(("search", "relax"), np.diff(clock).tolist(), strict=True)))
@@ -107,23 +122,24 @@ def exact(
     even = float(np.abs(supply - supply.mean()).max()) <= np.sqrt(EVEN * scale)
     most = day.variance_kw2 * (1 + EVEN)
     deviation = float(np.sqrt(EVEN * scale if even else len(supply) * most))
-    floor = bill_floor(system, deviation, day.bill * (1 - FLOOR_SHARE * gap)).bill
+    floor = bill_floor(system, deviation, day.bill * (1 - FLOOR_SHARE * gap), stop).bill
     clock.append(time.perf_counter())
     model = carbon_dispatch(
-        case, "bill", bill_min=floor,
+        case, "bill", bill_min=floor if np.isfinite(floor) else None,
         variance_max_kw2=None if even else most, deviation_max_kw=deviation if even else None,
     )  # fmt: skip
     carbon_values.put(model, system, day)
-    solution = bilevel.solve(model, solver=solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=True)
+    solution = bilevel.solve(model, solver=solver, gap=gap, time_limit=limit.left(), progress=progress, warm_start=True)
     clock.append(time.perf_counter())
     seconds = dict(zip(("search", "relax", "floor", "solve"), np.diff(clock).tolist(), strict=True))
     return _exact(system, model, day, solution, floor, bound, scale, gap, seconds)
 
 
-def variance_bound(case: Instance) -> float:
-    """A proven bound of the variance in kW^2: users cooperate, and losses may be larger than they are."""
+def variance_bound(case: Instance, time_limit: float | None = None) -> float:
+    """A proven bound of the variance in kW^2: users cooperate, and losses may be larger than they are; 0 where none is found."""
     model = carbon_dispatch(case, "variance", factors_as_variables=False)
-    return max(0.0, bilevel.cooperative(model, progress=False, solver="clarabel").bound)
+    found = bilevel.cooperative(model, progress=False, solver="clarabel", time_limit=time_limit)
+    return float(np.fmax(0.0, found.bound))
 
 
 def _scale(system: CarbonSystem) -> float:
@@ -143,9 +159,10 @@ def _exact(
 ) -> CarbonResult:  # fmt: skip
     status, reason = solution.status, solution.reason
     if status in _FOUND:
-        output, charging = _decisions(system, model)
-        state = system.state(output, charging)
-        day = Dispatched(output, Settled(charging, state, system.costs(charging, state.station_factor), np.array(1)))
+        output, reactive, charging = _decisions(system, model)
+        state = system.state(output, charging, reactive)
+        costs = system.costs(charging, state.station_factor)
+        day = Dispatched(output, Settled(charging, state, costs, np.array(1)), reactive)
     else:
         carbon_values.put(model, system, day)
         recheck = bilevel.certify(model, solution.bound, gap)
@@ -164,16 +181,19 @@ def _exact(
     return _result("exact", status, reason, day, bound, scale, bill_bound, seconds, solution=solution)
 
 
-def _decisions(system: CarbonSystem, model: Any) -> tuple[Any, Any]:
-    """Outputs and charging in kW as they stand in the model."""
+def _decisions(system: CarbonSystem, model: Any) -> tuple[Any, Any, Any]:
+    """Outputs in kW, reactive powers in kvar, (T, G), and charging in kW, (T, S), as they stand in the model."""
     case, kva = system.case, model.per_unit.base_kva
-    output = [[kva * pyo.value(model.active_power[g.name, t]) for g in case.generators] for t in model.T]
+
+    def generated(power: Any) -> Any:
+        return np.array([[kva * pyo.value(power[g.name, t]) for g in case.generators] for t in model.T])
+
     column = {station.name: k for k, station in enumerate(case.stations)}
     charging = np.zeros((case.horizon.periods, len(column)))
     for session in case.sessions:
         for t, power in model.user[session.name].p.items():
             charging[t, column[session.station]] += kva * max(pyo.value(power), 0.0)
-    return np.array(output), charging
+    return generated(model.active_power), generated(model.reactive_power), charging
 
 
 def exchange(case: Instance, rounds: int = _ROUNDS) -> CarbonResult:
@@ -223,7 +243,7 @@ def _result(
     return CarbonResult(
         method, status, reason, day.variance_kw2, bound, scale, day.bill, bill_bound, float(costs.electricity_cost),
         float(costs.carbon_cost), float(state.loss_kwh), state.supply_kw, day.output_kw, day.settled.charging_kw,
-        state.station_factor, seconds, **more,
+        state.station_factor, seconds, reactive_kvar=day.reactive_kvar, **more,
     )  # fmt: skip
 
 

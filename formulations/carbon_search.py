@@ -4,6 +4,7 @@ What the main grid feeds in is held at a level; how generators share the rest is
 on a grid that closes in on the best.  Nothing is proven here: an answer is a point for `bilevel.solve` to start from and certify.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,10 +22,11 @@ _SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class Dispatched:
-    """Outputs (periods, generators) in kW, and the users' response to them."""
+    """Outputs (periods, generators) in kW, and the users' response to them; `reactive_kvar` alike, None for the system's own."""
 
     output_kw: Any
     settled: Settled
+    reactive_kvar: Any = None
 
     @property
     def bill(self) -> float:
@@ -37,10 +39,13 @@ class Dispatched:
         return float(self.settled.state.variance_kw2)
 
 
-def cheapest_even(system: CarbonSystem, variance_max_kw2: float) -> Dispatched | None:
+def cheapest_even(
+    system: CarbonSystem, variance_max_kw2: float, stop: Callable[[], bool] = lambda: False
+) -> Dispatched | None:
     """The cheapest dispatch for users that was found with a variance within the limit, or the most even one where none was.
 
-    Only dispatches count that keep the network's limits and to which the users' response settles; None without any.
+    Only dispatches count that keep the network's limits and to which the users' response settles; None without any.  It ends with
+    what was found when `stop` says so.
     """
     best: Dispatched | None = None
     baseline = system.baseline().output_kw
@@ -50,7 +55,9 @@ def cheapest_even(system: CarbonSystem, variance_max_kw2: float) -> Dispatched |
     grid = _whole(system, charging)
     for _ in range(GRIDS):
         for _ in range(RESPONSES):
-            tried = grid.tried(system, charging, green=True)
+            if stop():
+                return best
+            tried = grid.tried(system, charging, green=True, stop=stop)
             at = tried.best(system, charging, variance_max_kw2, green=True)
             if at is None:
                 return best
@@ -131,14 +138,21 @@ class _Grid:
     shares: Any
     width: float = 1.0
 
-    def tried(self, system: CarbonSystem, charging: Any, green: bool) -> _Tried:
-        """The level as supply wherever limits allow; splits with the greenest charging, where nobody charges the least losses."""
+    def tried(
+        self, system: CarbonSystem, charging: Any, green: bool, stop: Callable[[], bool] = lambda: False
+    ) -> _Tried:
+        """The level as supply wherever limits allow; splits with the greenest charging, where nobody charges the least losses.
+
+        Where `stop` says so, outputs meet no more of the losses that they make.
+        """
         levels = self.levels[:, None, None]
         lowest = np.tile(system.output_min_kw, (charging.shape[0], 1))
         # Where the least outputs leave no power flow, the largest may have one
         total = np.nan_to_num(system.state(lowest, charging).supply_kw, nan=np.inf) + lowest.sum(axis=1) - levels
         output = _split(system, np.broadcast_to(total, self.shares.shape[:-1]), self.shares)
         for _ in range(FLAT_ROUNDS):
+            if stop():
+                break
             supply = system.state(output, charging).supply_kw
             total = np.where(np.isfinite(supply), output.sum(axis=-1) + supply - levels, output.sum(axis=-1))
             output = _split(system, total, self.shares)

@@ -57,14 +57,19 @@ class CarbonSystem:
         factors = [*self._flows.grid_factor.tolist(), *self._flows.source_factor.tolist()]
         self._price_step = PRICE_TIE * (np.abs(self._wholesale).max() + self.carbon.price_per_kg * max(factors) or 1.0)
 
-    def state(self, output_kw: ArrayLike, charging_kw: ArrayLike) -> CarbonState:
-        """Power flow and emission flow at outputs (..., T, G) and charging (..., T, S).
+    def state(
+        self, output_kw: ArrayLike, charging_kw: ArrayLike, reactive_kvar: ArrayLike | None = None
+    ) -> CarbonState:
+        """Power flow and emission flow at outputs (..., T, G) and charging (..., T, S); `reactive_kvar` (T, G) other than its own.
 
         Outputs outside their limits and charging under 0 by no more than `tolerances.FEASIBILITY` of the network's base power are
         taken at the limit.  Raises `BilevelError` for a value farther out or not finite, and for other shapes.
         """
         lead, output, charging = _flat(self._output(output_kw), self._charging(charging_kw))
-        return self._assemble(self._periods(output, charging), charging, lead)
+        reactive = (
+            None if reactive_kvar is None else np.tile(np.asarray(reactive_kvar, dtype=np.float64), (len(output), 1))
+        )
+        return self._assemble(self._periods(output, charging, reactive), charging, lead)
 
     def respond(self, station_factor: ArrayLike) -> Response:
         """What users charge at factors (..., T, S) in kg/kWh: every session in its cheapest periods ([X23] (8) to (14)).
@@ -164,11 +169,11 @@ class CarbonSystem:
     def _response_kw(self, factor: FloatArray) -> FloatArray:
         return self._users.charging_kw(self._prices(factor)).swapaxes(-1, -2)
 
-    def _periods(self, output: FloatArray, charging: FloatArray) -> PeriodFlows:
+    def _periods(self, output: FloatArray, charging: FloatArray, reactive: FloatArray | None = None) -> PeriodFlows:
         """Flows of m cases and T periods, one after another in (m T,)."""
         period = np.tile(np.arange(output.shape[1]), len(output))
         output, charging = (values.reshape(len(period), values.shape[2]) for values in (output, charging))
-        return self._flows.at(output, charging, period)
+        return self._flows.at(output, charging, period, reactive)
 
     def _exchange(
         self, output: FloatArray, charging: FloatArray, rounds: int

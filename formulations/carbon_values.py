@@ -19,18 +19,20 @@ def put(model: Any, system: CarbonSystem, day: Dispatched) -> None:
     schedule = system.schedule(day.settled.state.station_factor)
     for session, drawn in zip(case.sessions, schedule, strict=True):
         for t, variable in model.user[session.name].p.items():
-            variable.set_value(min(max(float(power(drawn[t])), 0.0), variable.ub))
+            variable.set_value(min(max(float(power(drawn[t])), 0.0), variable.ub), skip_validation=True)
     load_kw, load_kvar = base_load_kw(case, network), base_load_kvar(case, network)
     for s, station in enumerate(case.stations):
         load_kw[:, network.index[station.bus]] += day.settled.charging_kw[:, s]
     for g, unit in enumerate(case.generators):
         load_kw[:, network.index[unit.bus]] -= day.output_kw[:, g]
         # What `CarbonSystem` lets a generator feed in of reactive power: the limit next to 0
-        reactive = min(max(0.0, unit.reactive_min_kvar), unit.reactive_max_kvar)
+        nearest = min(max(0.0, unit.reactive_min_kvar), unit.reactive_max_kvar)
+        reactive = np.full(len(load_kvar), nearest) if day.reactive_kvar is None else day.reactive_kvar[:, g]
         load_kvar[:, network.index[unit.bus]] -= reactive
         for t in model.T:
-            model.active_power[unit.name, t].set_value(float(power(day.output_kw[t, g])))
-            model.reactive_power[unit.name, t].set_value(float(power(reactive)))
+            # Outputs at a limit pass it by rounding
+            model.active_power[unit.name, t].set_value(float(power(day.output_kw[t, g])), skip_validation=True)
+            model.reactive_power[unit.name, t].set_value(float(power(reactive[t])), skip_validation=True)
     power_flow.put(model, FlowPoint.of(ac_power_flow(network, load_kw, load_kvar)))
     for bus, t in model.mixed_factor:
         model.mixed_factor[bus, t].set_value(float(factor[t, network.index[bus]]), skip_validation=True)

@@ -10,7 +10,7 @@ from pyomo.common.collections import ComponentMap
 import bilevel
 from bilevel.errors import BilevelError
 from formulations import network as network_part
-from formulations import power_flow
+from formulations import operator_cost, power_flow
 from instances import Instance, Network
 
 
@@ -18,7 +18,7 @@ from instances import Instance, Network
 class DispatchResult:
     """Answer of `Dispatch.at`, per period and over the horizon.
 
-    - `dso_cost` == supply cost + loss price * losses, `supply_cost` (currency), `loss_kwh`;
+    - `dso_cost` == supply weight * supply cost + loss price * losses, `supply_cost` (currency), `loss_kwh`;
     - `nodal_price_per_kwh`: d(dso_cost)/d(load), shape (periods, buses) in the order of `Dispatch.buses`;
     - `supply_kw`: drawn at the substation, shape (periods,); `generator_kw`, shape (periods, generators);
     - `limits_broken`: network limits that had to give way, 0 where all hold; nodal prices then hold a scarcity price, and
@@ -43,19 +43,30 @@ class Dispatch:
         print(best.dso_cost, best.nodal_price_per_kwh[18, dispatch.buses.index("18")])
 
     `loss_price_per_kwh` is the market's by default, 0 without a market.  Raises `ModelError` where the relaxation is not exact, and
-    for a nonconvex power flow, which has no duals.
+    for a nonconvex power flow, which has no duals; `BilevelError` for a weight or price that is no number of at least 0.
     """
 
-    def __init__(self, case: Instance, flow: str = "distflow", loss_price_per_kwh: float | None = None) -> None:
+    def __init__(
+        self,
+        case: Instance,
+        flow: str = "distflow",
+        loss_price_per_kwh: float | None = None,
+        supply_weight: float = 1.0,
+    ) -> None:
         self.case, self.network = case, Network.from_feeder(case.feeder)
         self.buses = self.network.buses
         market_price = 0.0 if case.market is None else case.market.loss_price_per_kwh
         self.loss_price_per_kwh = market_price if loss_price_per_kwh is None else loss_price_per_kwh
         power_flow.require_convex(flow, "nodal prices")
-        self.model = self._model(power_flow.find(flow))
+        self.model = self._model(power_flow.find(flow), supply_weight)
         self.problem = bilevel.LeaderProblem(self.model)
 
-    def _model(self, flow_model: power_flow.FlowModel) -> Any:
+    @classmethod
+    def of(cls, market: Any, case: Instance) -> "Dispatch":
+        """That of a model of `aggregator_market`: its power flow and the weights of its cost."""
+        return cls(case, market.power_flow, pyo.value(market.loss_price), pyo.value(market.supply_weight))
+
+    def _model(self, flow_model: power_flow.FlowModel, supply_weight: float) -> Any:
         case, network = self.case, self.network
         model = pyo.ConcreteModel(name=case.name)
         model.per_unit = network.per_unit
@@ -70,8 +81,7 @@ class Dispatch:
             for t in model.T:
                 loads.setdefault((station.bus, t), []).append(model.drawn.load[station.name, t])
         network_part.add(model, case, network, flow_model, loads)
-        model.dso_cost = pyo.Expression(expr=model.supply_cost + self.loss_price_per_kwh * model.network_loss)
-        model.objective = pyo.Objective(expr=model.dso_cost)
+        operator_cost.add(model, supply_weight, self.loss_price_per_kwh)
         return model
 
     def at(self, charging_kw: Any) -> DispatchResult:
@@ -88,10 +98,11 @@ class Dispatch:
         drawn = self.network.per_unit.power(charging)
         load = self.model.drawn.load
         names = [station.name for station in self.case.stations]
-        best = self.problem.solve(
-            ComponentMap((load[c, t], drawn[k, t]) for k, c in enumerate(names) for t in self.model.T)
-        )
-        for variable, value in best.values.items():
+        given = ComponentMap((load[c, t], drawn[k, t]) for k, c in enumerate(names) for t in self.model.T)
+        # At the substation a load stands in the cost alone, and without a weight of supply nowhere
+        known = ComponentMap(pair for pair in given.items() if pair[0] in self.problem.column)
+        best = self.problem.solve(known)
+        for variable, value in (*given.items(), *best.values.items()):
             variable.set_value(value, skip_validation=True)
         return self._result(best)
 
@@ -107,10 +118,10 @@ class Dispatch:
         )  # fmt: skip
 
     def _nodal_prices(self, best: bilevel.LeaderOptimum) -> np.ndarray:
-        """Duals of the balances over the energy of 1 pu in a period; at the substation the price of the supply and of its limit."""
+        """Duals of the balances over the energy of 1 pu in a period; at the substation what supply and its limit cost there."""
         energy = self.network.per_unit.base_kva * self.case.horizon.period_hours
         prices = np.zeros((self.case.horizon.periods, len(self.buses)))
-        prices[:, 0] = self.case.wholesale_price_per_kwh
+        prices[:, 0] = operator_cost.substation_price_per_kwh(self.model, self.case)
         for t, row in self.model.supply_limit.items():
             prices[t, 0] -= best.dual(row) / energy
         for i, j in self.model.L:

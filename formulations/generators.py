@@ -1,5 +1,6 @@
 """Dispatchable generators of a case: limits, capability and ramps (docs/model.md (6), [YZ] (9) to (12))."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ def add(model: Any, case: Instance, network: Network) -> None:
         return pyo.inequality(-limit, m.active_power[g, t] - m.active_power[g, t - 1], limit)
 
     model.G = pyo.Set(initialize=list(generators), ordered=True)
-    model.active_power = pyo.Var(model.G, model.T, bounds=active, initialize=0.0)
-    model.reactive_power = pyo.Var(model.G, model.T, bounds=reactive, initialize=0.0)
+    model.active_power = pyo.Var(model.G, model.T, bounds=active, initialize=_nearest_to_0(active))
+    model.reactive_power = pyo.Var(model.G, model.T, bounds=reactive, initialize=_nearest_to_0(reactive))
     model.capability = pyo.Constraint(model.G, model.T, rule=capability)
     model.ramp = pyo.Constraint(model.G, model.T, rule=ramp)
     energy = network.per_unit.base_kva * case.horizon.period_hours
@@ -47,3 +48,13 @@ def add(model: Any, case: Instance, network: Network) -> None:
             energy * generators[g].cost_per_kwh * model.active_power[g, t] for g in model.G for t in model.T
         )
     )
+
+
+def _nearest_to_0(bounds: Callable[[Any, str, int], tuple[float, float]]) -> Callable[[Any, str, int], float]:
+    """The start of a variable with these bounds: a must-run generator cannot stand at 0."""
+
+    def start(m: Any, g: str, t: int) -> float:
+        low, high = bounds(m, g, t)
+        return min(max(0.0, low), high)
+
+    return start

@@ -1,7 +1,7 @@
 """One market solved three ways: the exact optimum, the iteration of nodal prices, and cooperation ([YZ], docs/model.md 6)."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
+from scipy.optimize import brentq
 
 import bilevel
 from bilevel import EquilibriumTrace, PriceRule, ProgressEvent, Solution
-from formulations import market_tables, power_flow
+from bilevel.deadline import Deadline
+from bilevel.progress import Progress
+from formulations import market_tables, operator_cost, power_flow
 from formulations.aggregator_market import aggregator_market
 from formulations.dispatch import Dispatch
 from formulations.market_data import market_of
@@ -21,6 +24,10 @@ from instances import Instance
 EXACT, EQUILIBRIUM, COOPERATIVE = "exact", "equilibrium", "cooperative"
 GAP = 1e-3
 """The default gap: the cost of supplying the whole feeder is what it is relative to."""
+TIME_LIMIT = 300.0
+"""The default limit of all three ways together, seconds."""
+ITERATION, COOPERATION = 0.3, 0.1
+"""Shares of the time limit: the most that the iteration may take, and what is kept for cooperation."""
 _WEIGHTS = (1.0, 2.0)
 
 
@@ -64,11 +71,13 @@ def nodal_rules(model: Any, case: Instance) -> Any:
     """Pyomo `ComponentMap` price -> rule for `bilevel.equilibrium`: the nodal price at the station's bus plus the fee.
 
     The nodal price is d(dso_cost)/d(load), the dual of the bus's active balance over the energy of 1 pu in a period; at the
-    substation it is the wholesale price.  Raises `ModelError` for a nonconvex power flow.
+    substation that of `operator_cost.substation_price_per_kwh`.  Raises `ModelError` for a nonconvex power flow.
     """
     power_flow.require_convex(model.power_flow, "nodal prices")
     energy = model.per_unit.base_kva * case.horizon.period_hours
     parent = {j: i for i, j in model.L}
+    limited = dict(model.supply_limit.items()) if model.component("supply_limit") else {}
+    at_source = operator_cost.substation_price_per_kwh(model, case)
     rules = ComponentMap()
     for c, t in model.price:
         bus, fee = case.station_bus[c], pyo.value(model.fee[c, t])
@@ -77,7 +86,8 @@ def nodal_rules(model: Any, case: Instance) -> Any:
                 model.active_balance[parent[bus], bus, t], factor=1.0 / energy, fee=fee
             )
         else:
-            rules[model.price[c, t]] = PriceRule(None, fee=case.wholesale_price_per_kwh[t] + fee)
+            # More load leaves the supply less: the dual of its limit, where it has one, enters with the other sign
+            rules[model.price[c, t]] = PriceRule(limited.get(t), factor=-1.0 / energy, fee=float(at_source[t]) + fee)
     return rules
 
 
@@ -87,7 +97,7 @@ def three_ways(
     *,
     solver: str = "highs",
     gap: float = GAP,
-    time_limit: float | None = 120.0,
+    time_limit: float | None = TIME_LIMIT,
     damping: float | str = 0.5,
     max_iterations: int = 50,
     progress: bool | Callable[[ProgressEvent], None] = True,
@@ -98,42 +108,88 @@ def three_ways(
     - "equilibrium": prices are nodal prices (duals) plus fees, aggregators respond, loads are damped (`bilevel.equilibrium`);
     - "exact": prices are the operator's decisions, to the relative `gap` (the search begins at the iteration's prices, so that it
       is never worse than what these admit);
-    - "cooperative": everybody minimises the operator's cost (`bilevel.cooperative`), a bound for both; profits and bills are at the
-      exact solution's prices, on which its cost does not depend.
+    - "cooperative": everybody minimises the operator's cost (`bilevel.cooperative`), a bound for both; its cost does not depend on
+      prices, and profits and bills are at those nearest to the exact solution's that the price limits allow at its charging.
 
-    `options` are those of `aggregator_market`.  Raises what `aggregator_market` and the three solvers raise.  Example:
+    `time_limit` is of all three together, in seconds; a Ctrl-C stops all, and keeps what was found.  `options` are those of
+    `aggregator_market`.  Raises what `aggregator_market` and the three solvers raise.  Example:
 
         comparison = formulations.three_ways(instances.load("ieee33_aggregator"))
         print(comparison.to_frame())
     """
+    limit = Deadline(time_limit)
     model = aggregator_market(case, demand, **options)
-    dispatch = Dispatch(case, model.power_flow, pyo.value(model.loss_price))
-    trace = bilevel.equilibrium(model, nodal_rules(model, case), damping, 1e-4, max_iterations, progress, time_limit)
+    # A Ctrl-C in one way stops the later ones too
+    with Progress(False):
+        return _solved(model, case, demand, _Settings(solver, gap, limit, damping, max_iterations, progress))
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How the three ways are solved."""
+
+    solver: str
+    gap: float
+    limit: Deadline
+    damping: float | str
+    max_iterations: int
+    progress: bool | Callable[[ProgressEvent], None]
+
+
+def _solved(model: Any, case: Instance, demand: str, given: _Settings) -> MarketComparison:
+    dispatch, limit, progress, gap = Dispatch.of(model, case), given.limit, given.progress, given.gap
+    trace = bilevel.equilibrium(
+        model, nodal_rules(model, case), given.damping, 1e-4, given.max_iterations, progress, limit.left(1 - ITERATION)
+    )
     runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
     starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
-    exact = bilevel.solve(model, solver, gap=gap, time_limit=time_limit, progress=progress, warm_start=starts)
+    left = limit.left(COOPERATION)
+    exact = bilevel.solve(model, given.solver, gap=gap, time_limit=left, progress=progress, warm_start=starts)
     runs[EXACT] = _run(EXACT, model, case, exact, dispatch)
-    with _held_prices(model) if len(exact.values) > 0 else nullcontext():
-        together = bilevel.cooperative(model, gap=gap / 10, time_limit=time_limit, progress=progress)
+    posted = (
+        ComponentMap((price, pyo.value(price)) for price in model.price.values())
+        if math.isfinite(exact.objective)
+        else None
+    )
+    together = bilevel.cooperative(model, gap=gap / 10, time_limit=limit.left(), progress=progress)
+    if posted is not None and math.isfinite(together.objective):
+        _post_nearest(model, case, posted)
     runs[COOPERATIVE] = _run(COOPERATIVE, model, case, together, dispatch)
     ordered = {name: runs[name] for name in (EXACT, EQUILIBRIUM, COOPERATIVE)}
     return MarketComparison(case, demand, ordered, trace)
 
 
-@contextmanager
-def _held_prices(model: Any) -> Iterator[None]:
-    """Prices fixed at the values that stand in the model, without the cap on their mean, which those keep.
+def _post_nearest(model: Any, case: Instance, wanted: Mapping[Any, float]) -> None:
+    """Post the prices nearest to `wanted` at which users pay within the limits for the charging that stands in the model.
 
-    A solver keeps that row to a tolerance.  With every price fixed, what it is over by would be the whole row, and no certificate
-    allows for it.
+    Prices do not matter to whom cooperates, so that its point stays what it is; bills and profits are told at these.
     """
-    model.price.fix()
-    model.price_mean_cap.deactivate()
-    try:
-        yield
-    finally:
-        model.price.unfix()
-        model.price_mean_cap.activate()
+    limits = case.price_limits
+    moved = {c: np.zeros(len(model.T)) for c in model.C}
+    for aggregator in market_of(case).aggregators:
+        block, c = model.aggregator[aggregator.name], aggregator.station
+        moved[c] = np.array([pyo.value(block.paid[t]) - pyo.value(model.price[c, t]) for t in model.T])
+    for c, shift in moved.items():
+        low = limits.price_min_per_kwh - np.minimum(shift, 0.0)
+        high = limits.price_max_per_kwh - np.maximum(shift, 0.0)
+        given = np.array([wanted[model.price[c, t]] for t in model.T])
+        nearest = capped(given, low, np.maximum(low, high), limits.price_mean_max_per_kwh)
+        for t in model.T:
+            model.price[c, t].set_value(float(nearest[t]), skip_validation=True)
+
+
+def capped(wanted: Any, low: Any, high: Any, cap: float) -> Any:
+    """The point nearest to `wanted` between `low` and `high` whose mean is at most `cap`; `low` where no mean is as small."""
+
+    def lowered(by: float) -> Any:
+        return np.clip(wanted - by, low, high)
+
+    if lowered(0.0).mean() <= cap:
+        return lowered(0.0)
+    most = float((wanted - low).max())
+    if low.mean() >= cap:
+        return lowered(most)
+    return lowered(float(brentq(lambda by: lowered(by).mean() - cap, 0.0, most, xtol=1e-15)))
 
 
 def _prices(model: Any, trace: EquilibriumTrace) -> Any:
@@ -167,7 +223,7 @@ def _steering(model: Any, case: Instance, dispatch: Dispatch, drawn: pd.DataFram
 
 def _run(name: str, model: Any, case: Instance, solution: Solution, dispatch: Dispatch) -> MarketRun:
     """What stands in the model after one way, copied before the next replaces it."""
-    if not solution.certificate.checks:
+    if not math.isfinite(solution.objective):
         nothing = pd.DataFrame()
         return MarketRun(name, solution, {}, nothing, nothing, nothing)
     network = market_tables.network(model, case)

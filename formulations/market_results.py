@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bilevel import tolerances
 from bilevel.results import plain
-from formulations import market_plots, reporting
+from formulations import market_plots, market_verdict, reporting
 from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
 from formulations.market_data import market_of
 from instances import check_folder, write_folder
@@ -36,21 +35,6 @@ class Quantity:
     words: str
     unit: str
     decimals: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What the iteration costs the operator more than the exact optimum, in currency; NaN where one of both has no valid point.
-
-    - `found`: the equilibrium's cost less the exact point's; `proven`: at most the iteration's cost less the exact bound, the most
-      that any prices could save; `share`: `found` over the equilibrium's cost;
-    - `contradiction`: one sentence when a valid point is better than a bound that is proven for it, else empty.
-    """
-
-    found: float
-    proven: float
-    share: float
-    contradiction: str
 
 
 def check(directory: str | Path) -> None:
@@ -117,26 +101,6 @@ def cells(found: MarketComparison, quantity: Quantity) -> list[str]:
     return [f"{scale * value:.{quantity.decimals}f}" if math.isfinite(value) else "--" for value in values]
 
 
-def difference(found: MarketComparison) -> Difference:
-    """The exact way beside the iteration, and whether points and bounds of the three ways fit each other."""
-    exact, iterated, together = (found.runs[way].solution for way in WAYS)
-    valid = {way for way in WAYS if found.runs[way].solution.status in reporting.VALID}
-    more = share = proven = math.nan
-    if EQUILIBRIUM in valid:
-        proven = iterated.objective - exact.bound
-        if EXACT in valid:
-            more = iterated.objective - exact.objective
-            share = more / abs(iterated.objective) if iterated.objective else math.nan
-    said = ""
-    for way, bound, whose in (
-        (EQUILIBRIUM, exact.bound, "exact"), (EXACT, together.bound, COOPERATIVE), (EQUILIBRIUM, together.bound, COOPERATIVE),
-    ):  # fmt: skip
-        cost = found.runs[way].solution.objective
-        if not said and way in valid and cost < bound - tolerances.RESOLUTION * abs(bound):
-            said = f"the {way} way costs {cost:.6g}, below the proven {whose} bound {bound:.6g}: one of both is wrong, report it"
-    return Difference(more, proven, share, said)
-
-
 def latex(found: MarketComparison) -> str:
     """The three ways as a table for the LaTeX package booktabs, a row a quantity with its unit."""
     lines = [
@@ -154,12 +118,13 @@ def latex(found: MarketComparison) -> str:
 
 
 def _data(found: MarketComparison, about: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    apart, trace = difference(found), found.trace
+    apart, said, trace = market_verdict.difference(found), market_verdict.verdict(found), found.trace
     return {
         **about,
         "settings": dict(settings),
         "difference": {"found": plain(apart.found), "proven_at_most": plain(apart.proven), "share": plain(apart.share),
                        "contradiction": apart.contradiction},
+        "verdict": {"status": said.status, "reason": said.reason},
         "ways": {way: _way(run) for way, run in found.runs.items()},
         "trace": {"status": trace.status, "reason": trace.reason, "period": trace.period,
                   "iterations": len(trace.iterations), "residual": plain(trace.iterations[-1].residual),

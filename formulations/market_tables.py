@@ -16,8 +16,8 @@ POWERS = ("ev", "contract", "bought", "sold", "charge", "discharge")
 
 def aggregators(model: Any, case: Instance) -> pd.DataFrame:
     """One row an aggregator and period: aggregator, station, bus, period; ev_kw, contract_kw, bought_kw, sold_kw, charge_kw,
-    discharge_kw, net_kw (drawn from the bus), stored_kwh (at the end of the period); price_per_kwh (what users pay), fee_per_kwh,
-    nodal_price_per_kwh (posted: price less fee)."""
+    discharge_kw, net_kw (drawn from the bus), stored_kwh (at the end of the period); price_per_kwh (posted), paid_per_kwh (what
+    users pay), fee_per_kwh, nodal_price_per_kwh (posted: price less fee)."""
     kw, rows = model.per_unit.kw, []
     for aggregator in market_of(case).aggregators:
         block, c = model.aggregator[aggregator.name], aggregator.station
@@ -27,6 +27,7 @@ def aggregators(model: Any, case: Instance) -> pd.DataFrame:
                 {"aggregator": aggregator.name, "station": c, "bus": case.station_bus[c], "period": t} | powers
                 | {"net_kw": powers["ev_kw"] + powers["charge_kw"] - powers["discharge_kw"],
                    "stored_kwh": float(kw(pyo.value(block.stored[t]))), "price_per_kwh": pyo.value(model.price[c, t]),
+                   "paid_per_kwh": float(pyo.value(block.paid[t])),
                    "fee_per_kwh": pyo.value(model.fee[c, t]), "nodal_price_per_kwh": pyo.value(model.nodal_price[c, t])}
             )  # fmt: skip
     return rounded(pd.DataFrame(rows))

@@ -7,7 +7,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 import bilevel
-from formulations import checks, generators
+from formulations import checks, generators, loose_cones
 from formulations.power_flow import FlowModel
 from instances import Instance, Network, base_load_kvar, base_load_kw
 
@@ -39,6 +39,8 @@ def add(
     model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
     bought = pyo.quicksum(energy * case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
     model.supply_cost = pyo.Expression(expr=bought + model.generator_cost)
+    if flow.exact and flow.convex:
+        bilevel.explain_loose_cones(model, loose_cones.explanation(case, network))
     bilevel.add_check(model, (checks.ac_replay if flow.exact else checks.approximation)(case, network))
 
 

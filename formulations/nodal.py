@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from pyomo.common.collections import ComponentMap
-from pyomo.repn import generate_standard_repn
 
 from bilevel import PriceRule
 from bilevel.errors import BilevelError, ModelError
-from formulations import power_flow
+from formulations import operator_cost, power_flow
 from instances import Instance, Network
 
 LOSS_SHARE = 0.2
@@ -66,17 +65,9 @@ def _default_fee(case: Instance) -> float:
 
 def _require_cost(model: Any, network: Network, cost_per_pu: np.ndarray) -> None:
     """Refuses an objective that does not pay the wholesale price for what the substation draws."""
-    repn = generate_standard_repn(model.objective.expr, quadratic=True)
-    found = {id(variable): float(value) for variable, value in zip(repn.linear_vars, repn.linear_coefs, strict=True)}
-    sense = 1.0 if model.objective.is_minimizing() else -1.0
-    root = network.buses[0]
-    for i, j, t in (key for key in model.P if key[0] == root):
-        # P may be an expression of other variables, each of which is to cost its share
-        flow = generate_standard_repn(model.P[i, j, t])
-        for variable, share in zip(flow.linear_vars, flow.linear_coefs, strict=True):
-            coefficient = sense * found.get(id(variable), 0.0) / float(share) if share else cost_per_pu[t]
-            if not math.isclose(coefficient, cost_per_pu[t], rel_tol=1e-9, abs_tol=1e-12):
-                raise ModelError(
-                    f"objective {model.objective.name!r} pays {coefficient:g} per pu of {model.P[i, j, t].name!r}, where the "
-                    f"supply costs {cost_per_pu[t]:g}: nodal prices need it with weight 1, as in charging_pricing(case, 'cost')"
-                )
+    for (i, j, t), rate in operator_cost.supply_rates(model, network.buses[0]):
+        if not math.isclose(rate, cost_per_pu[t], rel_tol=1e-9, abs_tol=1e-12):
+            raise ModelError(
+                f"objective {model.objective.name!r} pays {rate:g} per pu of {model.P[i, j, t].name!r}, where the "
+                f"supply costs {cost_per_pu[t]:g}: nodal prices need it with weight 1, as in charging_pricing(case, 'cost')"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import signal
@@ -9,7 +10,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from market_days import afternoon
 from market_oracles import small_market
 from oracles import tiny_case
 
+import bilevel
 import instances
 from bilevel import cli, cli_market
 from formulations import market_results
@@ -118,14 +119,14 @@ def interrupted(folder: Path, out: Path, times: int) -> tuple[int, str, str]:
     return process.returncode, said, errors
 
 
-def test_ctrl_c_keeps_what_was_found_and_a_second_one_ends(tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_ways_keeps_what_was_found_and_a_second_one_ends(tmp_path: Path) -> None:
     folder, out = tmp_path / "case", tmp_path / "out"
     instances.write(afternoon(last=17), folder)
     code, said, errors = interrupted(folder, out, 1)
     assert (code, "Traceback" in errors) == (3, False), errors
     assert said.startswith("feasible: exact ")
     assert "Ctrl-C" in said
-    assert data(out)["ways"]["cooperative"]["status"] == "certified"
+    assert data(out)["verdict"]["status"] == "feasible"
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     folder_before = sorted(path.name for path in tmp_path.iterdir())
     command = [sys.executable, "-c", TWICE, str(folder), str(out)]
@@ -150,7 +151,9 @@ sys.exit(cli.run(["market", sys.argv[1], "--out", sys.argv[2], "--quiet"]))
 """
 
 
-def test_ctrl_c_between_two_parts_loses_nothing(case: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_ctrl_c_before_the_first_part_stops_all_and_a_second_one_ends(
+    case: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     real = cli_market.three_ways
 
     def struck(*arguments: Any, **options: Any) -> Any:
@@ -158,22 +161,52 @@ def test_ctrl_c_between_two_parts_loses_nothing(case: Path, monkeypatch: pytest.
         return real(*arguments, **options)
 
     monkeypatch.setattr(cli_market, "three_ways", struck)
-    assert cli.run(["market", str(case), "--quiet"]) == 0
+    assert cli.run(["market", str(case)]) in (3, 5)
+    assert "Ctrl-C" in capsys.readouterr().out
     monkeypatch.setattr(cli_market, "three_ways", lambda *a, **o: struck(signal.raise_signal(signal.SIGINT)))
     assert cli.run(["market", str(case), "--quiet"]) == 130
     assert capsys.readouterr().out == ""
 
 
-def test_exit_codes_follow_the_exact_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    def coded(status: str, contradiction: str = "") -> int:
-        apart = SimpleNamespace(contradiction=contradiction)
-        monkeypatch.setattr(market_results, "difference", lambda _found: apart)
-        found: Any = SimpleNamespace(runs={"exact": SimpleNamespace(solution=SimpleNamespace(status=status))})
-        return cli_market._code(found)
+def test_a_cooperative_answer_that_is_rejected_is_not_a_certified_market(
+    case: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    # The solver of the cooperative way gives a point whose voltages contradict its flows
+    cooperative = importlib.import_module("bilevel.cooperative")
+    real = cooperative._optimum
 
-    words = ("certified", "feasible", "infeasible", "unknown", "rejected")
-    assert [coded(word) for word in words] == [0, 3, 4, 5, 5]
-    assert coded("certified", "one of both is wrong") == 5
+    def careless(program: Any, *more: Any) -> Any:
+        found = real(program, *more)
+        column = next(k for k in range(program.columns) if program.name(k).startswith("v[b,"))
+        found.x[column] *= 1.01
+        return found
+
+    monkeypatch.setitem(cooperative._OPTIMA, "highs", careless)
+    assert cli.run(["market", str(case)]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("feasible: exact ")
+    said = " ".join(" ".join(lines[1:3]).split())
+    assert said.startswith(
+        "not certified: the exact answer is certified, the cooperative one is rejected: check 'leader rows'"
+    )
+
+
+def test_the_time_limit_is_of_all_three_ways(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, float] = {}
+    for name in ("equilibrium", "solve", "cooperative"):
+        monkeypatch.setattr(bilevel, name, _noting(getattr(bilevel, name), name, given))
+    assert cli.run(["market", str(case), "--time-limit", "100", "--quiet"]) == 0
+    assert given["equilibrium"] <= 30.0
+    assert given["solve"] <= 90.0
+    assert given["solve"] < given["cooperative"] <= 100.0
+
+
+def _noting(real: Any, name: str, given: dict[str, float]) -> Any:
+    def noted(*arguments: Any, **options: Any) -> Any:
+        given[name] = options["time_limit"] if "time_limit" in options else arguments[-1]
+        return real(*arguments, **options)
+
+    return noted
 
 
 REFUSALS: list[tuple[list[str], list[str]]] = [

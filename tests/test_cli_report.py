@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def written(folders: dict[str, Path]) -> Path:
 
 
 def html(folder: Path) -> str:
-    return report_page.page(report_page.read(folder))
+    return report_page.page(report_page.read(folder)).html
 
 
 def panels(page: str) -> list[str]:
@@ -203,6 +204,44 @@ def test_missing_pieces_are_left_out_and_said(folders: dict[str, Path], tmp_path
     assert panels(page) == ["summary", "certificate", "feeder", "reproduce", "left-out"]
     assert "charging.csv is not in the folder" in page
     assert "keeps no voltages" in page
+
+
+DAMAGE: dict[str, tuple[str, str]] = {
+    # file: what becomes of it, and the panel that reads it
+    "voltages.csv": ("period,bus\n0,1\n", "Feeder"),
+    "charging.csv": ("no,such,columns\n1,2,3\n", "Prices and charging"),
+    "feeder.csv": ("", "Feeder"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_panel_that_fails_stands_on_the_page_with_its_error(
+    name: str, folders: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    damaged, panel = DAMAGE[name]
+    shutil.copytree(folders["solve"], tmp_path / "damaged")
+    (tmp_path / "damaged" / name).write_text(damaged)
+    out = tmp_path / "page.html"
+    assert cli.run(["report", str(tmp_path / "damaged"), "--out", str(out), "--quiet"]) == 3
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert said.out == "" and line.startswith(f"bilevel: panel '{panel}' failed: ")
+    page = out.read_text(encoding="utf-8")
+    assert "left-out" not in panels(page)
+    assert panels(page) == panels(html(folders["solve"]))
+    assert line.removeprefix("bilevel: ") in unescape(page)
+
+
+def test_a_json_file_that_is_cut_off_fails_the_panels_that_read_it(
+    folders: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copytree(folders["both"], tmp_path / "cut")
+    text = (tmp_path / "cut" / "trace.json").read_text()
+    (tmp_path / "cut" / "trace.json").write_text(text[: len(text) // 2])
+    assert cli.run(["report", str(tmp_path / "cut"), "--out", str(tmp_path / "page.html"), "--quiet"]) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and all("trace.json is no JSON" in line for line in lines)
+    assert '<h2 id="feeder-title">Feeder</h2><p class="failed"' not in (tmp_path / "page.html").read_text()
 
 
 def test_voltages_of_another_feeder_are_not_drawn(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -391,7 +430,8 @@ def test_no_text_of_a_drawing_lies_on_another_or_is_cut(
     browser: Page, folders: dict[str, Path], tmp_path: Path, kind: str
 ) -> None:
     page = browser
-    page.open(report_page.write(report_page.read(folders[kind]), tmp_path / "page.html"))
+    report_page.write(report_page.read(folders[kind]), tmp_path / "page.html")
+    page.open(tmp_path / "page.html")
     clashes = page.js("""
       [...document.querySelectorAll('figure > svg')].filter(s => s.getBoundingClientRect().width).flatMap(svg => {
         const outer = svg.getBoundingClientRect();

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 
 from formulations.aggregators import trading
@@ -30,11 +31,19 @@ def add(
         _add_part(block, case, aggregator, sessions, per_unit, patterns[0], 1.0, block.largest)
     else:
         _add_parts(block, case, aggregator, sessions, per_unit, patterns)
+    block.paid = pyo.Expression(list(range(case.horizon.periods)), rule=lambda _b, t: price[t])
     energy = per_unit.base_kva * case.horizon.period_hours
     block.bill = pyo.Expression(expr=energy * pyo.quicksum(price[t] * block.ev[t] for t in block.ev))
     block.trading_cost = pyo.Expression(expr=trading.cost(block, case, market, aggregator, per_unit))
     block.profit = pyo.Expression(expr=block.bill - block.trading_cost)
     block.goal = pyo.Objective(expr=block.profit, sense=pyo.maximize)
+
+
+def paid_per_kwh(
+    _case: Instance, _aggregator: Aggregator, posted_per_kwh: np.ndarray, _ev_kw: np.ndarray
+) -> np.ndarray:
+    """What users pay: the posted price, (periods,)."""
+    return posted_per_kwh
 
 
 def _most(case: Instance, sessions: list[Session], per_unit: PerUnit) -> float:

@@ -11,6 +11,8 @@ from instances.market import SERIES
 VARIABLES = ("contract", "bought", "used", "sold", "charge", "stored")
 RELIEF = 2.0
 """Price of relief over the most that a kWh in a storage is worth: the highest price over the charging efficiency."""
+EXCESS = ("over", "under")
+"""What an aggregator with elastic users has beside the trade: the load by which prices pass their limits."""
 _ROOM = 1.01
 
 
@@ -67,7 +69,8 @@ def add(
     block.cycle = pyo.Constraint(expr=block.stored[periods - 1] == start if stores else pyo.Constraint.Skip)
     if not stores:
         block.stored.fix(start)
-    if not (stores and positive(case) and _supplied(largest, barred)):
+    block.supplied = _supplied(largest, barred)
+    if not (stores and positive(case) and block.supplied):
         block.relief.fix(0.0)
 
 
@@ -87,12 +90,13 @@ def _row(case: Instance) -> Callable[[Any], Any]:
 
 
 def unused(block: Any) -> list[Any]:
-    """What is 0 in every optimum, pu: energy thrown away, and relief; nothing where the rows are equalities."""
+    """What is 0 in every optimum: energy thrown away, relief, excess (pu); nothing where the rows are equalities."""
     found: list[Any] = []
     for part in [block] if block.component("part") is None else block.part.values():
         rows = [row for kind in (part.balance, part.storage) for row in kind.values() if not row.equality]
         found += [row.body - (row.lower or 0.0) for row in rows]
-        found += [relief for relief in part.relief.values() if not relief.fixed]
+        extra = [part.relief, *(part.component(name) for name in EXCESS if part.component(name) is not None)]
+        found += [variable for kind in extra for variable in kind.values() if not variable.fixed]
     return found
 
 

@@ -254,7 +254,7 @@ def put(model: Any, point: FlowPoint) -> None:
     for k, (i, j) in enumerate(model.L):
         for t in model.T:
             sending = complex(point.sending[t, k])
-            model.P[i, j, t].set_value(sending.real)
-            model.Q[i, j, t].set_value(sending.imag)
+            model.P[i, j, t].set_value(sending.real, skip_validation=True)
+            model.Q[i, j, t].set_value(sending.imag, skip_validation=True)
             model.l[i, j, t].set_value(float(point.current_squared[t, k]), skip_validation=True)
             model.v[j, t].set_value(float(point.voltage_squared[t, k + 1]), skip_validation=True)

@@ -1,5 +1,6 @@
 """The page: panels one after the other, style and script in it, and a policy that forbids every request."""
 
+from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -12,8 +13,16 @@ from formulations.report_page.panels import PANELS
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def write(results: ResultsFolder, out: str | Path) -> Path:
-    """Write the page as the file `out`, whole or not at all.
+@dataclass(frozen=True)
+class Page:
+    """The page's `html`, and one sentence for each panel that `failed` on a file that is there."""
+
+    html: str
+    failed: tuple[str, ...]
+
+
+def write(results: ResultsFolder, out: str | Path) -> Page:
+    """Write the page as the file `out`, whole or not at all; gives what was written.
 
     Raises `BilevelError` when `out` is a folder or below the results, which their command would then refuse to replace.
     """
@@ -25,27 +34,36 @@ def write(results: ResultsFolder, out: str | Path) -> Path:
             f"{out} is inside the results folder, where its command refuses other files: give a path outside {results.path}"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_text(target, page(results))
-    return target
+    found = page(results)
+    write_text(target, found.html)
+    return found
 
 
-def page(results: ResultsFolder) -> str:
-    """The whole page; a panel whose files are not there is named with the reason at the end of the page."""
-    shown, left_out = [], []
+def page(results: ResultsFolder) -> Page:
+    """The whole page; a panel whose files are not there is named with the reason at the end of the page.
+
+    A panel that fails on files that are there stands at its place with what went wrong: what a damaged file held is not passed
+    over in silence.
+    """
+    shown, left_out, failed = [], [], []
     for name, (title, draw) in PANELS.items():
         try:
             body = draw(results)
-        except (MissingPieceError, KeyError, ValueError, TypeError) as error:
-            reason = (
-                str(error)
-                if isinstance(error, MissingPieceError)
-                else f"the files of this folder cannot be read for it: {error!r}"
-            )
-            left_out.append((title, reason))
+        except MissingPieceError as error:
+            left_out.append((title, str(error)))
             continue
+        except Exception as error:  # noqa: BLE001  # a damaged file may hold anything
+            failed.append(_failure(title, error))
+            body = f'<p class="failed" role="alert">{text(failed[-1])}</p>'
         if body:
             shown.append((name, title, body))
-    return _assembled(results, shown, left_out)
+    return Page(_assembled(results, shown, left_out), tuple(failed))
+
+
+def _failure(title: str, error: Exception) -> str:
+    """One sentence."""
+    said = str(error) if isinstance(error, BilevelError) else f"{type(error).__name__}: {error}"
+    return f"panel {title!r} failed: {' '.join(said.split()) or type(error).__name__}; run the command that wrote the folder again"
 
 
 def _assembled(results: ResultsFolder, shown: list[tuple[str, str, str]], left_out: list[tuple[str, str]]) -> str:

@@ -21,15 +21,16 @@ from market_oracles import (
     series,
     small_market,
 )
-from scipy.optimize import linprog
+from scipy.optimize import linprog, minimize
 
 import bilevel
 import formulations
 from bilevel import BilevelError, ModelError
+from formulations import user_prices
 from formulations.aggregators import trading
 from formulations.aggregators.elastic import inverse_demand
 from formulations.exclusivity import open_pairs
-from instances import Aggregator, Instance, Network, Session
+from instances import Aggregator, Instance, Network, PriceLimits, Session
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -147,6 +148,8 @@ def test_relief_is_there_only_where_prices_are_positive_and_purchases_without_li
 
 AGENT = replace(STORAGE, elasticity_own=-0.4, elasticity_cross=0.05)
 USERS = (Session("ev", "s", 0, 3, 90.0, 60.0),)
+WIDE = PriceLimits(-0.9, 1.5, 1.5)
+"""Limits that no user pays, with the middle of the others."""
 
 
 def elasticity(agent: Aggregator, mean_kw: float, periods: int, price: float) -> np.ndarray:
@@ -179,7 +182,7 @@ def test_elasticities_that_are_not_negative_definite_are_refused() -> None:
 def test_elastic_users_without_storage_by_their_optimality_conditions() -> None:
     # Gradient of sum (C + B (ev - d) - cost) ev over ev is the same in all hours, as the day's energy is given
     agent = replace(AGENT, storage_energy_kwh=0.0, storage_initial_kwh=0.0)
-    case = small_market(aggregator=agent, sessions=USERS)
+    case = small_market(aggregator=agent, sessions=USERS, price_limits=WIDE)
     price, contract, wanted = np.array([0.3, 0.32, 0.25]), np.array([0.10, 0.30, 0.20]), np.array([60.0, 40.0, 0.0])
     inverse = np.linalg.inv(elasticity(agent, 100 / 3, 3, 0.3))
     system = np.block([[2 * inverse, np.ones((3, 1))], [np.ones((1, 3)), np.zeros((1, 1))]])
@@ -210,6 +213,10 @@ def elastic_bounds(case: Instance, price: np.ndarray, ev: np.ndarray) -> tuple[f
 
     low, high, trade, tangent = 0 * form.upper, form.upper.copy(), form.cost.copy(), form.cost.copy()
     trade[at], tangent[at] = 0.0, -slope
+    # With the day's energy kept, a price moves with its own period's load alone: limits of prices are limits of loads
+    steep, limits = inverse[0, 1] - inverse[0, 0], case.price_limits
+    low[at] = np.maximum(low[at], wanted - (limits.price_max_per_kwh - price) / steep)
+    high[at] = np.minimum(high[at], wanted + (price - limits.price_min_per_kwh) / steep)
     bound = -least(tangent, low, high) + float((price + inverse @ (ev - wanted) - slope) @ ev)
     low[at], high[at] = ev, ev
     return float((price + inverse @ (ev - wanted)) @ ev) - least(trade, low, high), bound
@@ -231,6 +238,83 @@ def test_elastic_users_with_storage_and_limits_earn_the_most_that_is_possible(se
     size = pyo.value(block.bill)  # what the active set method's tolerances are relative to
     assert pyo.value(block.profit) == pytest.approx(earned, abs=1e-5 * size)
     assert pyo.value(block.profit) == pytest.approx(bound, abs=1e-4 * size)
+
+
+def elastic_profit(case: Instance, price: np.ndarray) -> tuple[float, np.ndarray]:
+    """The most that an aggregator without storage earns within (15) and (16) as written, and the prices paid, by SLSQP."""
+    assert case.market is not None
+    (agent,), limits, periods = case.market.aggregators, case.price_limits, case.horizon.periods
+    wanted = np.array([60.0, 40.0, 0.0])
+    inverse = np.linalg.inv(elasticity(agent, 100 / 3, periods, 0.3))
+    cost = np.array(case.market.contract_price_per_kwh)
+
+    def paid(ev: np.ndarray) -> np.ndarray:
+        return np.asarray(price + inverse @ (ev - wanted))
+
+    rules: list[Any] = [
+        {"type": "eq", "fun": lambda ev: ev.sum() - 100.0},
+        {"type": "ineq", "fun": lambda ev: limits.price_max_per_kwh - paid(ev)},
+        {"type": "ineq", "fun": lambda ev: paid(ev) - limits.price_min_per_kwh},
+        {"type": "ineq", "fun": lambda ev: limits.price_mean_max_per_kwh - paid(ev).mean()},
+    ]
+    found = minimize(
+        lambda ev: -float((paid(ev) - cost) @ ev), wanted, bounds=[(0.0, 60.0)] * periods, constraints=rules,
+        options={"ftol": 1e-12, "maxiter": 500},
+    )  # fmt: skip
+    assert found.success, found.message
+    return -float(found.fun), paid(found.x)
+
+
+@pytest.mark.parametrize(
+    "price", [(0.3, 0.32, 0.25), (0.5, 0.1, 0.1), (0.1, 0.1, 0.5), (0.5, 0.2, 0.1), (0.1, 0.1, 0.1)]
+)
+def test_elastic_users_pay_within_the_price_limits(price: tuple[float, ...]) -> None:
+    agent = replace(AGENT, storage_energy_kwh=0.0, storage_initial_kwh=0.0)
+    case = small_market(aggregator=agent, sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.4))
+    _, block = responded(case, price, "elastic")
+    best, paid = elastic_profit(case, np.array(price))
+    assert pyo.value(block.profit) == pytest.approx(best, rel=1e-6)
+    found = [pyo.value(block.paid[t]) for t in range(3)]
+    assert found == pytest.approx(paid, abs=1e-5)
+    assert min(found) >= 0.1 - 1e-9 and max(found) <= 0.5 + 1e-9
+    assert np.mean(found) == pytest.approx(np.mean(price), abs=1e-9)
+
+
+def test_what_users_pay_outside_the_limits_fails_its_check_alone() -> None:
+    # Without its rows the aggregator has users pay less than the least price: the rest of the point is right
+    agent = replace(AGENT, storage_energy_kwh=0.0, storage_initial_kwh=0.0)
+    case = small_market(aggregator=agent, sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.4))
+    kept = bilevel.solve(formulations.aggregator_market(case, "elastic"), progress=False)
+    assert kept.status == "certified" and kept.certificate[user_prices.NAME].ok, kept.reason
+    model = formulations.aggregator_market(case, "elastic")
+    for block in model.aggregator.values():
+        block.price_max.deactivate()
+        block.price_min.deactivate()
+    loose = bilevel.solve(model, progress=False)
+    failing = [check.name for check in loose.certificate.checks if not check.ok]
+    assert (loose.status, failing) == ("rejected", [user_prices.NAME])
+    assert "'prices paid' fails at agent in period" in loose.reason
+    assert "users pay" in loose.certificate[user_prices.NAME].detail
+
+
+@pytest.mark.parametrize(("move", "where"), [(-0.3, "in period 2"), (0.6, "in period 0")])
+def test_a_price_moved_out_of_its_limits_is_told_with_its_period(move: float, where: str) -> None:
+    case = small_market(sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.4))
+    model, _ = responded(case, (0.3, 0.3, 0.3), "scheduled")
+    (check,) = user_prices.paid_within_limits(case, "scheduled")(model)
+    assert check.ok and check.value == 0.0
+    model.price["s", int(where[-1])].set_value(0.3 + move, skip_validation=True)
+    (check,) = user_prices.paid_within_limits(case, "scheduled")(model)
+    assert not check.ok and check.where == f"agent {where}"
+    assert check.value == pytest.approx((abs(move) - 0.2) / 0.5)
+
+
+def test_a_mean_over_its_cap_fails_too() -> None:
+    case = small_market(sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.3))
+    model, _ = responded(case, (0.32, 0.32, 0.32), "scheduled")
+    (check,) = user_prices.paid_within_limits(case, "scheduled")(model)
+    assert (check.ok, check.where) == (False, "agent in the mean")
+    assert check.value == pytest.approx(0.02 / 0.5)
 
 
 def test_two_aggregators_at_one_bus_answer_each_for_itself() -> None:

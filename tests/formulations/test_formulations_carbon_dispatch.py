@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -16,22 +15,17 @@ import instances
 from bilevel import BilevelError
 from bilevel.errors import UnknownNameError
 from formulations import carbon_run, carbon_search, carbon_values
+from formulations.bill_floor import bill_floor
 from formulations.carbon_candidates import CarbonCandidates
 from formulations.carbon_dispatch import carbon_dispatch
 from formulations.carbon_run import EVEN, CarbonResult, exact, exchange, variance_bound
 from formulations.carbon_search import Dispatched, cheapest_even, least_loss_even
 from formulations.carbon_system import CarbonSystem
-from instances import Instance, Session
+from instances import Instance, Network, Session, ac_power_flow, base_load_kvar, base_load_kw
 
 SHIPPED = ("ieee33_carbon", "ieee33_carbon_weekend")
 # A target of the literature: variance over that without optimisation
 FITNESS = 6.018e-4
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    """Generators start at 0, which may be outside their limits."""
-    logging.getLogger("pyomo.core").setLevel(logging.ERROR)
 
 
 def part_of_day(first: int, last: int, output_max_kw: float) -> Instance:
@@ -437,7 +431,6 @@ def test_a_limit_that_no_dispatch_keeps_leaves_nothing() -> None:
 @pytest.fixture(scope="module")
 def tampered() -> tuple[Any, float]:
     """A certified model and its bound; each test takes a copy."""
-    logging.getLogger("pyomo.core").setLevel(logging.ERROR)
     system = CarbonSystem(lossy_day())
     day = cheapest_even(system, 1e-6)
     assert day is not None
@@ -508,3 +501,81 @@ def test_a_bound_that_is_far_away_leaves_a_valid_day_unproven(tampered: tuple[An
     model, bound = tampered
     certificate = bilevel.certify(model, 0.9 * bound, 1e-3)
     assert certificate.status == "feasible" and certificate.first_failure.name == "global gap"
+
+
+# The answer's figures are those of the certified point
+
+
+def compensated() -> Instance:
+    """`lossy_day` with generators that may feed in reactive power."""
+    case = lossy_day()
+    units = tuple(replace(unit, reactive_min_kvar=-80.0, reactive_max_kvar=120.0) for unit in case.generators)
+    return replace(case, generators=units)
+
+
+def test_the_figures_are_those_of_the_certified_point_reactive_power_included() -> None:
+    case = compensated()
+    system = CarbonSystem(case)
+    scale = carbon_run._scale(system)
+    day = cheapest_even(system, EVEN * scale)
+    assert day is not None
+    model = carbon_dispatch(case, "bill", deviation_max_kw=1.0, loss_price_per_kwh=1.0)
+    carbon_values.put(model, system, replace(day, reactive_kvar=np.full((3, 2), 60.0)))
+    for power in model.reactive_power.values():
+        power.fix()
+    solution = bilevel.solve(model, "scip", gap=1e-2, progress=False, time_limit=120.0, warm_start=True)
+    found = carbon_run._exact(system, model, day, solution, 0.0, 0.0, scale, 1e-2, {})
+    assert found.solution is not None and found.solution.certificate.valid, found.solution.reason
+    values, network = found.solution.values, Network.from_feeder(case.feeder)
+    kva, hours = network.per_unit.base_kva, case.horizon.period_hours
+    reactive = np.full((3, 2), 60.0)
+    assert found.reactive_kvar == pytest.approx(reactive)
+    parents = [network.buses[int(up)] for up in network.parent[1:]]
+    names = list(zip(parents, network.buses[1:], network.resistance_pu, strict=True))
+    lost = sum(kva * hours * r * values[f"l[{i},{j},{t}]"] for i, j, r in names for t in range(3))
+    assert found.loss_kwh == pytest.approx(lost, rel=1e-4)
+    assert abs(float(system.state(found.output_kw, found.charging_kw).loss_kwh) / lost - 1) > 1e-2
+    load_kw, load_kvar = base_load_kw(case, network), base_load_kvar(case, network)
+    for g, unit in enumerate(case.generators):
+        load_kw[:, network.index[unit.bus]] -= found.output_kw[:, g]
+        load_kvar[:, network.index[unit.bus]] -= reactive[:, g]
+    for s, station in enumerate(case.stations):
+        load_kw[:, network.index[station.bus]] += found.charging_kw[:, s]
+    flow = ac_power_flow(network, load_kw, load_kvar)
+    assert found.loss_kwh == pytest.approx(float(flow.loss_kw.sum()) * hours, rel=1e-9)
+    assert found.supply_kw == pytest.approx(load_kw.sum(axis=1) + flow.loss_kw, rel=1e-9)
+    voltage = np.array([[values[f"v[{bus},{t}]"] for bus in network.buses[1:]] for t in range(3)]) ** 0.5
+    assert np.abs(flow.voltage_pu)[:, 1:] == pytest.approx(voltage, abs=1e-5)
+    assert found.bill == pytest.approx(hours * float((_prices(case, found) * found.charging_kw).sum()), rel=1e-9)
+
+
+def _prices(case: Instance, found: CarbonResult) -> Any:
+    assert case.carbon is not None
+    return np.array(case.wholesale_price_per_kwh)[:, None] + case.carbon.price_per_kg * found.station_factor
+
+
+def test_a_limit_of_time_is_of_the_search_the_floor_and_the_solve_together() -> None:
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 2
+
+    system = CarbonSystem(instances.scale(instances.load("ieee33_carbon"), 6))
+    assert bill_floor(system, 1.0, 1e9, stop).bill == -np.inf
+    assert asked == 3
+    asked = 0
+    assert cheapest_even(system, 1.0, stop) is not None
+    assert asked <= 5
+    # A floor that is stopped after the first interval is that of the first
+    whole = bill_floor(lossy_system := CarbonSystem(lossy_day()), 1.0, 1e9)
+    count = 0
+
+    def later() -> bool:
+        nonlocal count
+        count += 1
+        return count > 3 * lossy_system.case.horizon.periods
+
+    part = bill_floor(lossy_system, 1.0, 1e9, later)
+    assert part.nodes < whole.nodes and part.bill <= whole.bill

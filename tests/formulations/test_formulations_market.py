@@ -10,13 +10,14 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from market_oracles import paper_response, small_market
+from scipy.optimize import minimize
 
 import bilevel
 import formulations
 import instances
 from bilevel import BilevelError, UnknownNameError
 from formulations import credit
-from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, _held_prices
+from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, capped
 from instances import Aggregator, Instance, Market, Session, Station
 
 WAYS = [EXACT, EQUILIBRIUM, COOPERATIVE]
@@ -85,7 +86,7 @@ def test_the_reduced_case_is_bounded_and_ordered() -> None:
         assert run.solution.objective == pytest.approx(cost, rel=1e-7)
         assert figures["peak_kw"] == run.network["supply_kw"].max()
         table = run.aggregators
-        paid = float((table["ev_kw"] * table["price_per_kwh"]).sum())
+        paid = float((table["ev_kw"] * table["paid_per_kwh"]).sum())
         assert figures["users_bill"] == pytest.approx(paid, rel=1e-6)
         energy = sum(s.count * s.energy_kwh for s in case.sessions) / case.charging_efficiency
         assert table["ev_kw"].sum() == pytest.approx(energy, rel=1e-6)
@@ -160,20 +161,40 @@ def test_the_weights_of_supply_and_losses_make_the_objective() -> None:
     assert pyo.value(model.network_loss) < plain["loss_kwh"] * (1 + 1e-3)
 
 
-def test_prices_over_the_cap_on_their_mean_by_a_solvers_tolerance_can_be_held() -> None:
-    case = small_market()
-    limits = replace(case.price_limits, price_mean_max_per_kwh=0.3)
-    model = formulations.aggregator_market(replace(case, price_limits=limits))
-    free = bilevel.cooperative(model, progress=False)
-    for price in model.price.values():
-        price.set_value(0.3 + 1e-9)
-    with _held_prices(model):
-        held = bilevel.cooperative(model, progress=False)
-    assert (free.status, held.status) == ("certified", "certified")
-    assert held.objective == pytest.approx(free.objective, rel=1e-9)  # the operator's cost does not depend on prices
-    assert [pyo.value(price) for price in model.price.values()] == [0.3 + 1e-9] * len(model.price)
-    assert not any(price.fixed for price in model.price.values())
-    assert all(row.active for row in model.price_mean_cap.values())
+@pytest.mark.parametrize("seed", range(20))
+def test_capped_prices_are_the_nearest_ones(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0.0, 0.2, 5)
+    high, wanted = low + rng.uniform(0.0, 0.3, 5), rng.uniform(-0.1, 0.7, 5)
+    cap = float(rng.uniform(low.mean(), high.mean()))
+    rows = [{"type": "ineq", "fun": lambda price: cap - price.mean()}]
+    best = minimize(
+        lambda price: float(((price - wanted) ** 2).sum()), (low + high) / 2, bounds=list(zip(low, high, strict=True)),
+        constraints=rows, options={"ftol": 1e-14},
+    )  # fmt: skip
+    assert capped(wanted, low, high, cap) == pytest.approx(best.x, abs=1e-5)
+    assert capped(wanted, low, high, cap).mean() <= cap + 1e-12
+
+
+def test_a_cap_that_the_least_prices_exceed_by_rounding_gives_these() -> None:
+    low = np.array([0.1, 0.3])
+    assert capped(np.array([0.5, 0.4]), low, np.array([0.5, 0.5]), 0.2 - 1e-9).tolist() == low.tolist()
+
+
+@pytest.mark.parametrize("demand", ["scheduled", "elastic"])
+def test_cooperation_is_told_at_prices_that_the_limits_allow_at_its_charging(demand: str) -> None:
+    case = some_hours(("18", "30"))
+    case = replace(case, price_limits=replace(case.price_limits, price_mean_max_per_kwh=0.12))
+    found = three(case, demand)
+    require_order(found)
+    limits, run = case.price_limits, found.runs[COOPERATIVE]
+    table, exact = run.aggregators, found.runs[EXACT].aggregators
+    for prices in (table["price_per_kwh"], table["paid_per_kwh"]):
+        assert prices.min() >= limits.price_min_per_kwh - 1e-7 and prices.max() <= limits.price_max_per_kwh + 1e-7
+        assert prices.groupby(table["station"]).mean().max() <= 0.12 + 1e-7
+    assert run.figures["users_bill"] == pytest.approx(float((table["ev_kw"] * table["paid_per_kwh"]).sum()), rel=1e-6)
+    if demand == "scheduled":
+        assert table["price_per_kwh"].to_numpy() == pytest.approx(exact["price_per_kwh"].to_numpy(), abs=1e-6)
 
 
 def test_refusals_name_object_value_and_remedy() -> None:

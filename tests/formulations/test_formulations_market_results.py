@@ -18,7 +18,7 @@ import formulations
 import instances
 from bilevel.certificate import Certificate
 from bilevel.errors import BilevelError
-from formulations import market_plots, market_results
+from formulations import market_plots, market_results, market_verdict
 from formulations.market import MarketComparison
 from formulations.plots import feeder_paths
 from instances import Instance, InstanceError, Network
@@ -180,11 +180,11 @@ def test_a_point_better_than_a_bound_is_a_contradiction(found: MarketComparison)
     runs = dict(found.runs)
     cheap = replace(runs["equilibrium"].solution, objective=0.9 * runs["exact"].solution.bound)
     runs["equilibrium"] = replace(runs["equilibrium"], solution=cheap)
-    said = market_results.difference(replace(found, runs=runs)).contradiction
+    said = market_verdict.difference(replace(found, runs=runs)).contradiction
     assert "equilibrium" in said
     assert "bound" in said
     invalid = replace(runs["equilibrium"], solution=replace(cheap, status="rejected"))
-    assert market_results.difference(replace(found, runs={**runs, "equilibrium": invalid})).contradiction == ""
+    assert market_verdict.difference(replace(found, runs={**runs, "equilibrium": invalid})).contradiction == ""
 
 
 def test_a_folder_is_replaced_or_refused_as_a_whole(found: MarketComparison, files: Files, tmp_path: Any) -> None:

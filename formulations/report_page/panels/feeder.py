@@ -6,6 +6,7 @@ from itertools import pairwise
 import pandas as pd
 
 import instances
+from bilevel.errors import BilevelError
 from formulations import tables
 from formulations.front_points import END_VOLTAGES, VOLTAGES
 from formulations.report_page import feeder_drawing
@@ -76,7 +77,7 @@ def _views(results: ResultsFolder, feeder: Feeder) -> Views:
 def _lowest(found: pd.DataFrame, column: str, feeder: Feeder) -> list[float]:
     lowest = found.groupby("bus")[column].min()
     if set(lowest.index) != set(feeder.buses):
-        raise MissingPieceError("the voltages are of other buses than the feeder's")
+        raise BilevelError("the voltages are of other buses than the feeder's")
     return [round(float(lowest[bus]), 6) for bus in feeder.buses]
 
 

@@ -86,8 +86,9 @@ def _market(results: ResultsFolder) -> tuple[str, str, Facts]:
         for way, run in ways.items()
     ]
     more = [("iteration costs more by", f"{number(apart['found'])} {money}, at most {number(apart['proven_at_most'])}")]
-    verdict = "FAIL" if apart["contradiction"] else ways["exact"]["status"]
-    return verdict, apart["contradiction"] or ways["exact"]["reason"], [*costs, *more]
+    said = results.data.get("verdict", ways["exact"])
+    verdict = "FAIL" if apart["contradiction"] else said["status"]
+    return verdict, apart["contradiction"] or said["reason"], [*costs, *more]
 
 
 def _methods(results: ResultsFolder) -> tuple[str, str, Facts]:
