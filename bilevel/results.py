@@ -22,7 +22,8 @@ class Solution:
     - `objective`, `bound`: in the leader's own sense and unit, NaN where there is none; `gap`: |objective - bound| / |objective|;
     - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
     - `values`: Pyomo name to value; `certificate`: every check (empty without a point);
-    - `reason`: one sentence, why the status is what it is; `settings` and `versions`: what it was made with;
+    - `reason`: one sentence, why the status is what it is, and which releases of solvers were never tested, if any; `settings` and
+      `versions`: what it was made with;
     - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
 

@@ -24,7 +24,7 @@ from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
 from bilevel.search import Found, Search
-from bilevel.solvers import SessionFactory
+from bilevel.solvers import SessionFactory, tested
 from bilevel.stage import Effort
 
 _FOREVER = 1e15
@@ -229,6 +229,7 @@ def solution_of(
         pairs = zip(program.variables, x.tolist(), strict=True)
         values = {str(variable.name): value for variable, value in pairs if variable is not None}
     reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
+    reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
     return Solution(
         status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes
     )
@@ -270,4 +271,5 @@ def _versions(solver: str) -> dict[str, str]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in names},
         solver: metadata.version(solver) if solver == conic.name else solvers.find(solver).version(),
+        **{package: f"{release} (not tested)" for package, release in tested.untested(solver).items()},
     }
