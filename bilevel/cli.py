@@ -40,6 +40,7 @@ from bilevel.cli_options import (
 from bilevel.errors import BilevelError
 from bilevel.results import Solution
 from bilevel.solve import solve as solve_model
+from bilevel.solvers import tested
 from formulations import objectives, results
 from instances import Instance, InstanceError, Network
 
@@ -60,6 +61,9 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; every refusal becomes one sentence on standard error. Gives the exit code."""
+    untested = tested.remark()
+    if untested and "--quiet" not in arguments:
+        print("bilevel:", untested, file=sys.stderr)
     try:
         return int(app(arguments, standalone_mode=False, prog_name="bilevel") or 0)
     except _UsageError as error:

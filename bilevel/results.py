@@ -26,7 +26,8 @@ class Solution:
     - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
     - `values`: Pyomo name to value (`value(variable)` goes by the variable itself); `certificate`: every check (empty without a
       point);
-    - `reason`: one sentence, why the status is what it is; `settings` and `versions`: what it was made with;
+    - `reason`: one sentence, why the status is what it is, and which releases of solvers were never tested, if any; `settings` and
+      `versions`: what it was made with;
     - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
 

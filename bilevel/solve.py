@@ -26,7 +26,7 @@ from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
 from bilevel.search import Found, Search
-from bilevel.solvers import SessionFactory
+from bilevel.solvers import SessionFactory, tested
 from bilevel.stage import Effort
 from bilevel.walk import require_own
 
@@ -232,6 +232,7 @@ def solution_of(
     reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
     if status == "infeasible" and program.domains.nowhere:
         reason = program.domains.nowhere
+    reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
     return Solution(
         status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes,
         found_values,
@@ -274,4 +275,5 @@ def _versions(solver: str) -> dict[str, str]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in names},
         solver: metadata.version(solver) if solver == conic.name else solvers.find(solver).version(),
+        **{package: f"{release} (not tested)" for package, release in tested.untested(solver).items()},
     }

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bilevel import solvers
+from bilevel.solvers import tested
 from formulations import plots
 from instances import Instance
 
@@ -23,6 +24,7 @@ def facts(case: Instance, choices: Mapping[str, Any], solver: str) -> dict[str, 
     packages = ("bilevel-grid", "pyomo", "numpy", "scipy")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
     versions[solver] = solvers.find(solver).version()
+    versions |= {package: f"{release} (not tested)" for package, release in tested.untested(solver).items()}
     return {**problem(case, choices), "versions": versions}
 
 

@@ -16,6 +16,7 @@ from bilevel.errors import ModelError
 from bilevel.interchange import auxiliary, mps_check
 from bilevel.model import Follower
 from bilevel.program import Mask, Vector
+from bilevel.solvers.highs import spend_banner
 
 MAXIMISES = "* the leader maximises: this objective is the negative of the leader's"
 """Comment by which `write_mps` remembers a sense that many MPS readers, that of MibS among them, would ignore."""
@@ -98,6 +99,7 @@ def _parse(path: Path, text: str) -> _Problem:
 
 def _read_with_highs(text: str) -> tuple[Any, str]:
     """The reader's result, and the first thing that it complained of."""
+    spend_banner()
     highs, said = highspy.Highs(), []
     highs.setOptionValue("log_to_console", False)
     highs.setOptionValue("small_matrix_value", 1e-12)

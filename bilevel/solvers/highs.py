@@ -1,5 +1,6 @@
 """HiGHS through highspy: linear and mixed-integer programs; no cones, no SOS1 sets."""
 
+import functools
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from bilevel import tolerances
 from bilevel.program import Index, Mip, Rows, Vector
 from bilevel.progress import Quiet
 from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.silence import silent
 
 name = "highs"
 features = frozenset({"integer"})
@@ -35,12 +37,27 @@ _STATUS = {
 
 def version() -> str:
     """HiGHS version."""
-    return str(highspy.Highs().version())
+    return str(new().version())
 
 
 def open() -> Session:
     """A new HiGHS session."""
     return _Highs()
+
+
+def new() -> Any:
+    """A HiGHS object that prints nothing."""
+    spend_banner()
+    highs = highspy.Highs()
+    highs.silent()
+    return highs
+
+
+@functools.cache
+def spend_banner() -> None:
+    """Make the process's first HiGHS object in silence: from 1.16 on that one prints a banner, which no option turns off."""
+    with silent():
+        highspy.Highs()
 
 
 def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
@@ -58,8 +75,7 @@ def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
 
 class _Highs:
     def __init__(self) -> None:
-        self.highs = highspy.Highs()
-        self.highs.silent()
+        self.highs = new()
         self.integer = np.zeros(0, dtype=bool)
         self.is_mip, self.longest = False, 0.0
         self.watch: Watch | None = None

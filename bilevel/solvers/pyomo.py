@@ -22,6 +22,7 @@ from bilevel import expressions, tolerances
 from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
 from bilevel.program import Index, Mip, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.silence import silent
 
 PREFIX = "pyomo:"
 
@@ -44,7 +45,7 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is known of an interface: its features, and its option names for relative gap, row feasibility and time.
+    """What is known of an interface: features, option names for relative gap, row feasibility and time, and options always set.
 
     Without an option for the time, it goes through Pyomo's `timelimit`, which most interfaces heed.
     """
@@ -53,11 +54,12 @@ class _Kind:
     gap: str = ""
     feasibility: tuple[str, ...] = ()
     time: str = ""
+    always: tuple[tuple[str, int], ...] = ()
 
 
 _ALL = frozenset({"integer", "sos1", "cone", "nonconvex"})
 _HIGHS = _Kind(frozenset({"integer"}), "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
-_GUROBI = _Kind(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit")
+_GUROBI = _Kind(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit", (("DualReductions", 0),))
 _SCIP = _Kind(frozenset({"integer", "cone", "nonconvex"}), "limits/gap", ("numerics/feastol",))
 _OTHER = _Kind(frozenset({"integer"}))
 
@@ -125,8 +127,8 @@ def _usable(solver: Any) -> bool:
 
 
 def _quietly(call: Callable[[], _T]) -> _T:
-    """The result of a call, with what it logs through Pyomo's logger swallowed."""
-    with LoggingIntercept(io.StringIO(), "pyomo"):
+    """The result of a call, with what it logs through Pyomo's logger, and what C code prints, swallowed."""
+    with silent(), LoggingIntercept(io.StringIO(), "pyomo"):
         return call()
 
 
@@ -216,7 +218,7 @@ class _Pyomo:
 
     def _settings(self, gap: float, discrete: bool, seconds: float) -> dict[str, Any]:
         row = tolerances.MIP_FEASIBILITY if discrete else tolerances.SOLVER_FEASIBILITY
-        options = dict.fromkeys(self.kind.feasibility, row)
+        options: dict[str, Any] = {**dict.fromkeys(self.kind.feasibility, row), **dict(self.kind.always)}
         if self.kind.gap and discrete:
             options[self.kind.gap] = gap
         settings: dict[str, Any] = {"load_solutions": False, "options": options}

@@ -10,6 +10,7 @@ from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 from bilevel import tolerances
 from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.silence import silent
 
 name = "scip"
 features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
@@ -199,7 +200,9 @@ class _Scip:
             self.model.addSol(point)
         self.events.watch = watch
         try:
-            self.model.optimize()
+            # SoPlex says on standard error, however quiet SCIP is, that it takes 1e-10 where SCIP asks for less
+            with silent():
+                self.model.optimize()
         except Exception as error:
             # PySCIPOpt raises bare exceptions; after an error within SCIP the model is of no more use
             if not str(error).startswith("SCIP"):

@@ -1,0 +1,44 @@
+"""The releases of the solvers that the tests pass with, and what is said of others.
+
+`pyproject.toml` asks for the same limits (a test compares); this table speaks where an environment was made without them.
+"""
+
+from importlib import metadata
+
+from packaging.specifiers import SpecifierSet
+
+RELEASES = {
+    "clarabel": SpecifierSet(">=0.10,<0.12"),
+    "gurobipy": SpecifierSet(">=13,<13.1"),
+    "highspy": SpecifierSet(">=1.13,!=1.14.0,!=1.16.0,<1.16"),
+    "pyomo": SpecifierSet(">=6.10,<6.11"),
+    "pyscipopt": SpecifierSet(">=5.5,<6.4"),
+    "scipy": SpecifierSet(">=1.13,<1.18"),
+}
+"""Releases by package; SciPy is here for the HiGHS within its `linprog`."""
+
+_ALWAYS = ("clarabel", "highspy", "pyomo", "scipy")
+_MORE = {"scip": "pyscipopt", "gurobi": "gurobipy"}
+
+
+def packages(solver: str) -> tuple[str, ...]:
+    """The packages behind a solve: the engine's own, and the chosen solver's, "pyomo:<name>" included."""
+    return (*_ALWAYS, *(package for name, package in _MORE.items() if name in solver))
+
+
+def untested(solver: str | None = None) -> dict[str, str]:
+    """Package to release of those behind this solver (of all without a name) whose release the tests were not run with."""
+    found = {package: metadata.version(package) for package in (RELEASES if solver is None else packages(solver))}
+    return {
+        package: release
+        for package, release in found.items()
+        if not RELEASES[package].contains(release, prereleases=True)
+    }
+
+
+def remark(solver: str | None = None) -> str:
+    """One sentence on the untested releases and their remedy; empty where every release was tested."""
+    parts = [f"{package} {release} (tested: {RELEASES[package]})" for package, release in untested(solver).items()]
+    if not parts:
+        return ""
+    return f"not tested with {' and '.join(parts)}: install a tested release"

@@ -1,0 +1,133 @@
+"""Standard output and standard error are never a solver's: seen from outside of the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from cli_runs import run
+from oracles import tiny_case
+
+import instances
+from bilevel.solvers import SOLVERS, pyomo, silence
+
+ROOT = Path(__file__).parents[2]
+PYOMO = [pyomo.PREFIX + name for name in pyomo.available() if "integer" in pyomo.find(pyomo.PREFIX + name).features]
+
+# Whole leader columns, a cone, a quadratic follower beside a linear one, and a row that a follower sees
+MODEL = """
+import pyomo.environ as pyo, bilevel
+m = pyo.ConcreteModel()
+m.x = pyo.Var(range(3), bounds=(0, 4), domain=pyo.Integers)
+m.z = pyo.Var(bounds=(0, 3))
+m.f, m.g = bilevel.Follower(), bilevel.Follower()
+m.f.y, m.g.y = pyo.Var(range(2), bounds=(0, 5)), pyo.Var(range(2), bounds=(0, 5))
+m.f.cost = pyo.Objective(expr=(m.x[0] - 2) * m.f.y[0] + (3 - m.x[1]) * m.f.y[1])
+m.f.row = pyo.Constraint(expr=m.f.y[0] + m.f.y[1] >= 1 + m.x[2])
+m.g.cost = pyo.Objective(expr=(m.g.y[0] - m.x[0]) ** 2 + m.g.y[1] ** 2)
+m.g.row = pyo.Constraint(expr=m.g.y[0] + m.g.y[1] >= 1)
+m.disc = pyo.Constraint(expr=m.z**2 + m.x[0] ** 2 <= 12)
+m.goal = pyo.Objective(expr=-m.x[0] - m.z - m.f.y[0] + m.g.y[1] + m.x[2])
+"""
+
+
+def python(text: str) -> tuple[str, str]:
+    """Standard output and standard error of a program, which must end well."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", text], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("solvers", [*([name] for name in SOLVERS), PYOMO], ids=[*SOLVERS, "pyomo"])
+def test_a_silent_solve_prints_nothing(solvers: list[str]) -> None:
+    solve = """
+    s = bilevel.solve(m, solver, progress=False)
+    assert s.status == 'certified', (solver, s.reason)
+"""
+    assert python(f"{MODEL}\nfor solver in {solvers}:{solve}") == ("", "")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_quiet_command_prints_nothing(solver: str, tmp_path: Path) -> None:
+    instances.write(tiny_case(), tmp_path / "case")
+    done = run("solve", tmp_path / "case", "--solver", solver, "--quiet", "--out", tmp_path / "results")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "results" / "solution.json").exists()
+
+
+# SCIP's own tolerance made so small that SoPlex complains of it, on standard error and at every verbosity
+COMPLAINS = """
+import sys
+from bilevel.solvers import scip
+from bilevel.program import Cones, Mip, Rows
+import numpy as np, scipy.sparse as sp
+rows = Rows(sp.csr_array(np.array([[3.0, 7.0, 5.0], [4.0, 1.0, 3.0]])), np.full(2, -np.inf), np.array([11.0, 7.0]))
+session = scip.open()
+session.is_mip = True
+whole = np.array([True, True, False])
+session.load(Mip(-np.ones(3), 0.0, np.zeros(3), np.full(3, 5.0), whole, rows, Cones.none(3), (), np.ones(3)))
+session.model.setParam("numerics/lpfeastolfactor", 1e-6)
+"""
+
+
+def test_what_scip_says_unasked_is_heard_without_the_silence() -> None:
+    assert "without GMP" in python(COMPLAINS + "session.model.optimize()")[1]
+
+
+def test_what_scip_says_unasked_reaches_nobody_and_progress_is_still_shown() -> None:
+    out, err = python(
+        COMPLAINS
+        + """
+class Watch:
+    def stop(self): return False
+    def report(self, bound, incumbent): print("seen", flush=True); print("seen", file=sys.stderr)
+session._set_integrality = lambda integer: None
+assert session.solve(True, 1e-6, 60.0, None, Watch()).status == "optimal"
+print("after")
+"""
+    )
+    assert set(out.split()) == {"seen", "after"} and set(err.split()) == {"seen"}
+
+
+PRINTS_FROM_C = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+libc.printf(b"before ")
+from bilevel.solvers.silence import silent
+with silent():
+    libc.printf(b"inside ")
+    os.write(2, b"inside ")
+    print("python ", flush=True)
+libc.printf(b"after")
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the C library of the process has no name there")
+def test_only_what_c_code_prints_inside_is_lost() -> None:
+    out, err = python(PRINTS_FROM_C)
+    assert out.split() == ["before", "python", "after"] and err == ""
+
+
+def test_silence_ends_when_the_last_thread_leaves_it(capfd: pytest.CaptureFixture[str]) -> None:
+    first, second = threading.Event(), threading.Event()
+
+    def short() -> None:
+        with silence.silent():
+            first.set()
+            second.wait(10)
+
+    thread = threading.Thread(target=short)
+    thread.start()
+    first.wait(10)
+    with silence.silent():
+        second.set()
+        thread.join()
+        print("from Python")
+    print("afterwards")
+    assert capfd.readouterr().out.split("\n") == ["from Python", "afterwards", ""]

@@ -1,0 +1,155 @@
+"""Small programs with a known optimum, on every solver: a release that gives wrong answers is told by name, before all other tests.
+
+`tests/solver_programs.json` holds them in minimised form, null for a limit that is not there, with the reason for the optimum.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.optimize import linprog
+
+from bilevel import conic, quadratic, solvers
+from bilevel.errors import LicenceError
+from bilevel.program import Cones, Mip, Rows
+from bilevel.progress import Quiet
+from bilevel.scaling import Scaled
+from bilevel.solvers import SOLVERS, Outcome, highs, pyomo
+
+STORED = json.loads((Path(__file__).parents[1] / "solver_programs.json").read_text(encoding="utf-8"))
+PROGRAMS = {program["name"]: program for program in STORED}
+PYOMO = [pyomo.PREFIX + name for name in pyomo.available()]
+PACKAGES = {"highs": "highspy", "scip": "pyscipopt", "gurobi": "gurobipy", "clarabel": "clarabel"}
+QUADRATIC = {
+    "highs": highs.solve_quadratic,
+    "clarabel": quadratic._interior_point,
+    "highs and clarabel": quadratic.solve,
+}
+GAP, DIGITS = 1e-6, 1e-5
+
+
+def limits(values: list[float | None], missing: float) -> np.ndarray:
+    return np.array([missing if value is None else value for value in values], dtype=float)
+
+
+def cones(program: dict[str, Any], columns: int) -> Cones:
+    if "cone" not in program:
+        return Cones.none(columns)
+    found = {part: np.atleast_1d(np.array(value, dtype=float)) for part, value in program["cone"].items()}
+    return Cones(
+        sp.csr_array(found["squares"]), np.zeros(len(found["squares"]), dtype=np.int64), sp.csr_array(found["u"][None]),
+        found["u0"], sp.csr_array(found["w"][None]), found["w0"], np.maximum(found["w0"], 1.0), np.array([False]), ("cone",),
+    )  # fmt: skip
+
+
+def as_mip(program: dict[str, Any]) -> Mip:
+    columns = len(program["cost"])
+    rows = Rows(
+        sp.csr_array(np.array(program["rows"], dtype=float).reshape(-1, columns)),
+        limits(program["row_lower"], -np.inf),
+        limits(program["row_upper"], np.inf),
+    )
+    return Mip(
+        np.array(program["cost"], dtype=float), 0.0, limits(program["lower"], -np.inf), limits(program["upper"], np.inf),
+        np.array(program["integer"]), rows, cones(program, columns), (), np.ones(columns),
+    )  # fmt: skip
+
+
+def engines(program: dict[str, Any]) -> list[str]:
+    """The solvers that take this program."""
+    if "hessian" in program:
+        return list(QUADRATIC)
+    needed = {"cone"} if "cone" in program else set()
+    whole = {"integer"} if any(program["integer"]) else set()
+    able = [name for name in (*SOLVERS, *PYOMO) if needed | whole <= solvers.find(name).features]
+    return able if whole else [*able, conic.name]
+
+
+def outcome(program: dict[str, Any], engine: str) -> Outcome:
+    mip = as_mip(program)
+    if "hessian" in program:
+        return QUADRATIC[engine](mip, sp.csr_array(np.array(program["hessian"], dtype=float)))
+    try:
+        session = Scaled(conic.open() if engine == conic.name else solvers.find(engine).open())
+        session.load(mip)
+    except LicenceError as refused:
+        pytest.skip(str(refused))
+    start = np.array(program["start"], dtype=float) if "start" in program else None
+    return session.solve(True, GAP, 60.0, start, Quiet())
+
+
+def release(engine: str) -> str:
+    """Package and release behind an engine, as pip names them."""
+    packages = [package for word, package in PACKAGES.items() if word in engine]
+    return " and ".join(f"{package} {metadata.version(package)}" for package in packages)
+
+
+def cost(program: dict[str, Any], x: np.ndarray) -> float:
+    hessian = np.array(program.get("hessian", np.zeros((len(x), len(x)))), dtype=float)
+    return float(np.array(program["cost"]) @ x + x @ hessian @ x / 2)
+
+
+RUNS = [(name, engine) for name, program in PROGRAMS.items() for engine in engines(program)]
+
+
+@pytest.mark.parametrize(("name", "engine"), RUNS)
+def test_a_stored_program_has_its_known_answer(name: str, engine: str) -> None:
+    program = PROGRAMS[name]
+    found, who = outcome(program, engine), release(engine)
+    assert found.status == program["status"], f"{who} says {found.status} where {name!r} is {program['status']}"
+    if program["status"] != "optimal":
+        return
+    optimum, mip, x = program["optimum"], as_mip(program), found.x
+    assert found.objective == pytest.approx(optimum, rel=DIGITS), (
+        f"{who} returns {found.objective:g} where {optimum:g} is optimal in {name!r}"
+    )
+    assert not np.isfinite(found.bound) or found.bound <= optimum + DIGITS * abs(optimum), (
+        f"{who} gives the bound {found.bound:g} where {optimum:g} is attained in {name!r}"
+    )
+    assert x is not None and cost(program, x) == pytest.approx(optimum, rel=DIGITS), f"{who}: {name!r} at {x}"
+    broken = np.concatenate([mip.rows.violation(x), mip.lower - x, x - mip.upper, -mip.cones.gaps(x)])
+    assert broken.max() <= DIGITS and np.abs(x - np.round(x))[mip.integer].max(initial=0.0) <= DIGITS, (
+        f"{who}: {name!r}"
+    )
+
+
+def enumerated(mip: Mip) -> tuple[str, float]:
+    """Status and optimum by one linear program of SciPy for each choice of the whole columns."""
+    whole = np.flatnonzero(mip.integer)
+    matrix, high, low = mip.rows.matrix.toarray(), np.isfinite(mip.rows.upper), np.isfinite(mip.rows.lower)
+    rows = np.vstack([matrix[high], -matrix[low]])
+    right = np.concatenate([mip.rows.upper[high], -mip.rows.lower[low]])
+    best = np.inf
+    for choice in itertools.product(*(np.arange(mip.lower[at], mip.upper[at] + 1) for at in whole)):
+        lower, upper = mip.lower.copy(), mip.upper.copy()
+        lower[whole] = upper[whole] = choice
+        exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+        found = linprog(mip.cost, A_ub=rows, b_ub=right, bounds=np.column_stack([lower, upper]), options=exact)
+        assert found.status in (0, 2, 3), found.message
+        best = min(best, {0: found.fun, 2: np.inf, 3: -np.inf}[found.status])
+    return {np.inf: "infeasible", -np.inf: "unbounded"}.get(best, "optimal"), best
+
+
+LINEAR = [name for name, program in PROGRAMS.items() if not {"hessian", "cone"} & set(program)]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_stored_answers_of_linear_programs_are_those_of_enumeration(name: str) -> None:
+    status, best = enumerated(as_mip(PROGRAMS[name]))
+    assert status == PROGRAMS[name]["status"]
+    if status == "optimal":
+        assert best == pytest.approx(PROGRAMS[name]["optimum"], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name, program in PROGRAMS.items() if "start" in program])
+def test_a_stored_start_is_feasible_and_not_optimal(name: str) -> None:
+    mip, start = as_mip(PROGRAMS[name]), np.array(PROGRAMS[name]["start"])
+    assert max(mip.rows.violation(start).max(), (mip.lower - start).max(), (start - mip.upper).max()) <= 1e-9
+    assert mip.cost @ start > PROGRAMS[name]["optimum"] + 1e-3
