@@ -183,7 +183,7 @@ def optimum(p: Problem, most_nodes: int = 20000) -> float | None:
     """The minimised optimum; inf when infeasible, -inf when unbounded, None when there is no linear form."""
     if not any(p.domains) and is_linear(p):
         return Enumeration(p, most_nodes).optimum()
-    pieces = [_pieces(p, k) for k in range(len(p.c))]
+    pieces = [intervals(p, k) for k in range(len(p.c))]
     if np.prod([len(group) for group in pieces]) > _MOST_CHOICES:
         raise TooLargeError("too many choices of the leader")
     best = INF
@@ -195,7 +195,7 @@ def optimum(p: Problem, most_nodes: int = 20000) -> float | None:
     return best
 
 
-def _pieces(p: Problem, k: int) -> list[tuple[float, float]]:
+def intervals(p: Problem, k: int) -> list[tuple[float, float]]:
     """The intervals of x[k] within its bounds, single points where it is integer."""
     low, high = float(p.x_low[k]), float(p.x_high[k])
     if p.integer[k]:

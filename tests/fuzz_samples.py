@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from fuzz_lp import Lp
-from fuzz_oracles import Enumeration
+from fuzz_oracles import Enumeration, intervals
 from fuzzing import INF, Array, Lower, Problem
 
 _OUTSIDE = 1e-6
@@ -100,15 +100,16 @@ def samples(p: Problem, rng: np.random.Generator, count: int) -> Iterator[Array]
 
 
 def snapped(p: Problem, x: Array) -> Array:
-    """The nearest decision within the domains."""
-    near = np.where(p.integer, np.round(x), x)
-    for k, pieces in enumerate(p.domains):
-        ends = [float(np.clip(x[k], a, b)) for a, b in pieces]
-        near[k] = min(ends, key=lambda end, k=k: abs(end - x[k])) if ends else near[k]
+    """The nearest decision within bounds and domains; as it is where these leave nothing."""
+    near = x.copy()
+    for k, at in enumerate(x.tolist()):
+        ends = [float(np.clip(at, a, b)) for a, b in intervals(p, k)]
+        near[k] = min(ends, key=lambda end, at=at: abs(end - at)) if ends else at
     return near
 
 
 def outside(p: Problem, x: Array) -> float:
     """How far the decisions are from bounds, integers and domains."""
-    inside = np.clip(x, p.x_low, p.x_high)
-    return float(np.max(np.abs(np.concatenate([x - inside, x - snapped(p, x)]))))
+    if not all(intervals(p, k) for k in range(len(x))):
+        return INF
+    return float(np.max(np.abs(x - snapped(p, x))))

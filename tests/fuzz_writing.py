@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,9 @@ def _write_lower(f: Lower, block: Any, x: list[Any], style: Style) -> Any:
     block.row = pyo.Constraint(range(len(f.low)))
     reads = []
     for k, (a, b) in enumerate(zip(f.A, f.B, strict=True)):
-        sign = _write_row(block, k, _dot(a, y), _dot(b, x), (f.low[k], f.high[k]), style)
+        # A side without any variable of the follower is the right-hand side; where both are, no writing but this one says which
+        how = replace(style, rows=("range",)) if f.prices[k] and not a.any() else style
+        sign = _write_row(block, k, _dot(a, y), _dot(b, x), (f.low[k], f.high[k]), how)
         if f.prices[k]:
             reads.append(float(f.prices[k]) * f.sense * sign * block.dual(block.row[k]))
     if style.idle:

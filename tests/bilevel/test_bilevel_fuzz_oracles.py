@@ -109,6 +109,9 @@ def test_domains_are_written_as_what_they_are() -> None:
         assert all(outside(p, np.array([value])) == 0 for value in points), "and the fuzzer agrees"
         assert all(outside(p, np.array([value * 1.0])) > 0.4 for value in no_points)
         assert outside(p, snapped(p, np.array([2.3]))) == 0
+    cut = one_buyer(DOMAINS["gap"][0], 0.5, 5.0)
+    assert snapped(cut, np.zeros(1)) == 4 and outside(cut, np.zeros(1)) == 4, "0 is below its bound"
+    assert outside(one_buyer(*DOMAINS["nothing left"][:3]), np.ones(1)) == INF
 
 
 @given(SEEDS)
