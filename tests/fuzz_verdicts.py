@@ -51,7 +51,8 @@ class Verdict:
     objective: float = np.nan
 
     def __str__(self) -> str:
-        return f"seed {self.seed}: {self.verdict} ({self.kind}; {self.solver}, {self.mode}; {self.disguise}): {self.detail}"
+        setting = f"{self.kind}; {self.solver}, {self.mode}; {self.seconds:.1f} s; {self.disguise}"
+        return f"seed {self.seed}: {self.verdict} ({setting}): {self.detail}"
 
 
 def versions() -> str:
