@@ -1,4 +1,4 @@
-"""Two answers to a `fuzzing.Problem` from its raw numbers: the exact optimum by enumeration, and what sampled leaders reach.
+"""The exact optimum of a `fuzzing.Problem` from its raw numbers, by enumeration: `optimum(p)`.
 
 Enumeration: y is an optimum of its follower iff every limit (of a row or of a bound) has duals low, high >= 0 with
 
@@ -6,108 +6,25 @@ Enumeration: y is an optimum of its follower iff every limit (of a row or of a b
 
 The tree of these choices is searched by warm linear programs whose duals have no bounds.  At its leaves x'C y is dual times limit
 minus c'y - y'Qy wherever x moves no limit of that follower; every leaf is evaluated again with x'C y as it stands.  Squares are met
-by tangents.  A limit that is moved and paid for, or a square that must be large, has no exact answer here, only samples.
+by tangents.  A limit that is moved and paid for, or a square that must be large, has no exact answer here, only samples
+(`fuzz_samples`), unless the decisions that move it are discrete: every choice of them is a problem of its own.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import highspy
 import numpy as np
-import scipy.sparse as sp
-from fuzzing import INF, Array, Lower, Problem
+from fuzz_lp import Lp, TooLargeError
+from fuzzing import INF, Array, Problem
 
-_ZERO, _TANGENT, _FAR = 1e-7, 1e-8, (10.0, 1e4)
-_STATUS = highspy.HighsModelStatus
-_RAYS = (_STATUS.kUnbounded, _STATUS.kUnboundedOrInfeasible)
-_CLEAR = (_STATUS.kOptimal, _STATUS.kInfeasible, *_RAYS)
-
-
-class TooLargeError(Exception):
-    """The oracle gives up: no verdict on this problem."""
+_ZERO = 1e-7
 
 
 class _UnboundedError(Exception):
     pass
-
-
-class Lp:
-    """A living linear program in HiGHS without presolve; `squares` are (row, column t) with t >= (row'z)^2, met by tangents."""
-
-    def __init__(
-        self, cost: Array, rows: list[tuple[Array, float, float]], lower: Array, upper: Array,
-        squares: list[tuple[Array, int]],
-    ) -> None:  # fmt: skip
-        self.highs, self.cost, self.squares = highspy.Highs(), cost, squares
-        self.highs.silent()
-        for name in ("primal", "dual"):
-            self.highs.setOptionValue(f"{name}_feasibility_tolerance", 1e-9)
-        self.highs.setOptionValue("presolve", "off")
-        lp, n = highspy.HighsLp(), len(cost)
-        matrix = sp.csc_array(np.array([row for row, _, _ in rows]).reshape(len(rows), n))
-        lp.num_col_, lp.num_row_ = n, len(rows)
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-        lp.row_lower_, lp.row_upper_ = np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
-        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-        self.highs.passModel(lp)
-        for row, t in squares:
-            for at in (side * far for far in _FAR for side in (1.0, -1.0)):
-                self._tangent(row, t, at)
-
-    def _tangent(self, row: Array, t: int, at: float) -> None:
-        """t >= 2 at (row'z) - at^2."""
-        cut = -2.0 * at * row
-        cut[t] += 1.0
-        used = np.flatnonzero(cut)
-        self.highs.addRow(-at * at, highspy.kHighsInf, len(used), used.astype(np.int32), cut[used])
-
-    def bound(self, column: int, low: float, high: float) -> None:
-        self.highs.changeColBounds(column, low, high)
-
-    def limit(self, row: int, low: float, high: float) -> None:
-        self.highs.changeRowBounds(row, low, high)
-
-    def set_cost(self, cost: Array) -> None:
-        self.cost = cost
-        self.highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
-
-    def solve(self) -> tuple[str, Array]:
-        """("optimal", point), ("infeasible", ...) or ("unbounded", ...)."""
-        for _ in range(200):
-            status, z = self._solve()
-            broken = [
-                (row, t, float(row @ z)) for row, t in self.squares
-                if status == "optimal" and (row @ z) ** 2 - z[t] > _TANGENT * max(1.0, z[t])
-            ]  # fmt: skip
-            if not broken:
-                return status, z
-            for row, t, at in broken:
-                self._tangent(row, t, at)
-        raise TooLargeError("tangents do not settle")
-
-    def _solve(self) -> tuple[str, Array]:
-        self.highs.run()
-        # On free columns the dual simplex now and then gives up without a status
-        for name, value, usual in (("simplex_strategy", 4, 1), ("presolve", "on", "off"), ("solver", "ipm", "choose")):
-            if self.highs.getModelStatus() not in _CLEAR:
-                self.highs.clearSolver()
-                self.highs.setOptionValue(name, value)
-                self.highs.run()
-                self.highs.setOptionValue(name, usual)
-        status, z = self.highs.getModelStatus(), np.array(self.highs.getSolution().col_value)
-        if status in _RAYS:
-            cost = self.cost
-            self.set_cost(np.zeros(len(cost)))
-            self.highs.run()
-            feasible = self.highs.getModelStatus() == _STATUS.kOptimal
-            self.set_cost(cost)
-            return ("unbounded" if feasible else "infeasible"), z
-        if status not in (_STATUS.kOptimal, _STATUS.kInfeasible):
-            raise TooLargeError(f"HiGHS says {status}")
-        return ("optimal" if status == _STATUS.kOptimal else "infeasible"), z
 
 
 @dataclass(frozen=True)
@@ -157,6 +74,7 @@ class Enumeration:
         self.factors = [_factor(f.Q)[: None if pays else 0] for f, pays in zip(p.followers, paid, strict=True)]
         self.n = self.t + len(p.S) + sum(len(factor) for factor in self.factors)
         self.rows: list[tuple[Array, float, float]] = []
+        self.reading = np.zeros(self.n)
         self.limits: list[_Limit] = []
         self.squares = [(self._row(0, s), self.t + k) for k, s in enumerate(p.S)]
         self.revenue = [self._follower(k) for k in range(len(p.followers))]
@@ -182,6 +100,7 @@ class Enumeration:
             body = self._row(y, f.A[i]) + self._row(0, f.B[i])
             self._limit(body, f.low[i], f.high[i], row=len(self.rows))
             self.rows.append((body, f.low[i], f.high[i]))
+            self.reading[self.limits[-1].dual :][:2] = f.prices[i] * np.array([1.0, -1.0])
         revenue, mine = self._row(y, -f.c), self.limits[first:]
         for i in range(len(f.c)):
             row = self._row(y, f.Q[i]) + self._row(0, f.C[:, i])
@@ -207,7 +126,7 @@ class Enumeration:
         for k in range(len(p.low)):
             body = self._row(0, p.G[k]) + self._row(self.nx, p.H[k]) + p.pay[k] @ revenue
             self.rows.append((body, p.low[k], p.high[k]))
-        cost = self._row(0, p.c) + self._row(self.nx, p.d) + p.weight @ revenue
+        cost = self._row(0, p.c) + self._row(self.nx, p.d) + p.weight @ revenue + self.reading
         cost[self.t : self.t + len(p.S)] = 1.0
         return cost
 
@@ -250,11 +169,62 @@ class Enumeration:
 
     def _take(self, z: Array) -> None:
         x, y = z[: self.nx], z[self.nx : self.nx + self.ny]
-        value = self.p.objective(x, y)
+        value = self.p.objective(x, y) + float(self.reading @ z)
         if abs(value - self.lp.cost @ z) > 1e-5 * max(1.0, abs(value)):
             raise AssertionError(f"the oracle contradicts itself: {value} is not {self.lp.cost @ z}")
         if value < self.best:
             self.best, self.x, self.y = value, x, y
+
+
+_MOST_CHOICES = 600
+
+
+def optimum(p: Problem, most_nodes: int = 20000) -> float | None:
+    """The minimised optimum; inf when infeasible, -inf when unbounded, None when there is no linear form."""
+    if not any(p.domains) and is_linear(p):
+        return Enumeration(p, most_nodes).optimum()
+    pieces = [intervals(p, k) for k in range(len(p.c))]
+    if np.prod([len(group) for group in pieces]) > _MOST_CHOICES:
+        raise TooLargeError("too many choices of the leader")
+    best = INF
+    for choice in itertools.product(*pieces):
+        value = Enumeration(folded(p, np.array(choice)), most_nodes).optimum()
+        if value is None:
+            return None
+        best = min(best, value)
+    return best
+
+
+def intervals(p: Problem, k: int) -> list[tuple[float, float]]:
+    """The intervals of x[k] within its bounds, single points where it is integer."""
+    low, high = float(p.x_low[k]), float(p.x_high[k])
+    if p.integer[k]:
+        return [(value, value) for value in np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).tolist()]
+    inside = [(max(a, low), min(b, high)) for a, b in p.domains[k] or ((low, high),)]
+    return [(a, b) for a, b in inside if a <= b]
+
+
+def folded(p: Problem, choice: Array) -> Problem:
+    """The problem with x in these intervals (x, 2), those of one point taken out of the followers and of the revenue."""
+    low, high = choice.reshape(-1, 2).T
+    fixed = low == high
+    at = np.where(fixed, low, 0.0)
+    rates = [at @ f.C for f in p.followers]
+    owner = np.repeat(np.arange(len(p.followers)), [len(f.c) for f in p.followers])
+    paid = np.concatenate(rates)
+    lowers = [
+        replace(
+            f, c=f.c + rate, C=np.where(fixed[:, None], 0.0, f.C), B=np.where(fixed, 0.0, f.B), low=f.low - f.B @ at,
+            high=f.high - f.B @ at,
+        )
+        for f, rate in zip(p.followers, rates, strict=True)
+    ]  # fmt: skip
+    gone = np.array([not f.C.any() for f in lowers])
+    return replace(
+        p, d=p.d + p.weight[owner] * paid, H=p.H + p.pay[:, owner] * paid, weight=np.where(gone, 0.0, p.weight),
+        pay=np.where(gone, 0.0, p.pay), x_low=low, x_high=high, integer=np.zeros(len(low), dtype=bool), pieces=(),
+        followers=tuple(lowers),
+    )  # fmt: skip
 
 
 def is_linear(p: Problem) -> bool:
@@ -282,91 +252,3 @@ def _integers(p: Problem) -> Iterator[list[tuple[int, float]]]:
     values = [np.arange(np.ceil(p.x_low[k]), np.floor(p.x_high[k]) + 1).tolist() for k in at]
     for choice in itertools.product(*values):
         yield list(zip(at, choice, strict=True))
-
-
-# Samples of the leader's decisions
-
-
-def respond(f: Lower, x: Array) -> Array | None:
-    """A follower's optimum at x, None without one; a quadratic one comes from enumeration and is checked by its gradient."""
-    rows = [(f.A[i], f.low[i] - f.B[i] @ x, f.high[i] - f.B[i] @ x) for i in range(len(f.low))]
-    if not f.Q.any():
-        status, y = Lp(f.c + x @ f.C, rows, f.y_low, f.y_high, []).solve()
-        return y if status == "optimal" else None
-    alone = Enumeration(_alone(f, x))
-    alone.optimum()
-    y = alone.y
-    if not len(y):
-        return None
-    near = Lp(f.c + x @ f.C + f.Q @ y, rows, np.maximum(f.y_low, y - 1), np.minimum(f.y_high, y + 1), [])
-    status, other = near.solve()
-    if status != "optimal" or near.cost @ (y - other) > 1e-6 * max(1.0, float(np.abs(near.cost).max())):
-        raise AssertionError(f"enumeration gives y = {y}, but {other} is better for the follower")
-    return y
-
-
-def _alone(f: Lower, x: Array) -> Problem:
-    """The follower with the leader's decisions fixed and nothing to win."""
-    nx, ny, none = len(x), len(f.c), np.zeros(0)
-    return Problem(
-        1.0, np.zeros(nx), np.zeros(ny), np.zeros(1), np.zeros((0, nx + ny)), np.zeros((0, nx)), np.zeros((0, ny)),
-        np.zeros((0, 1)), none, none, x, x, np.zeros(nx, dtype=bool), (f,),
-    )  # fmt: skip
-
-
-def reach(p: Problem, x: Array) -> float:
-    """The leader's best minimised objective at x over the followers' ties; inf where rows break or a follower has no optimum."""
-    answers = [respond(f, x) for f in p.followers]
-    rows: list[tuple[Array, float, float]] = []
-    ny, n = len(p.d), len(p.d) + len(p.S)
-    for start, f, y in zip(p.starts, p.followers, answers, strict=False):
-        if y is None:
-            return INF
-        rate, at = f.c + x @ f.C, slice(start, start + len(y))
-        parts = [(a, low - b @ x, high - b @ x) for a, b, low, high in zip(f.A, f.B, f.low, f.high, strict=True)]
-        parts += [(q, q @ y - 1e-6, q @ y + 1e-6) for q in f.Q if q.any()] + [(rate, -INF, rate @ y + 1e-6)]
-        for body, low, high in parts:
-            wide = np.zeros(n)
-            wide[at] = body
-            rows.append((wide, float(low), float(high)))
-    pays = np.concatenate([x @ f.C for f in p.followers])
-    owner = np.repeat(np.arange(len(p.followers)), np.diff(p.starts))
-    for k in range(len(p.low)):
-        body = np.concatenate([p.H[k] + p.pay[k][owner] * pays, np.zeros(len(p.S))])
-        rows.append((body, p.low[k] - p.G[k] @ x - 1e-7, p.high[k] - p.G[k] @ x + 1e-7))
-    cost = np.concatenate([p.d + p.weight[owner] * pays, np.ones(len(p.S))])
-    # The constant part of each square is carried by a column fixed at 1
-    shift = p.S[:, : len(x)] @ x
-    squares = [(np.concatenate([s[len(x) :], np.zeros(len(p.S)), [shift[k]]]), ny + k) for k, s in enumerate(p.S)]
-    rows = [(np.append(body, 0.0), low, high) for body, low, high in rows]
-    low = np.concatenate([*(f.y_low for f in p.followers), np.zeros(len(p.S)), [1.0]])
-    high = np.concatenate([*(f.y_high for f in p.followers), np.full(len(p.S), INF), [1.0]])
-    lp = Lp(np.append(cost, 0.0), rows, low, high, squares)
-    status, z = lp.solve()
-    return {"infeasible": INF, "unbounded": -INF}.get(status, float(lp.cost @ z + p.c @ x))
-
-
-def samples(p: Problem, rng: np.random.Generator, count: int) -> Iterator[Array]:
-    """Leader decisions that leader and followers together could live with: corners, and points between them."""
-    nx, ny = len(p.c), len(p.d)
-    rows = [(np.concatenate([g, h]), low, high) for g, h, low, high, pay in zip(p.G, p.H, p.low, p.high, p.pay, strict=True)
-            if not pay.any()]  # fmt: skip
-    for start, f in zip(p.starts, p.followers, strict=False):
-        for a, b, low, high in zip(f.A, f.B, f.low, f.high, strict=True):
-            body = np.concatenate([b, np.zeros(ny)])
-            body[nx + start : nx + start + len(a)] = a
-            rows.append((body, low, high))
-    box = [
-        np.concatenate([p.x_low, *(f.y_low for f in p.followers)]),
-        np.concatenate([p.x_high, *(f.y_high for f in p.followers)]),
-    ]
-    lp = Lp(np.zeros(nx + ny), rows, np.maximum(box[0], -50.0), np.minimum(box[1], 50.0), [])
-    last = None
-    for _ in range(count):
-        lp.set_cost(rng.normal(size=nx + ny) * (np.arange(nx + ny) < nx))
-        status, z = lp.solve()
-        if status != "optimal":
-            return
-        x = z[:nx] if last is None or rng.random() < 0.5 else last + rng.random() * (z[:nx] - last)
-        last = z[:nx]
-        yield np.where(p.integer, np.round(x), x)

@@ -1,15 +1,23 @@
-"""`judge(seed)`: one random problem, solved by `bilevel.solve` in one setting and one disguise, and what came of it."""
+"""What came of solving random problems: `judge_case(case)` in every solver, `judge(seed)` one drawn problem in one setting."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import metadata
 from typing import Any
 
 import numpy as np
-from fuzz_oracles import Enumeration, TooLargeError, reach, samples
-from fuzzing import INF, Array, Problem, draw, relabelled, repeated, scaled, to_pyomo
+from fuzz_changes import relabelled, repeated, scaled
+from fuzz_families import Case
+from fuzz_loose import NOTHING
+from fuzz_lp import TooLargeError
+from fuzz_oracles import optimum
+from fuzz_samples import outside, reach, samples, snapped
+from fuzz_writing import PLAIN, Style, to_pyomo
+from fuzzing import INF, Array, Problem, draw
 
 import bilevel
 from bilevel.errors import BilevelError, LicenceError
@@ -19,14 +27,18 @@ SETTINGS = {
     ("scip", "strong_duality"): 0.03, ("gurobi", "auto"): 0.07, ("gurobi", "sos1"): 0.05, ("gurobi", "indicator"): 0.04,
     ("gurobi", "product"): 0.03, ("gurobi", "strong_duality"): 0.03,
 }  # fmt: skip
-VERDICTS = ("right", "unrefuted", "refused", "not certified", "no oracle", "wrong", "crashed")
-BAD = ("wrong", "crashed")
-_TOLERANCE, _SAMPLES, _SECONDS = 1e-4, 4, 5.0
+SOLVERS = ("highs", "scip", "gurobi")
+VERDICTS = ("right", "unrefuted", "refused", "not certified", "no oracle", "WRONG", "CRASHED", "HUNG")
+BAD = ("WRONG", "CRASHED", "HUNG")
+_TOLERANCE, _SAMPLES, _SECONDS, _NODES = 1e-4, 4, 5.0, 4000
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`verdict` is one of VERDICTS: right by enumeration, unrefuted by samples where enumeration has no form, ..."""
+    """`verdict` is one of VERDICTS: right by enumeration, unrefuted by samples where enumeration has no form, ...
+
+    `objective`: minimised, in the units of the base problem, where it is certified; NaN elsewhere.
+    """
 
     seed: int
     verdict: str
@@ -36,9 +48,17 @@ class Verdict:
     disguise: str
     detail: str
     seconds: float
+    objective: float = np.nan
 
     def __str__(self) -> str:
-        return f"seed {self.seed}: {self.verdict} ({self.kind}; {self.solver}, {self.mode}, {self.disguise}): {self.detail}"
+        setting = f"{self.kind}; {self.solver}, {self.mode}; {self.seconds:.1f} s; {self.disguise}"
+        return f"seed {self.seed}: {self.verdict} ({setting}): {self.detail}"
+
+
+def versions() -> str:
+    """Python, solvers and packages, with their versions."""
+    names = ("bilevel-grid", "highspy", "pyscipopt", "gurobipy", "clarabel", "pyomo", "scipy", "numpy")
+    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -77,59 +97,122 @@ def judge(seed: int) -> Verdict:
 
 def check(p: Problem, disguised: tuple[Problem, float, str], solver: str, mode: str, seed: int) -> Verdict:
     """One problem in one disguise and one setting; `seed` is for the samples and the record."""
-    started = time.perf_counter()
-    verdict, detail = _solve(p, disguised, solver, mode, np.random.default_rng([seed, 3]))
-    return Verdict(seed, verdict, kind(p), solver, mode, disguised[2], detail, time.perf_counter() - started)
+    other, factor, name = disguised
+    return Trial(p, other, factor, PLAIN, seed, kind(p), name).run(solver, mode)
 
 
-def _solve(
-    p: Problem, disguised: tuple[Problem, float, str], solver: str, mode: str, rng: np.random.Generator
-) -> tuple[str, str]:
-    model = to_pyomo(disguised[0])
-    try:
-        solution = bilevel.solve(model, solver, mode, gap=1e-5, time_limit=_SECONDS, progress=False)
-    except LicenceError as error:
-        return "not certified", str(error)
-    except BilevelError as error:
-        return _refusal(p, error)
-    except Exception:  # noqa: BLE001  # whatever it is, it is what the fuzzer looks for
-        return "crashed", traceback.format_exc(limit=-4)
-    try:
-        return _against_oracles(p, disguised, model, solution, rng)
-    except TooLargeError as error:
-        return "no oracle", str(error)
+def judge_case(case: Case, solvers: tuple[str, ...] = SOLVERS) -> list[Verdict]:
+    """One case in each solver, in a mode drawn from its seed, and all certified answers against each other."""
+    trial = Trial(case.base, case.written, case.changes.factor, case.style, case.seed, case.family, case.note)
+    found = [trial.run(solver, mode_of(case, solver)) for solver in solvers]
+    if case.changes != NOTHING and any(verdict.verdict == "unrefuted" for verdict in found):
+        plain = Trial(case.base, case.base, 1.0, PLAIN, case.seed, case.family, "the same unchanged")
+        found += [plain.run(verdict.solver, verdict.mode) for verdict in found if verdict.verdict == "unrefuted"]
+    return contradicted(found)
 
 
-def _refusal(p: Problem, error: BilevelError) -> tuple[str, str]:
-    """A refusal that claims a follower without any answer has to be true."""
-    detail = f"{type(error).__name__}: {error}"
-    if " for any leader decision: " not in detail:
-        return "refused", detail
-    known = Enumeration(p).optimum()
-    return ("wrong" if known is not None and known < INF else "right"), f"{detail}, enumerated {known}"
+def mode_of(case: Case, solver: str) -> str:
+    """The mode in which a case is solved: auto mostly."""
+    rng = np.random.default_rng([case.seed, 5, SOLVERS.index(solver)])
+    others = ("big_m", "strong_duality") if solver == "highs" else ("sos1", "indicator", "product", "strong_duality")
+    return "auto" if rng.random() < (0.85 if solver == "highs" else 0.6) else str(rng.choice(others))
 
 
-def _against_oracles(
-    p: Problem, disguised: tuple[Problem, float, str], model: Any, solution: bilevel.Solution, rng: np.random.Generator
-) -> tuple[str, str]:
-    other, factor, _ = disguised
-    objective, bound = (p.sense * value / factor for value in (solution.objective, solution.bound))
-    verdict, detail = compare(solution.status, objective, bound, _truth(p, rng), _owed(solution, objective))
-    if verdict in ("right", "unrefuted") and solution.status == "certified" and other is p:
-        return _own_point(p, model, objective) or (verdict, detail)
-    return verdict, f"{detail} ({solution.reason})"
+def contradicted(found: list[Verdict]) -> list[Verdict]:
+    """The verdicts, those not refuted called wrong where certified answers differ."""
+    values = [verdict.objective for verdict in found if np.isfinite(verdict.objective)]
+    apart = max(values, default=0.0) - min(values, default=0.0)
+    if apart <= 2 * _TOLERANCE * max([1.0, *np.abs(values)]):
+        return found
+    told = f"certified answers differ: {', '.join(f'{v.solver} {v.objective:.9g}' for v in found if np.isfinite(v.objective))}; "
+    return [
+        replace(v, verdict="WRONG", detail=told + v.detail) if v.verdict in ("unrefuted", "no oracle") else v
+        for v in found
+    ]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`other` is solved, in this style; its optimum is `factor` times that of `p`, which the oracles solve."""
+
+    p: Problem
+    other: Problem
+    factor: float
+    style: Style
+    seed: int
+    kind: str
+    note: str
+
+    def run(self, solver: str, mode: str) -> Verdict:
+        """Solve and compare."""
+        started = time.perf_counter()
+        objective = np.nan
+        model = to_pyomo(self.other, self.style)
+        try:
+            solution = bilevel.solve(model, solver, mode, gap=1e-5, time_limit=_SECONDS, progress=False)
+            if solution.status == "certified":
+                objective = self.p.sense * solution.objective / self.factor
+            verdict, detail = self._against_oracles(model, solution)
+        except LicenceError as error:
+            verdict, detail = "not certified", str(error)
+        except BilevelError as error:
+            verdict, detail = self._refusal(error)
+        except TooLargeError as error:
+            verdict, detail = "no oracle", str(error)
+        except Exception:  # noqa: BLE001  # whatever it is, it is what the fuzzer looks for
+            verdict, detail = "CRASHED", traceback.format_exc(limit=-4)
+        seconds = time.perf_counter() - started
+        return Verdict(self.seed, verdict, self.kind, solver, mode, self.note, detail, seconds, objective)
+
+    @cached_property
+    def truth(self) -> Truth:
+        """By the oracles, which share no code with the engine."""
+        rng = np.random.default_rng([self.seed, 3])
+        known = optimum(self.p, _NODES)
+        reached = [] if self.p.reads else [reach(self.p, x) for x in samples(self.p, rng, _SAMPLES)]
+        return Truth(known, min((value for value in reached if not np.isnan(value)), default=INF))
+
+    def _refusal(self, error: BilevelError) -> tuple[str, str]:
+        """A refusal that claims a follower without any answer has to be true."""
+        detail = f"{type(error).__name__}: {error}"
+        if " for any leader decision: " not in detail:
+            return "refused", detail
+        known = self.truth.optimum
+        return ("WRONG" if known is not None and known < INF else "right"), f"{detail}, enumerated {known}"
+
+    def _against_oracles(self, model: Any, solution: bilevel.Solution) -> tuple[str, str]:
+        objective, bound = (self.p.sense * value / self.factor for value in (solution.objective, solution.bound))
+        verdict, detail = compare(solution.status, objective, bound, self.truth, _owed(solution, objective))
+        if verdict in ("right", "unrefuted") and solution.status == "certified":
+            return self._own_point(model, solution.objective) or (verdict, detail)
+        return verdict, f"{detail} ({solution.reason})"
+
+    def _own_point(self, model: Any, objective: float) -> tuple[str, str] | None:
+        """Whether the returned leader decisions are within their domains and reach what is claimed, and the point is worth it."""
+        x, size = _values(model.x, self.other.x_low, self.other.x_high), 10 * _TOLERANCE * max(1.0, abs(objective))
+        unused = np.array([v.value is None for v in model.x.values()])
+        x = np.where(unused, snapped(self.other, x), x)
+        if outside(self.other, x) > _DOMAIN * max(1.0, float(np.max(np.abs(x)))):
+            return "WRONG", f"x = {x} is outside of its domain"
+        if self.other is not self.p or self.p.reads:
+            return None
+        claimed = self.p.sense * objective
+        y = np.concatenate(
+            [_values(b.y, f.y_low, f.y_high) for b, f in zip(model.f.values(), self.p.followers, strict=True)]
+        )
+        reached, there = reach(self.p, x), self.p.objective(x, y)
+        if reached > claimed + size or abs(there - claimed) > size:
+            return "WRONG", f"claims {claimed:.9g}, its x = {x} reaches {reached:.9g}, its point is worth {there:.9g}"
+        return None
+
+
+_DOMAIN = 1e-6
 
 
 def _owed(solution: bilevel.Solution, objective: float) -> float:
     """What a point that is not certified says that its objective owes to violations within the tolerances."""
     owing = [check.value for check in solution.certificate.checks if check.name == "mended objective"]
     return abs(objective) * owing[0] if owing and solution.status == "feasible" else 0.0
-
-
-def _truth(p: Problem, rng: np.random.Generator) -> Truth:
-    optimum = Enumeration(p).optimum()
-    reached = [reach(p, x) for x in samples(p, rng, _SAMPLES)]
-    return Truth(optimum, min((value for value in reached if not np.isnan(value)), default=INF))
 
 
 def compare(status: str, objective: float, bound: float, truth: Truth, owed: float = 0.0) -> tuple[str, str]:
@@ -143,7 +226,7 @@ def compare(status: str, objective: float, bound: float, truth: Truth, owed: flo
     size = _TOLERANCE * max(1.0, abs(best) if np.isfinite(best) else 0.0)
     detail = f"{status} {objective:.9g}, bound {bound:.9g}, enumerated {known}, sampled {truth.sampled:.9g}"
     if known is not None and truth.sampled < known - size:
-        return "wrong", f"the oracles contradict each other: {detail}"
+        return "WRONG", f"the oracles contradict each other: {detail}"
     if status == "infeasible":
         wrong = best < INF
     elif status == "unbounded":
@@ -155,21 +238,10 @@ def compare(status: str, objective: float, bound: float, truth: Truth, owed: flo
         if status == "certified":
             wrong |= bool(not objective <= best + size)
     if wrong:
-        return "wrong", detail
+        return "WRONG", detail
     if status not in ("certified", "infeasible", "unbounded"):
         return "not certified", detail
     return ("unrefuted" if known is None else "right"), detail
-
-
-def _own_point(p: Problem, model: Any, objective: float) -> tuple[str, str] | None:
-    """Whether the returned leader decisions reach what is claimed, and the returned point is worth it."""
-    x = _values(model.x, p.x_low, p.x_high)
-    y = np.concatenate([_values(b.y, f.y_low, f.y_high) for b, f in zip(model.f.values(), p.followers, strict=True)])
-    size = 10 * _TOLERANCE * max(1.0, abs(objective))
-    reached, there = reach(p, x), p.objective(x, y)
-    if reached > objective + size or abs(there - objective) > size:
-        return "wrong", f"claims {objective:.9g}, its x = {x} reaches {reached:.9g}, its point is worth {there:.9g}"
-    return None
 
 
 def _values(variables: Any, low: Array, high: Array) -> Array:

@@ -1,20 +1,16 @@
-"""Random small bilevel problems as raw numbers: drawn from a seed, written as Pyomo models, changed without changing their answer.
+"""Random small bilevel problems as raw numbers, drawn from a seed.
 
-`fuzz_oracles` solves them from the same numbers, `fuzz_verdicts` compares with `bilevel.solve`.  Minimised forms throughout:
-`sense` -1 only says that the model writes the negative, to be maximised.
+`fuzz_writing` makes Pyomo models of them, `fuzz_changes` and `fuzz_loose` change them and keep their answer, `fuzz_oracles` solves
+them from the same numbers, `fuzz_verdicts` compares with `bilevel.solve`.  Minimised forms throughout: `sense` -1 only says that
+the model writes the negative, to be maximised.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pyomo.environ as pyo
 from numpy.typing import NDArray
-from pyomo.core.expr import LinearExpression
-
-import bilevel
 
 Array = NDArray[np.float64]
 INF = np.inf
@@ -22,7 +18,10 @@ INF = np.inf
 
 @dataclass(frozen=True)
 class Lower:
-    """min y'Qy/2 + (c + C'x)'y  s.t.  low <= A y + B x <= high, y_low <= y <= y_high."""
+    """min y'Qy/2 + (c + C'x)'y  s.t.  low <= A y + B x <= high, y_low <= y <= y_high.
+
+    `read`: what the leader pays for each row's multiplier, d(optimum of this minimum)/d(right-hand side); () for nothing.
+    """
 
     sense: float
     c: Array
@@ -34,6 +33,12 @@ class Lower:
     high: Array
     y_low: Array
     y_high: Array
+    read: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def prices(self) -> Array:
+        """`read` with a number for every row."""
+        return self.read if len(self.read) else np.zeros(len(self.low))
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Problem:
     """min c x + d y + sum_f weight_f x'C_f y_f + |S (x, y)|^2  s.t.  low <= G x + H y + sum_f pay_f x'C_f y_f <= high.
 
     y are the followers' variables one after the other, x has bounds and an integrality mask; `pay` is (rows x followers).
+    `pieces`: for each x () or the intervals (a, b) that its values lie in, within its bounds too; () for none at all.
     """
 
     sense: float
@@ -57,6 +63,17 @@ class Problem:
     x_high: Array
     integer: NDArray[np.bool_]
     followers: tuple[Lower, ...]
+    pieces: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+    @property
+    def domains(self) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """`pieces` with an entry for every x."""
+        return self.pieces or ((),) * len(self.c)
+
+    @property
+    def reads(self) -> bool:
+        """Whether the leader pays for multipliers."""
+        return any(f.prices.any() for f in self.followers)
 
     @property
     def starts(self) -> list[int]:
@@ -169,116 +186,4 @@ def draw(seed: int) -> Problem:
     return Problem(
         float(rng.choice([1, -1])), _ints(rng, 4, nx), _ints(rng, 5, len(y)), weight, S, G, H, pay, low, high,
         x_low, x_high, whole, tuple(f for f, _ in drawn),
-    )  # fmt: skip
-
-
-# Writing
-
-
-def _bound(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _dot(coefficients: Array, variables: list[Any]) -> Any:
-    """A linear expression that keeps its zero coefficients, so that empty rows stay rows."""
-    return LinearExpression(constant=0, linear_coefs=coefficients.tolist(), linear_vars=variables)
-
-
-def _add_rows(block: Any, bodies: list[Any], low: Array, high: Array) -> None:
-    limits = [(_bound(a), _bound(b)) for a, b in zip(low, high, strict=True)]
-    keep = [k for k, limit in enumerate(limits) if limit != (None, None)]
-    block.row = pyo.Constraint(keep, rule=lambda _, k: (limits[k][0], bodies[k], limits[k][1]))
-
-
-def _bilinear(x: list[Any], matrix: Array, y: list[Any]) -> Any:
-    return pyo.quicksum(float(matrix[i, j]) * x[i] * y[j] for i, j in zip(*np.nonzero(matrix), strict=True))
-
-
-def _objective(expression: Any, sense: float) -> Any:
-    return pyo.Objective(expr=sense * expression, sense=pyo.minimize if sense > 0 else pyo.maximize)
-
-
-def to_pyomo(p: Problem) -> Any:
-    """The problem as a Pyomo model with variables `x` and `f[k].y`."""
-    m = pyo.ConcreteModel("fuzz")
-    whole = [pyo.Integers if mask else pyo.Reals for mask in p.integer]
-    limits = [(_bound(a), _bound(b)) for a, b in zip(p.x_low, p.x_high, strict=True)]
-    m.x = pyo.Var(range(len(p.c)), bounds=lambda _, k: limits[k], domain=lambda _, k: whole[k])
-    x = list(m.x.values())
-    m.f = bilevel.Follower(range(len(p.followers)))
-    for f, block in zip(p.followers, m.f.values(), strict=True):
-        _write_lower(f, block, x)
-    ys = [list(block.y.values()) for block in m.f.values()]
-    pays = [_bilinear(x, f.C, y) for f, y in zip(p.followers, ys, strict=True)]
-    y = [variable for part in ys for variable in part]
-    squares = pyo.quicksum(_dot(row, x + y) ** 2 for row in p.S)
-    income = pyo.quicksum(float(w) * pay for w, pay in zip(p.weight, pays, strict=True) if w)
-    m.goal = _objective(_dot(p.c, x) + _dot(p.d, y) + income + squares, p.sense)
-    bodies = [
-        _dot(g, x) + _dot(h, y) + pyo.quicksum(float(w) * pay for w, pay in zip(row, pays, strict=True) if w)
-        for g, h, row in zip(p.G, p.H, p.pay, strict=True)
-    ]
-    _add_rows(m, bodies, p.low, p.high)
-    return m
-
-
-def _write_lower(f: Lower, block: Any, x: list[Any]) -> None:
-    limits = [(_bound(a), _bound(b)) for a, b in zip(f.y_low, f.y_high, strict=True)]
-    block.y = pyo.Var(range(len(f.c)), bounds=lambda _, k: limits[k])
-    y = list(block.y.values())
-    cost = _dot(f.c, y) + _bilinear(x, f.C, y) + _bilinear(y, f.Q / 2, y)
-    block.cost = _objective(cost, f.sense)
-    _add_rows(block, [_dot(a, y) + _dot(b, x) for a, b in zip(f.A, f.B, strict=True)], f.low, f.high)
-
-
-# Changes that keep the optimum (times `factor` for the leader's objective)
-
-
-def relabelled(p: Problem, rng: np.random.Generator) -> Problem:
-    """Variables, rows and followers in another order."""
-    order, X = rng.permutation(len(p.followers)), rng.permutation(len(p.c))
-    Y = [rng.permutation(len(f.c)) for f in p.followers]
-    flat = np.concatenate([p.starts[k] + Y[k] for k in order])
-    K = rng.permutation(len(p.low))
-    lowers = [_relabelled_lower(p.followers[k], X, Y[k], rng.permutation(len(p.followers[k].low))) for k in order]
-    return replace(
-        p, c=p.c[X], d=p.d[flat], weight=p.weight[order], S=p.S[:, np.concatenate([X, len(X) + flat])],
-        G=p.G[K][:, X], H=p.H[K][:, flat], pay=p.pay[K][:, order], low=p.low[K], high=p.high[K],
-        x_low=p.x_low[X], x_high=p.x_high[X], integer=p.integer[X], followers=tuple(lowers),
-    )  # fmt: skip
-
-
-def _relabelled_lower(f: Lower, X: Any, Y: Any, K: Any) -> Lower:
-    return replace(
-        f, c=f.c[Y], C=f.C[X][:, Y], Q=f.Q[Y][:, Y], A=f.A[K][:, Y], B=f.B[K][:, X], low=f.low[K], high=f.high[K],
-        y_low=f.y_low[Y], y_high=f.y_high[Y],
-    )  # fmt: skip
-
-
-def repeated(p: Problem) -> Problem:
-    """Every row of leader and followers twice."""
-    two = np.tile
-    lowers = [
-        replace(f, A=two(f.A, (2, 1)), B=two(f.B, (2, 1)), low=two(f.low, 2), high=two(f.high, 2)) for f in p.followers
-    ]
-    return replace(
-        p, G=two(p.G, (2, 1)), H=two(p.H, (2, 1)), pay=two(p.pay, (2, 1)), low=two(p.low, 2), high=two(p.high, 2),
-        followers=tuple(lowers),
-    )  # fmt: skip
-
-
-def scaled(p: Problem, x_unit: float, y_unit: float, factor: float) -> Problem:
-    """Continuous x and all y in other units (x = unit * new x), the leader's objective and the followers' costs times `factor`."""
-    unit = np.where(p.integer, 1.0, x_unit)
-    lowers = [
-        replace(
-            f, c=factor * y_unit * f.c, C=factor * y_unit * unit[:, None] * f.C, Q=factor * y_unit**2 * f.Q, A=y_unit * f.A,
-            B=f.B * unit, y_low=f.y_low / y_unit, y_high=f.y_high / y_unit,
-        )
-        for f in p.followers
-    ]  # fmt: skip
-    every = np.concatenate([unit, np.full(len(p.d), y_unit)])
-    return replace(
-        p, c=factor * unit * p.c, d=factor * y_unit * p.d, S=np.sqrt(factor) * p.S * every, G=p.G * unit, H=p.H * y_unit,
-        pay=p.pay / factor, x_low=p.x_low / unit, x_high=p.x_high / unit, followers=tuple(lowers),
     )  # fmt: skip

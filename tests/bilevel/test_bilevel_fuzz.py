@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 import pytest
-from fuzz_oracles import Enumeration, reach
+from fuzz_changes import relabelled, repeated, scaled
+from fuzz_oracles import Enumeration
+from fuzz_samples import reach
 from fuzz_verdicts import BAD, Truth, check, compare, judge
-from fuzzing import INF, Lower, Problem, draw, relabelled, repeated, scaled
+from fuzzing import INF, Lower, Problem, draw
 
 import bilevel
 from bilevel.compile import compile_model
@@ -91,7 +93,7 @@ def test_a_wrong_answer_is_seen() -> None:
     assert compare("certified", 3.0, 3.0, truth)[0] == "right"
     for claim in (("certified", 2.0, 2.0), ("certified", 4.0, 4.0), ("infeasible", np.nan, np.nan),
                   ("unbounded", np.nan, np.nan), ("feasible", 5.0, 4.0), ("unknown", np.nan, 4.0)):  # fmt: skip
-        assert compare(*claim, truth)[0] == "wrong", claim
+        assert compare(*claim, truth)[0] == "WRONG", claim
     assert compare("feasible", 5.0, 2.0, truth)[0] == "not certified"
 
 
