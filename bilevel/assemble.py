@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import products, revenue
-from bilevel.bounds import Bounds
+from bilevel.bounds import Bounds, fixed_columns
 from bilevel.canonical import Program
 from bilevel.interior import interiors
 from bilevel.kkt import Kkt, cone_dual_size, optimality_conditions
@@ -143,8 +143,7 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
 def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:
     """Expected sizes of lam, then mu."""
     rows, columns = dual_sizes(program)
-    fixed = kkt.equal_matrix.indices[np.minimum(kkt.equal_matrix.indptr[:-1], max(kkt.equal_matrix.nnz - 1, 0))]
-    lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], columns[fixed] if len(fixed) else 1.0)
+    lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], columns[fixed_columns(kkt)])
     pairs = kkt.pairs
     mu = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
     lam_limit = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))

@@ -119,7 +119,7 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     # Rows, then columns, so that a program without follower rows needs no case of its own
     low, high = np.concatenate([lam_low, cost_low]), np.concatenate([lam_high, cost_high])
     at = np.where(pairs.row >= 0, pairs.row, rows + pairs.column)
-    equal = np.where(kkt.equal_row >= 0, kkt.equal_row, rows + _fixed_columns(kkt))
+    equal = np.where(kkt.equal_row >= 0, kkt.equal_row, rows + fixed_columns(kkt))
     least, most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)
     mu = np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at]))
     # A limit that no point of the rows comes near prices nothing
@@ -265,7 +265,7 @@ def _reduced_costs(
     return rate_low - high, rate_high - low
 
 
-def _fixed_columns(kkt: Kkt) -> np.ndarray:
+def fixed_columns(kkt: Kkt) -> np.ndarray:
     """The column of each equality that fixes a column; 0 for equalities from rows."""
     if not len(kkt.equal_matrix.indices):
         return np.zeros(len(kkt.equal_row), dtype=np.int64)
