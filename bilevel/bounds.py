@@ -230,7 +230,9 @@ def single_column_parts(program: Program) -> np.ndarray:
     length = np.diff(matrix.indptr)
     longest = np.zeros(program.columns)
     np.maximum.at(longest, matrix.indices, np.repeat(length, length).astype(float))
-    first = matrix.indices[np.minimum(matrix.indptr[:-1], max(matrix.nnz - 1, 0))] if matrix.nnz else length
+    if not matrix.nnz:
+        return np.zeros(len(length), dtype=bool)
+    first = matrix.indices[np.minimum(matrix.indptr[:-1], matrix.nnz - 1)]
     return np.asarray((length == 1) & (longest[first] <= 1))
 
 

@@ -67,8 +67,9 @@ def robust_point(program: Program, follower: int, cost: Vector) -> Vector | None
     low, high = _shift(sp.csr_array(matrix @ sp.diags_array(leader)), program.lower, program.upper)
     # A row without a limit asks nothing, however far the leader goes
     lower, upper = stack.rows.lower[every], stack.rows.upper[every]
-    lower = np.where(np.isfinite(lower), lower - low, -np.inf)
-    upper = np.where(np.isfinite(upper), upper - high, np.inf)
+    with np.errstate(invalid="ignore"):
+        lower = np.where(np.isfinite(lower), lower - low, -np.inf)
+        upper = np.where(np.isfinite(upper), upper - high, np.inf)
     if (lower > upper).any() or np.isposinf(lower).any() or np.isneginf(upper).any():
         return None
     rows = Rows(sp.csr_array(matrix[:, mine]), lower, upper)

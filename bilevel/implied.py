@@ -42,8 +42,9 @@ def _propagated(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vecto
         least, least_size = _others(row, ends, rows.count)
         most, most_size = _others(row, tops, rows.count)
         # What the limits leave for the term of this entry
-        room = rows.upper[row] - least + _ROOM * (least_size + np.abs(rows.upper[row]))
-        need = rows.lower[row] - most - _ROOM * (most_size + np.abs(rows.lower[row]))
+        with np.errstate(invalid="ignore"):
+            room = rows.upper[row] - least + _ROOM * (least_size + np.abs(rows.upper[row]))
+            need = rows.lower[row] - most - _ROOM * (most_size + np.abs(rows.lower[row]))
         above, below = np.where(value > 0, room, need) / value, np.where(value > 0, need, room) / value
         new_low, new_high = low.copy(), high.copy()
         np.fmin.at(new_high, column, np.where(np.isnan(above), np.inf, above))

@@ -40,14 +40,19 @@ def _verdict(case: Case, solver: str, mode: str) -> Verdict:
     )
 
 
-def _kind(case: Case, solver: str, mode: str) -> tuple[str, bool, bool]:
-    """What must stay: the verdict, whether the answer is certified, whether the optimum is finite."""
+def _kind(case: Case, solver: str, mode: str) -> tuple[str, str, bool, bool]:
+    """What must stay: the verdict, where it crashed, whether the answer is certified, whether the optimum is finite."""
     told = _verdict(case, solver, mode)
     try:
         known = optimum(case.base, 2000)
     except (TooLargeError, AssertionError):
         known = None
-    return told.verdict, bool(np.isfinite(told.objective)), known is not None and bool(np.isfinite(known))
+    place = (
+        [line for line in told.detail.splitlines() if line.strip().startswith("File ")]
+        if told.verdict == "CRASHED"
+        else [""]
+    )
+    return told.verdict, place[-1], bool(np.isfinite(told.objective)), known is not None and bool(np.isfinite(known))
 
 
 def _sound(case: Case) -> bool:
