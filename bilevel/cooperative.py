@@ -12,11 +12,11 @@ from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
 from bilevel.cones import exact, tangent
 from bilevel.errors import ModelError, UnknownNameError
+from bilevel.found import Found
 from bilevel.program import Cones, Mip, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
 from bilevel.scaling import Scaled
-from bilevel.search import Found
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS
 from bilevel.stage import MIP_SHARE

@@ -18,12 +18,13 @@ from bilevel.compile import compile_model
 from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
+from bilevel.found import Found
 from bilevel.interior import seen
 from bilevel.model import Check
 from bilevel.modes import Mode
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
-from bilevel.search import Found, Search
+from bilevel.search import Search
 from bilevel.solvers import SessionFactory
 from bilevel.stage import Effort
 
