@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bilevel import newton, products, tolerances
+from bilevel import newton, products, tolerances, verdicts
 from bilevel.best_response import best_response
 from bilevel.cones import tangent
 from bilevel.errors import ModelError
@@ -32,14 +32,17 @@ class Candidates(State):
         if alone and point.status in _SURE:
             self.tried[key] = point
         if point.status == "unbounded" and self.form.mip.products is None and not self.form.conic:
-            # Every point of this linear program is bilevel feasible, so its ray is the leader's
-            self.found = Found(verdict="unbounded")
+            # Every point of this linear program should be bilevel feasible, and its ray the leader's: the followers are asked
+            proof = verdicts.ray(self.form, self._fixed(slack_zero), near)
+            if proof and all(check.ok for check in proof):
+                self.found = Found(verdict="unbounded", proof=proof)
         if point.x is not None and self._objective(point.x) < self.found.objective:
             self._take(point.x, slack_zero)
         return point
 
-    def _attempt(self, x: Vector) -> None:
-        self._try(self._sides(x), x)
+    def _attempt(self, x: Vector, decided: Sides) -> None:
+        """The point with the sides that are decided, and those that x has of the others."""
+        self._try((self._sides(x) | decided.slack_zero) & ~decided.dual_zero, x)
 
     def _decided(self, slack_zero: Mask, near: Vector) -> Point:
         if self.form.mip.products is not None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bilevel.model import Check
 from bilevel.program import Mask, Vector
 
 
@@ -11,7 +12,8 @@ from bilevel.program import Mask, Vector
 class Found:
     """What a search has: a bound and the best point (over the reformulation's columns) of the minimised program.
 
-    `verdict` is "infeasible" or "unbounded" when that is what the relaxations say, else "".
+    `verdict` is "infeasible" or "unbounded" when that is what is proven, else ""; `proof` are the checks that say how; `ended`
+    says why a search stopped with an open gap, where neither time nor Ctrl-C was the reason.
     """
 
     bound: float = -np.inf
@@ -20,6 +22,8 @@ class Found:
     slack_zero: Mask | None = None
     verdict: str = ""
     rounds: int = 0
+    proof: tuple[Check, ...] = ()
+    ended: str = ""
 
     def gap(self, floor: float) -> float:
         """(objective - bound) / |objective| (at least `floor`), infinite without a point or a bound."""

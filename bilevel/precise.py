@@ -34,7 +34,7 @@ class Precise(Candidates):
         found = self.found
         if found.x is None or found.slack_zero is None:
             return True
-        stopped = self.effort.over()
+        stopped = self.finished or self.effort.over()
         self._finish()
         self.effort.progress.phase("making precise")
         near = tight_state(self.form, found.x, self.effort.deadline - time.monotonic())

@@ -14,13 +14,17 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.best_response import known_values
-from bilevel.cones import tangent
+from bilevel.cones import ConeTreatment, tangent
 from bilevel.found import Found
+from bilevel.model import Check
 from bilevel.precise import Precise
-from bilevel.program import Mask, Rows, Vector
-from bilevel.stage import MAX_ROUNDS, MIP_SHARE, Sides
+from bilevel.program import Mask, Mip, Rows, Vector
+from bilevel.solvers import Outcome
+from bilevel.stage import MAX_ROUNDS, MIP_SHARE, Sides, Stage
 from bilevel.tree import MOST_PARTS, Tree, whole
+from bilevel.verdicts import EXHAUSTED
 
+_ENDLESS = 10**9
 _FAR = 1e5
 """How far out an unbounded relaxation is stopped, over its largest term."""
 
@@ -34,8 +38,16 @@ class Search(Precise):
         `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point; `decisions`
         are points of which only the leader's part counts.
         """
-        self.started = bool(starts)
-        self.effort.progress.finishing = False
+        self.started, self.finished = bool(starts), False
+        try:
+            self._run(starts, decisions)
+        finally:
+            # Whatever comes next hears Ctrl-C again
+            self.effort.progress.finishing = False
+        return self.found.refuted(self.effort.gap, self.floor)
+
+    def _run(self, starts: tuple[tuple[Mask, Vector], ...], decisions: tuple[Vector, ...]) -> None:
+        effort = self.effort
         if not self.lives:
             self._wall()
         steps: tuple[Callable[[], None], ...] = (
@@ -45,18 +57,16 @@ class Search(Precise):
         if self.whole:
             steps = (*(partial(self._given, x) for x in decisions), self._relax_apart) if decisions else ()
         self._go(steps)
-        effort = self.effort
         if self.quick is not None and not self._sharpened():
             self.quick, self.tried = None, {}
             self._resume(effort)
             self._go(steps)
         self._agree()
         self._tighten()
-        return self.found.refuted(self.effort.gap, self.floor)
 
     def _go(self, steps: tuple[Callable[[], None], ...]) -> None:
-        for step in (*steps, self._branch):
-            if not self._over():
+        for step in (*steps, self._branch, self._exhaust):
+            if not (self.finished or self._over()):
                 step()
 
     def _wall(self) -> None:
@@ -68,9 +78,14 @@ class Search(Precise):
         relaxation = self._precise(replace(mip, products=None)) if self.exact is self.main else self.exact
         if relaxation.solve(integer=False).status not in ("unbounded", "failed"):
             return
-        self.floor_value = -_FAR * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), 1e-300)
+        self.floor_value = self._far()
         row = np.concatenate([mip.cost, np.zeros(self.main.mip.columns - mip.columns)])
         self.main.add_cuts(Rows(sp.csr_array(row[None, :]), np.array([self.floor_value]), np.array([np.inf])))
+
+    def _far(self) -> float:
+        """An objective, without its constant, so low that what lies behind it is looked at as a ray."""
+        mip = self.form.mip
+        return -_FAR * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), 1e-300)
 
     def _relax(self) -> None:
         """Without complementarity: a lower bound, the first tangents, and a point to guess from."""
@@ -89,8 +104,8 @@ class Search(Precise):
                     return
         self.effort.progress.phase("relaxation")
         point = self.main.converge(self.treatment, lambda bound: self._suffices(bound) or bound >= settled)
-        if point.status == "infeasible":
-            self.found.verdict = self._confirmed("infeasible")
+        if point.status == "infeasible" and self._precise(self._plain()).converge(tangent).status == "infeasible":
+            self.found.verdict = "infeasible"
         self._raise_bound(point.value)
         self.point = point.x
         if point.x is not None and self.lives:
@@ -126,30 +141,38 @@ class Search(Precise):
         if self.point is None or self.form.program.integer.any() or not (self.lives and self.form.kkt.pairs.count):
             return
         self.effort.progress.phase("small tree")
+        parts = self._tree_on(self.main, self.treatment).run(self.found.bound, self.parts)
+        self.parts = parts if len(parts) <= MOST_PARTS else whole(self.form.kkt.pairs.count)
 
+    def _tree_on(self, stage: Stage, treatment: ConeTreatment) -> Tree:
         def score(x: Vector) -> Vector:
             """slack * dual, in each follower's cost: what strong duality lacks, pair by pair."""
             pairs = self.form.kkt.pairs
             product = np.abs(pairs.slack(x) * x[pairs.dual])
             return np.where(self._small_slack(x) | self._small_dual(x), 0.0, product)
 
-        tree = Tree(
-            self.main, self.treatment, score, lambda: self.found.objective, self._attempt,
-            self._raise_bound, self._over, MIP_SHARE * self.effort.gap,
+        return Tree(
+            stage, treatment, score, lambda: self.found.objective, self._attempt, self._raise_bound, self._over,
+            MIP_SHARE * self.effort.gap,
         )  # fmt: skip
-        parts = tree.run(self.found.bound, self.parts)
-        self.parts = parts if len(parts) <= MOST_PARTS else whole(self.form.kkt.pairs.count)
 
     def _branch(self) -> None:
-        """Branch and bound on the whole program; again with new tangents until bound and incumbent meet."""
+        """Branch and bound on the whole program; again with new tangents until bound and incumbent meet.
+
+        What a solver says of a program without a point is not believed: `_exhaust` looks for itself, and a ray is looked at.
+        """
         self.effort.progress.phase("branch and bound", trusted=self.whole)
         for _ in range(MAX_ROUNDS):
             self.found.rounds += 1
-            outcome = self.main.solve(integer=True, start=self._start())
-            if outcome.status in ("infeasible", "unbounded"):
-                self.found.verdict = "" if self.found.x is not None else self._confirmed(outcome.status)
+            before = self.found.objective
+            outcome = self._better()
+            if outcome.status == "unbounded":
+                with self.main.priced(self._far() + self.main.mip.offset, np.inf):
+                    far = self.main.solve(integer=True)
+                if far.x is not None:
+                    self._try(self._sides(far.x), far.x)
                 return
-            self._raise_bound(outcome.bound)
+            self._raise_bound(outcome.bound if outcome.status != "infeasible" else -np.inf)
             if outcome.status in ("limit", "interrupted"):
                 self._finish()
             new_cuts = 0
@@ -158,18 +181,59 @@ class Search(Precise):
                 self.main.add_cuts(rows)
                 new_cuts = rows.count
                 self._try(self._sides(outcome.x), outcome.x)
-            if outcome.status != "optimal" or not new_cuts or self._over():
+            if outcome.status != "optimal" or self._over() or not (new_cuts or self.found.objective < before):
                 return
 
-    def _confirmed(self, status: str) -> str:
-        """What HiGHS says of the relaxation when another solver calls the whole infeasible; "" where it is not that."""
-        if status != "infeasible" or self.exact is self.main:
-            return status
-        return status if self.exact.converge(tangent).status == "infeasible" else ""
+    def _better(self) -> Outcome:
+        """A point better than the best by more than the gap, with a bound of the whole; no start is given.
 
-    def _start(self) -> Vector | None:
-        """The incumbent over all columns of the main program, the mode's own columns included."""
-        if self.found.x is None or self.found.slack_zero is None:
-            return None
-        x = np.concatenate([self.found.x, np.zeros(self.main.mip.columns - len(self.found.x))])
-        return self.envelopes.fill(self.mode.complete(x, self.form, self.found.slack_zero))
+        A solver may hand a start back as its optimum, with its value as bound.  A limit on the objective prunes as well, and what
+        the solver then says, most often that there is no such point, owes nothing to the best one.
+        """
+        if self.found.x is None:
+            return self.main.solve(integer=True)
+        size = max(abs(self.found.objective), self.floor)
+        cutoff = self.found.objective - MIP_SHARE * self.effort.gap * size
+        with self.main.priced(-np.inf, cutoff):
+            outcome = self.main.solve(integer=True, improving=True)
+        if outcome.status == "infeasible":
+            return Outcome("optimal", None, np.inf, cutoff, nodes=outcome.nodes)
+        return replace(outcome, bound=min(outcome.bound, cutoff))
+
+    def _exhaust(self) -> None:
+        """What the solver's branch and bound leaves open, by linear programs on pairs and integers until it is closed.
+
+        Its tolerances hide a little of a multiplier behind a large limit, which may be worth more than the gap; and that it finds
+        no point proves nothing by itself.  Followers with cones and nonconvex rows are no linear programs: there the same solver
+        is asked again, in other numbers.
+        """
+        if self.form.conic or self.form.mip.products is not None:
+            self._asked_again()
+            return
+        self.effort.progress.phase("branching on pairs")
+        tree = replace(self._tree_on(self._precise(self._plain()), tangent), most=_ENDLESS, thorough=True)
+        parts = tree.run(self.found.bound, whole(self.form.kkt.pairs.count))
+        if self.found.x is None and not self.found.verdict and all(part.value == np.inf for part in parts):
+            self._exhausted(f"a tree of {len(parts)} parts, each without a point by a linear program")
+        elif not self._over():
+            self.found.ended = "linear programs of the tree over complementarity pairs were not solved"
+
+    def _asked_again(self) -> None:
+        if self.found.x is not None:
+            self.found.ended = (
+                "the solver's bound does not meet its own point, and nonconvex programs have no other search"
+            )
+            return
+        self.effort.progress.phase("asking again")
+        effort = replace(self.effort, scaling=not self.effort.scaling)
+        again = Stage(self.form, self.main.mip, self.main.cones, self.solver, effort)
+        answers = [stage.solve(integer=True).status for stage in (self.main, again) if not self._over()]
+        if answers == ["infeasible", "infeasible"]:
+            self._exhausted(f"branch and bound of {self.solver.name}, scaled and unscaled, leaves no part")
+
+    def _exhausted(self, how: str) -> None:
+        self.found.verdict, self.found.proof = "infeasible", (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how),)
+
+    def _plain(self) -> Mip:
+        """The optimality conditions alone, without products, or what followers are known to do."""
+        return replace(self.form.mip, products=None)

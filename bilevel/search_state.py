@@ -9,7 +9,7 @@ from bilevel.assemble import Reformulation
 from bilevel.best_response import known_values
 from bilevel.cones import ConeTreatment, tangent
 from bilevel.found import Found
-from bilevel.modes import Mode
+from bilevel.modes import Mode, strong_duality
 from bilevel.program import Index, Mask, Mip, Vector
 from bilevel.solvers import SOLVERS, SessionFactory
 from bilevel.stage import MANY_CONES, Effort, Point, Sides, Stage
@@ -40,15 +40,18 @@ class State:
         self.point: Vector | None = None
         self.parts = whole(form.kkt.pairs.count)
         self.floor_value = -np.inf
-        self.started = False
+        self.started = self.finished = False
         full = mode.apply(form)
         prepared = treatment.prepare(full)
         known = known_values(form.program).widened(prepared.columns)
-        strong, self.envelopes = duality_cuts.add(form, prepared.with_rows(known))
+        strong = duality_cuts.add(form, prepared.with_rows(known))
         self.main = Stage(form, strong, full.cones, solver, effort)
         # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
         self.whole = not self.main.mip.convex
-        apart = form.mip.products is None and (self.whole or solver is not SOLVERS["highs"])
+        # Nor are rows that one computed answer of a follower gave: they may contradict its own, by rounding;
+        # nor strong duality, whose tangents leave a quadratic follower's answer off by a root
+        sure = solver is SOLVERS["highs"] and not known.count and mode.name != strong_duality.name
+        apart = form.mip.products is None and (self.whole or not sure)
         many = treatment is tangent and self.lives and self.main.cones.count >= MANY_CONES
         self.quick: Stage | None = None
         if many and form.mip.products is None and not form.conic:
@@ -92,11 +95,12 @@ class State:
 
     def _finish(self) -> None:
         """Time is up, or nearly: what follows only makes the best point precise."""
+        self.finished = True
         self.effort = self.main.effort = self.exact.effort = self.effort.finishing()
 
     def _resume(self, effort: Effort) -> None:
         """Search on, and hear Ctrl-C again."""
-        effort.progress.finishing = False
+        effort.progress.finishing = self.finished = False
         self.effort = self.main.effort = self.exact.effort = effort
 
     def _fixed(self, slack_zero: Mask) -> Sides:
@@ -119,7 +123,8 @@ class State:
         return float(mip.cost @ x[: mip.columns]) + mip.offset
 
     def _raise_bound(self, bound: float) -> None:
-        if bound > _NEAR * self.floor_value + self.form.mip.offset:
+        # An infinite one says that there is no point, which `_exhaust` looks at
+        if bound < np.inf and bound > _NEAR * self.floor_value + self.form.mip.offset:
             self.found.bound = max(self.found.bound, bound)
         self.effort.progress.update(self.found.bound, self.found.objective)
 
