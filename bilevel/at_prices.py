@@ -41,7 +41,7 @@ def solved(
         detail="the iteration does not steer by them",
     )  # fmt: skip
     reason = f"check 'rows on prices' fails at {check.where}: {check.value:.3g} relative, allowed {check.tolerance:.3g}"
-    if solution.certificate.checks:
+    if solution.certificate.checks and not solution.certificate.verdict:
         recheck = Certificate((*solution.certificate.checks, check))
         return replace(solution, status=recheck.status, reason=reason, certificate=recheck)
     return replace(solution, reason=f"{solution.reason}; {reason}")

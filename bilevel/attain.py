@@ -12,8 +12,9 @@ import numpy as np
 
 from bilevel.assemble import Reformulation
 from bilevel.cones import ConeTreatment
+from bilevel.found import Found
 from bilevel.modes import Mode
-from bilevel.search import Found, Search
+from bilevel.search import Search
 from bilevel.solvers import SessionFactory
 from bilevel.stage import Effort
 

@@ -1,79 +1,24 @@
 """An independent recheck of a point of a bilevel model (model page section 9): it reads values, never a solver's status."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bilevel import tolerances
 from bilevel.assemble import Reformulation, assemble, dual_links, dual_sizes
 from bilevel.bounds import USER
 from bilevel.canonical import Program
+from bilevel.certificate_record import GLOBAL
+from bilevel.certificate_record import Certificate as Certificate
 from bilevel.compile import compile_model
 from bilevel.errors import ModelError
 from bilevel.followers import Response, respond
 from bilevel.kkt import Kkt, cone_dual_size
-from bilevel.mending import NAME as MENDED
 from bilevel.mending import mended_objective, multipliers
-from bilevel.model import APPROXIMATION, Check, checks
+from bilevel.model import Check, checks
 from bilevel.program import Cones, Rows, Vector
 from bilevel.ties import tie_checks
-
-ASSUMED = ("bounds used", "follower interior")
-"""Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
-
-GLOBAL = (*ASSUMED, "global gap", "objective resolution", MENDED, APPROXIMATION)
-"""Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """All checks of one point, in order."""
-
-    checks: tuple[Check, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every check passes."""
-        return all(check.ok for check in self.checks)
-
-    @property
-    def first_failure(self) -> Check | None:
-        """The first check that fails, those about validity before those about optimality; None if all pass."""
-        failing = [check for check in self.checks if not check.ok]
-        return next((check for check in failing if check.name not in GLOBAL), failing[0] if failing else None)
-
-    @property
-    def valid(self) -> bool:
-        """Whether the point is bilevel feasible and physical, whatever its gap."""
-        return all(check.ok for check in self.checks if check.name not in GLOBAL)
-
-    @property
-    def status(self) -> str:
-        """certified (all pass), conditional (all but that bounds of the user's were used, or that an interior is not proven),
-        feasible (valid, but its optimality is not proven, or is that of an approximate model) or rejected (not valid)."""
-        if self.ok:
-            return "certified"
-        if all(check.ok for check in self.checks if check.name not in ASSUMED):
-            return "conditional"
-        return "feasible" if self.valid else "rejected"
-
-    def __getitem__(self, name: str) -> Check:
-        """The check of that name; KeyError if there is none."""
-        for check in self.checks:
-            if check.name == name:
-                return check
-        raise KeyError(name)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a check: name, ok, value, tolerance, unit, where, detail."""
-        rows = [
-            (c.name, "reported" if c.tolerance is None else "pass" if c.ok else "FAIL", c.value, c.tolerance, c.unit,
-             c.where, c.detail)
-            for c in self.checks
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["check", "verdict", "value", "tolerance", "unit", "where", "detail"])
 
 
 def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certificate:
@@ -121,6 +66,11 @@ def check_point(
     found.extend(more)
     found.extend(tie_checks(program, x, response))
     return Certificate(tuple(found))
+
+
+def feasible_checks(program: Program, x: Vector, response: Response) -> tuple[Check, ...]:
+    """Rows of leader and followers, and the followers' optimality."""
+    return _leader_rows(program, x), _follower_rows(program, x), _optimality(program, x, response)
 
 
 def check_relaxation(model: Any, program: Program, x: Vector, bound: float, gap: float) -> Certificate:

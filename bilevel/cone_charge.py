@@ -12,9 +12,10 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.assemble import Reformulation
+from bilevel.found import Found
 from bilevel.model import Check
 from bilevel.program import Vector
-from bilevel.search import Found, Search
+from bilevel.search import Search
 from bilevel.stage import Effort
 
 CHARGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)

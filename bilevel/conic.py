@@ -62,7 +62,7 @@ class _Interior:
     def set_cost(self, cost: Vector, offset: float) -> None:
         self.mip = replace(self.mip, cost=cost, offset=offset)
 
-    def solve(self, _integer: bool, _gap: float, seconds: float, _start: Vector | None, watch: Watch) -> Outcome:
+    def solve(self, _integer: bool, _gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         outcome = solve(self.mip, seconds)
         return replace(outcome, status="interrupted") if watch.stop() else outcome
 

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import certificate, conic, tolerances
+from bilevel import budget, certificate, conic, tolerances, verdicts
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
 from bilevel.cones import exact, tangent
 from bilevel.errors import ModelError, UnknownNameError
 from bilevel.explain import explained
+from bilevel.found import Found
+from bilevel.model import Check
 from bilevel.program import Cones, Mip, Vector, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.results import Solution
 from bilevel.scaling import Scaled
-from bilevel.search import Found
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS
 from bilevel.stage import MIP_SHARE
@@ -52,17 +53,21 @@ def cooperative(
     """
     if solver not in _OPTIMA:
         raise UnknownNameError("solver", solver, _OPTIMA)
-    clock = [time.perf_counter()]
+    clock, began = [time.perf_counter()], time.monotonic()
     program = compile_model(model)
     _require_linear(program)
     clock.append(time.perf_counter())
     with Progress(progress, program.sign) as line:
         line.phase("cooperation")
-        found = _OPTIMA[solver](program, gap, time.monotonic() + (np.inf if time_limit is None else time_limit), line)
+        deadline = began + (np.inf if time_limit is None else time_limit)
+        with budget.until(deadline, line):
+            found = _OPTIMA[solver](program, gap, deadline, line)
+            if found.verdict == "infeasible":
+                found.proof = _infeasible(program)
         stopped = line.interrupted
     clock.append(time.perf_counter())
     x = load_point(program, found)
-    recheck = Certificate(())
+    recheck = Certificate(found.proof, found.verdict)
     if x is not None:
         recheck = certificate.check_relaxation(model, program, x, program.sign * found.bound, gap)
     clock.append(time.perf_counter())
@@ -76,6 +81,20 @@ def cooperative(
         "followers": "cooperate",
     }
     return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped))
+
+
+def _infeasible(program: Program) -> tuple[Check, ...]:
+    """What proves that no point keeps the rows: their contradiction, or, where integers matter, branch and bound twice."""
+    proof = verdicts.contradiction(verdicts.high_point(program), verdicts.COOPERATE)
+    if proof.ok or not program.integer.any():
+        return (proof,)
+    sessions = [Scaled(SOLVERS["highs"].open(), scaling) for scaling in (True, False)]
+    for session in sessions:
+        session.load(_mip(program, Cones.none(program.columns)))
+    statuses = [session.solve(True, 0.0, budget.seconds(), False, budget.watch()).status for session in sessions]
+    left = float(sum(status != "infeasible" for status in statuses))
+    detail = f"{verdicts.COOPERATE}, without cones: branch and bound of highs, scaled and unscaled"
+    return (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail),)
 
 
 def _require_linear(program: Program) -> None:
@@ -95,7 +114,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
     session.load(_mip(program, Cones.none(program.columns)))
     found, last, walled = Found(), None, not cones.count
     for _ in range(_ROUNDS):
-        outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), None, line)
+        outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), False, line)
         if outcome.status == "unbounded" and not walled:
             # Without any tangent of its cones a program may have no end
             session.add_rows(tangent.walls(cones, _WALL))

@@ -11,10 +11,9 @@ which holds at every bilevel feasible point (model page section 4, "Every big-M"
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import tolerances
+from bilevel import budget
 from bilevel.canonical import Program
 from bilevel.program import Cones, Index, Mip, Rows, Vector, coo, no_rows, stack_rows
-from bilevel.progress import Quiet
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
 
@@ -79,7 +78,7 @@ def robust_point(program: Program, follower: int, cost: Vector) -> Vector | None
     session.load(
         Mip(cost, 0.0, program.lower[mine], program.upper[mine], whole, rows, Cones.none(n), (), program.size[mine])
     )
-    outcome = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+    outcome = session.solve(False, 0.0, budget.seconds(), False, budget.watch())
     return outcome.x if outcome.status == "optimal" else None
 
 

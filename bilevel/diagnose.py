@@ -3,11 +3,10 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import tolerances
+from bilevel import budget
 from bilevel.assemble import Reformulation
 from bilevel.errors import ModelError
 from bilevel.program import Cones, Mip, Rows, Vector
-from bilevel.progress import Quiet
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
 
@@ -63,7 +62,7 @@ def _broken_row(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> str 
     elastic = Rows(matrix, rows.lower, rows.upper)
     scales = np.concatenate([scale, np.ones(2 * count)])
     session.load(Mip(cost, 0.0, low, high, whole, elastic, Cones.none(n + 2 * count), (), scales))
-    x = session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet()).x
+    x = session.solve(False, 0.0, budget.seconds(), False, budget.watch()).x
     if x is None:
         return None
     broken = x[n : n + count] + x[n + count :]

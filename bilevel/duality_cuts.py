@@ -8,8 +8,6 @@ and each product x y lies above both of its McCormick planes (below both where C
 for each product this is linear, and holds at every bilevel point (model page section 4, "Revenue").
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -19,22 +17,7 @@ from bilevel.errors import ModelError
 from bilevel.program import Index, Mip, Rows, Vector, coo, stack_rows, widen
 
 
-@dataclass(frozen=True)
-class Envelopes:
-    """Columns `at` of a program that stand for the products of columns `first` and `second`."""
-
-    at: Index
-    first: Index
-    second: Index
-
-    def fill(self, x: Vector) -> Vector:
-        """The point with these columns at their products."""
-        x = x.copy()
-        x[self.at] = x[self.first] * x[self.second]
-        return x
-
-
-def add(form: Reformulation, mip: Mip) -> tuple[Mip, Envelopes]:
+def add(form: Reformulation, mip: Mip) -> Mip:
     """Append columns and rows for the followers whose revenue the leader counts; none where bounds or linearity are missing."""
     price = sp.coo_array(form.program.followers.price)
     x, y = (part.astype(np.int64) for part in price.coords)
@@ -42,9 +25,8 @@ def add(form: Reformulation, mip: Mip) -> tuple[Mip, Envelopes]:
     kept = np.isin(owner, _followers(form)) & (price.data != 0)
     x, y, owner, value = x[kept], y[kept], owner[kept], price.data[kept]
     at = mip.columns + np.arange(len(x))
-    envelopes = Envelopes(at, x, y)
     if not len(x):
-        return mip, envelopes
+        return mip
     low, high, rows = _planes(form, at, x, y, value)
     mip = mip.with_columns(low, high, form.program.size[x] * form.program.size[y])
     followers = np.unique(owner)
@@ -56,7 +38,7 @@ def add(form: Reformulation, mip: Mip) -> tuple[Mip, Envelopes]:
         np.zeros(len(followers)),
         tuple(f"strong duality of {form.program.followers.names[k]}" for k in followers),
     )
-    return mip.with_rows(stack_rows([rows.widened(mip.columns), duality])), envelopes
+    return mip.with_rows(stack_rows([rows.widened(mip.columns), duality]))
 
 
 def _followers(form: Reformulation) -> Index:

@@ -5,6 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 
+def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.5) -> str:
+    """The question with the nearest name and a space, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
 class BilevelError(Exception):
     """Base of every refusal that a user can cause and mend; the command line turns it into exit code 2."""
 
@@ -26,9 +32,7 @@ class UnknownNameError(BilevelError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        super().__init__(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")
+        super().__init__(f"unknown {kind} {name!r}: {did_you_mean(name, names)}known are {', '.join(names)}")
 
 
 class FeatureError(BilevelError):

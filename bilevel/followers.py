@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from bilevel import tolerances
+from bilevel import budget, tolerances
 from bilevel.canonical import Program
 from bilevel.cones import tangent
 from bilevel.program import Index, Mask, Rows, Vector, stack_rows
@@ -155,6 +155,7 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
         b_eq=stack.lower[equal] if equal.any() else None,
         bounds=np.column_stack([stack.y_lower, stack.y_upper]),
         method="highs",
+        options={"time_limit": budget.seconds(at_least=tolerances.GRACE_SECONDS)},
     )
     dual = np.zeros(len(stack.lower))
     if result.x is None or result.status != 0:

@@ -9,9 +9,10 @@ import numpy as np
 
 from bilevel import cones, modes, solvers
 from bilevel.assemble import Reformulation
+from bilevel.found import Found
 from bilevel.program import Mask, Vector
 from bilevel.progress import Progress
-from bilevel.search import Found, Search
+from bilevel.search import Search
 from bilevel.stage import Effort
 
 _FOREVER = 1e15

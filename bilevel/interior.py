@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import outer
+from bilevel import budget, outer
 from bilevel.bounds import rate_interval
 from bilevel.canonical import LEADER, Program
 from bilevel.kkt import Kkt, Pairs
@@ -97,6 +97,7 @@ class _Part:
             return None
         least: tuple[Vector, Vector, Vector] | None = None
         for corner in product(*(sorted({float(a), float(b)}) for a, b in zip(low, high, strict=True))):
+            budget.require("interiors of the followers were being looked for")
             depth = self._depth(program, np.array(corner))
             if depth is None:
                 return None

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import conic, outer, tolerances
+from bilevel import budget, conic, outer, tolerances
 from bilevel.assemble import Reformulation, assemble, dual_links
 from bilevel.canonical import Program
 from bilevel.cones import tangent
@@ -218,7 +218,7 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
 
 def _interior(mip: Mip, enough: float) -> float:
     """What a move costs that an interior point finds for a large program; infinite where it mends too little, or costs too much."""
-    move = conic.last_point(mip, tolerances.SIDE_SECONDS) if mip.columns >= outer.LARGE else None
+    move = conic.last_point(mip, budget.seconds()) if mip.columns >= outer.LARGE else None
     if move is None or float(mip.rows.violation(move).max(initial=0.0)) > _MENDED:
         return float("inf")
     return max(0.0, float(move[-1])) if move[-1] <= enough else float("inf")

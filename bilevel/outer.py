@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bilevel import conic, tolerances
+from bilevel import budget, conic, tolerances
 from bilevel.cones import tangent
 from bilevel.program import Cones, Index, Mip, Vector
-from bilevel.progress import Quiet
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS, Outcome
 
@@ -51,7 +50,7 @@ class Problem:
     def optimum(self, attained: float = np.inf) -> Outcome:
         """What `converge` gives."""
         if self.mip.columns >= LARGE:
-            outcome = conic.solve(replace(self.mip, cones=self.cones), tolerances.SIDE_SECONDS, _DIGITS)
+            outcome = conic.solve(replace(self.mip, cones=self.cones), budget.seconds(), _DIGITS)
             if outcome.status == "infeasible" and np.isinf(attained):
                 return outcome
             if outcome.x is not None and np.isfinite(outcome.bound):
@@ -87,7 +86,7 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
 
 
 def _solve(session: Scaled) -> Outcome:
-    return session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+    return session.solve(False, 0.0, budget.seconds(), False, budget.watch())
 
 
 def continuous(count: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import implied, tolerances
+from bilevel import budget, implied
 from bilevel.bounds import (
     Bounds,
     Ranges,
@@ -31,12 +31,12 @@ from bilevel.canonical import Program
 from bilevel.cost_limits import cost_rows
 from bilevel.kkt import Kkt
 from bilevel.program import Cones, Index, Mip, Rows, Vector, stack_rows
-from bilevel.progress import Quiet
 from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
 
 _SAFETY = 1.0 + 1e-6
 _LEAST_MARGIN = 1e-6
+_WHAT = "limits of the followers' multipliers were being proven"
 
 
 def best_bounds(program: Program, kkt: Kkt) -> Bounds:
@@ -125,7 +125,8 @@ class _Polyhedron:
     def largest(self, form: Vector) -> float:
         """Largest value, a little above what the solver says; infinite without an answer."""
         self.session.set_cost(-form, 0.0)
-        outcome = self.session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+        budget.require(_WHAT)
+        outcome = self.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         if outcome.status != "optimal":
             return np.inf
         return -outcome.objective + 1e-6 * max(abs(outcome.objective), 1e-3)
@@ -236,7 +237,8 @@ class _Margins:
         rows = Rows(self.rows.matrix, low, high)
         space = _Polyhedron.of(rows, self.lower, self.upper, self.scale)
         space.session.set_cost(-sign * self.rows.matrix[[at]].toarray().ravel(), 0.0)
-        outcome = space.session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+        budget.require(_WHAT)
+        outcome = space.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         size = max(abs(float(limit)), float((abs(self.rows.matrix[[at]]) @ self.scale)[0]))
         if outcome.status == "unbounded":
             return size

@@ -1,13 +1,14 @@
 """Convex quadratic programs of followers: HiGHS by active sets, Clarabel by an interior point where that fails.
 
 HiGHS gives corners, which say what is exactly zero; but where the curvature has empty directions it calls some programs
-nonconvex, and takes some points for optimal that are worse by 1e-5 of their cost.
+nonconvex, takes some points for optimal that are worse by 1e-5 of their cost, and goes round for ever on others.
 """
 
 import clarabel
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import budget
 from bilevel.program import Mip
 from bilevel.solvers import Outcome, highs
 
@@ -17,11 +18,11 @@ _SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
 
 def solve(mip: Mip, hessian: sp.csr_array) -> Outcome:
     """min cost @ x + x' hessian x / 2 over the program's rows and bounds; hessian is symmetric, semidefinite and may be 0."""
-    corner = highs.solve_quadratic(mip, hessian)
-    if not hessian.nnz or corner.status not in ("optimal", "failed"):
+    corner = highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch())
+    if not hessian.nnz or corner.status not in ("optimal", "failed", "limit"):
         return corner
     inner = _interior_point(mip, hessian)
-    if corner.status == "failed" or (inner.x is not None and _worse(corner.objective, inner.objective)):
+    if corner.status != "optimal" or (inner.x is not None and _worse(corner.objective, inner.objective)):
         return inner
     return corner
 
@@ -43,6 +44,7 @@ def _interior_point(mip: Mip, hessian: sp.csr_array) -> Outcome:
     cones = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
     settings = clarabel.DefaultSettings()
     settings.verbose = False
+    settings.time_limit = max(budget.seconds(), 1e-9)
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
     found = clarabel.DefaultSolver(sp.csc_matrix(sp.triu(hessian)), mip.cost, a, b, cones, settings).solve()
     if found.status not in _SOLVED:

@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
+from bilevel.checked import Checked
 from bilevel.program import Cones, Index, Mask, Mip, Products, Rows, Vector, no_rows
-from bilevel.solvers.base import Forgetful, Outcome, Session, Watch
+from bilevel.solvers.base import Outcome, Session, Watch
 
-_INFINITE, _DUST = 1e14, 1e-9
+_DUST = 1e-9
 
 
 class Scaled:
@@ -22,7 +24,7 @@ class Scaled:
     """
 
     def __init__(self, session: Session, active: bool = True) -> None:
-        self.session, self.active = session, active
+        self.session, self.active = Checked(session), active
         self.column = np.ones(0)
         self.row = np.ones(0)
         self.unit = 1.0
@@ -101,8 +103,6 @@ class Scaled:
 
     def delete_rows(self, rows: Index) -> None:
         """Remove rows of a session that can; those after them move up."""
-        if not isinstance(self.session, Forgetful):
-            raise TypeError(f"{type(self.session).__name__} cannot delete rows")
         self.row = np.delete(self.row, rows)
         kept = np.setdiff1d(np.arange(self.rows.count), rows)
         self.rows = Rows(sp.csr_array((len(kept), len(self.column))), self.rows.lower[kept], self.rows.upper[kept])
@@ -166,24 +166,23 @@ class Scaled:
         self.unit = self._unit(cost * self.column)
         self.session.set_cost(cost * self.column / self.unit, offset / self.unit)
 
-    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+    def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
         """Solve; the outcome is in the program's units and its status is never unclear."""
-        outcome = self._solve(integer, gap, seconds, start, watch)
+        outcome = self._solve(integer, gap, seconds, improving, watch)
         if outcome.status not in ("unclear", "unbounded"):
             return outcome
         cost, offset = self.cost, self.offset
         self.set_cost(np.zeros(len(cost)), 0.0)
-        point = self._solve(integer, gap, seconds, None, watch)
+        point = self._solve(integer, gap, seconds, False, watch)
         self.set_cost(cost, offset)
         status = "unbounded" if point.x is not None else point.status
         # With SOS1 sets, indicators or products, a ray of the relaxation need not be one of the program
         unproven = status == "unclear" or (status == "unbounded" and integer and self.has_sets)
         return Outcome("failed" if unproven else status, None, np.inf, -np.inf)
 
-    def _solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
-        scaled = None if start is None else start / self.column
-        outcome = self.session.solve(integer, gap, seconds, scaled, _Scaled(watch, self.unit))
-        if outcome.x is not None and np.abs(outcome.x).max(initial=0.0) >= _INFINITE:
+    def _solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        outcome = self.session.solve(integer, gap, seconds, improving, _Scaled(watch, self.unit))
+        if outcome.x is not None and np.abs(outcome.x).max(initial=0.0) >= tolerances.ENDLESS:
             # Some solvers answer an unbounded program with an optimum at their own infinity
             return Outcome("unbounded", None, np.inf, -np.inf)
         x = None if outcome.x is None else outcome.x * self.column

@@ -4,15 +4,15 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
-from bilevel import attain, bounds, certificate, cone_charge, cones, conic, modes, solvers
+from bilevel import attain, bounds, budget, certificate, cone_charge, cones, conic, enlarged, modes, solvers, verdicts
 from bilevel.assemble import Reformulation, assemble
+from bilevel.budget import OutOfTimeError
 from bilevel.canonical import Program
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
@@ -20,19 +20,19 @@ from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
 from bilevel.explain import explained
+from bilevel.found import Found
 from bilevel.interior import seen
 from bilevel.model import Check
 from bilevel.modes import Mode
-from bilevel.progress import Progress, ProgressEvent
+from bilevel.progress import Progress, ProgressEvent, Quiet
 from bilevel.results import Solution
-from bilevel.search import Found, Search
+from bilevel.search import Search
 from bilevel.solvers import SessionFactory, tested
 from bilevel.stage import Effort
 from bilevel.walk import require_own
 
 _FOREVER = 1e15
 AUTO = "auto"
-_ENLARGE = 1000.0
 
 
 def solve(
@@ -68,34 +68,64 @@ def solve(
     `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
     engine, treatment = _pick(solver, mode, cones, gap, time_limit)
-    clock = [time.perf_counter()]
-    form, chosen, treatment = _compiled(model, engine, treatment, mode)
-    clock.append(time.perf_counter())
     limit = _FOREVER if time_limit is None else float(time_limit)
-    with Progress(progress, form.program.sign) as line:
-        effort = Effort(gap, time.monotonic() + limit, line, scaling)
-        search = Search(form, engine, chosen, treatment, effort)
-        found = search.run(decisions=_decisions(model, form.program, warm_start))
-        late = line.interrupted or time.monotonic() >= effort.deadline
-        if not late and found.gap(form.program.objective_floor(found.x)) > gap:
-            found = attain.probe(form, found, engine, chosen, treatment, effort)
-            found = found.refuted(gap, form.program.objective_floor(found.x))
-        doubts = _enlarged(form, found, engine, chosen, treatment, effort)
-        charged = cone_charge.close(form, search, found, effort)
-        found, doubts = charged.found, (*doubts, *([charged.check] if charged.check else []))
-        stopped = line.interrupted
-    if found.verdict == "infeasible":
-        blame_followers(form)
-    clock.append(time.perf_counter())
-    x = load_point(form.program, found)
-    recheck = _recheck(model, form, x, found, gap, doubts)
+    clock = [time.perf_counter()]
+    with Progress(progress) as line:
+        effort = Effort(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
+        program = compile_model(model)
+        line.sign = program.sign
+        settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
+        settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
+        form: Reformulation | None = None
+        found = Found()
+        doubts: tuple[Check, ...] = ()
+        with budget.until(effort.deadline, line):
+            try:
+                line.phase("proving limits")
+                form, chosen, treatment = _reformulated(program, engine, treatment, mode)
+                settings |= {"mode": chosen.name, "cones": treatment.name}
+                clock.append(time.perf_counter())
+                found, doubts = _searched(
+                    form, engine, chosen, treatment, effort, _decisions(model, program, warm_start)
+                )
+            except OutOfTimeError as error:
+                found.ended = str(error)
+        clock = [*clock[:2], *[time.perf_counter()] * (3 - len(clock[:2]))]
+        stopped, line.finishing = line.interrupted, True
+        line.phase("rechecking")
+        with budget.until(effort.deadline + effort.grace, Quiet()):
+            x = load_point(program, found)
+            recheck = _recheck(model, form, x, found, gap, doubts)
+        line.finishing = False
     clock.append(time.perf_counter())
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
-    settings = {"solver": solver, "mode": chosen.name, "mode_asked": mode, "cones": treatment.name, "gap": gap}
-    settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
-    solution = solution_of(form.program, found, x, recheck, seconds, settings, stopped, line.nodes)
-    return explained(model, solution)
+    return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped, line.nodes))
+
+
+def _searched(
+    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort,
+    decisions: tuple[np.ndarray, ...],
+) -> tuple[Found, tuple[Check, ...]]:  # fmt: skip
+    """What the search finds, and looks that it takes afterwards: unattained infima, limits of the user's, loose cones."""
+    program = form.program
+    search = Search(form, engine, mode, treatment, effort)
+    found = search.run(decisions=decisions)
+    if not effort.over() and found.gap(program.objective_floor(found.x)) > effort.gap:
+        found = attain.probe(form, found, engine, mode, treatment, effort)
+        found = found.refuted(effort.gap, program.objective_floor(found.x))
+    doubts: tuple[Check, ...] = ()
+    if mode.needs_bounds and form.bounds.user and found.x is not None:
+
+        def again(wide: Reformulation) -> Found:
+            return Search(wide, engine, mode, treatment, effort).run()
+
+        doubts = enlarged.checks(form, found, effort, "nonconvex" in engine.features, again)
+    charged = cone_charge.close(form, search, found, effort)
+    if found.verdict == "infeasible":
+        blame_followers(form)
+        found.proof = verdicts.infeasible(form, found.proof)
+    return charged.found, (*doubts, *([charged.check] if charged.check else []))
 
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
@@ -115,11 +145,11 @@ def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any
     return tuple(found)
 
 
-def _compiled(
-    model: Any, engine: SessionFactory, treatment: ConeTreatment, mode: str
+def _reformulated(
+    program: Program, engine: SessionFactory, treatment: ConeTreatment, mode: str
 ) -> tuple[Reformulation, Mode, ConeTreatment]:
     """The single-level program, and the mode and treatment of cones that go with it."""
-    form = assemble(compile_model(model), "nonconvex" in engine.features)
+    form = assemble(program, "nonconvex" in engine.features)
     return form, *pick_mode(mode, form, engine, treatment)
 
 
@@ -184,32 +214,11 @@ def load_point(program: Program, found: Found) -> np.ndarray | None:
     return program.load(found.x[: program.columns])
 
 
-def _enlarged(
-    form: Reformulation, found: Found, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort
-) -> tuple[Check, ...]:
-    """With limits of the user's: search again with limits a thousand times as large; a better point proves them too small."""
-    if not (mode.needs_bounds and form.bounds.user and found.x is not None):
-        return ()
-    stack = form.program.followers
-    wide = replace(
-        stack, row_dual_limit=_ENLARGE * stack.row_dual_limit, column_dual_limit=_ENLARGE * stack.column_dual_limit
-    )
-    again = assemble(replace(form.program, followers=wide), "nonconvex" in solver.features)
-    effort.progress.phase("user bounds again")
-    second = Search(again, solver, mode, treatment, effort).run()
-    floor = form.program.objective_floor(found.x)
-    better = (
-        0.0 if second.x is None else max(0.0, found.objective - second.objective) / max(abs(found.objective), floor)
-    )
-    detail = f"with limits {_ENLARGE:g} times as large the best is {form.program.sign * second.objective:.9g}"
-    return (Check("user bounds enlarged", better, effort.gap, "relative", detail=detail),)
-
-
 def _recheck(
-    model: Any, form: Reformulation, x: np.ndarray | None, found: Found, gap: float, more: tuple[Check, ...]
+    model: Any, form: Reformulation | None, x: np.ndarray | None, found: Found, gap: float, more: tuple[Check, ...]
 ) -> Certificate:
-    if x is None or found.x is None:
-        return Certificate(())
+    if form is None or x is None or found.x is None:
+        return Certificate(found.proof, found.verdict)
     duals = found.x[form.program.columns : form.kkt.columns]
     return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap, more)
 
@@ -221,7 +230,7 @@ def solution_of(
     """The answer for what a search found, with the status that its certificate gives."""
     bound = program.sign * found.bound if math.isfinite(found.bound) else math.nan
     if x is None:
-        status = found.verdict or "unknown"
+        status = recheck.status
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
@@ -229,7 +238,9 @@ def solution_of(
             status = "unattained"
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
         values = {str(variable.name): value for variable, value in found_values.items()}
-    reason = _reason(status, recheck, stopped, seconds["solve"], settings["time_limit"])
+    reason = _reason(
+        status, recheck, found.ended, stopped, seconds["compile"] + seconds["solve"], settings["time_limit"]
+    )
     if status == "infeasible" and program.domains.nowhere:
         reason = program.domains.nowhere
     reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
@@ -239,14 +250,17 @@ def solution_of(
     )  # fmt: skip
 
 
-def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limit: float | None) -> str:
+def _reason(
+    status: str, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
+) -> str:  # fmt: skip
     failure = recheck.first_failure
-    why = "interrupted by Ctrl-C" if stopped else "time limit reached" if limit is not None and spent >= limit else ""
+    late = limit is not None and spent >= limit
+    why = ended or ("interrupted by Ctrl-C" if stopped else "time limit reached" if late else "")
     sentences = {
         "certified": "every check of the certificate passes",
         "conditional": _condition(recheck),
-        "infeasible": "no leader decision meets the leader's rows, even with followers that cooperate",
-        "unbounded": "the leader's objective has no bound",
+        "infeasible": verdicts.sentence(recheck),
+        "unbounded": "the leader's objective has no bound: it falls along a ray on which the followers stay optimal",
         "unattained": "the objective comes ever nearer to its bound as variables without bounds grow (to "
         f"{attain.STEPS[-1]:g} times their scale), and no decision attains it: give them bounds",
         "unknown": "no bilevel feasible point was found",
@@ -263,6 +277,7 @@ def _reason(status: str, recheck: Certificate, stopped: bool, spent: float, limi
 def _condition(recheck: Certificate) -> str:
     conditions = {
         "bounds used": "the limits of duals that were given are right",
+        "user bounds confirmed": "they hide no better point, which a search with larger limits had no time to exclude",
         "follower interior": "every follower has an interior at every leader decision",
     }
     failing = [conditions[check.name] for check in recheck.checks if check.name in conditions and not check.ok]

@@ -15,9 +15,10 @@ from bilevel.program import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stac
 from bilevel.progress import Progress
 from bilevel.scaling import Scaled
 from bilevel.solvers import Outcome, SessionFactory
+from bilevel.solvers.base import Forgetful
 
 MAX_ROUNDS = 100
-_FINISH_SECONDS = 30.0
+_FINISH_SECONDS = 30.0  # after Ctrl-C
 _NEAR = 1e-8
 _UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
@@ -31,12 +32,16 @@ MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangent
 
 @dataclass(frozen=True)
 class Effort:
-    """How to solve: relative gap, end of time (time.monotonic), where to report, whether to scale for the solver."""
+    """How to solve: relative gap, end of time (time.monotonic), where to report, whether to scale for the solver.
+
+    `grace`: seconds after the deadline in which the best point found may still be made precise.
+    """
 
     gap: float
     deadline: float
     progress: Progress
     scaling: bool = True
+    grace: float = tolerances.GRACE_SECONDS
 
     def over(self) -> bool:
         """Whether to stop now."""
@@ -44,8 +49,11 @@ class Effort:
 
     def finishing(self) -> "Effort":
         """A short extension, deaf to the first Ctrl-C, in which the best point found is made precise."""
+        end = self.deadline + self.grace
+        if self.progress.interrupted:
+            end = min(end, time.monotonic() + _FINISH_SECONDS)
         self.progress.finishing = True
-        return replace(self, deadline=max(self.deadline, time.monotonic() + _FINISH_SECONDS))
+        return replace(self, deadline=end, grace=0.0)
 
 
 @dataclass(frozen=True)
@@ -59,10 +67,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Sides:
-    """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open."""
+    """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open.
+
+    `integers`: narrower limits of the program's integer columns, in their order; None for their own.
+    """
 
     slack_zero: Mask
     dual_zero: Mask
+    integers: tuple[Vector, Vector] | None = None
 
 
 class Stage:
@@ -71,7 +83,9 @@ class Stage:
     def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, effort: Effort) -> None:
         self.form, self.mip, self.effort = form, mip, effort
         self.cones = cones.widened(mip.columns)
-        self.session = Scaled(solver.open(), effort.scaling)
+        session = solver.open()
+        self.forgets = isinstance(session, Forgetful)
+        self.session = Scaled(session, effort.scaling)
         self.session.load(mip)
         self.tangents = no_rows(mip.columns)
 
@@ -86,24 +100,24 @@ class Stage:
         self.session.set_cost(whole, self.mip.offset)
         self.session.set_column_bounds(columns, lower, upper)
 
-    def solve(self, integer: bool, start: Vector | None = None) -> Outcome:
+    def solve(self, integer: bool, improving: bool = False) -> Outcome:
         """One call of the solver within what is left of the effort.
 
         Without the solver holding the cones, "unbounded" proves nothing: tangents ever further out are tried, then it fails.
         """
-        outcome = self._solve(integer, start)
+        outcome = self._solve(integer, improving)
         if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
             return outcome
         for size in _WALLS:
             self.add_cuts(tangent.walls(self.cones, size))
-            outcome = self._solve(integer, start)
+            outcome = self._solve(integer, improving)
             if outcome.status not in _ENDLESS:
                 return outcome
         return replace(outcome, status="failed")
 
-    def _solve(self, integer: bool, start: Vector | None) -> Outcome:
+    def _solve(self, integer: bool, improving: bool) -> Outcome:
         seconds = self.effort.deadline - time.monotonic()
-        outcome = self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, start, self.effort.progress)
+        outcome = self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, improving, self.effort.progress)
         self.effort.progress.nodes += outcome.nodes
         return outcome
 
@@ -188,9 +202,24 @@ class Stage:
         return point
 
     @contextmanager
+    def priced(self, least: float, most: float) -> Iterator[None]:
+        """Inside, only points whose objective is within these limits count; no rows may be added there."""
+        at = np.array([len(self.session.row)])
+        row = sp.csr_array(self.mip.cost[None, :])
+        offset = self.mip.offset
+        self.session.add_rows(Rows(row, np.array([least - offset]), np.array([most - offset])))
+        try:
+            yield
+        finally:
+            if self.forgets:
+                self.session.delete_rows(at)
+            else:
+                self.session.set_row_bounds(at, np.array([-np.inf]), np.array([np.inf]))
+
+    @contextmanager
     def restricted(self, sides: Sides, near: Vector | None = None) -> Iterator[bool]:
         """Fix sides (and the leader's integers, rounded from `near`) inside the context; False if they contradict."""
-        low, high, row_low, row_high = _limits(self.form, self.mip, sides, near)
+        low, high, row_low, row_high = limits(self.form, self.mip, sides, near)
         if bool((low > high).any()) or bool((row_low > row_high).any()):
             yield False
             return
@@ -206,7 +235,7 @@ class Stage:
             self.session.set_row_bounds(rows, mip.rows.lower[rows], mip.rows.upper[rows])
 
 
-def _limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
+def limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
     """Limits of a program's columns and rows, which begin with those of the reformulation, with sides and integers fixed."""
     pairs = form.kkt.pairs
     low, high = mip.lower.copy(), mip.upper.copy()
@@ -221,7 +250,9 @@ def _limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) ->
         to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
         top[at_low] = to_low
         bottom[at_high] = to_high
+    whole = np.flatnonzero(form.program.integer)
+    if sides.integers is not None:
+        low[whole], high[whole] = sides.integers
     if near is not None:
-        whole = np.flatnonzero(form.program.integer)
         low[whole] = high[whole] = np.round(near[whole])
     return low, high, row_low, row_high

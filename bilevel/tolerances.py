@@ -62,6 +62,19 @@ NOTHING = 1e-6
 SIDE_SECONDS = 30.0
 """Time for one of the small linear programs beside the search; without its answer nothing is claimed."""
 
+AGREEMENT = 1e-5
+"""What a solver's objective, bound, rows and integers may be off at its own point, on scaled rows and columns, over the size
+of the terms where that is more than 1.  It tells contradictions from rounding; points are judged by certificates."""
+
+ENDLESS = 1e14
+"""Scaled columns from here on are a solver's way to say that there is no end."""
+
+GRACE_SECONDS = 2.0
+"""Beyond a time limit, or GRACE_SHARE of it if that is more: time to make the best point precise and to recheck it."""
+
+GRACE_SHARE = 0.05
+"""See GRACE_SECONDS."""
+
 FRONT_EQUAL = 1e-9
 """Two points of a front are one where their maximised expression differs by less, over its largest value on the front."""
 

@@ -17,9 +17,10 @@ import instances
 from bilevel.assemble import assemble
 from bilevel.compile import compile_model
 from bilevel.cones import CONES
+from bilevel.found import Found
 from bilevel.modes import MODES
 from bilevel.progress import Progress
-from bilevel.search import Found, Search
+from bilevel.search import Search
 from bilevel.solvers import SOLVERS
 from bilevel.stage import Effort
 

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bilevel.errors import ModelError
+from bilevel.errors import ModelError, did_you_mean
 
 _COUNTS = {"NUMVARS": "N", "NUMCONSTR": "M", "NUMCONSTRS": "M", "NUMCONSTS": "M", "NUMCONS": "M"}
 _SECTIONS = {
@@ -26,6 +26,9 @@ _SECTIONS = {
     "NAME": "skip", "MPS": "skip", "LP": "skip", "OBJSENSE": "sense", **dict.fromkeys(_COUNTS, "count"),
 }  # fmt: skip
 _SENSES = {"MIN": 1, "MINIMIZE": 1, "1": 1, "MAX": -1, "MAXIMIZE": -1, "-1": -1}
+_KEYS = ("N", "M", "LC", "LR", "LO", "OS")
+_NEAR = 0.75
+"""How alike names are that may have been meant: names such as x1 and x2 say nothing."""
 _INDEX = re.compile(r"\d+")
 
 
@@ -92,7 +95,9 @@ def _section(found: Auxiliary, line: int, tokens: list[str]) -> str:
     if key not in _SECTIONS:
         known = ", ".join(f"@{name}" for name in ("NUMVARS", "NUMCONSTRS", "VARSBEGIN", "CONSTRSBEGIN", "OBJSENSE"))
         raise found.error(
-            line, f"keyword {tokens[0]!r} is not known: known are {known}, and those that end these sections"
+            line,
+            f"keyword {tokens[0]!r} is not known: {did_you_mean('@' + key, [f'@{name}' for name in _SECTIONS])}"
+            f"known are {known}, and those that end these sections",
         )
     section = f"count {_COUNTS[key]}" if key in _COUNTS else _SECTIONS[key]
     return section if len(tokens) == 1 else _entry(found, section, line, tokens[1:])
@@ -138,7 +143,9 @@ def _pairs(found: Auxiliary, line: int, tokens: list[str]) -> None:
                 line, f"{key} belongs to an interdiction problem: write its rows and columns out and use LC and LR"
             )
         else:
-            raise found.error(line, f"key {key!r} is not known: known are N, M, LC, LR, LO, OS")
+            raise found.error(
+                line, f"key {key!r} is not known: {did_you_mean(key.upper(), _KEYS)}known are {', '.join(_KEYS)}"
+            )
 
 
 def _check(found: Auxiliary) -> None:
@@ -163,7 +170,8 @@ def resolve(found: Auxiliary, listed: list[tuple[str, int]], names: list[str], w
         position = int(token) if by_index else at.get(token, -1)
         if not 0 <= position < len(names):
             scope = f"0 to {len(names) - 1} (the objective does not count)" if by_index else "those of the MPS file"
-            raise found.error(line, f"{what} {token!r} does not exist: use {scope}")
+            hint = "" if by_index else did_you_mean(token, names, _NEAR)
+            raise found.error(line, f"{what} {token!r} does not exist: {hint}use {scope}")
         if position in positions:
             raise found.error(line, f"{what} {token!r} is listed twice")
         positions.append(position)

@@ -5,13 +5,14 @@ and names the line and the value that is wrong.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bilevel.errors import ModelError
+from bilevel.errors import ModelError, did_you_mean
 
 _BOUNDS = {"UP", "LO", "FX", "MI", "PL", "FR", "BV", "LI", "UI"}
 _BARE = {"MI", "PL", "FR", "BV"}
+_NEAR = 0.75  # names as x1 and x2 are not meant for each other
 
 
 def check(path: Path, text: str) -> None:
@@ -50,7 +51,8 @@ class _Check:
                 break
             if self.section not in self.sections:
                 known = ", ".join(self.sections)
-                raise self._error(f"section {tokens[0]!r} is not read: a linear bilevel problem has {known}")
+                hint = did_you_mean(self.section, self.sections)
+                raise self._error(f"section {tokens[0]!r} is not read: {hint}a linear bilevel problem has {known}")
             if self.section == "OBJSENSE" and len(tokens) > 1:
                 self._sense(tokens[1:])
         if not done or "N" not in self.rows.values():
@@ -60,6 +62,11 @@ class _Check:
 
     def _error(self, what: str) -> ModelError:
         return ModelError(f"{self.path}, line {self.line}: {what}")
+
+    @staticmethod
+    def _meant(name: str, names: Iterable[str]) -> str:
+        hint = did_you_mean(name, sorted(names), _NEAR).strip()
+        return f": {hint}" if hint else ""
 
     def _anything(self, tokens: list[str]) -> None:
         pass
@@ -96,7 +103,7 @@ class _Check:
     def _values(self, what: str, tokens: list[str]) -> None:
         for row, value in zip(tokens[::2], tokens[1::2], strict=True):
             if row not in self.rows:
-                raise self._error(f"row {row!r} is not declared in ROWS")
+                raise self._error(f"row {row!r} is not declared in ROWS{self._meant(row, self.rows)}")
             self._number(value)
             if (what, row) in self.entries:
                 raise self._error(f"{what!r} has two values in row {row!r}")
@@ -105,7 +112,9 @@ class _Check:
     def _bound(self, tokens: list[str]) -> None:
         kind = tokens[0].upper()
         if kind not in _BOUNDS:
-            raise self._error(f"bound type {tokens[0]!r} is not read: known are {', '.join(sorted(_BOUNDS))}")
+            known = sorted(_BOUNDS)
+            hint = did_you_mean(kind, known)
+            raise self._error(f"bound type {tokens[0]!r} is not read: {hint}known are {', '.join(known)}")
         rest = tokens[1:]
         if kind not in _BARE:
             if len(rest) not in (2, 3):
@@ -114,7 +123,8 @@ class _Check:
         elif len(rest) == 3:
             rest.pop()
         if not rest or rest[-1] not in self.columns:
-            raise self._error(f"column {rest[-1] if rest else ''!r} is not declared in COLUMNS")
+            named = rest[-1] if rest else ""
+            raise self._error(f"column {named!r} is not declared in COLUMNS{self._meant(named, self.columns)}")
         if (kind, rest[-1]) in self.bounded:
             raise self._error(f"column {rest[-1]!r} has two bounds of type {kind}")
         self.bounded.add((kind, rest[-1]))

@@ -1,6 +1,7 @@
 """MPS and AUX files to a Pyomo model with one follower."""
 
 import gzip
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from bilevel.solvers.highs import spend_banner
 
 MAXIMISES = "* the leader maximises: this objective is the negative of the leader's"
 """Comment by which `write_mps` remembers a sense that many MPS readers, that of MibS among them, would ignore."""
+
+_INFINITE, _STAND_IN = 1e20, 1e9
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,14 @@ def _text(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> _Problem:
     """Let HiGHS read it; what it warns of would be changed silently, so that is refused too."""
-    highs, said = _read_with_highs(text)
+    plain, endless = _without_infinite_integers(text)
+    highs, said = _read_with_highs(plain)
     lp = highs.getLp()
     names = list(lp.col_names_)
     lower, upper = np.array(lp.col_lower_), np.array(lp.col_upper_)
+    open_ended = np.isin(names, sorted(endless))
+    lower = np.where(open_ended & (lower == -_STAND_IN), -np.inf, lower)
+    upper = np.where(open_ended & (upper == _STAND_IN), np.inf, upper)
     for at in np.flatnonzero(lower > upper).tolist():
         raise ModelError(
             f"{path}: column {names[at]!r} has lower bound {lower[at]:g} above its upper bound {upper[at]:g}: give both bounds"
@@ -95,6 +102,22 @@ def _parse(path: Path, text: str) -> _Problem:
         row_lower=np.array(lp.row_lower_), row_upper=np.array(lp.row_upper_), lower=lower, upper=upper,
         integer=np.array([kind == highspy.HighsVarType.kInteger for kind in kinds], dtype=bool),
     )  # fmt: skip
+
+
+def _without_infinite_integers(text: str) -> tuple[str, set[str]]:
+    """The file with a number for infinite bounds of types LI and UI, which HiGHS refuses, and the columns that have them."""
+    lines, endless, section = text.splitlines(), set(), ""
+    for at, line in enumerate(lines):
+        tokens = line.split()
+        if not tokens or line.startswith("*"):
+            continue
+        if not line[0].isspace():
+            section = tokens[0].upper()
+        elif section == "BOUNDS" and tokens[0].upper() in ("LI", "UI") and abs(float(tokens[-1])) >= _INFINITE:
+            sign = math.copysign(1.0, float(tokens[-1]))
+            lines[at] = " ".join(["", *tokens[:-1], f"{sign * _STAND_IN:.0f}"])
+            endless.add(tokens[-2])
+    return "\n".join(lines) + "\n", endless
 
 
 def _read_with_highs(text: str) -> tuple[Any, str]:

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 from bilevel.assemble import Reformulation
 from bilevel.errors import UnknownNameError
 from bilevel.modes import big_m, indicator, product, sos1, strong_duality
-from bilevel.program import Mask, Mip, Vector
+from bilevel.program import Mip
 
 
 class Mode(Protocol):
@@ -20,9 +20,6 @@ class Mode(Protocol):
 
     def apply(self, form: Reformulation) -> Mip:
         """`form.mip` with complementarity enforced; the mode's own columns come last."""
-
-    def complete(self, x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
-        """Fill the mode's own columns of a point whose other columns are right."""
 
 
 MODES: dict[str, Mode] = {m.name: m for m in (cast(Mode, f) for f in (big_m, sos1, indicator, product, strong_duality))}

@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from bilevel.assemble import Reformulation
 from bilevel.kkt import Pairs
-from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
+from bilevel.program import Index, Mip, Rows, widen
 
 name = "big_m"
 needs_bounds, conic = True, False
@@ -37,13 +37,6 @@ def apply(form: Reformulation) -> Mip:
     mip = mip.with_rows(Rows(sp.csr_array(slack + slack_switch), lower, limit))
     mip = mip.with_rows(Rows(dual, lower, bounds.mu_upper.copy()))
     return mip.with_rows(_one_limit_at_a_time(pairs, z, n))
-
-
-def complete(x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
-    """A full point: the binary of a pair is 0 where its slack is zero and its dual may be something."""
-    first = form.mip.columns
-    x[first : first + form.kkt.pairs.count] = np.where(slack_zero & (form.bounds.mu_upper > 0), 0.0, 1.0)
-    return x
 
 
 def _one_limit_at_a_time(pairs: Pairs, z: Index, columns: int) -> Rows:

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel.assemble import Reformulation
-from bilevel.modes import slacks
 from bilevel.modes.slacks import with_slacks
-from bilevel.program import Mask, Mip, Vector
+from bilevel.program import Mip
 
 name = "indicator"
 needs_bounds, conic = False, False
@@ -27,11 +26,3 @@ def apply(form: Reformulation) -> Mip:
     no_slack = tuple((binary, 0, column) for binary, column in zip(z, slack.tolist(), strict=True))
     no_dual = tuple((binary, 1, column) for binary, column in zip(z, form.kkt.pairs.dual.tolist(), strict=True))
     return replace(mip, indicators=mip.indicators + no_slack + no_dual)
-
-
-def complete(x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
-    """A full point: slacks follow from the others, the binary of a pair is 0 where its slack is zero."""
-    x = slacks.complete(x, form, slack_zero)
-    first = form.mip.columns + form.kkt.pairs.count
-    x[first : first + form.kkt.pairs.count] = np.where(slack_zero, 0.0, 1.0)
-    return x

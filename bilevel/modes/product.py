@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel.assemble import Reformulation
-from bilevel.modes.slacks import complete, with_slacks
+from bilevel.modes.slacks import with_slacks
 from bilevel.program import Mip, Products, empty_rows, stack_products
-
-__all__ = ["apply", "complete", "features", "name", "needs_bounds"]
 
 name = "product"
 needs_bounds, conic = False, True

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.assemble import Reformulation
-from bilevel.program import Index, Mask, Mip, Rows, Vector, widen
+from bilevel.program import Index, Mip, Rows, widen
 
 
 def with_slacks(form: Reformulation) -> tuple[Mip, Index]:
@@ -16,10 +16,3 @@ def with_slacks(form: Reformulation) -> tuple[Mip, Index]:
     own = sp.csr_array((np.ones(count), (np.arange(count), s)), shape=(count, n))
     value = -pairs.slack_constant
     return mip.with_rows(Rows(sp.csr_array(widen(pairs.slack_matrix, n) - own), value, value)), s
-
-
-def complete(x: Vector, form: Reformulation, slack_zero: Mask) -> Vector:
-    """A full point: the slack columns follow from the others."""
-    first, pairs = form.mip.columns, form.kkt.pairs
-    x[first : first + pairs.count] = np.where(slack_zero, 0.0, np.maximum(pairs.slack(x), 0.0))
-    return x

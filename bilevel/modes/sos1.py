@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 from bilevel.assemble import Reformulation
-from bilevel.modes.slacks import complete, with_slacks
+from bilevel.modes.slacks import with_slacks
 from bilevel.program import Mip
-
-__all__ = ["apply", "complete", "features", "name", "needs_bounds"]
 
 name = "sos1"
 needs_bounds, conic = False, False

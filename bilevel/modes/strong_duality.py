@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.assemble import Reformulation
-from bilevel.program import Mask, Mip, Products, Rows, Vector, stack_cones, stack_products, widen
+from bilevel.program import Mip, Products, Rows, stack_cones, stack_products, widen
 from bilevel.revenue import curvature, squares
 
 name = "strong_duality"
@@ -48,13 +48,6 @@ def apply(form: Reformulation) -> Mip:
     products = Products(np.searchsorted(product, owner), i, j, value, linear)
     products = stack_products(products, form.kkt.conic.alignment.widened(mip.columns))
     return replace(mip, products=stack_products(mip.products, products))
-
-
-def complete(x: Vector, form: Reformulation, _slack_zero: Mask) -> Vector:
-    """A full point: every t equals its square."""
-    _, forms = squares(form.program, _curved(form))
-    x[form.mip.columns : form.mip.columns + forms.shape[0]] = (forms @ x[: form.program.columns]) ** 2
-    return x
 
 
 def _curved(form: Reformulation) -> list[int]:

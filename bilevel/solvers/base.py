@@ -61,8 +61,12 @@ class Session(Protocol):
     def set_cost(self, cost: Vector, offset: float) -> None:
         """Replace the linear objective (minimised)."""
 
-    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
-        """Solve with (or without) integrality, SOS1 sets and indicators, to a relative gap, within seconds, from a full start."""
+    def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        """Solve with (or without) integrality, SOS1 sets and indicators, to a relative gap, within seconds.
+
+        `improving`: a point is known and rows ask for a better one, so that looking for first points is wasted.  No start is
+        given: a solver may hand it back as its optimum.
+        """
 
 
 @runtime_checkable
@@ -71,6 +75,14 @@ class Forgetful(Session, Protocol):
 
     def delete_rows(self, rows: Index) -> None:
         """Remove rows; those after them move up."""
+
+
+@runtime_checkable
+class Careful(Session, Protocol):
+    """A session that can solve in another way, for answers that contradict themselves."""
+
+    def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
+        """Solve from nothing, without presolve."""
 
 
 class SessionFactory(Protocol):

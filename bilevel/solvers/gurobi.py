@@ -107,14 +107,20 @@ class _Gurobi:
     def set_cost(self, cost: Vector, offset: float) -> None:
         self.model.setObjective(cost @ self.columns + offset, GRB.MINIMIZE)
 
-    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+    def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         self._set_integrality(integer)
         self.model.Params.MIPGap = gap
         self.model.Params.TimeLimit = min(max(seconds, 0.0), 1e20)
-        if integer and start is not None:
-            self.columns.Start = start
         self._run(lambda model, where: _event(model, where, watch))
         return self._outcome()
+
+    def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
+        self.model.reset()
+        self.model.Params.Presolve, self.model.Params.NumericFocus = 0, 3
+        try:
+            return self.solve(integer, gap, seconds, False, watch)
+        finally:
+            self.model.Params.Presolve, self.model.Params.NumericFocus = -1, 0
 
     def _probe_licence(self) -> None:
         """Gurobi says that a model is too large only when it starts, so start it for no time at all."""

@@ -10,15 +10,17 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program import Index, Mip, Rows, Vector
-from bilevel.progress import Quiet
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 
 name = "highs"
 features = frozenset({"integer"})
 
-# Searches within the search: with a good start they took half of the time on ieee33 and found nothing
+# Searches within the search: beside a good point they took half of the time on ieee33 and found nothing
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
+
+_STEPS, _STEPS_EACH = 500, 10
+"""Steps of the quadratic active set method: so many, and so many for every row and column."""
 
 _DUAL, _PRIMAL = 1, 4
 _STALLED, _PATIENCE = 2.0, 3.0
@@ -60,9 +62,13 @@ def spend_banner() -> None:
         highspy.Highs()
 
 
-def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
-    """min cost @ x + x' hessian x / 2 over the program's rows and bounds, once; hessian is symmetric, semidefinite and may be 0."""
+def solve_quadratic(mip: Mip, hessian: sp.csr_array, seconds: float, watch: Watch) -> Outcome:
+    """min cost @ x + x' hessian x / 2 over the program's rows and bounds, once; hessian is symmetric, semidefinite and may be 0.
+
+    Its active set method may go round for ever: "failed" after as many steps as no program of this size needs.
+    """
     session = _Highs()
+    session.highs.setOptionValue("qp_iteration_limit", _STEPS + _STEPS_EACH * (mip.columns + mip.rows.count))
     session.load(mip)
     lower = sp.csc_array(sp.tril(hessian, format="csc"))
     if lower.nnz:
@@ -70,7 +76,7 @@ def solve_quadratic(mip: Mip, hessian: sp.csr_array) -> Outcome:
         model.dim_, model.format_ = mip.columns, highspy.HessianFormat.kTriangular
         model.start_, model.index_, model.value_ = lower.indptr, lower.indices, lower.data
         session.highs.passHessian(model)
-    return session.solve(False, 0.0, tolerances.SIDE_SECONDS, None, Quiet())
+    return session.solve(False, 0.0, seconds, False, watch)
 
 
 class _Highs:
@@ -82,6 +88,8 @@ class _Highs:
         self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
         # HiGHS drops smaller entries without a word, 1e-9 by default
         self.highs.setOptionValue("small_matrix_value", 1e-12)
+        # The gap asked for is relative: an absolute one, 1e-6 by default, would end searches whose objectives are small
+        self.highs.setOptionValue("mip_abs_gap", 0.0)
         self.highs.cbMipInterrupt.subscribe(self._mip_event)
         self.highs.cbSimplexInterrupt.subscribe(self._event)
         self.highs.cbIpmInterrupt.subscribe(self._event)
@@ -127,7 +135,7 @@ class _Highs:
         self.highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
         self.highs.changeObjectiveOffset(offset)
 
-    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+    def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
         mip = integer and bool(self.integer.any())
         self._set_integrality(mip)
         highs = self.highs
@@ -139,11 +147,7 @@ class _Highs:
         patience = max(_STALLED, _PATIENCE * self.longest)
         self._limit(seconds if mip else min(seconds, patience))
         for option in (*_SUB_SEARCHES, "mip_allow_restart"):
-            highs.setOptionValue(option, start is None)
-        if mip and start is not None:
-            point = highspy.HighsSolution()
-            point.col_value = start.tolist()
-            highs.setSolution(point)
+            highs.setOptionValue(option, not improving)
         self.watch = watch
         fresh, started = not mip and not highs.getBasis().valid, time.monotonic()
         highs.run()
@@ -161,6 +165,14 @@ class _Highs:
             self._run_coarser()
         self.watch = None
         return self._outcome(mip)
+
+    def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
+        self.highs.clearSolver()
+        self.highs.setOptionValue("presolve", "off")
+        try:
+            return self.solve(integer, gap, seconds, False, watch)
+        finally:
+            self.highs.setOptionValue("presolve", "choose")
 
     def _limit(self, seconds: float) -> None:
         """Time for the next run; HiGHS counts from the session's beginning."""

@@ -198,7 +198,7 @@ class _Pyomo:
         self.cost, self.offset = cost, offset
         self.model.objective.set_value(expressions.objective(cost, offset, self.columns))
 
-    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+    def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         if watch.stop() or seconds <= 0:
             return Outcome("interrupted" if watch.stop() else "limit", None, np.inf, -np.inf)
         if self.impossible:
@@ -206,8 +206,8 @@ class _Pyomo:
         discrete = self._set_integrality(integer)
         if self._is_empty():
             return Outcome("optimal", self._free(), self.offset, self.offset)
-        for at, column in enumerate(self.columns):
-            column.set_value(None if start is None else float(start[at]), skip_validation=True)
+        for column in self.columns:
+            column.set_value(None, skip_validation=True)
         results = self._run(self._settings(gap, discrete, seconds))
         if results is None:
             return Outcome("infeasible", None, np.inf, np.inf)

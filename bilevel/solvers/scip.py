@@ -188,16 +188,11 @@ class _Scip:
             quicksum(float(mip.cost[at]) * self.columns[at] for at in used) + mip.offset, "minimize"
         )
 
-    def solve(self, integer: bool, gap: float, seconds: float, start: Vector | None, watch: Watch) -> Outcome:
+    def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         self._change()
         self._set_integrality(integer)
         self.model.setParam("limits/gap", gap)
         self.model.setParam("limits/time", min(max(seconds, 0.0), 1e20))
-        if integer and start is not None:
-            point = self.model.createSol()
-            for column, value in zip(self.columns, start.tolist(), strict=True):
-                self.model.setSolVal(point, column, value)
-            self.model.addSol(point)
         self.events.watch = watch
         try:
             # SoPlex says on standard error, however quiet SCIP is, that it takes 1e-10 where SCIP asks for less
@@ -211,6 +206,16 @@ class _Scip:
             return Outcome("failed", None, np.inf, -np.inf)
         self.events.watch = None
         return self._outcome()
+
+    def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
+        self._change()
+        self._set_integrality(integer)
+        self._write(self.program)
+        self.model.setParam("presolving/maxrounds", 0)
+        try:
+            return self.solve(integer, gap, seconds, False, watch)
+        finally:
+            self._write(self.program)
 
     def _set_integrality(self, integer: bool) -> None:
         if integer != self.is_mip:

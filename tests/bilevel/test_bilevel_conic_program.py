@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 import bilevel
 import formulations
 import instances
-from bilevel import ModelError, conic, outer, search
+from bilevel import ModelError, conic, outer, precise, search_state
 from bilevel.cones import tangent
 from bilevel.errors import UnknownNameError
 from bilevel.program import Cones, Mip, Rows, coo
@@ -295,7 +295,7 @@ def test_cones_are_scaled_without_changing_what_they_hold() -> None:
 def test_interior_points_and_linear_programs_agree(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
     case = instances.scale(instances.load("ieee33"), 12)
     plain = bilevel.solve(formulations.charging_pricing(case, objective), progress=False)
-    monkeypatch.setattr(search, "MANY_CONES", 1)
+    monkeypatch.setattr(search_state, "MANY_CONES", 1)
     monkeypatch.setattr(outer, "LARGE", 1)
     model = formulations.charging_pricing(case, objective)
     found = bilevel.solve(model, progress=False)
@@ -310,9 +310,9 @@ def test_interior_points_and_linear_programs_agree(monkeypatch: pytest.MonkeyPat
 def test_linear_programs_take_over_where_interior_points_fail(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     case = instances.scale(instances.load("ieee33"), 6)
     plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
-    monkeypatch.setattr(search, "MANY_CONES", 1)
+    monkeypatch.setattr(search_state, "MANY_CONES", 1)
     if broken == "state":
-        monkeypatch.setattr(search, "tight_state", lambda *_: None)
+        monkeypatch.setattr(precise, "tight_state", lambda *_: None)
     else:
         monkeypatch.setattr(conic, "_SOLVED", None)
         monkeypatch.setattr(conic, "_NEARLY", None)
@@ -323,8 +323,8 @@ def test_linear_programs_take_over_where_interior_points_fail(monkeypatch: pytes
 def test_a_point_that_is_not_confirmed_is_given_up_and_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     case = instances.scale(instances.load("ieee33"), 6)
     plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
-    monkeypatch.setattr(search, "MANY_CONES", 1)
-    monkeypatch.setattr(search, "tight_state", lambda *_: None)
+    monkeypatch.setattr(search_state, "MANY_CONES", 1)
+    monkeypatch.setattr(precise, "tight_state", lambda *_: None)
     decided, refused = Stage.decided, []
 
     def once(stage: Stage, sides: Sides, near: Any) -> Point:

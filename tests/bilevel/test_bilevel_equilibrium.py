@@ -358,7 +358,7 @@ def test_duals_of_rows_are_in_the_programs_own_units() -> None:
             np.array([1e-3, 1e3]),
         )
     )  # fmt: skip
-    outcome = opened.solve(False, 0.0, 10.0, None, Quiet())
+    outcome = opened.solve(False, 0.0, 10.0, False, Quiet())
     assert outcome.row_dual is not None
     # b gives 4 of the 6 and a the rest; half a unit less of b saves 5e-4 and costs 2e-3 of the first row at 0.3
     assert outcome.row_dual == pytest.approx([0.3, 1e-4])

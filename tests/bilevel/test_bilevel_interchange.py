@@ -740,7 +740,7 @@ def session(factory: pyomo_solvers.PyomoSolver, program: Mip) -> Scaled:
 
 
 def value(opened: Scaled, integer: bool = False) -> float:
-    outcome = opened.solve(integer, 1e-9, 30, None, QUIET)
+    outcome = opened.solve(integer, 1e-9, 30, False, QUIET)
     assert outcome.status == "optimal" and outcome.x is not None
     assert outcome.bound == pytest.approx(outcome.objective, rel=1e-6)
     return outcome.objective
@@ -772,22 +772,22 @@ def test_pyomo_sessions_switch_integers(factory: pyomo_solvers.PyomoSolver) -> N
     assert value(opened) == pytest.approx(100 - 24.5 - 3)
     assert value(opened, integer=True) == pytest.approx(100 - 21 - 6)
     assert value(opened) == pytest.approx(100 - 24.5 - 3)
-    outcome = opened.solve(True, 1e-9, 30, np.array([9.0, 9.0, 1.0]), QUIET)
-    assert outcome.objective == pytest.approx(100 - 21 - 6), "a wrong start does no harm"
+    outcome = opened.solve(True, 1e-9, 30, True, QUIET)
+    assert outcome.objective == pytest.approx(100 - 21 - 6)
     assert outcome.x is not None and 1 <= outcome.x[2] <= 2, "a column in no row has a value within its bounds"
 
 
 def test_pyomo_sessions_are_honest(factory: pyomo_solvers.PyomoSolver) -> None:
     rows = knapsack().rows
     low = Rows(rows.matrix, np.array([-INF, 20.0, -INF]), rows.upper)
-    assert session(factory, knapsack(rows=low)).solve(True, 1e-9, 30, None, QUIET).status == "infeasible"
+    assert session(factory, knapsack(rows=low)).solve(True, 1e-9, 30, False, QUIET).status == "infeasible"
     empty = Rows(rows.matrix, np.array([-INF, -INF, 1.0]), np.array([24.0, 6.0, 2.0]))
-    assert session(factory, knapsack(rows=empty)).solve(True, 1e-9, 30, None, QUIET).status == "infeasible"
+    assert session(factory, knapsack(rows=empty)).solve(True, 1e-9, 30, False, QUIET).status == "infeasible"
     loose = Rows(rows.matrix, np.full(3, -INF), np.array([INF, INF, 0.0]))
     free = knapsack(rows=loose, upper=np.array([INF, INF, 2.0]))
-    outcome = session(factory, free).solve(False, 1e-9, 30, None, QUIET)
+    outcome = session(factory, free).solve(False, 1e-9, 30, False, QUIET)
     assert outcome.status == "unbounded" and outcome.x is None and outcome.bound == -INF
-    assert session(factory, knapsack()).solve(True, 1e-9, 0.0, None, QUIET).status == "limit"
+    assert session(factory, knapsack()).solve(True, 1e-9, 0.0, False, QUIET).status == "limit"
 
 
 def test_pyomo_sessions_stop_in_time(factory: pyomo_solvers.PyomoSolver) -> None:
@@ -801,7 +801,7 @@ def test_pyomo_sessions_stop_in_time(factory: pyomo_solvers.PyomoSolver) -> None
         np.concatenate([np.zeros(38), np.ones(10)]), 0.0, np.zeros(n), np.concatenate([np.ones(38), np.full(10, 1e4)]),
         np.arange(n) < 38, Rows(sp.csr_array(matrix), half, half), Cones.none(n), (), np.ones(n),
     )  # fmt: skip
-    outcome = session(factory, program).solve(True, 1e-9, 1.0, None, QUIET)
+    outcome = session(factory, program).solve(True, 1e-9, 1.0, False, QUIET)
     assert outcome.status == "limit" and outcome.bound <= outcome.objective
 
 
@@ -816,7 +816,7 @@ def test_pyomo_sessions_take_sets_cones_and_products_where_declared(factory: pyo
                       sp.csr_array([[0.0, 1, 0]]), np.zeros(1), np.array([4.0]), np.ones(1, bool), ("c",))  # fmt: skip
         free = Rows(sp.csr_array((0, 3)), np.zeros(0), np.zeros(0))
         program = knapsack(rows=free, cones=cones, upper=np.array([10.0, 4.0, 2.0]))
-        assert session(factory, program).solve(False, 1e-6, 30, None, QUIET).objective == pytest.approx(
+        assert session(factory, program).solve(False, 1e-6, 30, False, QUIET).objective == pytest.approx(
             100 - 10 - 16, rel=1e-5
         )
     if "nonconvex" in factory.features:
@@ -883,3 +883,42 @@ def test_the_how_to_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         wanted = re.findall(r"# -> (.*)", block)
         printed = capsys.readouterr().out.splitlines()
         assert [line.strip() for line in wanted] == printed[: len(wanted)]
+
+
+# Infinite bounds of integer columns, and what was meant
+
+
+@pytest.mark.parametrize(
+    ("line", "upper"), [("UI B X 1e+30", None), ("UI B X 1E20", None), ("UI B X 5", 5), ("UP B X 1e30", None)]
+)
+def test_an_infinite_bound_of_an_integer_column_is_none(tmp_path: Path, line: str, upper: float | None) -> None:
+    text = f"NAME t\nROWS\n N OBJ\n L R1\nCOLUMNS\n X OBJ -1 R1 1\n Y OBJ -1 R1 1\nRHS\n RHS R1 3\nBOUNDS\n {line}\nENDATA\n"
+    (tmp_path / "t.mps").write_text(text)
+    (tmp_path / "t.aux").write_text("@NUMVARS\n1\n@NUMCONSTRS\n0\n@VARSBEGIN\nY 1\n@VARSEND\n")
+    model = read_mps(tmp_path / "t.mps", tmp_path / "t.aux")
+    assert model.column["X"].ub == upper and model.column["X"].lb == 0
+    assert model.column["X"].is_integer() == line.startswith("UI")
+
+
+@pytest.mark.parametrize(
+    ("mps", "aux", "said"),
+    [
+        (("RHS R1", "RHS R_1"), ("", ""), r"t\.mps, line 9: row 'R_1' .*did you mean 'R1'\?"),
+        (("BOUNDS", "BOUND"), ("", ""), r"line 10: section 'BOUND' .*did you mean 'BOUNDS'\?"),
+        (("UP B longname", "UP B longnome"), ("", ""), r"line 11: column 'longnome' .*did you mean 'longname'\?"),
+        (("", ""), ("@OBJSENSE", "@OBJESENSE"), r"t\.aux, line 8: keyword '@OBJESENSE' .*did you mean '@OBJSENSE'\?"),
+        (("", ""), ("longname 1", "longnaem 1"), r"t\.aux, line 6: column 'longnaem' .*did you mean 'longname'\?"),
+    ],
+)
+def test_a_refusal_of_a_file_names_line_and_the_spelling_meant(
+    tmp_path: Path, mps: tuple[str, str], aux: tuple[str, str], said: str
+) -> None:
+    text = (
+        "NAME t\nROWS\n N OBJ\n L R1\nCOLUMNS\n X OBJ -1 R1 1\n longname OBJ -1 R1 1\nRHS\n RHS R1 3\nBOUNDS\n"
+        " UP B longname 4\nENDATA\n"
+    )
+    listed = "@NUMVARS\n1\n@NUMCONSTRS\n0\n@VARSBEGIN\nlongname 1\n@VARSEND\n@OBJSENSE\nMIN\n"
+    (tmp_path / "t.mps").write_text(text.replace(*mps) if mps[0] else text)
+    (tmp_path / "t.aux").write_text(listed.replace(*aux) if aux[0] else listed)
+    with pytest.raises(bilevel.ModelError, match=said):
+        read_mps(tmp_path / "t.mps", tmp_path / "t.aux")

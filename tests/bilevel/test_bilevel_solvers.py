@@ -50,8 +50,10 @@ def session(solver: str, program: Mip) -> Scaled:
     return opened
 
 
-def solve(opened: Scaled, integer: bool = False, start: Any = None, seconds: float = 30, gap: float = 1e-9) -> Outcome:
-    return opened.solve(integer, gap, seconds, start, QUIET)
+def solve(
+    opened: Scaled, integer: bool = False, improving: bool = False, seconds: float = 30, gap: float = 1e-9
+) -> Outcome:
+    return opened.solve(integer, gap, seconds, improving, QUIET)
 
 
 def value(opened: Scaled, integer: bool = False) -> float:
@@ -109,10 +111,14 @@ def test_loading_forgets_the_program_before(solver: str) -> None:
     assert value(opened) == pytest.approx(79)
 
 
-def test_a_start_is_taken_and_a_wrong_one_does_no_harm(solver: str) -> None:
-    for start in (np.array([3.0, 1.5]), np.array([9.0, 9.0])):
-        outcome = solve(session(solver, knapsack()), True, start)
-        assert outcome.status == "optimal" and outcome.objective == pytest.approx(79)
+def test_a_better_point_than_one_that_is_known_is_found_or_there_is_none(solver: str) -> None:
+    for most, status in ((80.0, "optimal"), (78.9, "infeasible")):
+        opened = session(solver, knapsack())
+        opened.add_rows(
+            Rows(sp.csr_array(knapsack().cost[None, :]), np.array([-INF]), np.array([most - knapsack().offset]))
+        )
+        outcome = solve(opened, True, improving=True)
+        assert outcome.status == status and outcome.objective == pytest.approx(79 if status == "optimal" else INF)
 
 
 @pytest.mark.parametrize("integer", [False, True])

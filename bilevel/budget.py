@@ -1,0 +1,68 @@
+"""What is left of a solve's time, for every small program beside its search, however deep it is called.
+
+A solve opens a budget; what runs inside asks `seconds` how long it may take and hands `watch` to its solver, which stops at Ctrl-C.
+Outside of any solve (a certificate alone, a test) a small program has `SIDE_SECONDS` and nobody to listen to.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from bilevel import tolerances
+from bilevel.errors import BilevelError
+from bilevel.progress import Quiet
+from bilevel.solvers.base import Watch
+
+
+class OutOfTimeError(BilevelError):
+    """The time of a solve is over, or the user stopped it, while something was proven that it cannot go on without."""
+
+
+@dataclass(frozen=True)
+class _Budget:
+    deadline: float
+    watch: Watch
+
+
+_NOW: ContextVar[_Budget | None] = ContextVar("budget", default=None)
+
+
+def _now() -> _Budget:
+    return _NOW.get() or _Budget(math.inf, Quiet())
+
+
+@contextmanager
+def until(deadline: float, watch: Watch) -> Iterator[None]:
+    """Inside, small programs stop at the deadline (of time.monotonic) or when `watch` says so."""
+    token = _NOW.set(_Budget(deadline, watch))
+    try:
+        yield
+    finally:
+        _NOW.reset(token)
+
+
+def seconds(at_least: float = 0.0) -> float:
+    """What one small program may take: what is left, up to `SIDE_SECONDS`; `at_least` is for what no answer goes without."""
+    left = max(_now().deadline - time.monotonic(), at_least)
+    return min(left, tolerances.SIDE_SECONDS)
+
+
+def watch() -> Watch:
+    """Who hears of Ctrl-C."""
+    return _now().watch
+
+
+def require(what: str) -> None:
+    """Raise `OutOfTimeError` where the time is over or the user stopped, in the middle of `what`."""
+    if watch().stop():
+        raise OutOfTimeError(f"interrupted by Ctrl-C while {what}")
+    if time.monotonic() >= _now().deadline:
+        raise OutOfTimeError(f"time limit reached while {what}: give it more time")
+
+
+def grace(limit: float) -> float:
+    """Seconds beyond a time limit in which what was found is made precise and rechecked."""
+    return max(tolerances.GRACE_SECONDS, tolerances.GRACE_SHARE * limit)

@@ -1,0 +1,183 @@
+"""Verdicts without a point, proven on the model's own rows: a contradiction of rows for `infeasible`, a ray for `unbounded`.
+
+Infeasible rows have multipliers y (Farkas): with y'r >= a over all r within the rows' limits and (A'y)'x <= b over all x within the
+bounds, a > b contradicts A x = r.  They come from the least sum of violations, and are checked by arithmetic on the rows alone.
+
+A ray d with a point x is followed far out: rows must hold at x + t d, every follower, solved again there, must have no better
+answer, and the leader's objective must fall.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import budget, certificate, outer, tolerances
+from bilevel.assemble import Reformulation
+from bilevel.canonical import Program
+from bilevel.cones import tangent
+from bilevel.followers import respond
+from bilevel.model import Check
+from bilevel.program import Cones, Mip, Rows, Vector, stack_cones, stack_rows
+from bilevel.stage import Sides, limits
+
+COOPERATION = "followers that cooperate have a point"
+EXHAUSTED = "exhausted search"
+RELAXATION = "infeasible relaxation"
+COOPERATE = "rows with followers that cooperate"
+CONDITIONS = "rows with the followers' optimality conditions, complementarity aside"
+
+_ROUNDS = 20
+_ROUNDING = 1e-12
+_CONTRADICTS = 1e-9
+_OUT = (1e3, 1e6)
+"""How far out a ray is looked at, over its columns' scales."""
+
+
+def infeasible(form: Reformulation, found: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The contradiction of the relaxation in which followers cooperate; else that of their optimality conditions; else `found`."""
+    mip = replace(form.mip, products=None)
+    proof = contradiction(high_point(form.program), COOPERATE)
+    if proof.ok:
+        return (proof,)
+    conditions = contradiction(mip, CONDITIONS)
+    known = (conditions,) if conditions.ok else found
+    possible = cooperates(form.program)
+    return tuple(replace(check, detail=f"{check.detail}; {COOPERATION}") for check in known) if possible else known
+
+
+def sentence(proof: certificate.Certificate) -> str:
+    """Why there is no point, by what is proven."""
+    details = " ".join(check.detail for check in proof.checks)
+    if COOPERATE in details:
+        return "no leader decision meets the leader's rows, even with followers that cooperate"
+    if COOPERATION in details:
+        return "the followers' optimal answers meet the leader's rows at no decision; followers that cooperate could"
+    return "the followers' optimal answers meet the leader's rows at no decision"
+
+
+def high_point(program: Program) -> Mip:
+    """The rows of leader and followers with all cones; rows with products are left out, which only makes it larger."""
+    whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
+    leader = program.rows
+    names = tuple(leader.names[at] for at in whole.tolist()) if leader.names else ()
+    rows = stack_rows(
+        [
+            Rows(sp.csr_array(leader.matrix[whole]), leader.lower[whole], leader.upper[whole], names),
+            program.followers.rows,
+        ]
+    )
+    cones = stack_cones(program.cones, program.followers.cones)
+    return Mip(
+        program.cost, program.offset, program.lower, program.upper, program.integer, rows, cones, (), program.scale
+    )
+
+
+def cooperates(program: Program) -> bool:
+    """Whether some point keeps all rows of leader and followers, whatever followers would rather do; rows with products aside."""
+    mip = high_point(program)
+    mip = replace(mip, cost=np.zeros(mip.columns))
+    session = outer.opened(replace(mip, cones=Cones.none(mip.columns)))
+    x = outer.converge(session, mip.cones).x
+    if x is not None and mip.integer.any():
+        x = session.solve(True, tolerances.FEASIBILITY, budget.seconds(), False, budget.watch()).x
+    if x is None:
+        return False
+    size = abs(mip.rows.matrix) @ np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
+    return bool((mip.rows.violation(x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)).all())
+
+
+def contradiction(mip: Mip, what: str) -> Check:
+    """Whether rows, bounds and cones contradict each other: what multipliers lack of a proof, over its margin.
+
+    Cones enter by tangents, which hold everywhere; integrality is left out.
+    """
+    nothing = Check(
+        RELAXATION, float("inf"), tolerances.FEASIBILITY, "relative", detail=f"{what} do not contradict each other"
+    )
+    rows = replace(mip.rows, names=mip.rows.names or ("",) * mip.rows.count)
+    for _ in range(_ROUNDS):
+        if not rows.count:
+            return nothing
+        x, dual = _least_violation(mip, rows)
+        if x is None or dual is None:
+            return nothing
+        value, row = _lack(mip, rows, dual)
+        if value <= tolerances.FEASIBILITY:
+            return replace(
+                nothing, value=value, where=row, detail=f"{what} contradict each other, by multipliers of theirs"
+            )
+        cuts = tangent.cuts(mip.cones, x, tolerances.CONE_CUT)
+        if not cuts.count:
+            return nothing
+        rows = stack_rows([rows, replace(cuts, names=("tangent of a cone",) * cuts.count)])
+    return nothing
+
+
+def _least_violation(mip: Mip, rows: Rows) -> tuple[Vector | None, Vector | None]:
+    """The point of least violation, each row over its size, and the rows' multipliers there."""
+    count, n = rows.count, mip.columns
+    size = np.asarray(abs(rows.matrix) @ mip.scale)
+    size = np.where(size > 0, size, 1.0)
+    slack = sp.diags_array(size)
+    total = n + 2 * count
+    elastic = Mip(
+        cost=np.concatenate([np.zeros(n), np.ones(2 * count)]), offset=0.0,
+        lower=np.concatenate([mip.lower, np.zeros(2 * count)]),
+        upper=np.concatenate([mip.upper, np.full(2 * count, np.inf)]), integer=outer.continuous(total),
+        rows=Rows(sp.csr_array(sp.hstack([rows.matrix, slack, -slack])), rows.lower, rows.upper),
+        cones=Cones.none(total), sos1=(), scale=np.concatenate([mip.scale, np.ones(2 * count)]),
+    )  # fmt: skip
+    outcome = outer.converge(outer.opened(elastic), elastic.cones)
+    return (None, None) if outcome.x is None else (outcome.x[:n], outcome.row_dual)
+
+
+def _lack(mip: Mip, rows: Rows, dual: Vector) -> tuple[float, str]:
+    """What the multipliers leave open, over the margin by which they contradict; infinite without a margin; their largest row."""
+    limit = np.where(dual > 0, rows.lower, rows.upper)
+    y = np.where(np.isfinite(limit), dual, 0.0)
+    limit = np.where(np.isfinite(limit), limit, 0.0)
+    slope = rows.matrix.T @ y
+    end = np.where(slope > 0, mip.upper, mip.lower)
+    known = np.isfinite(end)
+    terms = [y * limit, np.where(known, slope * np.where(known, end, 0.0), 0.0)]
+    margin = float(terms[0].sum() - terms[1].sum())
+    largest = sum(float(np.abs(part).sum()) for part in terms)
+    open_columns = float(np.abs(slope[~known]) @ mip.scale[~known])
+    if margin <= _CONTRADICTS * float(np.abs(y) @ (abs(rows.matrix) @ mip.scale)) or not len(y):
+        return float("inf"), ""
+    return (open_columns + _ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
+
+
+def ray(form: Reformulation, sides: Sides, near: Vector) -> tuple[Check, ...]:
+    """Checks of a point far out along the leader's best direction at these sides of the pairs; none where there is no direction."""
+    mip = replace(form.mip, cones=Cones.none(form.mip.columns))
+    low, high, row_low, row_high = limits(form, mip, sides, near)
+    piece = replace(mip, lower=low, upper=high, rows=Rows(mip.rows.matrix, row_low, row_high, mip.rows.names))
+    size = mip.scale
+    cone = replace(
+        piece, lower=np.where(np.isfinite(low), 0.0, -size), upper=np.where(np.isfinite(high), 0.0, size), offset=0.0,
+        integer=outer.continuous(mip.columns),
+        rows=Rows(mip.rows.matrix, np.where(np.isfinite(row_low), 0.0, -np.inf), np.where(np.isfinite(row_high), 0.0, np.inf)),
+    )  # fmt: skip
+    away = outer.converge(outer.opened(cone), mip.cones).x
+    still = replace(piece, cost=np.zeros(mip.columns), integer=outer.continuous(mip.columns))
+    start = outer.converge(outer.opened(still), mip.cones).x
+    if away is None or start is None or not away.any():
+        return ()
+    away = away / float((np.abs(away) / size).max())
+    return _along(form.program, start[: form.program.columns], away[: form.program.columns])
+
+
+def _along(program: Program, start: Vector, away: Vector) -> tuple[Check, ...]:
+    """The worst of every check over the points that are looked at, and how much the objective falls from one to the next."""
+    points = [start, *(start + out * away for out in _OUT)]
+    points = [np.where(program.integer, np.round(x), x) for x in points]
+    checks = [certificate.feasible_checks(program, x, respond(program, x)) for x in points]
+    worst = [max(each, key=lambda check: check.value) for each in zip(*checks, strict=True)]
+    values = program.sign * np.array([program.objective(x) for x in points])
+    fall = -np.diff(values) / np.diff(np.array([0.0, *_OUT]))
+    least = float(fall.min()) / max(float(np.abs(fall).max()), 1e-300)
+    detail = f"objective {program.sign * values[-1]:.6g} at {_OUT[-1]:g} times the scale, and no end"
+    falls = Check("ray improves", 1.0 - least if least > 0 else np.inf, 0.5, "of its slope", detail=detail)
+    return (*(replace(check, detail=f"along the ray: {check.detail}") for check in worst), falls)
