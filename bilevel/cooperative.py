@@ -48,17 +48,19 @@ def cooperative(
     """
     if solver not in _OPTIMA:
         raise UnknownNameError("solver", solver, _OPTIMA)
-    clock = [time.perf_counter()]
+    clock, began = [time.perf_counter()], time.monotonic()
     program = compile_model(model)
     _require_linear(program)
     clock.append(time.perf_counter())
     with Progress(progress, program.sign) as line:
         line.phase("cooperation")
-        deadline = time.monotonic() + (np.inf if time_limit is None else time_limit)
+        deadline = began + (np.inf if time_limit is None else time_limit)
         with budget.until(deadline, line):
             found = _OPTIMA[solver](program, gap, deadline, line)
             if found.verdict == "infeasible":
                 found.proof = _infeasible(program)
+            elif found.verdict == "unbounded":
+                found.proof = verdicts.cooperative_ray(program)
         stopped = line.interrupted
     clock.append(time.perf_counter())
     x = load_point(program, found)

@@ -232,7 +232,8 @@ class Search(Precise):
             self._exhausted(f"branch and bound of {self.solver.name}, scaled and unscaled, leaves no part")
 
     def _exhausted(self, how: str) -> None:
-        self.found.verdict, self.found.proof = "infeasible", (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how),)
+        self.found.verdict, self.found.bound = "infeasible", -np.inf
+        self.found.proof = (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how),)
 
     def _plain(self) -> Mip:
         """The optimality conditions alone, without products, or what followers are known to do."""

@@ -236,7 +236,9 @@ def solution_of(
             status = "unattained"
         pairs = zip(program.variables, x.tolist(), strict=True)
         values = {str(variable.name): value for variable, value in pairs if variable is not None}
-    reason = _reason(status, recheck, found.ended, stopped, seconds["solve"], settings["time_limit"])
+    reason = _reason(
+        status, recheck, found.ended, stopped, seconds["compile"] + seconds["solve"], settings["time_limit"]
+    )
     return Solution(
         status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes
     )
