@@ -68,9 +68,15 @@ def check_point(
     return Certificate(tuple(found))
 
 
-def feasible_checks(program: Program, x: Vector, response: Response) -> tuple[Check, ...]:
-    """Rows of leader and followers, and the followers' optimality."""
-    return _leader_rows(program, x), _follower_rows(program, x), _optimality(program, x, response)
+def feasible_checks(program: Program, x: Vector, response: Response | None) -> list[Check]:
+    """Rows and cones, which may be loose; with a `response` the followers' optimality too."""
+    found = [_leader_rows(program, x), _follower_rows(program, x)]
+    cones = (("follower cones", program.followers.cones, x), ("cones", program.cones, program.tight(x)))
+    loose = [
+        (name, replace(part, tight=np.zeros(part.count, dtype=bool)), at) for name, part, at in cones if part.count
+    ]
+    found += [_cones(*each) for each in loose]
+    return found if response is None else [*found, _optimality(program, x, response)]
 
 
 def check_relaxation(model: Any, program: Program, x: Vector, bound: float, gap: float) -> Certificate:

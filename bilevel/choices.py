@@ -181,7 +181,7 @@ class _Placing:
         cuts = [piece.cut(float(self.lower[at]), float(self.upper[at])) for piece in pieces]
         left = tuple(dict.fromkeys(piece for piece in cuts if piece is not None))
         if not left:
-            self.nowhere.append(_nowhere(variable, self.lower[at], self.upper[at]))
+            self.nowhere.append(_nowhere(variable, pieces, self.lower[at], self.upper[at]))
             # Any value will do in a program without a point
             self.lower[at] = self.upper[at] = min(max(0.0, self.lower[at]), self.upper[at])
             return
@@ -216,6 +216,6 @@ def _refuse_follower(variable: Any, pieces: tuple[Piece, ...]) -> None:
     )
 
 
-def _nowhere(variable: Any, lower: float, upper: float) -> str:
-    what = "whole number" if variable.is_integer() else "value of its domain"
+def _nowhere(variable: Any, pieces: tuple[Piece, ...], lower: float, upper: float) -> str:
+    what = "whole number" if pieces and all(piece.whole for piece in pieces) else "value of its domain"
     return f"leader variable {variable.name!r} has no {what} between its bounds {lower:g} and {upper:g}"

@@ -64,6 +64,8 @@ def cooperative(
             found = _OPTIMA[solver](program, gap, deadline, line)
             if found.verdict == "infeasible":
                 found.proof = _infeasible(program)
+            elif found.verdict == "unbounded":
+                found.proof = verdicts.cooperative_ray(program)
         stopped = line.interrupted
     clock.append(time.perf_counter())
     x = load_point(program, found)

@@ -154,26 +154,43 @@ def ray(form: Reformulation, sides: Sides, near: Vector) -> tuple[Check, ...]:
     mip = replace(form.mip, cones=Cones.none(form.mip.columns))
     low, high, row_low, row_high = limits(form, mip, sides, near)
     piece = replace(mip, lower=low, upper=high, rows=Rows(mip.rows.matrix, row_low, row_high, mip.rows.names))
-    size = mip.scale
-    cone = replace(
-        piece, lower=np.where(np.isfinite(low), 0.0, -size), upper=np.where(np.isfinite(high), 0.0, size), offset=0.0,
-        integer=outer.continuous(mip.columns),
-        rows=Rows(mip.rows.matrix, np.where(np.isfinite(row_low), 0.0, -np.inf), np.where(np.isfinite(row_high), 0.0, np.inf)),
+    found = _direction(piece)
+    return () if found is None else _along(form.program, *found, answers=True)
+
+
+def cooperative_ray(program: Program) -> tuple[Check, ...]:
+    """The same where followers cooperate: rows and cones alone."""
+    mip = high_point(program)
+    found = _direction(replace(mip, integer=outer.continuous(mip.columns)))
+    return () if found is None else _along(program, *found, answers=False)
+
+
+def _direction(piece: Mip) -> tuple[Vector, Vector] | None:
+    """A point of a convex piece, and its best direction: the rows with limits of 0, over a box; None where one is missing."""
+    size, bare = piece.scale, Cones.none(piece.columns)
+    rows, none = piece.rows, np.zeros(piece.columns)
+    away_rows = Rows(
+        rows.matrix, np.where(np.isfinite(rows.lower), 0.0, -np.inf), np.where(np.isfinite(rows.upper), 0.0, np.inf)
+    )
+    homogeneous = replace(piece.cones, u0=0.0 * piece.cones.u0, w0=0.0 * piece.cones.w0)
+    box = replace(
+        piece, lower=np.where(np.isfinite(piece.lower), 0.0, -size), upper=np.where(np.isfinite(piece.upper), 0.0, size),
+        offset=0.0, integer=outer.continuous(piece.columns), rows=away_rows, cones=bare,
     )  # fmt: skip
-    away = outer.converge(outer.opened(cone), mip.cones).x
-    still = replace(piece, cost=np.zeros(mip.columns), integer=outer.continuous(mip.columns))
-    start = outer.converge(outer.opened(still), mip.cones).x
+    away = outer.converge(outer.opened(box), homogeneous).x
+    still = replace(piece, cost=none, integer=outer.continuous(piece.columns), cones=bare)
+    start = outer.converge(outer.opened(still), piece.cones).x
     if away is None or start is None or not away.any():
-        return ()
-    away = away / float((np.abs(away) / size).max())
-    return _along(form.program, start[: form.program.columns], away[: form.program.columns])
+        return None
+    return start, away / float((np.abs(away) / size).max())
 
 
-def _along(program: Program, start: Vector, away: Vector) -> tuple[Check, ...]:
+def _along(program: Program, start: Vector, away: Vector, answers: bool) -> tuple[Check, ...]:
     """The worst of every check over the points that are looked at, and how much the objective falls from one to the next."""
+    start, away = start[: program.columns], away[: program.columns]
     points = [start, *(start + out * away for out in _OUT)]
     points = [np.where(program.integer, np.round(x), x) for x in points]
-    checks = [certificate.feasible_checks(program, x, respond(program, x)) for x in points]
+    checks = [certificate.feasible_checks(program, x, respond(program, x) if answers else None) for x in points]
     worst = [max(each, key=lambda check: check.value) for each in zip(*checks, strict=True)]
     values = program.sign * np.array([program.objective(x) for x in points])
     fall = -np.diff(values) / np.diff(np.array([0.0, *_OUT]))

@@ -24,6 +24,7 @@ def paying(price: float, most: float = 4.0) -> Any:
     model.user.row = pyo.Constraint(expr=model.user.y >= 1.0)
     model.used = pyo.Constraint(expr=model.x == model.user.y)
     model.cone = pyo.Constraint(expr=model.x**2 <= model.u * model.w)
+    bilevel.relaxes_equality(model, model.cone)
     model.goal = pyo.Objective(expr=price * model.w + model.x)
     return model
 

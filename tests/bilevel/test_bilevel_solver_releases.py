@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import highspy
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -28,7 +29,7 @@ PROGRAMS = {program["name"]: program for program in STORED}
 PYOMO = [pyomo.PREFIX + name for name in pyomo.available()]
 PACKAGES = {"highs": "highspy", "scip": "pyscipopt", "gurobi": "gurobipy", "clarabel": "clarabel"}
 QUADRATIC = {
-    "highs": highs.solve_quadratic,
+    "highs": lambda mip, hessian: highs.solve_quadratic(mip, hessian, 60.0, Quiet()),
     "clarabel": quadratic._interior_point,
     "highs and clarabel": quadratic.solve,
 }
@@ -81,8 +82,18 @@ def outcome(program: dict[str, Any], engine: str) -> Outcome:
         session.load(mip)
     except LicenceError as refused:
         pytest.skip(str(refused))
-    start = np.array(program["start"], dtype=float) if "start" in program else None
-    return session.solve(True, GAP, 60.0, start, Quiet())
+    return session.solve(True, GAP, 60.0, False, Quiet())
+
+
+def started(program: dict[str, Any]) -> Outcome:
+    """What HiGHS itself says of a program with a start, which the package gives it no longer."""
+    session: Any = highs.open()
+    session.load(as_mip(program))
+    start = highspy.HighsSolution()
+    start.col_value = program["start"]
+    session.highs.setSolution(start)
+    answer: Outcome = session.solve(True, GAP, 60.0, False, Quiet())
+    return answer
 
 
 def release(engine: str) -> str:
@@ -102,7 +113,8 @@ RUNS = [(name, engine) for name, program in PROGRAMS.items() for engine in engin
 @pytest.mark.parametrize(("name", "engine"), RUNS)
 def test_a_stored_program_has_its_known_answer(name: str, engine: str) -> None:
     program = PROGRAMS[name]
-    found, who = outcome(program, engine), release(engine)
+    found = started(program) if engine == "highs" and "start" in program else outcome(program, engine)
+    who = release(engine)
     assert found.status == program["status"], f"{who} says {found.status} where {name!r} is {program['status']}"
     if program["status"] != "optimal":
         return
