@@ -237,15 +237,19 @@ def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) ->
     return Check("global gap", value, gap, "relative", detail=f"objective {objective:.9g}, bound {shown}")
 
 
-def _resolution(program: Program, x: Vector) -> Check:
+def resolution(program: Program, x: Vector) -> float:
     """What the solvers' tolerances can hide in the objective, over the objective's largest term at x.
 
-    A column whose scale is far above its value is solved too coarsely.  Where every column of the objective is at zero, a hair of
-    its smallest term is compared with: it passes where all terms are of one size.
+    A column whose scale is far above its value is solved too coarsely.  Where every column of the objective is at zero, its
+    smallest term is compared with: it passes where all terms are of one size.
     """
     coarse = tolerances.MIP_FEASIBILITY * program.largest_term(program.scale)
     term = program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR
-    value = coarse / term if coarse else 0.0
+    return coarse / term if coarse else 0.0
+
+
+def _resolution(program: Program, x: Vector) -> Check:
+    value = resolution(program, x)
     detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
     return Check("objective resolution", value, tolerances.RESOLUTION, "relative", detail=detail)
 

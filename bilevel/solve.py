@@ -10,7 +10,20 @@ from typing import Any
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
-from bilevel import attain, bounds, budget, certificate, cone_charge, cones, conic, enlarged, modes, solvers, verdicts
+from bilevel import (
+    attain,
+    bounds,
+    budget,
+    certificate,
+    cone_charge,
+    cones,
+    conic,
+    enlarged,
+    modes,
+    reasons,
+    solvers,
+    verdicts,
+)
 from bilevel.assemble import Reformulation, assemble
 from bilevel.budget import OutOfTimeError
 from bilevel.canonical import Program
@@ -20,6 +33,7 @@ from bilevel.cones import ConeTreatment, exact, tangent
 from bilevel.diagnose import blame_followers
 from bilevel.errors import BilevelError, FeatureError
 from bilevel.explain import explained
+from bilevel.finer import finer
 from bilevel.found import Found
 from bilevel.interior import seen
 from bilevel.model import Check
@@ -85,9 +99,9 @@ def solve(
                 form, chosen, treatment = _reformulated(program, engine, treatment, mode)
                 settings |= {"mode": chosen.name, "cones": treatment.name}
                 clock.append(time.perf_counter())
-                found, doubts = _searched(
-                    form, engine, chosen, treatment, effort, _decisions(model, program, warm_start)
-                )
+                decisions = _decisions(model, program, warm_start)
+                form, found, doubts = _answered(form, engine, chosen, treatment, effort, decisions)
+                program = form.program
             except OutOfTimeError as error:
                 found.ended = str(error)
         clock = [*clock[:2], *[time.perf_counter()] * (3 - len(clock[:2]))]
@@ -101,6 +115,21 @@ def solve(
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
     return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped, line.nodes))
+
+
+def _answered(
+    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort,
+    decisions: tuple[np.ndarray, ...],
+) -> tuple[Reformulation, Found, tuple[Check, ...]]:  # fmt: skip
+    """What is found, once more in finer units where that was solved too coarsely; and the program in these units."""
+    found, doubts = _searched(form, engine, mode, treatment, effort, decisions)
+    done = found.gap(form.program.objective_floor(found.x)) <= effort.gap
+    fine = finer(form, found.x) if done and not effort.over() else None
+    if fine is not None:
+        again, more = _searched(fine, engine, mode, treatment, effort, decisions)
+        if again.x is not None:
+            return fine, again, more
+    return form, found, doubts
 
 
 def _searched(
@@ -238,7 +267,7 @@ def solution_of(
             status = "unattained"
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
         values = {str(variable.name): value for variable, value in found_values.items()}
-    reason = _reason(
+    reason = reasons.reason(
         status, recheck, found.ended, stopped, seconds["compile"] + seconds["solve"], settings["time_limit"]
     )
     if status == "infeasible" and program.domains.nowhere:
@@ -248,40 +277,6 @@ def solution_of(
         status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes,
         found_values,
     )  # fmt: skip
-
-
-def _reason(
-    status: str, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
-) -> str:  # fmt: skip
-    failure = recheck.first_failure
-    late = limit is not None and spent >= limit
-    why = ended or ("interrupted by Ctrl-C" if stopped else "time limit reached" if late else "")
-    sentences = {
-        "certified": "every check of the certificate passes",
-        "conditional": _condition(recheck),
-        "infeasible": verdicts.sentence(recheck),
-        "unbounded": "the leader's objective has no bound: it falls along a ray on which the followers stay optimal",
-        "unattained": "the objective comes ever nearer to its bound as variables without bounds grow (to "
-        f"{attain.STEPS[-1]:g} times their scale), and no decision attains it: give them bounds",
-        "unknown": "no bilevel feasible point was found",
-    }
-    if failure is not None and status not in ("conditional", "unattained"):
-        place = f" at {failure.where}" if failure.where else ""
-        check = (
-            f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"
-        )
-        return f"{check} ({why})" if why else check
-    return sentences[status] + (f" ({why})" if why and status != "certified" else "")
-
-
-def _condition(recheck: Certificate) -> str:
-    conditions = {
-        "bounds used": "the limits of duals that were given are right",
-        "user bounds confirmed": "they hide no better point, which a search with larger limits had no time to exclude",
-        "follower interior": "every follower has an interior at every leader decision",
-    }
-    failing = [conditions[check.name] for check in recheck.checks if check.name in conditions and not check.ok]
-    return "every check passes, if " + " and ".join(failing)
 
 
 def _versions(solver: str) -> dict[str, str]:

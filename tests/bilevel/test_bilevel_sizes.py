@@ -365,3 +365,19 @@ def test_a_row_that_stands_for_an_equality_may_not() -> None:
     m.goal = pyo.Objective(expr=m.x, sense=pyo.maximize)
     solution = solved(m)
     assert solution.status == "rejected" and not solution.certificate["cones"].ok
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_an_answer_far_under_its_bounds_is_solved_again_in_its_own_units(solver: str) -> None:
+    """y = x / 20 where y + z <= 1500 lets it be 1500: 5 x - 40 y is 15 at x = 5, and its terms are 25 and 10."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 5))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(0, 1500)), pyo.Var(bounds=(0, 1500))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.need, m.f.room = pyo.Constraint(expr=m.f.y >= 0.05 * m.x), pyo.Constraint(expr=m.f.y + m.f.z <= 1500)
+    m.goal = pyo.Objective(expr=5 * m.x - 40 * m.f.y, sense=pyo.maximize)
+    solution = solved(m, solver=solver)
+    assert solution.status == "certified" and solution.objective == pytest.approx(15.0, rel=1e-6), solution.reason
+    coarse = bilevel.certify(m, solution.bound)
+    assert [check.name for check in coarse.checks if not check.ok] == ["objective resolution"]
