@@ -3,13 +3,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint chromium bench gallery dist docs clean
+.PHONY: run test test-oldest lint chromium bench gallery dist docs clean
 
 run: $(VENV)/.installed
 	$(BIN)/bilevel solve ieee33 --objective loss=1,profit=1 --out results/ieee33
 
 test: $(VENV)/.installed-dev lint chromium
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The same tests with the oldest releases of every dependency that pyproject.toml allows; TESTS names some of them
+OLDEST := .venv-oldest
+OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
+TESTS ?=
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
+
+$(OLDEST)/.installed: pyproject.toml scripts/oldest_releases.py
+	$(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check packaging
+	$(OLDEST)/bin/python scripts/oldest_releases.py > $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(OLDEST)/oldest.txt --editable '.[dev]'
+	touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -58,4 +73,4 @@ $(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) results site dist
+	rm -rf $(VENV) $(OLDEST) results site dist
