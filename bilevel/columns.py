@@ -139,7 +139,7 @@ def direction(row: Any, own: Container[int]) -> float:
     if not all(_is_variable(side) for side in (left, right)):
         # The other side is a limit as it is
         return 1.0
-    has = [any(id(v) in own for v in identify_variables(side, include_fixed=False)) for side in (left, right)]
+    has = [any(id(v) in own and not v.fixed for v in _variables(side)) for side in (left, right)]
     return -1.0 if has == [False, True] else 1.0
 
 

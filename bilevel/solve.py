@@ -4,7 +4,6 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -283,7 +282,7 @@ def _versions(solver: str) -> dict[str, str]:
     names = ("bilevel-grid", "pyomo", "numpy", "scipy")
     return {
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in names},
-        solver: metadata.version(solver) if solver == conic.name else solvers.find(solver).version(),
-        **{package: f"{release} (not tested)" for package, release in tested.untested(solver).items()},
+        **{name: tested.release(name) for name in names},
+        solver: tested.release(solver) if solver == conic.name else solvers.find(solver).version(),
+        **{package: f"{installed} (not tested)" for package, installed in tested.untested(solver).items()},
     }

@@ -3,6 +3,7 @@
 `pyproject.toml` asks for the same limits (a test compares); this table speaks where an environment was made without them.
 """
 
+from functools import cache
 from importlib import metadata
 
 from packaging.specifiers import SpecifierSet
@@ -21,6 +22,12 @@ _ALWAYS = ("clarabel", "highspy", "pyomo", "scipy")
 _MORE = {"scip": "pyscipopt", "gurobi": "gurobipy"}
 
 
+@cache
+def release(package: str) -> str:
+    """The installed release of a package, read once a process."""
+    return metadata.version(package)
+
+
 def packages(solver: str) -> tuple[str, ...]:
     """The packages behind a solve: the engine's own, and the chosen solver's, "pyomo:<name>" included."""
     return (*_ALWAYS, *(package for name, package in _MORE.items() if name in solver))
@@ -28,17 +35,17 @@ def packages(solver: str) -> tuple[str, ...]:
 
 def untested(solver: str | None = None) -> dict[str, str]:
     """Package to release of those behind this solver (of all without a name) whose release the tests were not run with."""
-    found = {package: metadata.version(package) for package in (RELEASES if solver is None else packages(solver))}
+    found = {package: release(package) for package in (RELEASES if solver is None else packages(solver))}
     return {
-        package: release
-        for package, release in found.items()
-        if not RELEASES[package].contains(release, prereleases=True)
+        package: installed
+        for package, installed in found.items()
+        if not RELEASES[package].contains(installed, prereleases=True)
     }
 
 
 def remark(solver: str | None = None) -> str:
     """One sentence on the untested releases and their remedy; empty where every release was tested."""
-    parts = [f"{package} {release} (tested: {RELEASES[package]})" for package, release in untested(solver).items()]
+    parts = [f"{package} {installed} (tested: {RELEASES[package]})" for package, installed in untested(solver).items()]
     if not parts:
         return ""
     return f"not tested with {' and '.join(parts)}: install a tested release"
