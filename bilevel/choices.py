@@ -199,7 +199,7 @@ class _Placing:
     def placed(self) -> Placed:
         """All of it."""
         rows = [row for split in self.splits for row in split.rows()]
-        rows += [([], 1.0, np.inf, sentence) for sentence in self.nowhere]
+        rows += [([], 1.0, np.inf, f"empty_domain[{k}]") for k in range(len(self.nowhere))]
         lower, upper = ([getattr(choice, side) for choice in self.choices] for side in ("lower", "upper"))
         whole = np.array([choice.whole for choice in self.choices], dtype=bool)
         return Placed(

@@ -82,13 +82,16 @@ class Progress:
         """Whether Ctrl-C was pressed, and what was found is not being finished yet."""
         return self.interrupted and not self.finishing
 
-    def phase(self, name: str, local: bool = False, trusted: bool = False) -> None:
+    def phase(self, name: str, local: bool = False, trusted: bool = False, later: bool = False) -> None:
         """A new phase; in a `local` one the solver's bounds hold for a restriction only and are not shown.
+
+        One that may end in a refusal is shown `later`, with the first number: a refusal is one sentence on its own.
 
         The solver's incumbents are shown in a `trusted` phase only: elsewhere they may break cones that have no tangent yet.
         """
         self.name, self.local, self.trusted = name, local, trusted
-        self._show()
+        if not later:
+            self._show()
 
     def update(self, bound: float, incumbent: float) -> None:
         """Proven bound and best incumbent, minimised."""

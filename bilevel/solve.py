@@ -94,7 +94,7 @@ def solve(
         doubts: tuple[Check, ...] = ()
         with budget.until(effort.deadline, line):
             try:
-                line.phase("proving limits")
+                line.phase("proving limits", later=True)
                 form, chosen, treatment = _reformulated(program, engine, treatment, mode)
                 settings |= {"mode": chosen.name, "cones": treatment.name}
                 clock.append(time.perf_counter())

@@ -206,7 +206,8 @@ class _Highs:
         empty = self.highs.getModelStatus() == highspy.HighsModelStatus.kModelEmpty
         feasible = empty or info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         x = np.array(self.highs.getSolution().col_value) if feasible else None
-        objective = float(info.objective_function_value) if feasible else np.inf
+        value = self.highs.getLp().offset_ if empty else info.objective_function_value
+        objective = float(value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)
         if not feasible or mip:
             nodes = max(0, int(info.mip_node_count)) if mip else 0

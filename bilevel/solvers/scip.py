@@ -136,8 +136,9 @@ class _Scip:
 
     def _add_row(self, body: Any, lower: float, upper: float) -> Any:
         # One row object for every kind of limit, so that both sides can be changed later
-        low = -self.model.infinity() if lower == -np.inf else lower
-        high = self.model.infinity() if upper == np.inf else upper
+        far = 0.99 * tolerances.INFINITE  # a limit that nothing can meet is still a number
+        low = -self.model.infinity() if lower <= -tolerances.INFINITE else min(lower, far)
+        high = self.model.infinity() if upper >= tolerances.INFINITE else max(upper, -far)
         if isinstance(body, (int, float)) or not body.terms:
             body = 0.0 * self.columns[0]
         return self.model.addCons(low <= (body <= high))
@@ -244,4 +245,4 @@ def _type(lower: float, upper: float) -> str:
 
 
 def _finite(value: float) -> float | None:
-    return None if np.isinf(value) else value
+    return None if abs(value) >= tolerances.INFINITE else value

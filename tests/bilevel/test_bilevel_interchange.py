@@ -630,6 +630,7 @@ def test_auto_takes_big_m_where_limits_are_proven() -> None:
     free.x = pyo.Var(bounds=(0, None))
     free.u.y = pyo.Var(bounds=(0, None))
     free.u.need = pyo.Constraint(expr=free.u.y >= free.x)
+    free.u.o.set_value(free.u.o.expr + free.u.y)
     assert reformulate(free, "auto").kkt.component("sets") is not None
 
 

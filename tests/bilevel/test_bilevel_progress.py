@@ -98,7 +98,7 @@ def test_a_restricted_search_shows_no_bound_of_its_own() -> None:
 def test_plain_lines_on_standard_error(capsys: Any) -> None:
     bilevel.solve(formulations.charging_pricing(tiny_case(), "loss"), progress=True)
     lines = capsys.readouterr().err.splitlines()
-    assert lines and lines[0].startswith("proving limits") and "bound" in lines[0] and "nan" not in "".join(lines)
+    assert lines and lines[0].startswith("relaxation") and "bound" in lines[0] and "nan" not in "".join(lines)
 
 
 def test_silence(capsys: Any) -> None:

@@ -48,7 +48,7 @@ def some_hours(buses: tuple[str, ...], hours: tuple[int, ...] = (5, 13, 19)) -> 
 
 
 def three(case: Instance, demand: str = "scheduled", **options: Any) -> MarketComparison:
-    return formulations.three_ways(case, demand, progress=False, time_limit=30.0, **options)
+    return formulations.three_ways(case, demand, progress=False, time_limit=90.0, **options)
 
 
 @cache
