@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import budget, implied
+from bilevel import budget, implied, tolerances
 from bilevel.bounds import (
     Bounds,
     Ranges,
@@ -50,9 +50,14 @@ def best_bounds(program: Program, kkt: Kkt) -> Bounds:
         limits,
         lam_lower=limits.lam_lower - wide * np.abs(limits.lam_lower),
         lam_upper=limits.lam_upper + wide * np.abs(limits.lam_upper),
-        mu_upper=_SAFETY * limits.mu_upper,
-        slack_upper=_SAFETY * limits.slack_upper,
+        mu_upper=_usable(_SAFETY * limits.mu_upper),
+        slack_upper=_usable(_SAFETY * limits.slack_upper),
     )
+
+
+def _usable(limit: Vector) -> Vector:
+    """Limits that a solver would take for no end are none: big-M with them says nothing."""
+    return np.where(limit >= tolerances.ENDLESS, np.inf, limit)
 
 
 def _best(program: Program, kkt: Kkt) -> Bounds:
