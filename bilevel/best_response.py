@@ -33,10 +33,11 @@ def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
     return np.clip(outcome.x * program.scale[stack.columns], program.lower[stack.columns], program.upper[stack.columns])
 
 
-def known_values(program: Program) -> Rows:
+def known_values(program: Program, room: float = _ROOM) -> Rows:
     """Rows for every follower that sees no free leader variable: what its optima have in common, whatever the leader does.
 
-    Linear costs are least, gradients of quadratic ones the same for all optima.  Followers with quadratic rows get none.
+    Linear costs are least, gradients of quadratic ones the same for all optima.  Followers with quadratic rows get none.  `room`:
+    by how much more than rounding the rows may be wide, over the size of their terms.
     """
     stack, free = program.followers, program.lower < program.upper
     leader = np.flatnonzero((stack.owner < 0) & free)
@@ -54,10 +55,10 @@ def known_values(program: Program) -> Rows:
     proof = respond(program, x)
     if not proof.solved:
         return no_rows(program.columns)
-    return stack_rows([_least_costs(program, x, which, proof), _pinned(program, x, which, proof)])
+    return stack_rows([_least_costs(program, x, which, proof, room), _pinned(program, x, which, proof, room)])
 
 
-def _least_costs(program: Program, x: Vector, which: Index, proof: Response) -> Rows:
+def _least_costs(program: Program, x: Vector, which: Index, proof: Response, room: float) -> Rows:
     """Convexity makes the gradient at a feasible point a limit: no optimum is dearer in it than the point.
 
     What the point breaks of its rows may make it cheaper than every feasible one, by the rows' duals times that.
@@ -67,25 +68,25 @@ def _least_costs(program: Program, x: Vector, which: Index, proof: Response) -> 
     rates = stack.rates(x)
     place = np.searchsorted(which, stack.owner[mine])
     matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
-    room = _ROOM * (abs(matrix) @ np.maximum(np.abs(x), program.scale))
+    wide = room * (abs(matrix) @ np.maximum(np.abs(x), program.scale))
     cheaper = np.bincount(
         stack.row_owner, weights=np.abs(proof.row_dual) * stack.rows.violation(x), minlength=len(stack.names)
     )
     names = tuple(f"least cost of {stack.names[k]}" for k in which.tolist())
-    return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + room + cheaper[which], names)
+    return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + wide + cheaper[which], names)
 
 
-def _pinned(program: Program, x: Vector, which: Index, proof: Response) -> Rows:
+def _pinned(program: Program, x: Vector, which: Index, proof: Response, room: float) -> Rows:
     """Q y == Q x, where an optimum has curvature, as far as the point's own excess e proves it: (Q d)_j^2 <= 2 e Q_jj."""
     stack = program.followers
     curved = np.unique(stack.quadratic.nonzero()[1])
     curved = curved[np.isin(stack.owner[curved], which)]
     excess = np.maximum(proof.linear_cost - proof.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * proof.size
-    room = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
+    wide = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
     matrix = sp.csr_array(stack.quadratic[curved])
-    room += _ROOM * (abs(matrix) @ program.scale)
+    wide += room * (abs(matrix) @ program.scale)
     names = tuple(f"gradient of {program.name(int(column))}" for column in curved)
-    return Rows(matrix, matrix @ x - room, matrix @ x + room, names)
+    return Rows(matrix, matrix @ x - wide, matrix @ x + wide, names)
 
 
 def _solve(program: Program, x: Vector, which: Index) -> Outcome:

@@ -155,9 +155,18 @@ class Products:
 
     def excess(self, x: Vector, scale: Vector) -> float:
         """By how much the worst row is broken at x, over the size of its terms at the columns' scales."""
+        return float((self.activity(x) / np.maximum(self.sizes(scale), 1e-300)).max(initial=0.0))
+
+    def sizes(self, scale: Vector) -> Vector:
+        """The size of every row's terms at the columns' scales."""
         sizes = np.abs(self.value * scale[self.first] * scale[self.second])
-        size = np.bincount(self.row, weights=sizes, minlength=self.count) + abs(self.linear.matrix) @ scale
-        return float((self.activity(x) / np.maximum(size, 1e-300)).max(initial=0.0))
+        size: Vector = np.bincount(self.row, weights=sizes, minlength=self.count) + abs(self.linear.matrix) @ scale
+        return size
+
+    def loosened(self, share: float, scale: Vector) -> "Products":
+        """The same rows with limits further out by this share of their terms."""
+        upper = self.linear.upper + share * self.sizes(scale)
+        return replace(self, linear=replace(self.linear, upper=upper))
 
     def activity(self, x: Vector) -> Vector:
         """Left side less limit of every row at x."""

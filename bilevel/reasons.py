@@ -3,6 +3,9 @@
 from bilevel import attain, verdicts
 from bilevel.certificate import Certificate
 
+_PROVEN = ("certified", "infeasible", "unbounded")
+"""Statuses that stand whatever ended the search."""
+
 
 def reason(
     status: str, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
@@ -26,7 +29,7 @@ def reason(
             f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"
         )
         return f"{check} ({why})" if why else check
-    return sentences[status] + (f" ({why})" if why and status != "certified" else "")
+    return sentences[status] + (f" ({why})" if why and status not in _PROVEN else "")
 
 
 def _condition(recheck: Certificate) -> str:

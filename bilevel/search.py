@@ -22,7 +22,7 @@ from bilevel.program import Mask, Mip, Rows, Vector
 from bilevel.solvers import Outcome
 from bilevel.stage import MAX_ROUNDS, MIP_SHARE, Sides, Stage
 from bilevel.tree import MOST_PARTS, Tree, whole
-from bilevel.verdicts import EXHAUSTED
+from bilevel.verdicts import EXHAUSTED, no_answer
 
 _ENDLESS = 10**9
 _FAR = 1e5
@@ -104,8 +104,11 @@ class Search(Precise):
                     return
         self.effort.progress.phase("relaxation")
         point = self.main.converge(self.treatment, lambda bound: self._suffices(bound) or bound >= settled)
-        if point.status == "infeasible" and self._precise(self._plain()).converge(tangent).status == "infeasible":
-            self.found.verdict = "infeasible"
+        if point.status == "infeasible":
+            if self._precise(self._plain()).converge(tangent).status == "infeasible":
+                self.found.verdict = "infeasible"
+            elif proof := no_answer(self.form):
+                self.found.verdict, self.found.proof = "infeasible", proof
         self._raise_bound(point.value)
         self.point = point.x
         if point.x is not None and self.lives:
@@ -225,11 +228,25 @@ class Search(Precise):
             )
             return
         self.effort.progress.phase("asking again")
-        effort = replace(self.effort, scaling=not self.effort.scaling)
-        again = Stage(self.form, self.main.mip, self.main.cones, self.solver, effort)
-        answers = [stage.solve(integer=True).status for stage in (self.main, again) if not self._over()]
-        if answers == ["infeasible", "infeasible"]:
-            self._exhausted(f"branch and bound of {self.solver.name}, scaled and unscaled, leaves no part")
+        mip = self.main.mip
+        ways = [("in other units", mip, not self.effort.scaling)]
+        if mip.products is not None:
+            # What a certificate would still accept has to be impossible as well
+            loose = replace(mip, products=mip.products.loosened(tolerances.FEASIBILITY, mip.scale))
+            ways.append(("with nonconvex rows loosened by what a certificate allows", loose, self.effort.scaling))
+        first = self.main.solve(integer=True).status
+        answers = {}
+        for way, again, scaling in ways:
+            if first != "infeasible" or self._over():
+                return
+            stage = Stage(self.form, again, self.main.cones, self.solver, replace(self.effort, scaling=scaling))
+            stage.add_cuts(self.main.tangents)
+            answers[way] = stage.solve(integer=True).status
+            if answers[way] == "infeasible":
+                self._exhausted(f"branch and bound of {self.solver.name} leaves no part, nor {way}")
+                return
+        told = ", ".join(f"{status!r} {way}" for way, status in answers.items())
+        self.found.ended = f"{self.solver.name} says 'infeasible' at first, and {told}: nothing is proven"
 
     def _exhausted(self, how: str) -> None:
         self.found.verdict, self.found.bound = "infeasible", -np.inf

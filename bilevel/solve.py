@@ -262,7 +262,7 @@ def solution_of(
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
-        if status == "feasible" and found.verdict == attain.NOT_ATTAINED:
+        if status in ("certified", "feasible") and found.verdict == attain.NOT_ATTAINED:
             status = "unattained"
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
         values = {str(variable.name): value for variable, value in found_values.items()}

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from bilevel import budget, certificate, outer, tolerances
 from bilevel.assemble import Reformulation
+from bilevel.best_response import known_values
 from bilevel.canonical import Program
 from bilevel.cones import tangent
 from bilevel.followers import respond
@@ -26,6 +27,9 @@ EXHAUSTED = "exhausted search"
 RELAXATION = "infeasible relaxation"
 COOPERATE = "rows with followers that cooperate"
 CONDITIONS = "rows with the followers' optimality conditions, complementarity aside"
+ANSWERS = (
+    "rows with followers that see no decision, none dearer than its best answer by more than a certificate allows,"
+)
 
 _ROUNDS = 20
 _ROUNDING = 1e-12
@@ -41,9 +45,21 @@ def infeasible(form: Reformulation, found: tuple[Check, ...]) -> tuple[Check, ..
     if proof.ok:
         return (proof,)
     conditions = contradiction(mip, CONDITIONS)
-    known = (conditions,) if conditions.ok else found
+    known = (conditions,) if conditions.ok else found or no_answer(form)
     possible = cooperates(form.program)
     return tuple(replace(check, detail=f"{check.detail}; {COOPERATION}") for check in known) if possible else known
+
+
+def no_answer(form: Reformulation) -> tuple[Check, ...]:
+    """The contradiction with what followers that see no decision do; none where there is none, or no such follower.
+
+    A cost that a feasible answer has is a limit of the optimal one's, so that rows of this kind hold whatever solved the follower.
+    """
+    answers = known_values(form.program, tolerances.FOLLOWER).widened(form.mip.columns)
+    if not answers.count:
+        return ()
+    proof = contradiction(replace(form.mip, products=None).with_rows(answers), ANSWERS)
+    return (proof,) if proof.ok else ()
 
 
 def sentence(proof: certificate.Certificate) -> str:

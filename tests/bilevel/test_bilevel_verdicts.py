@@ -12,6 +12,7 @@ from fuzzing import draw
 
 import bilevel
 from bilevel import verdicts
+from bilevel.assemble import assemble
 from bilevel.certificate import Certificate
 from bilevel.compile import compile_model
 from bilevel.model import Check
@@ -50,6 +51,22 @@ def crossed(upper: float = 1.0) -> Mip:
         np.zeros(2), 0.0, np.array([-np.inf, 0.0]), np.array([np.inf, 1.0]), np.zeros(2, dtype=bool), rows, Cones.none(2), (),
         np.ones(2),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("least", "contradicts"), [(1e-3, True), (1.0, True), (-1e-3, False), (1e-7, False)])
+def test_what_followers_without_a_choice_do_contradicts_the_leader(least: float, contradicts: bool) -> None:
+    """min a + 2 b over a + b >= 3, a <= 2 has its only optimum at (2, 1); the leader wants b of 1 + least."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.a, m.f.b = pyo.Var(bounds=(0, 2)), pyo.Var(bounds=(0, None))
+    m.f.cost = pyo.Objective(expr=m.f.a + 2 * m.f.b)
+    m.f.rows = pyo.Constraint(expr=m.f.a + m.f.b >= 3)
+    m.want = pyo.Constraint(expr=m.f.b >= 1 + least)
+    m.objective = pyo.Objective(expr=m.x)
+    proof = verdicts.no_answer(assemble(compile_model(m), nonconvex=False))
+    assert bool(proof) == contradicts
+    assert not proof or (proof[0].ok and verdicts.ANSWERS in proof[0].detail)
 
 
 @pytest.mark.parametrize("upper", [-1e3, 0.0, 1.0, 2.0, 2.9, 2.999])
