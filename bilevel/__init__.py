@@ -1,8 +1,10 @@
 """Exact bilevel optimisation of Pyomo models with follower blocks."""
 
-from bilevel.certificate import Certificate, certify
-from bilevel.cooperative import cooperative
-from bilevel.equilibrium import EquilibriumTrace, equilibrium
+from bilevel.certify.certificate import Certificate, certify
+from bilevel.equilibrium.high_point import cooperative
+from bilevel.equilibrium.iteration import EquilibriumTrace, equilibrium
+from bilevel.equilibrium.leader_problem import LeaderOptimum, LeaderProblem
+from bilevel.equilibrium.price_rules import PriceRule
 from bilevel.errors import (
     BilevelError,
     FeatureError,
@@ -12,16 +14,14 @@ from bilevel.errors import (
     UnboundedDualError,
     UnknownNameError,
 )
-from bilevel.explain import explain_loose_cones
-from bilevel.front import FrontPoint, ParetoFront
+from bilevel.front.pareto import pareto
+from bilevel.front.pareto_front import FrontPoint, ParetoFront
 from bilevel.interchange import read_mps, write_mps
-from bilevel.leader import LeaderOptimum, LeaderProblem
+from bilevel.interchange.pyomo_model import load_values, reformulate, write_model
 from bilevel.model import Check, Follower, add_check, relaxes_equality
-from bilevel.pareto import pareto
-from bilevel.price_rules import PriceRule
 from bilevel.progress import ProgressEvent
-from bilevel.results import Solution
-from bilevel.single_level import load_values, reformulate, write_model
+from bilevel.search.diagnose.explain import explain_loose_cones
+from bilevel.solution import Solution
 from bilevel.solve import solve
 
 __all__ = [

@@ -1,6 +1,7 @@
-"""`python -m bilevel` is the command `bilevel`."""
+"""`python -m bilevel` is the command `bilevel`, by its entry point: the engine itself knows no command line."""
 
-from bilevel.cli import main
+from importlib.metadata import entry_points
 
 if __name__ == "__main__":
-    main()
+    (command,) = entry_points(group="console_scripts", name="bilevel")
+    command.load()()

@@ -9,40 +9,33 @@ from typing import Any
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
-from bilevel import (
-    attain,
-    bounds,
-    budget,
-    certificate,
-    cone_charge,
-    cones,
-    conic,
-    enlarged,
-    modes,
-    reasons,
-    solvers,
-    verdicts,
-)
-from bilevel.assemble import Reformulation, assemble
+from bilevel import budget, solvers
+from bilevel import relax as cones
+from bilevel.bounds import dual_bounds
+from bilevel.bounds.slater import seen
 from bilevel.budget import OutOfTimeError
-from bilevel.canonical import Program
-from bilevel.certificate import Certificate
-from bilevel.compile import compile_model
-from bilevel.cones import ConeTreatment, exact, tangent
-from bilevel.diagnose import blame_followers
+from bilevel.certify import certificate
+from bilevel.certify.certificate import Certificate
+from bilevel.compile.compiler import compile_model
+from bilevel.compile.walk import require_own
 from bilevel.errors import BilevelError, FeatureError
-from bilevel.explain import explained
-from bilevel.finer import finer
-from bilevel.found import Found
-from bilevel.interior import seen
 from bilevel.model import Check
-from bilevel.modes import Mode
+from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
-from bilevel.results import Solution
-from bilevel.search import Search
-from bilevel.solvers import SessionFactory, tested
-from bilevel.stage import Effort
-from bilevel.walk import require_own
+from bilevel.reformulate import modes
+from bilevel.reformulate.modes import Mode
+from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.relax import ConeTreatment, exact, tangent
+from bilevel.search import verdicts
+from bilevel.search.cut_session import Effort
+from bilevel.search.diagnose import loose_cones, reasons, unattained, user_limits
+from bilevel.search.diagnose.explain import explained
+from bilevel.search.diagnose.infeasible import blame_followers
+from bilevel.search.engine import Search
+from bilevel.search.finer import finer
+from bilevel.search.found import Found
+from bilevel.solution import Solution
+from bilevel.solvers import SessionFactory, clarabel, tested
 
 _FOREVER = 1e15
 AUTO = "auto"
@@ -140,7 +133,7 @@ def _searched(
     search = Search(form, engine, mode, treatment, effort)
     found = search.run(decisions=decisions)
     if not effort.over() and found.gap(program.objective_floor(found.x)) > effort.gap:
-        found = attain.probe(form, found, engine, mode, treatment, effort)
+        found = unattained.probe(form, found, engine, mode, treatment, effort)
         found = found.refuted(effort.gap, program.objective_floor(found.x))
     doubts: tuple[Check, ...] = ()
     if mode.needs_bounds and form.bounds.user and found.x is not None:
@@ -148,8 +141,8 @@ def _searched(
         def again(wide: Reformulation) -> Found:
             return Search(wide, engine, mode, treatment, effort).run()
 
-        doubts = enlarged.checks(form, found, effort, "nonconvex" in engine.features, again)
-    charged = cone_charge.close(form, search, found, effort)
+        doubts = user_limits.checks(form, found, effort, "nonconvex" in engine.features, again)
+    charged = loose_cones.close(form, search, found, effort)
     if found.verdict == "infeasible":
         blame_followers(form)
         found.proof = verdicts.infeasible(form, found.proof)
@@ -213,26 +206,26 @@ def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
     if name != AUTO:
         mode = modes.find(name)
         if form.conic and not mode.conic:
-            bounds.require_linear(form.program)
+            dual_bounds.require_linear(form.program)
         solvers.require(solver, mode.features(form), f"mode={name!r}")
         if mode.needs_bounds:
             _require_bounds(form)
         return mode
     for mode in modes.MODES.values():
         able = mode.features(form) <= solver.features and (mode.conic or not form.conic)
-        if able and not (mode.needs_bounds and bounds.first_unbounded(form.kkt, form.bounds) is not None):
+        if able and not (mode.needs_bounds and dual_bounds.first_unbounded(form.kkt, form.bounds) is not None):
             return mode
     if form.conic:
-        bounds.require_linear(form.program)
+        dual_bounds.require_linear(form.program)
     _require_bounds(form)
     raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
 
 
 def _require_bounds(form: Reformulation) -> None:
     """Refuse a missing bound by name, unless a follower that can never be solved is the reason."""
-    if bounds.first_unbounded(form.kkt, form.bounds) is not None:
+    if dual_bounds.first_unbounded(form.kkt, form.bounds) is not None:
         blame_followers(form)
-    bounds.require_finite(form.program, form.kkt, form.bounds)
+    dual_bounds.require_finite(form.program, form.kkt, form.bounds)
 
 
 def load_point(program: Program, found: Found) -> np.ndarray | None:
@@ -262,7 +255,7 @@ def solution_of(
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
-        if status in ("certified", "feasible") and found.verdict == attain.NOT_ATTAINED:
+        if status in ("certified", "feasible") and found.verdict == unattained.NOT_ATTAINED:
             status = "unattained"
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
         values = {str(variable.name): value for variable, value in found_values.items()}
@@ -283,6 +276,6 @@ def _versions(solver: str) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         **{name: tested.release(name) for name in names},
-        solver: tested.release(solver) if solver == conic.name else solvers.find(solver).version(),
+        solver: tested.release(solver) if solver == clarabel.name else solvers.find(solver).version(),
         **{package: f"{installed} (not tested)" for package, installed in tested.untested(solver).items()},
     }

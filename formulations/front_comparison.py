@@ -8,7 +8,7 @@ import pandas as pd
 import pyomo.environ as pyo
 
 from bilevel import EquilibriumTrace, ParetoFront, tolerances
-from bilevel.results import plain
+from bilevel.solution import plain
 from formulations.reporting import VALID
 
 LOSS, PROFIT = "network_loss_kwh", "station_profit"

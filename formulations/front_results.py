@@ -16,8 +16,8 @@ import pandas as pd
 from bilevel import EquilibriumTrace, ParetoFront
 from bilevel.atomic import write_bytes
 from bilevel.errors import BilevelError
-from bilevel.front_store import FILE
-from bilevel.results import plain
+from bilevel.front.store import FILE
+from bilevel.solution import plain
 from formulations import front_plots, reporting
 from formulations.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
 from formulations.front_points import END_FILES, POINT_FILES

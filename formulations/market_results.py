@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bilevel.results import plain
+from bilevel.solution import plain
 from formulations import market_plots, market_verdict, reporting
 from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
 from formulations.market_data import market_of

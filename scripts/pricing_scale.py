@@ -15,8 +15,8 @@ import pyomo.environ as pyo
 
 import bilevel
 import instances
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
+from bilevel.compile.compiler import compile_model
+from bilevel.reformulate.single_level import assemble
 from formulations import tariffs
 from formulations.followers import ev_user
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel import cli
+from studies.command_line import main
 
 BILEVEL = str(Path(sys.executable).with_name("bilevel"))
 Capture = pytest.CaptureFixture[str]
@@ -24,7 +24,7 @@ def run(*arguments: object, columns: int = 80, **options: object) -> subprocess.
 
 def refuse(capsys: Capture, arguments: Sequence[object], *words: str) -> None:
     """A refusal needs no process of its own: `cli.run` is what the entry point calls."""
-    assert cli.run(list(map(str, arguments))) == 2
+    assert main.run(list(map(str, arguments))) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("bilevel: "), said.err

@@ -30,8 +30,8 @@ from typing import Any
 import pyomo.environ as pyo
 
 import bilevel
-from bilevel.compile import compile_model
-from bilevel.modes import MODES
+from bilevel.compile.compiler import compile_model
+from bilevel.reformulate.modes import MODES
 from bilevel.solvers import SOLVERS
 
 FILE = Path(__file__).parent / "literature" / "problems.json"

@@ -9,8 +9,8 @@ import numpy as np
 import pyomo.environ as pyo
 from scipy.optimize import linprog
 
-from bilevel.best_response import best_response
-from bilevel.compile import compile_model
+from bilevel.compile.compiler import compile_model
+from bilevel.followers.best_response import best_response
 from instances import Aggregator, Branch, Bus, Feeder, Horizon, Instance, Market, PriceLimits, Session, Source, Station
 
 LIMITS = PriceLimits(0.1, 0.5, 0.5)

@@ -14,15 +14,15 @@ from scipy.optimize import linprog
 
 import bilevel
 import instances
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
-from bilevel.cones import CONES
-from bilevel.found import Found
-from bilevel.modes import MODES
+from bilevel.compile.compiler import compile_model
 from bilevel.progress import Progress
-from bilevel.search import Search
+from bilevel.reformulate.modes import MODES
+from bilevel.reformulate.single_level import assemble
+from bilevel.relax import CONES
+from bilevel.search.cut_session import Effort
+from bilevel.search.engine import Search
+from bilevel.search.found import Found
 from bilevel.solvers import SOLVERS
-from bilevel.stage import Effort
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from oracles import tiny_case
 
 import instances
 from bilevel import Solution
-from bilevel.cli import EXIT_CODES
 from formulations import results
+from studies.command_line.main import EXIT_CODES
 
 ROOT = Path(__file__).parents[1]
 TABLES = [name for name in results.FILES if name.endswith(".csv")]
@@ -309,7 +309,7 @@ def test_ctrl_c_keeps_the_best_point_and_writes_it(tmp_path: Path) -> None:
 
 TWICE = """
 import signal, sys
-import bilevel.cli
+import studies.command_line.main
 from bilevel.progress import Progress
 
 
@@ -319,8 +319,8 @@ def pressed_twice(*_, **__):
         signal.raise_signal(signal.SIGINT)
 
 
-bilevel.cli.solve_model = pressed_twice
-bilevel.cli.main()
+studies.command_line.main.solve_model = pressed_twice
+studies.command_line.main.main()
 """
 
 

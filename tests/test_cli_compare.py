@@ -19,10 +19,10 @@ from cli_runs import BILEVEL, Capture, refuse, run
 from oracles import tiny_case
 
 import instances
-from bilevel import cli, cli_compare
 from formulations import comparison
 from formulations.comparison import Comparison, ExactAnswer, Run, Settings, results
 from formulations.comparison.store import FILE
+from studies.command_line import compare, main
 
 SMALL = ("--budget", 60, "--population", 10, "--runs", 2)
 Compared = tuple[Path, subprocess.CompletedProcess[str]]
@@ -221,7 +221,7 @@ def test_heuristics_alone_prove_nothing(
     case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["compare", str(case), "--methods", "pso,woa", *map(str, SMALL), "--objective", "profit"]) == 0
+    assert main.run(["compare", str(case), "--methods", "pso,woa", *map(str, SMALL), "--objective", "profit"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith("done: nothing is proven, because exact is not among the methods")
     assert "maximise station profit (EUR)" in said
@@ -234,7 +234,7 @@ def test_exit_codes_of_a_comparison() -> None:
     exact = ExactAnswer(10.0, 10.0, "certified", "", 1.0, {})
     run = Run("ga", 0, 11.0, 0.0, 20, 1.0, 1.0, {}, (20,), (11.0,))
     found = Comparison(problem, Settings(("exact", "ga"), 1, 20, 10), exact, (run,), 1)
-    code = cli_compare.code
+    code = compare.code
     assert code(found) == 0
     assert code(replace(found, runs=())) == 3
     assert code(replace(found, exact=replace(exact, status="feasible"))) == 3
@@ -250,7 +250,7 @@ def test_a_contradiction_is_said_first(capsys: Capture) -> None:
     problem = comparison.pick(tiny_case())
     run = Run("ga", 3, 9.0, 0.0, 20, 1.0, 1.0, {}, (20,), (9.0,))
     exact = ExactAnswer(10.0, 10.0, "certified", "", 1.0, {})
-    cli_compare._show(Comparison(problem, Settings(("exact", "ga"), 1, 20, 10), exact, (run,), 1), ("files", "none"))
+    compare._show(Comparison(problem, Settings(("exact", "ga"), 1, 20, 10), exact, (run,), 1), ("files", "none"))
     assert capsys.readouterr().out.startswith("CONTRADICTION: 9 by ga, seed 3, is a feasible decision and better than")
 
 
@@ -289,7 +289,7 @@ def test_other_peoples_folders_are_refused_before_the_work(case: Path, tmp_path:
 
 
 def test_help_has_an_example_the_tie_rule_and_the_exit_codes(capsys: Capture) -> None:
-    assert cli.run(["compare", "--help"]) == 0
+    assert main.run(["compare", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for words in (
         "Example: bilevel compare ",

@@ -21,11 +21,11 @@ from cli_runs import BILEVEL, Capture, refuse, run
 from oracles import tiny_case
 
 import instances
-from bilevel import cli, cli_comparison
-from bilevel.front import FrontPoint, ParetoFront
-from bilevel.front_store import FILE
+from bilevel.front.pareto_front import FrontPoint, ParetoFront
+from bilevel.front.store import FILE
 from formulations import front_points, front_results
 from formulations.front_comparison import Comparison, EquilibriumPoint, equilibrium_point
+from studies.command_line import compare_equilibrium, main
 
 COLUMNS = ["network_loss_kwh", "station_profit", "bound", "gap", "certified", "seconds"]
 GAP = 1e-4
@@ -212,7 +212,7 @@ def test_an_infeasible_case_has_no_points(tmp_path: Path) -> None:
 def test_other_methods_and_tariffs(case: Path, tmp_path: Path, method: str) -> None:
     asked = ("--method", method, "--tolerance", 0.02, "--points", 40)
     prices = ("--tariff", "levels", "--levels", "0.12,0.3,0.48")
-    assert cli.run(list(map(str, ("pareto", case, *asked, *prices, "--out", tmp_path / "out", "--quiet")))) == 0
+    assert main.run(list(map(str, ("pareto", case, *asked, *prices, "--out", tmp_path / "out", "--quiet")))) == 0
     data = json.loads((tmp_path / "out" / "front.json").read_text(encoding="utf-8"))
     assert (data["tariff"], data["levels"], data["seed"]) == ("levels", "0.12,0.3,0.48", None)
     assert (data["settings"]["method"], data["settings"]["tolerance"]) == (method, 0.02)
@@ -278,7 +278,7 @@ def test_exit_codes_of_a_comparison() -> None:
     good = replace(front, points=(FrontPoint(1.0, 2.0, 1.0, 2.0, 0.0, "certified", checks, 0.0, {}),))
     point = EquilibriumPoint(1.0, 2.0, "certified", True)
     found = Comparison(1.0, 2.0, True, 2.0, 2.0, 1.0, 1.0, "on")
-    code = cli_comparison._code
+    code = compare_equilibrium._code
     assert code(good, point, found) == 0
     assert code(good, replace(point, valid=False), found) == 3
     assert code(replace(good, complete=False), point, found) == 3
@@ -320,7 +320,7 @@ def test_folders_with_other_files_are_refused_before_the_work(case: Path, tmp_pa
 
 @pytest.mark.parametrize("command", ["pareto", "equilibrium", "compare-equilibrium"])
 def test_help_has_an_example_and_the_exit_codes(command: str, capsys: Capture) -> None:
-    assert cli.run([command, "--help"]) == 0
+    assert main.run([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"Example: bilevel {command} " in text
     assert "Exit codes" in text

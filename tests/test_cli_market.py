@@ -21,8 +21,8 @@ from oracles import tiny_case
 
 import bilevel
 import instances
-from bilevel import cli, cli_market
 from formulations import market_results
+from studies.command_line import main, market
 
 Solved = tuple[Path, subprocess.CompletedProcess[str]]
 
@@ -85,7 +85,7 @@ def test_without_out_nothing_is_written(
     case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["market", str(case), "--max-iterations", "1", "--loss-price", "0"]) == 0
+    assert main.run(["market", str(case), "--max-iterations", "1", "--loss-price", "0"]) == 0
     said = capsys.readouterr().out
     assert "stopped: the limit of iterations is reached" in " ".join(said.split())
     assert "none written; --out DIR writes them" in said
@@ -154,17 +154,17 @@ sys.exit(cli.run(["market", sys.argv[1], "--out", sys.argv[2], "--quiet"]))
 def test_ctrl_c_before_the_first_part_stops_all_and_a_second_one_ends(
     case: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    real = cli_market.three_ways
+    real = market.three_ways
 
     def struck(*arguments: Any, **options: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(cli_market, "three_ways", struck)
-    assert cli.run(["market", str(case)]) in (3, 5)
+    monkeypatch.setattr(market, "three_ways", struck)
+    assert main.run(["market", str(case)]) in (3, 5)
     assert "Ctrl-C" in capsys.readouterr().out
-    monkeypatch.setattr(cli_market, "three_ways", lambda *a, **o: struck(signal.raise_signal(signal.SIGINT)))
-    assert cli.run(["market", str(case), "--quiet"]) == 130
+    monkeypatch.setattr(market, "three_ways", lambda *a, **o: struck(signal.raise_signal(signal.SIGINT)))
+    assert main.run(["market", str(case), "--quiet"]) == 130
     assert capsys.readouterr().out == ""
 
 
@@ -182,7 +182,7 @@ def test_a_cooperative_answer_that_is_rejected_is_not_a_certified_market(
         return found
 
     monkeypatch.setitem(cooperative._OPTIMA, "highs", careless)
-    assert cli.run(["market", str(case)]) == 3
+    assert main.run(["market", str(case)]) == 3
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("feasible: exact ")
     said = " ".join(" ".join(lines[1:3]).split())
@@ -195,7 +195,7 @@ def test_the_time_limit_is_of_all_three_ways(case: Path, monkeypatch: pytest.Mon
     given: dict[str, float] = {}
     for name in ("equilibrium", "solve", "cooperative"):
         monkeypatch.setattr(bilevel, name, _noting(getattr(bilevel, name), name, given))
-    assert cli.run(["market", str(case), "--time-limit", "100", "--quiet"]) == 0
+    assert main.run(["market", str(case), "--time-limit", "100", "--quiet"]) == 0
     assert given["equilibrium"] <= 30.0
     assert given["solve"] <= 90.0
     assert given["solve"] < given["cooperative"] <= 100.0
@@ -245,7 +245,7 @@ def test_a_case_of_stations_without_aggregators_is_refused(tmp_path: Path, capsy
 
 
 def test_help_has_an_example_and_the_exit_codes(capsys: Capture) -> None:
-    assert cli.run(["market", "--help"]) == 0
+    assert main.run(["market", "--help"]) == 0
     text = capsys.readouterr().out
     assert "Example: bilevel market ieee33_aggregator" in text
     assert "Exit codes" in text

@@ -22,10 +22,10 @@ from cli_runs import Capture, refuse
 from oracles import tiny_case
 
 import instances
-from bilevel import cli
 from bilevel.errors import BilevelError
 from formulations import front_points, report_page
 from formulations.report_page import command
+from studies.command_line import main
 
 ROOT = Path(__file__).parents[1]
 CASE = "ieee33"
@@ -43,7 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "compare": ["compare", str(root / "tiny"), "--methods", "exact,ga", "--runs", "1", "--budget", "60", "--quiet"],
     }
     for name, arguments in asked.items():
-        assert cli.run([*arguments, "--out", str(root / name)]) in (0, 3)
+        assert main.run([*arguments, "--out", str(root / name)]) in (0, 3)
     # What `bilevel pareto` writes is a part of what the comparison does
     shutil.copytree(
         root / "both",
@@ -56,7 +56,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def written(folders: dict[str, Path]) -> Path:
     out = folders["both"].parent / "both.html"
-    assert cli.run(["report", str(folders["both"]), "--out", str(out), "--quiet"]) == 0
+    assert main.run(["report", str(folders["both"]), "--out", str(out), "--quiet"]) == 0
     return out
 
 
@@ -131,9 +131,9 @@ def test_the_command_of_the_page_is_understood(folders: dict[str, Path], kind: s
     words[2] = str(folders[kind].parent / "tiny") if words[2] == "tiny" else words[2]
     given: list[dict[str, Any]] = []
     name = words[1]
-    found = next(c for c in cli.app.registered_commands if (c.name or c.callback.__name__) == name)  # type: ignore[union-attr]
+    found = next(c for c in main.app.registered_commands if (c.name or c.callback.__name__) == name)  # type: ignore[union-attr]
     monkeypatch.setattr(found, "callback", _like(found.callback, given))
-    assert cli.run(words[1:]) == 0
+    assert main.run(words[1:]) == 0
     assert given[0]["case"] == words[2]
     recorded = report_page.read(folders[kind]).about
     assert (given[0]["evs"], given[0]["seed"]) == ((recorded["evs"], 0) if recorded["seed"] is not None else (None, 0))
@@ -154,7 +154,7 @@ def _like(callback: Any, given: list[dict[str, Any]]) -> Any:
 def test_the_command_makes_the_same_answer(folders: dict[str, Path], tmp_path: Path) -> None:
     words = shlex.split(command.line(report_page.read(folders["solve"])).replace("\\\n", " "))
     words[2], words[words.index("--out") + 1] = str(folders["solve"].parent / "tiny"), str(tmp_path / "again")
-    assert cli.run([*words[1:], "--quiet"]) == 0
+    assert main.run([*words[1:], "--quiet"]) == 0
     one, two = (report_page.read(folder).data for folder in (folders["solve"], tmp_path / "again"))
     assert two["objective"] == pytest.approx(one["objective"], rel=1e-6)
     assert two["case"]["objective"] == one["case"]["objective"] == {"loss": 1.0, "profit": 0.5}
@@ -222,7 +222,7 @@ def test_a_panel_that_fails_stands_on_the_page_with_its_error(
     shutil.copytree(folders["solve"], tmp_path / "damaged")
     (tmp_path / "damaged" / name).write_text(damaged)
     out = tmp_path / "page.html"
-    assert cli.run(["report", str(tmp_path / "damaged"), "--out", str(out), "--quiet"]) == 3
+    assert main.run(["report", str(tmp_path / "damaged"), "--out", str(out), "--quiet"]) == 3
     said = capsys.readouterr()
     (line,) = said.err.splitlines()
     assert said.out == "" and line.startswith(f"bilevel: panel '{panel}' failed: ")
@@ -238,7 +238,7 @@ def test_a_json_file_that_is_cut_off_fails_the_panels_that_read_it(
     shutil.copytree(folders["both"], tmp_path / "cut")
     text = (tmp_path / "cut" / "trace.json").read_text()
     (tmp_path / "cut" / "trace.json").write_text(text[: len(text) // 2])
-    assert cli.run(["report", str(tmp_path / "cut"), "--out", str(tmp_path / "page.html"), "--quiet"]) == 3
+    assert main.run(["report", str(tmp_path / "cut"), "--out", str(tmp_path / "page.html"), "--quiet"]) == 3
     lines = capsys.readouterr().err.splitlines()
     assert lines and all("trace.json is no JSON" in line for line in lines)
     assert '<h2 id="feeder-title">Feeder</h2><p class="failed"' not in (tmp_path / "page.html").read_text()

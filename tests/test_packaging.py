@@ -38,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def shipped() -> set[str]:
     """Every file of the packages that is not made by running them."""
-    packages = [ROOT / name for name in ("bilevel", "formulations", "instances")]
+    packages = [ROOT / name for name in ("bilevel", "formulations", "instances", "studies")]
     files = [file for package in packages for file in package.rglob("*") if file.is_file()]
     return {file.relative_to(ROOT).as_posix() for file in files if "__pycache__" not in file.parts}
 

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from bilevel.program import Index, Mip, Rows, Vector
+from bilevel.program.rows import Index, Mip, Rows, Vector
 
 
 @dataclass(frozen=True)

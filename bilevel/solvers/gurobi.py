@@ -9,7 +9,7 @@ from gurobipy import GRB
 
 from bilevel import tolerances
 from bilevel.errors import LicenceError
-from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
+from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "gurobi"

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program import Index, Mip, Rows, Vector
+from bilevel.program.rows import Index, Mip, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 

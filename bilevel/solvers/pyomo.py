@@ -18,9 +18,10 @@ from pyomo.common.errors import ApplicationError, InfeasibleConstraintException,
 from pyomo.common.log import LoggingIntercept
 from pyomo.opt import TerminationCondition
 
-from bilevel import expressions, tolerances
+from bilevel import tolerances
+from bilevel.compile import to_pyomo
 from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
-from bilevel.program import Index, Mip, Rows, Vector
+from bilevel.program.rows import Index, Mip, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 
@@ -152,12 +153,10 @@ class _Pyomo:
         x = self.columns
         model.rows = pyo.Constraint(pyo.Any)
         self.add_rows(mip.rows)
-        model.cones = pyo.Constraint(range(mip.cones.count), rule=lambda _, k: expressions.cone(mip.cones, k, x))
+        model.cones = pyo.Constraint(range(mip.cones.count), rule=lambda _, k: to_pyomo.cone(mip.cones, k, x))
         if mip.products is not None:
             products = mip.products
-            model.products = pyo.Constraint(
-                range(products.count), rule=lambda _, k: expressions.product(products, k, x)
-            )
+            model.products = pyo.Constraint(range(products.count), rule=lambda _, k: to_pyomo.product(products, k, x))
         model.sets = pyo.SOSConstraint(range(len(mip.sos1)), rule=lambda _, k: [x[at] for at in mip.sos1[k]], sos=1)
         model.objective = pyo.Objective(expr=0.0)
         self.set_cost(mip.cost, mip.offset)
@@ -172,7 +171,7 @@ class _Pyomo:
         matrix.eliminate_zeros()
         for at in range(rows.count):
             filled = matrix.indptr[at] < matrix.indptr[at + 1]
-            self.bodies.append(expressions.linear(matrix, at, x) if filled else None)
+            self.bodies.append(to_pyomo.linear(matrix, at, x) if filled else None)
         self.set_row_bounds(first + np.arange(rows.count), rows.lower, rows.upper)
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
@@ -190,13 +189,13 @@ class _Pyomo:
                 self.impossible.add(row)
             if row in self.model.rows:
                 del self.model.rows[row]
-            limited = None if body is None or low > high else expressions.limited(body, low, high)
+            limited = None if body is None or low > high else to_pyomo.limited(body, low, high)
             if limited is not None:
                 self.model.rows[row] = limited
 
     def set_cost(self, cost: Vector, offset: float) -> None:
         self.cost, self.offset = cost, offset
-        self.model.objective.set_value(expressions.objective(cost, offset, self.columns))
+        self.model.objective.set_value(to_pyomo.objective(cost, offset, self.columns))
 
     def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         if watch.stop() or seconds <= 0:

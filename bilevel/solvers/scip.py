@@ -8,7 +8,7 @@ import pyscipopt
 from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
-from bilevel.program import Cones, Index, Mip, Products, Rows, Vector
+from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 

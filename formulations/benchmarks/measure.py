@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 import bilevel
-from bilevel import cones, solvers
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
-from bilevel.results import Solution
+from bilevel import relax, solvers
+from bilevel.compile.compiler import compile_model
+from bilevel.reformulate.single_level import assemble
+from bilevel.solution import Solution
 from bilevel.solve import pick_mode
 from formulations.benchmarks import cases, machine
 from formulations.benchmarks.spec import Spec
@@ -90,7 +90,7 @@ def _sizes(spec: Spec, model: Any, clock: _Clock) -> dict[str, int]:
     clock.lap("compile")
     engine = solvers.find(spec.solver)
     form = assemble(program, "nonconvex" in engine.features)
-    mode, treatment = pick_mode(spec.mode, form, engine, cones.find(spec.cones))
+    mode, treatment = pick_mode(spec.mode, form, engine, relax.find(spec.cones))
     mip = treatment.prepare(mode.apply(form))
     clock.lap("reformulate")
     return {

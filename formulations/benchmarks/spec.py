@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import instances
-from bilevel import cones, modes, solvers
+from bilevel import relax as cones
+from bilevel import solvers
 from bilevel.errors import BilevelError, UnknownNameError
+from bilevel.reformulate import modes
 from bilevel.solve import AUTO
 from formulations import objectives, power_flow
 from formulations.followers import FOLLOWERS

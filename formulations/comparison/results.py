@@ -11,7 +11,7 @@ from typing import Any
 
 from bilevel.atomic import write_bytes
 from bilevel.errors import BilevelError
-from bilevel.results import plain
+from bilevel.solution import plain
 from formulations import compare_plots, reporting
 from formulations.comparison import cells
 from formulations.comparison.store import FILE

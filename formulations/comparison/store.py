@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bilevel import journal
-from bilevel.results import plain
+from bilevel import files
+from bilevel.solution import plain
 from formulations.comparison.base import ExactAnswer
 from formulations.comparison.runs import Run
 
@@ -23,7 +23,7 @@ class Store:
         self.runs: dict[tuple[str, int], Run] = {}
         self.exact: ExactAnswer | None = None
         for entry in (
-            [] if self.path is None else journal.opened(self.path, {"format": _FORMAT, **about}, "runs", _parsed)
+            [] if self.path is None else files.opened(self.path, {"format": _FORMAT, **about}, "runs", _parsed)
         ):
             self._keep(entry)
 
@@ -31,7 +31,7 @@ class Store:
         """Keep an entry; an exact search that Ctrl-C cut short is kept for this comparison only."""
         self._keep(entry)
         if self.path is not None and not (isinstance(entry, ExactAnswer) and entry.interrupted):
-            journal.append(self.path, _line(entry))
+            files.append(self.path, _line(entry))
 
     def _keep(self, entry: Run | ExactAnswer) -> None:
         if isinstance(entry, Run):

@@ -9,10 +9,10 @@ import pytest
 
 import formulations
 import instances
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
-from bilevel.cones import tangent, tower
-from bilevel.modes import big_m
+from bilevel.compile.compiler import compile_model
+from bilevel.reformulate.modes import big_m
+from bilevel.reformulate.single_level import assemble
+from bilevel.relax import tangent, tower
 
 FLEETS = (20, 200)
 BRANCHES, PERIODS = 32, 24

@@ -10,17 +10,18 @@ import pyomo.environ as pyo
 import pytest
 
 import bilevel
-from bilevel import budget, prove, tolerances
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
-from bilevel.cones import tangent
-from bilevel.enlarged import CONFIRMED, ENLARGED
-from bilevel.kkt import optimality_conditions
-from bilevel.modes import find
+from bilevel import budget, tolerances
+from bilevel.bounds import by_linear_programs
+from bilevel.compile.compiler import compile_model
+from bilevel.followers.kkt import optimality_conditions
 from bilevel.progress import Progress, ProgressEvent, Quiet
-from bilevel.search import Search
+from bilevel.reformulate.modes import find
+from bilevel.reformulate.single_level import assemble
+from bilevel.relax import tangent
+from bilevel.search.cut_session import Effort
+from bilevel.search.diagnose.user_limits import CONFIRMED, ENLARGED
+from bilevel.search.engine import Search
 from bilevel.solvers import SOLVERS
-from bilevel.stage import Effort
 
 
 class Stopping(Quiet):
@@ -95,7 +96,7 @@ def moving(limit: float | None = None) -> Any:
 @pytest.fixture
 def no_bases(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every follower had too many bases to go through: limits are left to linear programs, and then to the user."""
-    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+    monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
 
 
 def test_proving_limits_counts_as_time(no_bases: None) -> None:
@@ -105,7 +106,7 @@ def test_proving_limits_counts_as_time(no_bases: None) -> None:
     program = compile_model(m)
     kkt = optimality_conditions(program)
     with budget.until(time.monotonic() - 1.0, Quiet()), pytest.raises(budget.OutOfTimeError):
-        prove.prove(program, kkt)
+        by_linear_programs.prove(program, kkt)
 
 
 @pytest.mark.parametrize("solver", ["highs", "scip"])

@@ -12,10 +12,10 @@ from pyomo.gdp import Disjunction
 from pyomo.mpec import Complementarity, complements
 
 import bilevel
-from bilevel.assemble import assemble
-from bilevel.canonical import LEADER, Program
-from bilevel.compile import compile_model
+from bilevel.compile.compiler import compile_model
 from bilevel.errors import ModelError
+from bilevel.program.bilevel_program import LEADER, Program
+from bilevel.reformulate.single_level import assemble
 
 
 def model() -> Any:

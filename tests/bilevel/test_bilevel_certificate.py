@@ -10,11 +10,11 @@ import pytest
 import bilevel
 import formulations
 import instances
-from bilevel import bounds
-from bilevel.assemble import assemble
-from bilevel.certificate import check_point
-from bilevel.compile import compile_model
-from bilevel.followers import respond
+from bilevel.bounds import dual_bounds
+from bilevel.certify.certificate import check_point
+from bilevel.compile.compiler import compile_model
+from bilevel.followers.optimal_cost import respond
+from bilevel.reformulate.single_level import assemble
 from formulations import checks
 
 
@@ -303,7 +303,7 @@ def test_ac_losses_alone(priced):
 def test_bounds_are_counted_by_source(solved):
     _, solution = solved
     check = solution.certificate["bounds used"]
-    assert bounds.DERIVED in check.detail
+    assert dual_bounds.DERIVED in check.detail
     assert check.value == 0.0, "none is the user's"
 
 

@@ -11,12 +11,11 @@ import pytest
 import scipy.sparse as sp
 
 import bilevel
-from bilevel import quadratic
-from bilevel.checked import Checked
-from bilevel.program import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.progress import Quiet
-from bilevel.solvers import highs
+from bilevel.solvers import convex_qp, highs
 from bilevel.solvers.base import Outcome
+from bilevel.solvers.checked import Checked
 
 
 def knapsack() -> Mip:
@@ -151,7 +150,7 @@ def singular() -> tuple[Mip, sp.csr_array]:
 
 def test_a_quadratic_program_that_goes_round_is_solved_by_an_interior_point() -> None:
     mip, q = singular()
-    found = quadratic.solve(mip, q)
+    found = convex_qp.solve(mip, q)
     assert found.status == "optimal" and found.x is not None
     assert found.x[[0, 2, 3]] == pytest.approx([7 / 36, -5 / 18, 0.0], abs=1e-7)
 
@@ -161,7 +160,7 @@ def test_steps_of_the_active_set_method_are_limited(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(highs, "_STEPS_EACH", 0)
     mip, q = singular()
     assert highs.solve_quadratic(mip, q, 10.0, Quiet()).status != "optimal", "no step is allowed"
-    found = quadratic.solve(mip, q)
+    found = convex_qp.solve(mip, q)
     assert found.status == "optimal" and found.x is not None and found.x[0] == pytest.approx(7 / 36, abs=1e-7)
 
 

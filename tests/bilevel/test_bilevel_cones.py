@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from bilevel import tolerances
-from bilevel.cones import CONES, exact, find, tangent, tower
 from bilevel.errors import UnknownNameError
-from bilevel.program import Cones, Mip, no_rows
+from bilevel.program.rows import Cones, Mip, no_rows
+from bilevel.relax import CONES, exact, find, tangent, tower
 
 NUMBER = st.floats(-10, 10, allow_nan=False)
 POSITIVE = st.floats(0.01, 10, allow_nan=False)

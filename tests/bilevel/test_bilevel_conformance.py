@@ -13,14 +13,14 @@ from oracles import LinearBilevel, cheapest_bill, enumerate_optimum, linear_mode
 
 import bilevel
 import formulations
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
-from bilevel.cones import CONES
+from bilevel.compile.compiler import compile_model
 from bilevel.errors import FeatureError, LicenceError, UnboundedDualError
-from bilevel.modes import MODES
 from bilevel.progress import Progress
-from bilevel.scaling import Scaled
+from bilevel.reformulate.modes import MODES
+from bilevel.reformulate.single_level import assemble
+from bilevel.relax import CONES
 from bilevel.solvers import SOLVERS
+from bilevel.solvers.scaled import Scaled
 
 COMBINATIONS = sorted(itertools.product(SOLVERS, MODES, CONES))
 
@@ -403,7 +403,7 @@ def test_a_dual_limit_that_is_too_small_gives_a_wrong_answer_and_is_never_made_u
     m.f.first = pyo.Constraint(expr=m.f.y[1] - 10 * m.f.y[2] >= 0)
     m.f.second = pyo.Constraint(expr=m.f.y[2] + m.x >= 1)
     m.objective = pyo.Objective(expr=m.x + 0.05 * m.f.y[1])
-    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+    monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
     default = bilevel.solve(m, mode="big_m", progress=False)
     assert default.status == "certified" and default.objective == pytest.approx(0.5)
     assert "proven" in default.certificate["bounds used"].detail
@@ -437,7 +437,7 @@ def test_proven_limits_hold_every_optimal_dual(monkeypatch: pytest.MonkeyPatch) 
     exact = assemble(compile_model(m))
     limits = dict(zip(exact.kkt.pairs.row.tolist(), exact.bounds.mu_upper.tolist(), strict=True))
     assert limits[1] == pytest.approx(10.0, rel=1e-5)
-    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+    monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
     form = assemble(compile_model(m))
     mu = dict(zip(form.kkt.pairs.row.tolist(), form.bounds.mu_upper.tolist(), strict=True))
     assert 1.0 <= mu[0] <= 100 / 90 * (1 + 1e-3)
@@ -457,7 +457,7 @@ def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_prove
     m.f.second = pyo.Constraint(expr=m.f.y[1] - m.f.y[2] <= m.x)
     m.objective = pyo.Objective(expr=m.f.y[2] - 0.6 * m.x)
     assert bilevel.solve(m, progress=False).status == "certified", "small enough to go through its bases"
-    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+    monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
     with pytest.raises(UnboundedDualError, match=r"'f\.second'.*sos1"):
         bilevel.solve(m, progress=False)
     solution = bilevel.solve(m, "scip", progress=False)

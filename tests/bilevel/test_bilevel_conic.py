@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bilevel
-from bilevel.assemble import assemble
-from bilevel.certificate import check_point
-from bilevel.compile import compile_model
+from bilevel.certify.certificate import check_point
+from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, LicenceError, ModelError
+from bilevel.reformulate.single_level import assemble
 
 CONIC_MODES = ("strong_duality", "product")
 SOLVERS = ("scip", "gurobi")

@@ -15,11 +15,13 @@ from scipy.optimize import linprog
 import bilevel
 import formulations
 import instances
-from bilevel import ModelError, conic, outer, precise, search_state
-from bilevel.cones import tangent
+from bilevel import ModelError
 from bilevel.errors import UnknownNameError
-from bilevel.program import Cones, Mip, Rows, coo
-from bilevel.stage import Point, Sides, Stage
+from bilevel.program.rows import Cones, Mip, Rows, coo
+from bilevel.relax import outer_approximation, tangent
+from bilevel.search import refinement, state
+from bilevel.search.cut_session import Point, Sides, Stage
+from bilevel.solvers import clarabel
 
 SEEDS = st.integers(0, 2**32 - 1)
 SOLVERS = ("clarabel", "highs")
@@ -119,7 +121,7 @@ def test_random_linear_programs(seed: int) -> None:
     cost, size = rng.uniform(-1, 1, columns), 10.0 ** rng.uniform(-3, 3, columns)
     known = linprog(cost, A_ub=matrix, b_ub=limit, bounds=(-2, 2))
     assert known.status == 0
-    found = conic.solve(
+    found = clarabel.solve(
         Mip(
             cost / size, 1.5, -2 * size, 2 * size, np.zeros(columns, dtype=bool),
             Rows(coo_of(matrix / size), np.full(rows, -np.inf), limit), Cones.none(columns), (), size,
@@ -245,7 +247,7 @@ def test_no_time_is_no_answer() -> None:
 def test_an_answer_of_a_few_digits_has_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     m = base()
     m.objective = pyo.Objective(expr=(m.x - 2) ** 2 + m.f.y)
-    monkeypatch.setattr(conic, "_TOLERANCE", 1e-30)
+    monkeypatch.setattr(clarabel, "_TOLERANCE", 1e-30)
     found = cooperative(m)
     assert found.status == "feasible" and np.isnan(found.bound)
     assert found.certificate.first_failure is not None and found.certificate.first_failure.name == "global gap"
@@ -283,7 +285,7 @@ def test_cones_are_scaled_without_changing_what_they_hold() -> None:
     point = np.array([2.0, 3.0, 4.0, 0.0])
     point[3] = ((3 * 2.0) ** 2 + (0.5 * 3.0) ** 2) / (2e3 * 4.0) / 1e-4
     assert abs(cones.gaps(point)[0]) <= 1e-12
-    sized = conic._sized(cones, scale)
+    sized = clarabel._sized(cones, scale)
     assert abs(sized.gaps(point / scale)[0]) <= 1e-12
     assert tangent.cuts(sized, point / scale, 1e-6).count == 0
 
@@ -295,8 +297,8 @@ def test_cones_are_scaled_without_changing_what_they_hold() -> None:
 def test_interior_points_and_linear_programs_agree(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
     case = instances.scale(instances.load("ieee33"), 12)
     plain = bilevel.solve(formulations.charging_pricing(case, objective), progress=False)
-    monkeypatch.setattr(search_state, "MANY_CONES", 1)
-    monkeypatch.setattr(outer, "LARGE", 1)
+    monkeypatch.setattr(state, "MANY_CONES", 1)
+    monkeypatch.setattr(outer_approximation, "LARGE", 1)
     model = formulations.charging_pricing(case, objective)
     found = bilevel.solve(model, progress=False)
     assert (plain.status, found.status) == ("certified", "certified"), found.reason
@@ -310,12 +312,12 @@ def test_interior_points_and_linear_programs_agree(monkeypatch: pytest.MonkeyPat
 def test_linear_programs_take_over_where_interior_points_fail(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     case = instances.scale(instances.load("ieee33"), 6)
     plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
-    monkeypatch.setattr(search_state, "MANY_CONES", 1)
+    monkeypatch.setattr(state, "MANY_CONES", 1)
     if broken == "state":
-        monkeypatch.setattr(precise, "tight_state", lambda *_: None)
+        monkeypatch.setattr(refinement, "tight_state", lambda *_: None)
     else:
-        monkeypatch.setattr(conic, "_SOLVED", None)
-        monkeypatch.setattr(conic, "_NEARLY", None)
+        monkeypatch.setattr(clarabel, "_SOLVED", None)
+        monkeypatch.setattr(clarabel, "_NEARLY", None)
     found = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
     assert found.status == "certified" and found.objective == pytest.approx(plain.objective, rel=1e-4)
 
@@ -323,8 +325,8 @@ def test_linear_programs_take_over_where_interior_points_fail(monkeypatch: pytes
 def test_a_point_that_is_not_confirmed_is_given_up_and_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     case = instances.scale(instances.load("ieee33"), 6)
     plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
-    monkeypatch.setattr(search_state, "MANY_CONES", 1)
-    monkeypatch.setattr(precise, "tight_state", lambda *_: None)
+    monkeypatch.setattr(state, "MANY_CONES", 1)
+    monkeypatch.setattr(refinement, "tight_state", lambda *_: None)
     decided, refused = Stage.decided, []
 
     def once(stage: Stage, sides: Sides, near: Any) -> Point:
@@ -347,7 +349,7 @@ def test_reduced_costs_are_those_of_a_simplex() -> None:
         np.array([3.0, -1.0]), 0.0, np.zeros(2), np.full(2, 2.0), np.zeros(2, dtype=bool), rows, Cones.none(2), (),
         np.array([0.1, 10.0]),
     )  # fmt: skip
-    assert conic.solve(mip, 10.0).reduced_cost == pytest.approx([3.0, -1.0], abs=1e-7)
+    assert clarabel.solve(mip, 10.0).reduced_cost == pytest.approx([3.0, -1.0], abs=1e-7)
 
 
 def test_a_cone_that_an_interior_point_leaves_open_is_closed_by_its_factor() -> None:

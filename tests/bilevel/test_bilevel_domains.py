@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import bilevel
 from bilevel import ModelError
-from bilevel.compile import compile_model
+from bilevel.compile.compiler import compile_model
 from bilevel.interchange import read_mps, write_mps
-from bilevel.single_level import load_values, reformulate
+from bilevel.interchange.pyomo_model import load_values, reformulate
 
 
 @pytest.fixture(autouse=True)

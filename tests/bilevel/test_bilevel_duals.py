@@ -6,9 +6,9 @@ import pytest
 from scipy.optimize import linprog
 
 import bilevel
-from bilevel.bounds import derive
-from bilevel.compile import compile_model
-from bilevel.kkt import optimality_conditions
+from bilevel.bounds.dual_bounds import derive
+from bilevel.compile.compiler import compile_model
+from bilevel.followers.kkt import optimality_conditions
 
 
 def supply(sense: int = 1):
@@ -169,7 +169,7 @@ def test_where_both_sides_hold_follower_variables_the_larger_or_second_side_is_t
 @pytest.fixture
 def no_bases(monkeypatch):
     """As if every follower had too many bases to go through."""
-    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+    monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
 
 
 def moving():

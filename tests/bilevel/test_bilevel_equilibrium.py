@@ -18,12 +18,13 @@ from pyomo.common.collections import ComponentMap
 import bilevel
 import formulations
 import instances
-from bilevel import BilevelError, PriceRule, settle
-from bilevel.equilibrium import repeats
-from bilevel.program import Cones, Mip, Rows
+from bilevel import BilevelError, PriceRule
+from bilevel.equilibrium import feasible_prices
+from bilevel.equilibrium.iteration import repeats
+from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.progress import Quiet
-from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
+from bilevel.solvers.scaled import Scaled
 
 
 def two_nodes(slope: float = 0.5, demand: float = 2.0, cap: float = 50.0) -> Any:
@@ -307,7 +308,7 @@ def test_broken_limits_cost_their_scarcity_price(limit: str) -> None:
 
 
 def test_prices_that_only_seem_to_admit_a_point_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settle, "_admits", lambda *_: True)
+    monkeypatch.setattr(feasible_prices, "_admits", lambda *_: True)
     model = two_nodes()
     model.g.setub(4.0)
     model.price.set_value(8.0)

@@ -19,9 +19,9 @@ from fuzz_verdicts import BAD, Truth, check, compare, judge
 from fuzzing import INF, Lower, Problem, draw
 
 import bilevel
-from bilevel.compile import compile_model
-from bilevel.convex import square_root
+from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, UnboundedDualError
+from bilevel.program.convexity import square_root
 
 COUNT, CHUNK = 2000, 50
 

@@ -19,19 +19,19 @@ from hypothesis import strategies as st
 
 import bilevel
 from bilevel import solvers
-from bilevel.assemble import assemble
-from bilevel.compile import compile_model
-from bilevel.cones import CONES
+from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, FeatureError, LicenceError, ModelError, UnknownNameError
 from bilevel.interchange import read_mps, write_mps
-from bilevel.modes import MODES
-from bilevel.program import Cones, Mip, Products, Rows
+from bilevel.interchange.pyomo_model import load_values, reformulate, write_model
+from bilevel.program.rows import Cones, Mip, Products, Rows
 from bilevel.progress import Progress
-from bilevel.scaling import Scaled
-from bilevel.search import Search
-from bilevel.single_level import load_values, reformulate, write_model
+from bilevel.reformulate.modes import MODES
+from bilevel.reformulate.single_level import assemble
+from bilevel.relax import CONES
+from bilevel.search.cut_session import Effort
+from bilevel.search.engine import Search
 from bilevel.solvers import pyomo as pyomo_solvers
-from bilevel.stage import Effort
+from bilevel.solvers.scaled import Scaled
 
 INF = np.inf
 QUIET = Progress(False)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import bilevel
-from bilevel.bounds import derive, require_finite
-from bilevel.canonical import Program
-from bilevel.compile import compile_model
+from bilevel.bounds.dual_bounds import derive, require_finite
+from bilevel.compile.compiler import compile_model
 from bilevel.errors import ModelError, UnboundedDualError
-from bilevel.kkt import Kkt, optimality_conditions
-from bilevel.revenue import linearise
+from bilevel.followers.kkt import Kkt, optimality_conditions
+from bilevel.program.bilevel_program import Program
+from bilevel.reformulate.revenue import linearise
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = ("=", ">=", "<=", "range")
@@ -309,7 +309,7 @@ def coupled() -> Any:
 
 
 def test_coupled_rows_have_no_limits_and_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bilevel.vertices.MOST_BASES", 0)
+    monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
     p = compile_model(coupled())
     kkt = optimality_conditions(p)
     limits = derive(p, kkt)

@@ -19,9 +19,9 @@ import pytest
 
 import bilevel
 from bilevel.errors import BilevelError, ModelError, UnknownNameError
-from bilevel.front import FrontPoint, ParetoFront, dominates, nondominated
-from bilevel.front_store import FILE
-from bilevel.front_tasks import Task
+from bilevel.front.pareto_front import FrontPoint, ParetoFront, dominates, nondominated
+from bilevel.front.store import FILE
+from bilevel.front.tasks import Task
 
 
 def ladder(steps: int = 1) -> Any:
@@ -258,7 +258,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import sys, time
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        import bilevel.front_tasks as tasks
+        import bilevel.front.tasks as tasks
         slow = tasks.Living.solve
         def solve(self, *given):
             time.sleep(0.3)
@@ -291,7 +291,7 @@ def test_ctrl_c_keeps_the_points(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import sys, time
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        import bilevel.front_tasks as tasks
+        import bilevel.front.tasks as tasks
         slow = tasks.Living.solve
         def solve(self, *given):
             print("task", flush=True)

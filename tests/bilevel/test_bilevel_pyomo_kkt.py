@@ -5,8 +5,8 @@ import pyomo.environ as pyo
 import pytest
 
 import bilevel
-from bilevel.compile import compile_model
-from bilevel.kkt import optimality_conditions
+from bilevel.compile.compiler import compile_model
+from bilevel.followers.kkt import optimality_conditions
 
 
 def fill(block, x, rng, sense):

@@ -10,10 +10,10 @@ from oracles import tiny_case
 
 import bilevel
 import formulations
-from bilevel.program import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.progress import Progress
-from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS
+from bilevel.solvers.scaled import Scaled
 
 FACTORS = (1e-3, 1e3)
 

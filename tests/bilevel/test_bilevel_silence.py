@@ -64,7 +64,7 @@ def test_a_quiet_command_prints_nothing(solver: str, tmp_path: Path) -> None:
 COMPLAINS = """
 import sys
 from bilevel.solvers import scip
-from bilevel.program import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Mip, Rows
 import numpy as np, scipy.sparse as sp
 rows = Rows(sp.csr_array(np.array([[3.0, 7.0, 5.0], [4.0, 1.0, 3.0]])), np.full(2, -np.inf), np.array([11.0, 7.0]))
 session = scip.open()

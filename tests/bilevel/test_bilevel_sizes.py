@@ -8,11 +8,11 @@ import pytest
 import scipy.sparse as sp
 
 import bilevel
-from bilevel import sizes
-from bilevel.assemble import assemble, dual_sizes
-from bilevel.compile import compile_model
-from bilevel.implied import tightened
-from bilevel.program import Rows
+from bilevel.bounds.implied import tightened
+from bilevel.compile.compiler import compile_model
+from bilevel.program import sizes
+from bilevel.program.rows import Rows
+from bilevel.reformulate.single_level import assemble, dual_sizes
 
 SOLVERS = ("highs", "scip", "gurobi")
 LOOSE = (1e3, 1e5, 1e9, 1e13, 1e15, 1e20, 1e25)

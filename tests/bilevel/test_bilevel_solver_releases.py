@@ -17,12 +17,12 @@ import pytest
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from bilevel import conic, quadratic, solvers
+from bilevel import solvers
 from bilevel.errors import LicenceError
-from bilevel.program import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.progress import Quiet
-from bilevel.scaling import Scaled
-from bilevel.solvers import SOLVERS, Outcome, highs, pyomo
+from bilevel.solvers import SOLVERS, Outcome, clarabel, convex_qp, highs, pyomo
+from bilevel.solvers.scaled import Scaled
 
 STORED = json.loads((Path(__file__).parents[1] / "solver_programs.json").read_text(encoding="utf-8"))
 PROGRAMS = {program["name"]: program for program in STORED}
@@ -30,8 +30,8 @@ PYOMO = [pyomo.PREFIX + name for name in pyomo.available()]
 PACKAGES = {"highs": "highspy", "scip": "pyscipopt", "gurobi": "gurobipy", "clarabel": "clarabel"}
 QUADRATIC = {
     "highs": lambda mip, hessian: highs.solve_quadratic(mip, hessian, 60.0, Quiet()),
-    "clarabel": quadratic._interior_point,
-    "highs and clarabel": quadratic.solve,
+    "clarabel": convex_qp._interior_point,
+    "highs and clarabel": convex_qp.solve,
 }
 GAP, DIGITS = 1e-6, 1e-5
 
@@ -70,7 +70,7 @@ def engines(program: dict[str, Any]) -> list[str]:
     needed = {"cone"} if "cone" in program else set()
     whole = {"integer"} if any(program["integer"]) else set()
     able = [name for name in (*SOLVERS, *PYOMO) if needed | whole <= solvers.find(name).features]
-    return able if whole else [*able, conic.name]
+    return able if whole else [*able, clarabel.name]
 
 
 def outcome(program: dict[str, Any], engine: str) -> Outcome:
@@ -78,7 +78,7 @@ def outcome(program: dict[str, Any], engine: str) -> Outcome:
     if "hessian" in program:
         return QUADRATIC[engine](mip, sp.csr_array(np.array(program["hessian"], dtype=float)))
     try:
-        session = Scaled(conic.open() if engine == conic.name else solvers.find(engine).open())
+        session = Scaled(clarabel.open() if engine == clarabel.name else solvers.find(engine).open())
         session.load(mip)
     except LicenceError as refused:
         pytest.skip(str(refused))

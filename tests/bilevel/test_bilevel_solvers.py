@@ -10,10 +10,10 @@ import pytest
 import scipy.sparse as sp
 
 from bilevel.errors import FeatureError, LicenceError, UnknownNameError
-from bilevel.program import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.progress import Progress
-from bilevel.scaling import Scaled
 from bilevel.solvers import SOLVERS, Outcome, find, require
+from bilevel.solvers.scaled import Scaled
 
 INF = np.inf
 QUIET = Progress(False)

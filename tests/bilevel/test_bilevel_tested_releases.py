@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import bilevel
-from bilevel import cli
 from bilevel.solvers import tested
+from studies.command_line import main
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -95,17 +95,17 @@ def test_an_answer_of_tested_releases_does_not() -> None:
 
 
 def test_the_command_line_says_so_in_one_line_on_standard_error(table_without_this_highs: str, capsys: Capture) -> None:
-    assert cli.run(["cases"]) == 0
+    assert main.run(["cases"]) == 0
     said = capsys.readouterr()
     assert (
         said.err
         == f"bilevel: not tested with highspy {table_without_this_highs} (tested: <1): install a tested release\n"
     )
     assert "tested" not in said.out
-    assert cli.run(["solve", "no such case", "--quiet"]) == 2
+    assert main.run(["solve", "no such case", "--quiet"]) == 2
     assert "tested" not in capsys.readouterr().err
 
 
 def test_the_command_line_says_nothing_of_tested_releases(capsys: Capture) -> None:
-    assert cli.run(["cases"]) == 0
+    assert main.run(["cases"]) == 0
     assert capsys.readouterr().err == ""

@@ -11,13 +11,13 @@ from fuzz_verdicts import check
 from fuzzing import draw
 
 import bilevel
-from bilevel import verdicts
-from bilevel.assemble import assemble
-from bilevel.certificate import Certificate
-from bilevel.compile import compile_model
+from bilevel.certify.certificate import Certificate
+from bilevel.compile.compiler import compile_model
 from bilevel.model import Check
-from bilevel.program import Cones, Mip, Rows
-from bilevel.search import Search
+from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.reformulate.single_level import assemble
+from bilevel.search import verdicts
+from bilevel.search.engine import Search
 
 SEEDS = (1, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 18, 21, 22)
 GOOD, BAD = Check("good", 0.0, 1.0, "relative"), Check("bad", 2.0, 1.0, "relative")

@@ -16,7 +16,7 @@ from market_days import afternoon
 
 import formulations
 import instances
-from bilevel.certificate import Certificate
+from bilevel.certify.certificate import Certificate
 from bilevel.errors import BilevelError
 from formulations import market_plots, market_results, market_verdict
 from formulations.market import MarketComparison

@@ -10,9 +10,9 @@ import pytest
 from market_oracles import small_market
 
 import formulations
-from bilevel import cli_market
 from formulations import market_verdict
 from formulations.market import MarketComparison
+from studies.command_line import market
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def changed(found: MarketComparison, **ways: dict[str, Any]) -> MarketComparison
 
 def test_all_certified_and_in_order(found: MarketComparison) -> None:
     assert market_verdict.verdict(found).status == "certified"
-    assert cli_market._code(found) == 0
+    assert market._code(found) == 0
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_all_certified_and_in_order(found: MarketComparison) -> None:
 def test_every_way_counts(found: MarketComparison, ways: dict[str, str], status: str, code: int) -> None:
     given = changed(found, **{way: {"status": word, "reason": f"{word} indeed"} for way, word in ways.items()})
     said = market_verdict.verdict(given)
-    assert (said.status, cli_market._code(given)) == (status, code)
+    assert (said.status, market._code(given)) == (status, code)
     if status != "certified":
         assert all(word in said.reason and way in said.reason for way, word in ways.items())
 
@@ -71,7 +71,7 @@ def test_every_inequality_is_checked(found: MarketComparison, way: str, field: s
     solution = found.runs[way].solution
     given = changed(found, **{way: {field: share * getattr(solution, field)}})
     said = market_verdict.verdict(given)
-    assert (said.status, cli_market._code(given)) == ("contradiction", 5)
+    assert (said.status, market._code(given)) == ("contradiction", 5)
     assert re.search(words, said.reason), said.reason
 
 

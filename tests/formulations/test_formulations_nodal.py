@@ -15,10 +15,11 @@ from pyomo.common.collections import ComponentMap
 import bilevel
 import formulations
 import instances
-from bilevel import BilevelError, ModelError, price_rules, settle
-from bilevel.compile import compile_model
+from bilevel import BilevelError, ModelError
+from bilevel.compile.compiler import compile_model
 from bilevel.deadline import Deadline
-from bilevel.given_loads import GivenLoads
+from bilevel.equilibrium import feasible_prices, price_rules
+from bilevel.equilibrium.given_loads import GivenLoads
 from formulations.nodal import LOSS_SHARE
 from instances import Branch, Bus, Feeder, Instance, Session, Station
 
@@ -161,11 +162,11 @@ def test_earlier_prices_are_taken_when_the_last_admit_no_point() -> None:
     rules = price_rules.read(model, program, formulations.nodal_prices(model, case))
     none = np.zeros(program.rows.count, dtype=bool)
     history = [np.array(p) for p in ((0.15, 0.4, 0.4), (0.4, 0.15, 0.4), (0.4, 0.15, 0.4), (0.4, 0.2, 0.4))]
-    point = settle.settled(model, program, rules, history, none, False, Deadline(None))
+    point = feasible_prices.settled(model, program, rules, history, none, False, Deadline(None))
     assert (point.iteration, point.tick) == (1, 0.0) and point.solution.status == "certified"
     # Without the first ones only a tie helps: rounded down to 0.15 all hours cost the same from some tick on
     history = [np.array((0.28, 0.27, 0.29))]
-    point = settle.settled(model, program, rules, history, none, False, Deadline(None))
+    point = feasible_prices.settled(model, program, rules, history, none, False, Deadline(None))
     assert point.iteration == 1 and point.tick == pytest.approx(0.05) and point.solution.status == "certified"
     assert point.prices == pytest.approx(0.25)
 

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 import instances
-from bilevel.cli import app
 from instances import Instance, Network, ac_power_flow, base_load_kvar, base_load_kw
+from studies.command_line.main import app
 
 NAMES = ("ieee33_carbon", "ieee33_carbon_weekend")
 BATTERY_KWH = {"cluster_1": 40.0, "cluster_2": 50.0, "cluster_3": 60.0}

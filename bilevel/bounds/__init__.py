@@ -1,0 +1,1 @@
+"""Limits of multipliers and slacks, each with what proves it."""

@@ -1,0 +1,57 @@
+"""Limits of row duals from the bases of small follower parts.
+
+Write a follower part (rows that hang together by shared columns) as A y + s = r, with a free-of-cost column of its own in each row.
+For every leader decision an optimal basis B is a nonsingular choice of columns out of (A, I), and its dual is B^-T c_B.  The leader
+moves right-hand sides and costs, never A, so the intervals of B^-T c_B over all choices, with costs in their intervals, hold an
+optimal dual of every follower optimum.  Parts with too many choices are left to `bilevel.bounds.by_linear_programs`.
+"""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from bilevel.program.rows import Index, Vector
+
+MOST_BASES = 5000
+_SINGULAR = 1e-11
+_SAFETY = 1.0 + 1e-9
+
+
+def basis_ranges(matrix: sp.csr_array, rate_low: Vector, rate_high: Vector, wanted: Index) -> tuple[Vector, Vector]:
+    """Lower and upper limit of the net dual of every row of `matrix` (rows x columns), infinite where not `wanted` or too large.
+
+    `rate_low`, `rate_high` are the intervals of the columns' cost rates.
+    """
+    low, high = np.full(matrix.shape[0], -np.inf), np.full(matrix.shape[0], np.inf)
+    row, column = sp.coo_array(matrix).coords
+    nodes = sum(matrix.shape)
+    graph = sp.csr_array((np.ones(len(row)), (row, matrix.shape[0] + column)), shape=(nodes, nodes))
+    _, label = connected_components(graph, directed=False)
+    for part in np.unique(label[: matrix.shape[0]][wanted]).tolist():
+        rows = np.flatnonzero(label[: matrix.shape[0]] == part)
+        columns = np.flatnonzero(label[matrix.shape[0] :] == part)
+        bounded = np.all(np.isfinite(rate_low[columns]) & np.isfinite(rate_high[columns]))
+        if bounded and comb(len(rows) + len(columns), len(rows)) <= MOST_BASES:
+            dense = matrix[rows][:, columns].toarray()
+            low[rows], high[rows] = _over_bases(dense, rate_low[columns], rate_high[columns])
+    return low, high
+
+
+def _over_bases(dense: np.ndarray, rate_low: Vector, rate_high: Vector) -> tuple[Vector, Vector]:
+    """Smallest and largest B^-T c_B of a dense part over all its bases and costs."""
+    m = len(dense)
+    size = np.abs(dense).max(axis=1)
+    every = np.hstack([dense / size[:, None], np.eye(m)])
+    cost_low = np.concatenate([rate_low, np.zeros(m)])
+    cost_high = np.concatenate([rate_high, np.zeros(m)])
+    choice = np.array(list(combinations(range(every.shape[1]), m)))
+    bases = np.moveaxis(every[:, choice], 1, 0)
+    singular = np.linalg.svd(bases, compute_uv=False)
+    usable = singular[:, -1] > _SINGULAR * singular[:, 0]
+    inverse = np.linalg.inv(bases[usable]).transpose(0, 2, 1)
+    ends = np.stack([inverse * cost_low[choice[usable]][:, None, :], inverse * cost_high[choice[usable]][:, None, :]])
+    low, high = ends.min(axis=0).sum(axis=2).min(axis=0), ends.max(axis=0).sum(axis=2).max(axis=0)
+    return _SAFETY * np.minimum(low, 0.0) / size, _SAFETY * np.maximum(high, 0.0) / size

@@ -1,0 +1,1 @@
+"""The recheck of an answer, apart from what found it."""

@@ -1,0 +1,69 @@
+"""What a walk over a model has collected, as arrays: bounds, scales, costs, products."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import tolerances
+from bilevel.errors import ModelError
+from bilevel.program.bilevel_program import Bilinear
+from bilevel.program.convexity import least_eigenvalue, square_root
+from bilevel.program.rows import Index, Vector, coo
+
+
+def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
+    """Lower and upper bound of each column, infinite where there is none or it is 1e20 and more; refuses crossed ones."""
+    pairs = [(None, None) if v is None else v.bounds for v in variables]
+    lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
+    upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
+    bad = np.flatnonzero(lower > upper)
+    if len(bad):
+        at = int(bad[0])
+        raise ModelError(
+            f"variable {variables[at].name!r} has lower bound {lower[at]:g} above its upper bound {upper[at]:g}: swap them"
+        )
+    return np.where(lower <= -tolerances.INFINITE, -np.inf, lower), np.where(
+        upper >= tolerances.INFINITE, np.inf, upper
+    )
+
+
+def scales(model: Any, variables: tuple[Any, ...]) -> Vector:
+    """What Pyomo's `scaling_factor` suffix says of the size of each column, NaN where it says nothing."""
+    scale = np.full(len(variables), np.nan)
+    suffix = model.component("scaling_factor")
+    if suffix is not None:
+        for at, variable in enumerate(variables):
+            factor = None if variable is None else suffix.get(variable)
+            if factor:
+                scale[at] = 1.0 / abs(float(factor))
+    return scale
+
+
+def convex_quadratics(terms: list[tuple[int, int, float]], owner: Index, followers: list[Any]) -> sp.csr_array:
+    """The symmetric matrix of the followers' quadratic costs; refuses one that is not convex, follower by follower."""
+    matrix = coo(terms, (len(owner), len(owner)))
+    used = np.unique(matrix.indices)
+    for at in np.unique(owner[used]).tolist():
+        mine = used[owner[used] == at]
+        own = matrix[mine][:, mine].toarray()
+        if square_root(own) is None:
+            least = least_eigenvalue(own)
+            raise ModelError(
+                f"follower {followers[at].name!r} minimises a cost that is not convex (smallest eigenvalue {least:.3g}): "
+                "optimality conditions need a convex cost, so relax it or make it convex"
+            )
+    return matrix
+
+
+def dense(terms: list[tuple[int, float]], n: int) -> Vector:
+    """A vector of length n from (column, value); repeated columns add up."""
+    column = np.array([term[0] for term in terms], dtype=np.int64)
+    return np.bincount(column, weights=np.array([term[1] for term in terms]), minlength=n).astype(float)
+
+
+def bilinear(terms: list[tuple[int, int, int, float]]) -> Bilinear:
+    """The products from (row, leader column, follower column, coefficient)."""
+    table = np.array(terms, dtype=float).reshape(-1, 4)
+    row, leader, follower = (table[:, k].astype(np.int64) for k in range(3))
+    return Bilinear(row, leader, follower, table[:, 3])

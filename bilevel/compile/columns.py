@@ -1,0 +1,188 @@
+"""The variables and rows of a model as they are read: columns by first use, and linear rows."""
+
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from pyomo.common.numeric_types import native_types
+from pyomo.core.expr.relational_expr import EqualityExpression, InequalityExpression
+from pyomo.core.expr.visitor import identify_mutable_parameters, identify_variables
+from pyomo.repn.quadratic import QuadraticRepnVisitor
+from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
+
+from bilevel import tolerances
+from bilevel.compile.walk import require_own
+from bilevel.errors import ModelError
+from bilevel.program.bilevel_program import LEADER
+from bilevel.program.domains import require_fixed_inside
+from bilevel.program.rows import Rows, coo
+
+_ROUNDING = 64 * np.finfo(float).eps
+
+
+class Columns:
+    """Numbers variables in the order in which they are first used, and knows whose they are."""
+
+    def __init__(self, model: Any, owners: dict[int, int]) -> None:
+        self.model, self.owners = model, owners
+        self.found: dict[int, Any] = {}
+        self.position: dict[int, int] = {}
+        self.seen: set[int] = set()
+        self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
+
+    def repn(self, expression: Any, what: str) -> Any:
+        """The quadratic representation of an expression; refuses what is not quadratic."""
+        with _reading(what, expression):
+            self._look_at(expression, what)
+        return self._repn(expression, what)
+
+    def _repn(self, expression: Any, what: str) -> Any:
+        with _reading(what, expression):
+            repn = self.visitor.walk_expression(expression)
+        if repn.nonlinear is not None:
+            raise ModelError(
+                f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
+            )
+        values = [repn.constant, *repn.linear.values(), *(repn.quadratic or {}).values()]
+        if not all(_is_finite(value) for value in values):
+            _refuse_without_value(what, expression)
+            raise ModelError(f"{what} holds a coefficient that is not a finite number: check its data")
+        return repn
+
+    def _look_at(self, expression: Any, what: str) -> None:
+        """Refuses variables of other models, and fixed ones that stand where they may not."""
+        for variable in _variables(expression):
+            if id(variable) not in self.seen:
+                self.seen.add(id(variable))
+                require_own(variable, self.model, f"{what} uses variable")
+                if variable.fixed and variable.value is not None:
+                    require_fixed_inside(variable)
+
+    def row(self, row: Any) -> tuple[Any, float, float]:
+        """Quadratic representation of a row's body without its constant, and the limits that are left."""
+        what = f"row {row.name!r}"
+        with _reading(what, row.expr):
+            self._look_at(row.expr, what)
+            lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)
+        repn = self._repn(body, what)
+        low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
+        high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
+        low, high = low if low > -tolerances.INFINITE else -np.inf, high if high < tolerances.INFINITE else np.inf
+        if np.isnan(low) or np.isnan(high) or low == np.inf or high == -np.inf:
+            raise ModelError(f"{what} has limits {lower} and {upper}: give finite numbers, or leave a side out")
+        return repn, low, high
+
+    def at(self, key: int) -> int:
+        """The column of a variable."""
+        return self.position.setdefault(key, len(self.position))
+
+    def owner(self, key: int) -> int:
+        """The follower that owns a variable, LEADER if none."""
+        return self.owners.get(key, LEADER)
+
+    def linear(self, repn: Any) -> list[tuple[int, float]]:
+        """(column, coefficient) of the linear part."""
+        return [(self.at(key), float(value)) for key, value in repn.linear.items()]
+
+    def variables(self) -> tuple[Any, ...]:
+        """The Pyomo variables in column order."""
+        return tuple(self.found[key] for key in self.position)
+
+
+def _variables(expression: Any) -> Iterator[Any]:
+    """All variables of an expression, some more than once; Pyomo's own walk takes twice as long."""
+    left = [expression]
+    while left:
+        part = left.pop()
+        if part.__class__ in native_types:
+            continue
+        if part.is_expression_type():
+            left.extend(part.args)
+        elif part.is_variable_type():
+            yield part
+
+
+class RowList:
+    """Collects linear rows."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, int, float]] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+        self.names: list[str] = []
+
+    def add(self, terms: Iterable[tuple[int, float]], lower: float, upper: float, name: str) -> None:
+        """One row lower <= sum of (column, coefficient) <= upper."""
+        at = len(self.names)
+        self.entries.extend((at, column, value) for column, value in terms)
+        self.lower.append(lower)
+        self.upper.append(upper)
+        self.names.append(name)
+
+    def rows(self, columns: int) -> Rows:
+        """All of them over that many columns."""
+        matrix = coo(self.entries, (len(self.names), columns))
+        return Rows(matrix, np.array(self.lower), np.array(self.upper), tuple(self.names))
+
+
+def direction(row: Any, own: Container[int]) -> float:
+    """+1 where more of a row's right-hand side raises the limit that Pyomo stores for it, -1 where it lowers it.
+
+    The right-hand side is the side without a free variable of `own` (ids), wherever it is written: Pyomo stores `a >= b` as
+    b <= a, so that only the variables can tell.  Where both sides have one, or none, it is the second side of an equality and the
+    larger side of an inequality.
+    """
+    if row.expr.__class__ not in (EqualityExpression, InequalityExpression):
+        return 1.0
+    left, right = row.expr.args
+    if not all(_is_variable(side) for side in (left, right)):
+        # The other side is a limit as it is
+        return 1.0
+    has = [any(id(v) in own and not v.fixed for v in _variables(side)) for side in (left, right)]
+    return -1.0 if has == [False, True] else 1.0
+
+
+def _is_variable(side: Any) -> bool:
+    return bool(getattr(side, "is_potentially_variable", lambda: False)())
+
+
+@contextmanager
+def _reading(what: str, expression: Any) -> Iterator[None]:
+    """Whatever Pyomo raises over an expression is about the user's model: say where it stands."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        _refuse_without_value(what, expression)
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{what} cannot be evaluated ({said[:120]}): check its data and what it is made of") from error
+
+
+def _refuse_without_value(what: str, expression: Any) -> None:
+    """Name a parameter or a fixed variable of the expression that has no value, if there is one."""
+    used: list[Any] = []
+    with suppress(Exception):
+        used += identify_mutable_parameters(expression)
+        used += (v for v in identify_variables(expression, include_fixed=True) if v.fixed)
+    for component in used:
+        if _value(component) is None:
+            raise ModelError(f"{what} uses {component.name!r}, which has no value: give it one")
+
+
+def _value(component: Any) -> Any:
+    try:
+        return component.value
+    except ValueError:
+        return None
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, InvalidNumber) and bool(np.isfinite(float(value)))
+
+
+def _difference(limit: float, constant: float) -> float:
+    """limit - constant, 0 where only rounding is left: a row whose variables are all fixed holds or does not."""
+    difference = limit - constant
+    return 0.0 if abs(difference) <= _ROUNDING * abs(constant) else difference

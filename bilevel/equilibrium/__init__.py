@@ -1,0 +1,1 @@
+"""The iterative scheme beside the exact optimum: prices from duals, best responses, damped loads."""

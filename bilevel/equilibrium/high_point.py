@@ -1,0 +1,190 @@
+"""The single-level problem in which followers cooperate: what no leader can do better than (docs/model.md section 6)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import budget, tolerances
+from bilevel.certify import certificate
+from bilevel.certify.certificate import Certificate
+from bilevel.compile.compiler import compile_model
+from bilevel.errors import ModelError, UnknownNameError
+from bilevel.model import Check
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Cones, Mip, Vector, stack_cones, stack_rows
+from bilevel.progress import Progress, ProgressEvent
+from bilevel.relax import exact, tangent
+from bilevel.search import verdicts
+from bilevel.search.cut_session import MIP_SHARE
+from bilevel.search.diagnose.explain import explained
+from bilevel.search.found import Found
+from bilevel.solution import Solution
+from bilevel.solve import load_point, solution_of
+from bilevel.solvers import SOLVERS, clarabel
+from bilevel.solvers.scaled import Scaled
+
+_ROUNDS, _WALL = 200, 1e3
+_FINER = 1e-2
+"""Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
+
+
+def cooperative(
+    model: Any,
+    gap: float = 1e-4,
+    time_limit: float | None = None,
+    progress: bool | Callable[[ProgressEvent], None] = True,
+    solver: str = "highs",
+) -> Solution:
+    """The leader's best over everything that followers could do, their own costs aside: the high-point relaxation.
+
+    Its bound is one of the bilevel optimum too.  The certificate has the rows, cones and the model's own checks, and none of the
+    followers' optimality: they would rather do something else.  The values are loaded into the model.  Example:
+
+        best = bilevel.cooperative(model)
+        print(best.objective, "<=", bilevel.solve(model).objective)
+
+    `solver` is "highs" (linear programs with tangents, and the leader's integers) or "clarabel" (an interior point, for continuous
+    models: fast where quadratic rows are many, and precise where the objective comes near 0; its bound is the dual objective).
+
+    Raises `ModelError` for a product of a leader's and a follower's variable in the leader's rows or objective, and for an integer
+    variable with clarabel; `UnknownNameError` for another solver.
+    """
+    if solver not in _OPTIMA:
+        raise UnknownNameError("solver", solver, _OPTIMA)
+    clock, began = [time.perf_counter()], time.monotonic()
+    program = compile_model(model)
+    _require_linear(program)
+    clock.append(time.perf_counter())
+    with Progress(progress, program.sign) as line:
+        line.phase("cooperation")
+        deadline = began + (np.inf if time_limit is None else time_limit)
+        with budget.until(deadline, line):
+            found = _OPTIMA[solver](program, gap, deadline, line)
+            if found.verdict == "infeasible":
+                found.proof = _infeasible(program)
+            elif found.verdict == "unbounded":
+                found.proof = verdicts.cooperative_ray(program)
+        stopped = line.interrupted
+    clock.append(time.perf_counter())
+    x = load_point(program, found)
+    recheck = Certificate(found.proof, found.verdict)
+    if x is not None:
+        recheck = certificate.check_relaxation(model, program, x, program.sign * found.bound, gap)
+    clock.append(time.perf_counter())
+    seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
+    seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
+    settings = {
+        "solver": solver,
+        "cones": tangent.name if solver == "highs" else exact.name,
+        "gap": gap,
+        "time_limit": time_limit,
+        "followers": "cooperate",
+    }
+    return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped))
+
+
+def _infeasible(program: Program) -> tuple[Check, ...]:
+    """What proves that no point keeps the rows: their contradiction, or, where integers matter, branch and bound twice."""
+    proof = verdicts.contradiction(verdicts.high_point(program), verdicts.COOPERATE)
+    if proof.ok or not program.integer.any():
+        return (proof,)
+    sessions = [Scaled(SOLVERS["highs"].open(), scaling) for scaling in (True, False)]
+    for session in sessions:
+        session.load(_mip(program, Cones.none(program.columns)))
+    statuses = [session.solve(True, 0.0, budget.seconds(), False, budget.watch()).status for session in sessions]
+    left = float(sum(status != "infeasible" for status in statuses))
+    detail = f"{verdicts.COOPERATE}, without cones: branch and bound of highs, scaled and unscaled"
+    return (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail),)
+
+
+def _require_linear(program: Program) -> None:
+    b = program.bilinear
+    if len(b.row):
+        place = "objective" if b.row[0] < 0 else f"row {program.rows.names[int(b.row[0])]!r}"
+        raise ModelError(
+            f"the leader's {place} holds {program.name(int(b.leader[0]))!r} times {program.name(int(b.follower[0]))!r}, which is "
+            "nonconvex where followers cooperate: leave the product out, or fix one of them"
+        )
+
+
+def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> Found:
+    """Tangents until no cone is broken; leader integers by branch and bound each time."""
+    cones = stack_cones(program.cones, program.followers.cones)
+    session = Scaled(SOLVERS["highs"].open())
+    session.load(_mip(program, Cones.none(program.columns)))
+    found, last, walled = Found(), None, not cones.count
+    for _ in range(_ROUNDS):
+        outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), False, line)
+        if outcome.status == "unbounded" and not walled:
+            # Without any tangent of its cones a program may have no end
+            session.add_rows(tangent.walls(cones, _WALL))
+            walled = True
+            continue
+        if outcome.status in ("infeasible", "unbounded"):
+            verdict = outcome.status if outcome.status == "infeasible" or not cones.count else ""
+            return Found(verdict=verdict)
+        found.bound = max(found.bound, outcome.bound)
+        line.update(found.bound, found.objective)
+        if outcome.x is None:
+            break
+        cuts = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT)
+        # Nearer than the solver keeps rows, a tangent moves nothing
+        still = last is not None and np.array_equal(outcome.x, last)
+        last = outcome.x
+        if not cuts.count or (still and cones.gaps(outcome.x).min() >= -tolerances.CONE_GAP):
+            found.x, found.objective = outcome.x, outcome.objective
+            break
+        if outcome.status != "optimal" or line.stop():
+            break
+        session.add_rows(cuts)
+    else:
+        # Corners that take turns within the solver's tolerance end no round, and are near enough
+        if last is not None and cones.gaps(last).min(initial=0.0) >= -tolerances.CONE_GAP:
+            found.x, found.objective = last, program.offset + float(program.cost @ last)
+    return found
+
+
+def _with_epigraphs(program: Program) -> Vector:
+    """The columns' scales, those of epigraphs as large as their squares."""
+    scale, cones = program.scale.copy(), program.cones
+    added = np.array([variable is None for variable in program.variables])
+    at = sp.coo_array(cones.w @ sp.diags_array(added.astype(float)))
+    scale[at.coords[1]] = cones.w_scale[at.coords[0]]
+    return scale
+
+
+def _mip(program: Program, cones: Cones) -> Mip:
+    rows = stack_rows([program.rows, program.followers.rows])
+    return Mip(
+        program.cost, program.offset, program.lower, program.upper, program.integer, rows, cones, (), program.scale
+    )
+
+
+def _interior(program: Program, _gap: float, deadline: float, line: Progress) -> Found:
+    whole = np.flatnonzero(program.integer)
+    if len(whole):
+        raise ModelError(
+            f"variable {program.name(int(whole[0]))!r} is integer, which clarabel does not take: use solver='highs', or make it "
+            "continuous"
+        )
+    cones = stack_cones(program.cones, program.followers.cones)
+    mip = _mip(program, cones)
+    outcome = clarabel.solve(mip, deadline - time.monotonic())
+    if outcome.status in ("failed", "optimal") and not np.isfinite(outcome.bound):
+        # A point good to some digits has no bound: once more in other sizes, of epigraphs or of the values found
+        values = np.zeros(0) if outcome.x is None else np.abs(outcome.x)
+        scale = _with_epigraphs(program) if outcome.x is None else np.maximum(values, _FINER * mip.scale)
+        again = clarabel.solve(replace(mip, scale=scale), deadline - time.monotonic())
+        outcome = again if np.isfinite(again.bound) else outcome
+    if outcome.x is None:
+        return Found(verdict=outcome.status if outcome.status in ("infeasible", "unbounded") else "")
+    found = Found(outcome.bound, outcome.objective, outcome.x)
+    line.update(found.bound, found.objective)
+    return found
+
+
+_OPTIMA = {"highs": _optimum, clarabel.name: _interior}

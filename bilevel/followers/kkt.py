@@ -1,0 +1,246 @@
+"""A follower stack to its optimality conditions (model page section 4).
+
+Every row and finite bound of the followers becomes one or two of these, with a'y + b'x the activity:
+
+| as written        | slack (>= 0)        | dual                  | sign: the dual is d(cost)/d(right-hand side)        |
+|-------------------|---------------------|-----------------------|------------------------------------------------------|
+| activity  = r     | none                | lam, free             | raising r by 1 changes the cost by lam               |
+| activity >= r     | activity - r        | mu >= 0               | raising r by 1 changes the cost by mu                |
+| activity <= r     | r - activity        | mu >= 0               | raising r by 1 changes the cost by -mu               |
+
+Stationarity, for the cost min y'Qy/2 + (c + C'x)'y:   Q y + c + C'x - sum lam a - sum (d slack / dy) mu = 0.
+A follower that maximises is negated first, so its duals refer to the negated cost.
+Complementarity: slack * mu = 0 for every pair.
+
+A quadratic row |s|^2 <= u w, with s = S z, u = U z + u0 >= 0, w = W z + w0 >= 0 over all variables z, has multipliers (p, q, r) in
+the dual of that cone, |p|^2 <= 4 q r with q, r >= 0.  Stationarity loses S'p + U'q + W'r, complementarity is p's + q u + r w = 0.
+(For a row sum of squares + linear <= limit, u = 1 and r is -d(cost)/d(limit).)  These conditions are enough for an optimum; that
+every optimum has such multipliers needs an interior of the cones at that leader decision: `bilevel.bounds.slater`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.program.bilevel_program import FollowerStack, Program
+from bilevel.program.rows import Cones, Index, Products, Rows, Vector, stack_products
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Complementarity pairs 0 <= slack_matrix @ x + slack_constant, perpendicular to column `dual` >= 0.
+
+    A pair comes from follower row `row` or from a bound of column `column` (the other is -1); `side` is +1 for a lower
+    limit and -1 for an upper one; `twin` is the pair of the opposite limit or -1; `owner` is the follower.
+    """
+
+    slack_matrix: sp.csr_array
+    slack_constant: Vector
+    dual: Index
+    row: Index
+    column: Index
+    side: Index
+    twin: Index
+    owner: Index
+
+    @property
+    def count(self) -> int:
+        """Number of pairs."""
+        return len(self.dual)
+
+    def slack(self, x: Vector) -> Vector:
+        """The slack of every pair at x (over at least the compiled columns)."""
+        slack: Vector = self.slack_matrix @ x[: self.slack_matrix.shape[1]] + self.slack_constant
+        return slack
+
+
+@dataclass(frozen=True)
+class ConeDuals:
+    """Columns of the multipliers of the followers' cones: `p` one a square term, `q` and `r` one a cone.
+
+    `cones` are |p|^2 <= 4 q r, `complementarity` the rows p's + q u + r w <= 0 (one a cone), over the KKT columns.  `alignment`
+    are the rows u p + 2 r s = 0 (two a square term, one for each sign), which follow from both: an error e in complementarity
+    leaves s off by the square root of e, in an alignment by e.
+    """
+
+    p: Index
+    q: Index
+    r: Index
+    cones: Cones
+    complementarity: Products
+    alignment: Products
+
+    @property
+    def columns(self) -> Index:
+        """All of them, in order."""
+        return np.concatenate([self.p, self.q, self.r])
+
+
+@dataclass(frozen=True)
+class Kkt:
+    """Optimality conditions of all followers over `columns` columns: the program's, then lam, then mu, then those of `conic`.
+
+    `equal_matrix` @ x = `equal_value` are the equalities (rows, then fixed columns) that the columns `lam` price;
+    `equal_row` is their follower row or -1, `equal_owner` their follower.
+    """
+
+    columns: int
+    lam: Index
+    equal_matrix: sp.csr_array
+    equal_value: Vector
+    equal_row: Index
+    equal_owner: Index
+    pairs: Pairs
+    conic: ConeDuals
+    stationarity: Rows
+
+    def residual(self, x: Vector) -> Vector:
+        """Stationarity residual of every follower column at x."""
+        return self.stationarity.violation(x)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """One-sided limits side * (matrix @ x - value) >= 0, or equalities, before duals have columns."""
+
+    matrix: sp.csr_array
+    value: Vector
+    row: Index
+    column: Index
+    side: Index
+    owner: Index
+
+    def take(self, mask: Index) -> "_Limits":
+        """The chosen limits."""
+        return _Limits(
+            self.matrix[mask],
+            self.value[mask],
+            self.row[mask],
+            self.column[mask],
+            self.side[mask],
+            self.owner[mask],
+        )
+
+
+def optimality_conditions(program: Program) -> Kkt:
+    """The KKT system of the program's followers: sufficient, and necessary where rows are linear or cones have an interior."""
+    stack = program.followers
+    limits = _all_limits(program)
+    equal, one_sided = (
+        limits.take(np.flatnonzero(limits.side == 0)),
+        limits.take(np.flatnonzero(limits.side != 0)),
+    )
+    n = program.columns
+    lam = n + np.arange(len(equal.value))
+    dual = n + len(lam) + np.arange(len(one_sided.value))
+    conic = _cone_duals(program, n + len(lam) + len(dual))
+    total = n + len(lam) + len(dual) + len(conic.columns)
+    signed = sp.csr_array(sp.diags_array(one_sided.side.astype(float)) @ one_sided.matrix)
+    pairs = Pairs(
+        slack_matrix=signed, slack_constant=-one_sided.side * one_sided.value, dual=dual, row=one_sided.row,
+        column=one_sided.column, side=one_sided.side, twin=_twins(one_sided), owner=one_sided.owner,
+    )  # fmt: skip
+    return Kkt(
+        columns=total, lam=lam, equal_matrix=equal.matrix, equal_value=equal.value, equal_row=equal.row,
+        equal_owner=equal.owner, pairs=pairs, conic=conic, stationarity=_stationarity(program, stack, equal.matrix, signed),
+    )  # fmt: skip
+
+
+def _all_limits(program: Program) -> _Limits:
+    """Equalities (side 0), lower limits (side 1) and upper limits (side -1) of rows, then of columns."""
+    stack, rows = program.followers, program.followers.rows
+    mine = stack.columns
+    unit = sp.csr_array((np.ones(len(mine)), (np.arange(len(mine)), mine)), shape=(len(mine), program.columns))
+    matrix = sp.csr_array(sp.vstack([rows.matrix, unit], format="csr"))
+    lower = np.concatenate([rows.lower, program.lower[mine]])
+    upper = np.concatenate([rows.upper, program.upper[mine]])
+    row = np.concatenate([np.arange(rows.count), np.full(len(mine), -1)])
+    column = np.concatenate([np.full(rows.count, -1), mine])
+    owner = np.concatenate([stack.row_owner, stack.owner[mine]])
+    equal = np.flatnonzero(lower == upper)
+    low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
+    high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
+    at = np.concatenate([equal, low, high])
+    side = np.repeat([0, 1, -1], [len(equal), len(low), len(high)])
+    value = np.concatenate([lower[equal], lower[low], upper[high]])
+    return _Limits(sp.csr_array(matrix[at]), value, row[at], column[at], side, owner[at])
+
+
+def _twins(limits: _Limits) -> Index:
+    """The opposite limit of each two-sided row or column, -1 where there is none."""
+    place = np.where(limits.row >= 0, limits.row, limits.column + int(limits.row.max(initial=-1)) + 1)
+    twin = np.full(len(place), -1)
+    low, high = np.flatnonzero(limits.side == 1), np.flatnonzero(limits.side == -1)
+    _, at_low, at_high = np.intersect1d(place[low], place[high], return_indices=True)
+    twin[low[at_low]] = high[at_high]
+    twin[high[at_high]] = low[at_low]
+    return twin
+
+
+def _stationarity(program: Program, stack: FollowerStack, equal: sp.csr_array, slack: sp.csr_array) -> Rows:
+    mine = stack.columns
+    matrix = sp.hstack(
+        [(stack.price.T + stack.quadratic).tocsr()[mine], -equal[:, mine].T, -slack[:, mine].T]
+        + [-part[:, mine].T for part in (stack.cones.squares, stack.cones.u, stack.cones.w)],
+        format="csr",
+    )
+    value = -stack.cost[mine]
+    return Rows(sp.csr_array(matrix), value, value, tuple(f"stationarity of {program.name(int(j))}" for j in mine))
+
+
+def _cone_duals(program: Program, first: int) -> ConeDuals:
+    """Columns from `first` on, their cones, and the products with what they price."""
+    cones = program.followers.cones
+    terms, count = len(cones.owner), cones.count
+    p, q, r = first + np.arange(terms), first + terms + np.arange(count), first + terms + count + np.arange(count)
+    total = first + terms + 2 * count
+    size = cone_dual_size(program)
+    duals = Cones(
+        squares=_pick(p, total), owner=cones.owner, u=_pick(q, total), u0=np.zeros(count), w=sp.csr_array(4.0 * _pick(r, total)),
+        w0=np.zeros(count), w_scale=4.0 * size[terms + count :], tight=np.zeros(count, dtype=bool),
+        names=tuple(f"multipliers of {name}" for name in cones.names),
+    )  # fmt: skip
+    parts = [(cones.squares, p, cones.owner), (cones.u, q, np.arange(count)), (cones.w, r, np.arange(count))]
+    entries = [sp.coo_array(matrix) for matrix, _, _ in parts]
+    row = np.concatenate([owner[e.coords[0]] for e, (_, _, owner) in zip(entries, parts, strict=True)])
+    dual = np.concatenate([column[e.coords[0]] for e, (_, column, _) in zip(entries, parts, strict=True)])
+    constant = sp.csr_array(sp.diags_array(cones.u0) @ _pick(q, total) + sp.diags_array(cones.w0) @ _pick(r, total))
+    products = Products(
+        row=row, first=np.concatenate([e.coords[1] for e in entries]), second=dual,
+        value=np.concatenate([e.data for e in entries]),
+        linear=Rows(constant, np.full(count, -np.inf), np.zeros(count)),
+    )  # fmt: skip
+    return ConeDuals(p, q, r, duals, products, _alignment(cones, p, r, total))
+
+
+def _alignment(cones: Cones, p: Index, r: Index, total: int) -> Products:
+    """u p + 2 r s <= 0 of every square term, then >= 0."""
+    owner, terms = cones.owner, len(cones.owner)
+    u, s = sp.coo_array(cones.u[owner]), sp.coo_array(cones.squares)
+    row = np.concatenate([u.coords[0], s.coords[0]])
+    first = np.concatenate([u.coords[1], s.coords[1]])
+    second = np.concatenate([p[u.coords[0]], r[owner[s.coords[0]]]])
+    value = np.concatenate([u.data, 2.0 * s.data])
+    linear = sp.csr_array(sp.diags_array(cones.u0[owner]) @ _pick(p, total))
+    far, zero = np.full(terms, -np.inf), np.zeros(terms)
+    return stack_products(
+        Products(row, first, second, value, Rows(linear, far, zero)),
+        Products(row, first, second, -value, Rows(sp.csr_array(-linear), far, zero)),
+    )
+
+
+def _pick(columns: Index, total: int) -> sp.csr_array:
+    """(len(columns) x total): row k is column `columns[k]`."""
+    at = np.arange(len(columns))
+    return sp.csr_array((np.ones(len(columns)), (at, columns)), shape=(len(columns), total))
+
+
+def cone_dual_size(program: Program) -> Vector:
+    """Expected sizes of p, q, r: the follower's largest cost term over the size of what they price."""
+    stack, cones = program.followers, program.followers.cones
+    cost = stack.cost_size(program.size)[stack.cone_owner]
+    w = np.maximum(cones.w_scale, 1e-12)
+    u = np.maximum(abs(cones.u) @ program.size + np.abs(cones.u0), 1e-12)
+    s = np.sqrt(u * w)[cones.owner]
+    return np.concatenate([cost[cones.owner] / s, cost / u, cost / w])

@@ -1,0 +1,193 @@
+"""All followers solved again at given leader decisions, as one block-diagonal linear program, with proven lower bounds.
+
+The solver is SciPy's own HiGHS build on the followers' original rows: no KKT row, no big-M, no scaling of the main solve.
+What it says is not believed: the bound is computed from its multipliers by weak duality, which holds for any multipliers.
+A convex quadratic cost f is replaced by its gradient at the point: f(z) >= f(y) + f'(y)(z - y) for every z, so the excess over the
+linear program's optimum is an excess over the follower's own.  Quadratic rows enter by tangents, at the point and then where the
+linear program breaks them; they hold everywhere, so the bound stays one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import linprog
+
+from bilevel import budget, tolerances
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
+from bilevel.relax import tangent
+
+_ZERO = 1e-9
+_WALL = 1e3
+_MAX_ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class Response:
+    """Best responses at the leader decisions in x.
+
+    `lower_bound`: proven lower bound of each follower's linearised cost, `linear_cost`: that cost at x; `size`: of its cost terms,
+    for relative comparisons; `row_dual`: net multiplier of each follower row, `reduced_cost`: of each follower column, both
+    d(cost)/d(right-hand side) per unit of the row or column; `solved`: whether the linear program was solved.
+    """
+
+    lower_bound: Vector
+    linear_cost: Vector
+    size: Vector
+    row_dual: Vector
+    reduced_cost: Vector
+    solved: bool
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """min rates'y, lower <= matrix y <= upper, y_lower <= y <= y_upper in scaled units."""
+
+    rates: Vector
+    matrix: sp.csr_array
+    lower: Vector
+    upper: Vector
+    y_lower: Vector
+    y_upper: Vector
+
+
+def respond(program: Program, x: Vector) -> Response:
+    """Solve every follower again at the leader's part of x."""
+    stack, mine = program.followers, program.followers.columns
+    owner = stack.owner[mine]
+    rates = stack.rates(x)[mine]
+    unit = program.scale[mine]
+    size = _cost_size(program, x)
+    cost = np.bincount(owner, weights=rates * x[mine], minlength=len(size)).astype(float)
+    rows, row_owner = stack.rows, stack.row_owner
+    if stack.cones.count:
+        rows, row_owner = _with_tangents(rows, row_owner, program, tangent.walls(stack.cones, _WALL), stack.cones.owner)
+        rows, row_owner = _with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
+    for _ in range(_MAX_ROUNDS):
+        scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
+        y, dual = _multipliers(scaled)
+        solved = y is not None
+        reduced = scaled.rates - scaled.matrix.T @ dual
+        by_row = np.bincount(row_owner, weights=_at_limit(dual, scaled.lower, scaled.upper), minlength=len(size))
+        by_column = np.bincount(owner, weights=_at_limit(reduced, scaled.y_lower, scaled.y_upper), minlength=len(size))
+        least = (by_row + by_column) * size
+        if y is None or float(((cost - least) / size).max(initial=0.0)) <= tolerances.FOLLOWER / 10:
+            break
+        z = x.copy()
+        z[mine] = y * unit
+        new, cones = _tangents(program, z, _ZERO)
+        if not len(cones):
+            break
+        rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
+    count = stack.rows.count
+    return Response(
+        lower_bound=least,
+        linear_cost=cost,
+        size=size,
+        row_dual=dual[:count] * size[stack.row_owner] / _row_size(program, stack.rows),
+        reduced_cost=reduced * size[owner] / unit,
+        solved=solved,
+    )
+
+
+def _tangents(program: Program, z: Vector, tolerance: float) -> tuple[Rows, Index]:
+    """Tangents at z of the followers' cones that it breaks by more than `tolerance`, and their cones."""
+    cones = program.followers.cones
+    return tangent.cuts(cones, z, tolerance), np.flatnonzero(-cones.gaps(z) > tolerance)
+
+
+def _with_tangents(rows: Rows, owner: Index, program: Program, more: Rows, cones: Index) -> tuple[Rows, Index]:
+    """Rows and owners with tangents of these cones appended; walls are two blocks, one a side."""
+    owners = program.followers.cone_owner[cones]
+    return stack_rows([rows, more]), np.concatenate([owner, np.tile(owners, more.count // max(len(owners), 1))])
+
+
+def _rows(program: Program, rows: Rows, x: Vector) -> tuple[sp.csr_array, Vector, Vector]:
+    """Rows over the followers' scaled columns, the leader's part moved to the right-hand sides."""
+    mine = program.followers.columns
+    leader = np.where(program.followers.owner < 0, x, 0.0)
+    moved = rows.matrix @ leader
+    size = _row_size(program, rows)
+    matrix = sp.diags_array(1.0 / size) @ rows.matrix[:, mine] @ sp.diags_array(program.scale[mine])
+    return sp.csr_array(matrix), (rows.lower - moved) / size, (rows.upper - moved) / size
+
+
+def _column_limits(program: Program) -> tuple[Vector, Vector]:
+    mine = program.followers.columns
+    return program.lower[mine] / program.scale[mine], program.upper[mine] / program.scale[mine]
+
+
+def _row_size(program: Program, rows: Rows) -> Vector:
+    """Largest scaled entry of each row among the followers' own columns."""
+    matrix = sp.coo_array(rows.matrix[:, program.followers.columns])
+    size = np.zeros(matrix.shape[0])
+    unit = program.scale[program.followers.columns]
+    np.maximum.at(size, matrix.coords[0], np.abs(matrix.data) * unit[matrix.coords[1]])
+    return np.where(size > 0, size, 1.0)
+
+
+def _cost_size(program: Program, x: Vector) -> Vector:
+    """Sum of the absolute cost terms of each follower at x, at least its largest rate times a column's size / 1000."""
+    stack, mine = program.followers, program.followers.columns
+    owner = stack.owner[mine]
+    # Terms that cancel at x leave rounding errors, which are no size to compare with
+    rates = (np.abs(stack.cost) + abs(stack.price).T @ np.abs(x) + abs(stack.quadratic) @ np.abs(x))[mine]
+    terms = np.bincount(owner, weights=rates * np.abs(x[mine]), minlength=len(stack.names))
+    floor = np.zeros(len(stack.names))
+    np.maximum.at(floor, owner, rates * program.least_size[mine])
+    size = np.maximum(terms, tolerances.SIZE_FLOOR * floor)
+    return np.where(size > 0, size, 1.0)
+
+
+def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
+    """Optimum and net multipliers of the rows from SciPy; None and zeros without an answer, which prove nothing but are valid."""
+    if not len(stack.rates):
+        return np.zeros(0), np.zeros(len(stack.lower))
+    equal = stack.lower == stack.upper
+    low, high = np.isfinite(stack.lower) & ~equal, np.isfinite(stack.upper) & ~equal
+    inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
+    result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
+        stack.rates,
+        A_ub=inequalities if inequalities.shape[0] else None,
+        b_ub=np.concatenate([stack.upper[high], -stack.lower[low]]) if inequalities.shape[0] else None,
+        A_eq=stack.matrix[equal] if equal.any() else None,
+        b_eq=stack.lower[equal] if equal.any() else None,
+        bounds=np.column_stack([stack.y_lower, stack.y_upper]),
+        method="highs",
+        options={"time_limit": budget.seconds(at_least=tolerances.GRACE_SECONDS)},
+    )
+    dual = np.zeros(len(stack.lower))
+    if result.x is None or result.status != 0:
+        return None, dual
+    if equal.any():
+        dual[equal] = result.eqlin.marginals
+    if inequalities.shape[0]:
+        count = int(high.sum())
+        dual[high] += result.ineqlin.marginals[:count]
+        dual[low] -= result.ineqlin.marginals[count:]
+    return result.x, dual
+
+
+def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:
+    """min of dual * value over lower <= value <= upper; a dual under 1e-9 counts as 0 where its limit is infinite."""
+    limit = np.where(dual > 0, lower, upper)
+    small = ~np.isfinite(limit) & (np.abs(dual) <= _ZERO)
+    safe = np.where(np.isfinite(limit), limit, 0.0)
+    return np.where(small | (dual == 0), 0.0, np.where(np.isfinite(limit), dual * safe, -np.inf))
+
+
+def optimal_face(program: Program, response: Response) -> tuple[Vector, Vector, Mask, Mask]:
+    """Every follower's set of optima at the leader decisions in x, exactly: all points complementary to one optimal dual.
+
+    Gives new lower and upper bounds of the followers' columns, and which follower rows must sit at their lower and upper
+    limit.  A multiplier counts as nonzero above 1e-7 of its follower's cost size.
+    """
+    stack, mine = program.followers, program.followers.columns
+    share = response.reduced_cost * program.scale[mine] / response.size[stack.owner[mine]]
+    lower, upper = program.lower[mine].copy(), program.upper[mine].copy()
+    at_low, at_high = share > 1e-7, share < -1e-7
+    upper[at_low] = lower[at_low]
+    lower[at_high] = upper[at_high]
+    row_share = response.row_dual * _row_size(program, stack.rows) / response.size[stack.row_owner]
+    return lower, upper, row_share > 1e-7, row_share < -1e-7

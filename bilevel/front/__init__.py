@@ -1,0 +1,1 @@
+"""Fronts of two leader expressions, with proven bounds between their points."""

@@ -1,0 +1,135 @@
+"""One point of a front as a task for any process: numbers in, numbers out, with a solver that lives from task to task."""
+
+import pickle
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bilevel import relax as cones
+from bilevel import solvers
+from bilevel.program.rows import Mask, Vector
+from bilevel.progress import Progress
+from bilevel.reformulate import modes
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.search.cut_session import Effort
+from bilevel.search.engine import Search
+from bilevel.search.found import Found
+
+_FOREVER = 1e15
+
+
+@dataclass(frozen=True)
+class Task:
+    """Minimise limited_weight * z1 - maximized_weight * z2 with z1 <= `limit` and z2 >= `floor`."""
+
+    limited_weight: float
+    maximized_weight: float
+    limit: float = np.inf
+    floor: float = -np.inf
+
+    @property
+    def key(self) -> str:
+        """The task in figures, exactly: equal tasks have equal keys."""
+        numbers = (self.limited_weight, self.maximized_weight, self.limit, self.floor)
+        return " ".join(float(number).hex() if np.isfinite(number) else str(float(number)) for number in numbers)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found for a task: a bound of the minimised objective, the point over the program's and multipliers' columns
+    (None without one), which slacks were zero there; `verdict` is "infeasible", "unbounded" or ""; `stopped` by time or Ctrl-C."""
+
+    bound: float
+    x: Vector | None
+    slack_zero: Mask | None
+    verdict: str
+    seconds: float
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How every point is solved; `seconds` is the time limit of one point, None without."""
+
+    solver: str
+    mode: str
+    cones: str
+    gap: float
+    seconds: float | None
+
+
+class Living:
+    """A solver that takes one task after the other; tangents, bounds and earlier points are kept where the solver lets them."""
+
+    def __init__(self, form: Reformulation, limited: int, maximized: int, setting: Setting) -> None:
+        self.form, self.columns, self.setting = form, np.array([limited, maximized]), setting
+        self.search: Search | None = None
+        self.last: list[tuple[Mask, Vector]] = []
+
+    def solve(self, task: Task, starts: list[tuple[Mask, Vector]], progress: Progress) -> Answer:
+        """Solve one task; `starts` are points of other tasks, on top of those of this solver."""
+        began = time.monotonic()
+        limit = _FOREVER if self.setting.seconds is None else self.setting.seconds
+        effort = Effort(self.setting.gap, began + limit, progress)
+        search = self._search(task, effort)
+        last = [start for start in self.last if not any(np.array_equal(start[0], other[0]) for other in starts)]
+        found = search.run((*starts, *last))
+        if found.x is not None and found.slack_zero is not None:
+            self.last = [(found.slack_zero, found.x)]
+        late = progress.interrupted or time.monotonic() >= effort.deadline
+        return _answer(found, time.monotonic() - began, late, self.form.kkt.columns)
+
+    def _search(self, task: Task, effort: Effort) -> Search:
+        cost = np.zeros(self.form.mip.columns)
+        cost[self.columns] = task.limited_weight, -task.maximized_weight
+        cost[self.form.program.columns :] = 0.0
+        lower, upper = np.array([-np.inf, task.floor]), np.array([task.limit, np.inf])
+        if self.search is None or not self.search.lives:
+            mip = self.form.mip
+            low, high = mip.lower.copy(), mip.upper.copy()
+            low[self.columns], high[self.columns] = lower, upper
+            program = replace(self.form.program, cost=cost[: self.form.program.columns])
+            form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
+            setting = self.setting
+            self.search = Search(
+                form, solvers.find(setting.solver), modes.find(setting.mode), cones.find(setting.cones), effort
+            )
+        else:
+            self.search.change(cost, self.columns, lower, upper, effort)
+        return self.search
+
+
+def _answer(found: Found, seconds: float, late: bool, columns: int) -> Answer:
+    return Answer(
+        found.bound, None if found.x is None else found.x[:columns], found.slack_zero, found.verdict, seconds, late
+    )
+
+
+@dataclass(frozen=True)
+class _Name:
+    """Stands for a Pyomo variable where only its name is needed."""
+
+    name: str
+
+
+def packed(form: Reformulation, limited: int, maximized: int, setting: Setting) -> bytes:
+    """All that a task needs, without Pyomo objects."""
+    names = tuple(None if variable is None else _Name(str(variable.name)) for variable in form.program.variables)
+    plain = replace(form, program=replace(form.program, variables=names))
+    return pickle.dumps((plain, limited, maximized, setting))
+
+
+_LIVING: dict[str, Living] = {}
+
+
+def solve_packed(token: str, work: bytes, task: Task, starts: list[tuple[Mask, Vector]]) -> Answer:
+    """A task in another process; its solver is kept there under `token` for the next one."""
+    if token not in _LIVING:
+        _LIVING.clear()
+        _LIVING[token] = Living(*pickle.loads(work))
+    living: Any = _LIVING[token]
+    with Progress(show=False) as progress:
+        answer: Answer = living.solve(task, starts, progress)
+    return answer

@@ -1,0 +1,230 @@
+"""The block `kkt` of a single-level Pyomo model: the columns and rows that a reformulation adds, under readable names."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.common.modeling import unique_component_name
+
+from bilevel.compile import to_pyomo
+from bilevel.program.choices import Choice
+from bilevel.program.rows import Mip
+from bilevel.reformulate.single_level import Reformulation
+
+
+class KktBlock:
+    """Adds the block `kkt` to an opened copy."""
+
+    def __init__(self, single: Any, form: Reformulation, mip: Mip) -> None:
+        self.single, self.form, self.mip = single, form, mip
+        self.block = pyo.Block(concrete=True)
+        single.add_component(unique_component_name(single, "kkt"), self.block)
+        self.pairs = _pair_names(form)
+        self.pair_of = {int(column): at for at, column in enumerate(form.kkt.pairs.dual)}
+        self.by_pair = False
+        self.columns: list[Any] = list(form.program.variables)
+        self.owner_of: dict[int, int] = {}
+
+    def build(self) -> None:
+        """Columns, rows, cones, products, sets, objective."""
+        self._add_columns()
+        self._add_leader_rows()
+        self._add_follower_rows()
+        self._add_cones()
+        self._add_complementarity()
+        self._add_products()
+        sets = {self.pairs[self.pair_of[i]]: [self.columns[i], self.columns[j]] for i, j in self.mip.sos1}
+        if sets:
+            self.block.sets = pyo.SOSConstraint(list(sets), rule=lambda _, pair: sets[pair], sos=1)
+        sign = self.form.program.sign
+        expression = to_pyomo.objective(self.mip.cost, self.mip.offset, self.columns, sign)
+        self.block.objective = pyo.Objective(expr=expression, sense=pyo.minimize if sign > 0 else pyo.maximize)
+
+    def _add_columns(self) -> None:
+        """In the order of the program: choices of domains, objective epigraph, lam, mu, t, then the mode's own."""
+        self._add_choices()
+        if None in self.columns:
+            self.block.epigraph = pyo.Var()
+            self.columns = [self.block.epigraph if column is None else column for column in self.columns]
+        for name, index in (
+            ("lam", _equal_names(self.form)),
+            ("mu", self.pairs),
+            *self._cone_columns(),
+            *self._further_columns(),
+        ):
+            variable = pyo.Var(index)
+            self.block.add_component(name, variable)
+            for column in variable.values():
+                self._limit(column, len(self.columns))
+                self.columns.append(column)
+
+    def _add_choices(self) -> None:
+        """Columns and rows instead of domains with steps or gaps, which other solvers do not take from Pyomo."""
+        program = self.form.program
+        at = {column.name: k for k, column in enumerate(self.columns) if isinstance(column, Choice)}
+        self.block.choice = pyo.Var(list(at))
+        for name, k in at.items():
+            self.columns[k] = self.block.choice[name]
+            self._limit(self.columns[k], k)
+        for split in program.domains.splits:
+            self.columns[split.column].domain = pyo.Reals
+            self._limit(self.columns[split.column], split.column)
+
+    def _cone_columns(self) -> Iterator[tuple[str, list[Any]]]:
+        """Multipliers of the followers' quadratic rows; p has one a square."""
+        cones, conic = self.form.program.followers.cones, self.form.kkt.conic
+        order = np.arange(len(cones.owner)) - np.searchsorted(cones.owner, cones.owner) + 1
+        yield "p", [(cones.names[k], int(at)) for k, at in zip(cones.owner.tolist(), order, strict=True)]
+        yield "q", list(cones.names)
+        yield "r", list(cones.names)
+        stack = self.form.program.followers
+        owner = np.concatenate([stack.cone_owner[cones.owner], stack.cone_owner, stack.cone_owner])
+        self.owner_of = dict(zip(conic.columns.tolist(), owner.tolist(), strict=True))
+
+    def _limit(self, column: Any, at: int) -> None:
+        low, high = float(self.mip.lower[at]), float(self.mip.upper[at])
+        column.setlb(low if np.isfinite(low) else None)
+        column.setub(high if np.isfinite(high) else None)
+        if self.mip.integer[at]:
+            column.domain = pyo.Binary if (low, high) == (0.0, 1.0) else pyo.Integers
+
+    def _further_columns(self) -> Iterator[tuple[str, list[str]]]:
+        """The t of revenue, the objective's products, then the t of strong duality or else a block of columns a pair."""
+        names, form = self.mip.cones.names, self.form
+        curved = _curved_names(names[form.first_curved_cone : form.mip.cones.count])
+        yield "t", curved
+        if form.mip.columns > form.kkt.columns + len(curved):
+            yield "product_cost", ["objective"]
+        yield "t_duality", _curved_names(names[form.mip.cones.count :])
+        at = form.mip.columns + len(names[form.mip.cones.count :])
+        self.by_pair = at < self.mip.columns
+        while at < self.mip.columns:
+            self.pair_of.update({at + k: k for k in range(len(self.pairs))})
+            yield "z" if self.mip.integer[at] else "slack", self.pairs
+            at += len(self.pairs)
+
+    def _add_leader_rows(self) -> None:
+        """Rows with a product of leader and follower variables are replaced; the others stand in the model already."""
+        bilinear, names = self.form.program.bilinear, self.form.program.rows.names
+        changed = {names[row]: row for row in np.unique(bilinear.row[bilinear.row >= 0]).tolist()}
+        for row in list(self.single.component_data_objects(pyo.Constraint, active=True, descend_into=True)):
+            if str(row.name) in changed:
+                row.deactivate()
+        self.block.domain = pyo.Constraint(pyo.Any)
+        count = self.form.program.rows.count
+        for at in range(count - self.form.program.domains.rows, count):
+            self._row(self.block.domain, names[at], at)
+        self.block.leader = pyo.Constraint(pyo.Any)
+        for name, at in changed.items():
+            self._row(self.block.leader, name, at)
+        if self.mip.products is not None:
+            for at, name in enumerate(_product_names(self.form, changed)):
+                self.block.leader[name] = to_pyomo.product(self.mip.products, at, self.columns)
+
+    def _add_follower_rows(self) -> None:
+        """Stationarity, then the multipliers that the leader reads, in the order of the program."""
+        rows = self.form.mip.rows
+        first = self.form.program.rows.count + self.form.program.followers.rows.count
+        for name, prefix in (("stationarity", "stationarity of "), ("dual", "dual of ")):
+            added = {rows.names[at].removeprefix(prefix): at for at in range(first, rows.count)
+                     if rows.names[at].startswith(prefix)}  # fmt: skip
+            self.block.add_component(name, pyo.Constraint(list(added)))
+            for key, at in added.items():
+                self._row(self.block.component(name), key, at)
+
+    def _row(self, component: Any, key: Any, at: int) -> None:
+        rows = self.mip.rows
+        body = to_pyomo.linear(rows.matrix, at, self.columns)
+        limited = to_pyomo.limited(body, float(rows.lower[at]), float(rows.upper[at]))
+        if limited is not None:
+            component[key] = limited
+
+    def _add_cones(self) -> None:
+        """Cones that no row of the model states: the epigraph of the objective, multipliers, and the y'Qy of the columns t."""
+        leaders, cones = self.form.program.cones.count, self.mip.cones
+        given = leaders + self.form.program.followers.cones.count
+        epigraphs = {at for at, variable in enumerate(self.form.program.variables) if variable is None}
+        self.block.cone = pyo.Constraint(pyo.Any)
+        for k in range(cones.count):
+            if k >= given or (k < leaders and set(cones.w[[k]].indices.tolist()) & epigraphs):
+                self.block.cone[_free(self.block.cone, cones.names[k])] = to_pyomo.cone(cones, k, self.columns)
+
+    def _add_complementarity(self) -> None:
+        """The mode's rows."""
+        self.block.complementarity = pyo.Constraint(pyo.Any)
+        matrix = self.mip.rows.matrix
+        for at in range(self.form.mip.rows.count, self.mip.rows.count):
+            self._row(
+                self.block.complementarity, self._key(matrix.indices[matrix.indptr[at] : matrix.indptr[at + 1]]), at
+            )
+
+    def _add_products(self) -> None:
+        """The mode's nonconvex rows, which follow those of the leader."""
+        products, given = self.mip.products, self.form.mip.products
+        if products is None:
+            return
+        matrix = products.linear.matrix
+        for at in range(0 if given is None else given.count, products.count):
+            mine = np.flatnonzero(products.row == at)
+            own = matrix.indices[matrix.indptr[at] : matrix.indptr[at + 1]]
+            key = self._key(np.concatenate([products.first[mine], products.second[mine], own]))
+            self.block.complementarity[key] = to_pyomo.product(products, at, self.columns)
+
+    def _key(self, columns: Any) -> tuple[str, int]:
+        """A free index under the first pair of these columns, or under its follower where the mode does not go by pairs."""
+        followers, kkt = self.form.program.followers, self.form.kkt
+        found = [self.pair_of[column] for column in columns.tolist() if column in self.pair_of]
+        if found and self.by_pair:
+            return _free(self.block.complementarity, self.pairs[min(found)])
+        owners = [
+            int(followers.owner[c]) for c in columns.tolist() if c < len(followers.owner) and followers.owner[c] >= 0
+        ]
+        owners += [int(kkt.pairs.owner[at]) for at in found]
+        owners += [self.owner_of[column] for column in columns.tolist() if column in self.owner_of]
+        return _free(self.block.complementarity, followers.names[owners[0]] if owners else "empty")
+
+
+def _free(component: Any, name: str) -> tuple[str, int]:
+    """The first index (name, 1), (name, 2), ... that is not in use."""
+    number = 1
+    while (name, number) in component:
+        number += 1
+    return name, number
+
+
+def _product_names(form: Reformulation, changed: dict[str, int]) -> list[str]:
+    """Names of the leader's product rows, in the order of `leader_products.keep`: objective, then rows side by side."""
+    rows, now = form.program.rows, form.mip.rows
+    curved = form.mip.cones.count - form.first_curved_cone
+    names = ["objective"] if form.mip.columns > form.kkt.columns + curved else []
+    for name, at in changed.items():
+        if np.isfinite(now.lower[at]) or np.isfinite(now.upper[at]):
+            continue
+        names += [
+            f"{name}:{side}"
+            for side, limit in (("upper", rows.upper[at]), ("lower", rows.lower[at]))
+            if np.isfinite(limit)
+        ]
+    return names
+
+
+def _curved_names(cones: tuple[str, ...]) -> list[str]:
+    return [name.removeprefix("y'Qy of ") for name in cones]
+
+
+def _pair_names(form: Reformulation) -> list[str]:
+    pairs, program = form.kkt.pairs, form.program
+    names = zip(pairs.row.tolist(), pairs.column.tolist(), pairs.side.tolist(), strict=True)
+    return [
+        f"{program.followers.rows.names[row] if row >= 0 else program.name(column)}:{'lower' if side > 0 else 'upper'}"
+        for row, column, side in names
+    ]
+
+
+def _equal_names(form: Reformulation) -> list[str]:
+    program, matrix = form.program, form.kkt.equal_matrix
+    return [
+        program.followers.rows.names[row] if row >= 0 else program.name(int(matrix.indices[matrix.indptr[at]]))
+        for at, row in enumerate(form.kkt.equal_row.tolist())
+    ]

@@ -1,0 +1,35 @@
+"""Convexity of quadratic forms, judged in units of their own: no unit of a variable turns a nonconvex form into a convex one."""
+
+import numpy as np
+
+from bilevel.program.rows import Vector
+
+_NOTHING, _ROUNDING = 1e-12, 1e-15
+_NEGATIVE = 64 * np.finfo(float).eps
+"""Per row: what rounding of coefficients makes of an eigenvalue of 0.  More than that is a cost that falls without curvature."""
+
+
+def square_root(matrix: Vector) -> Vector | None:
+    """Rows r with x' matrix x = sum of (r x)^2; None if the symmetric matrix is not positive semidefinite.
+
+    Eigenvalues are taken of the matrix scaled to a diagonal of ones.  A variable without a square of its own may have no
+    products either, however small they are beside the squares of others.
+    """
+    diagonal = np.diag(matrix)
+    used = diagonal > 0
+    size = np.sqrt(np.where(used, diagonal, 1.0))
+    rest = np.abs(matrix[~used])
+    if rest.size and float(rest.max()) > _ROUNDING * float(np.abs(matrix).max()):
+        return None
+    values, vectors = np.linalg.eigh((matrix / np.outer(size, size))[np.ix_(used, used)])
+    if len(values) and values[0] < -_NEGATIVE * len(values):
+        return None
+    keep = values > _NOTHING
+    rows = np.zeros((int(keep.sum()), len(diagonal)))
+    rows[:, used] = (vectors[:, keep] * np.sqrt(values[keep])).T * size[used]
+    return rows
+
+
+def least_eigenvalue(matrix: Vector) -> float:
+    """The smallest eigenvalue, for messages."""
+    return float(np.linalg.eigvalsh(matrix)[0])

@@ -1,0 +1,32 @@
+"""Ways to hand complementarity to a solver; a new one is one file with the names of `Mode` and a line here."""
+
+from typing import Protocol, cast
+
+from bilevel.errors import UnknownNameError
+from bilevel.program.rows import Mip
+from bilevel.reformulate.modes import big_m, indicator, product, sos1, strong_duality
+from bilevel.reformulate.single_level import Reformulation
+
+
+class Mode(Protocol):
+    """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows."""
+
+    name: str
+    needs_bounds: bool
+    conic: bool
+
+    def features(self, form: Reformulation) -> frozenset[str]:
+        """What the solver must offer for this program."""
+
+    def apply(self, form: Reformulation) -> Mip:
+        """`form.mip` with complementarity enforced; the mode's own columns come last."""
+
+
+MODES: dict[str, Mode] = {m.name: m for m in (cast(Mode, f) for f in (big_m, sos1, indicator, product, strong_duality))}
+
+
+def find(name: str) -> Mode:
+    """The registered mode; raises `UnknownNameError` with the nearest name."""
+    if name not in MODES:
+        raise UnknownNameError("mode", name, (*MODES, "auto"))
+    return MODES[name]

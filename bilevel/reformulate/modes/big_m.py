@@ -1,0 +1,47 @@
+"""Complementarity by binaries and proven limits: slack <= S z, mu <= M (1 - z), z in {0, 1} (model page section 4)."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.followers.kkt import Pairs
+from bilevel.program.rows import Index, Mip, Rows, widen
+from bilevel.reformulate.single_level import Reformulation
+
+name = "big_m"
+needs_bounds, conic = True, False
+
+
+def features(_form: Reformulation) -> frozenset[str]:
+    """Binaries."""
+    return frozenset({"integer"})
+
+
+def apply(form: Reformulation) -> Mip:
+    """Append one binary a pair; a row or column with two limits also gets z_lower + z_upper >= 1."""
+    pairs, bounds = form.kkt.pairs, form.bounds
+    count, first = pairs.count, form.mip.columns
+    # A dual that is always zero leaves its pair decided
+    idle = bounds.mu_upper == 0
+    mip = form.mip.with_columns(idle.astype(float), np.ones(count), np.ones(count), integer=True)
+    n, z = mip.columns, first + np.arange(count)
+    at = np.arange(count)
+    slack = widen(pairs.slack_matrix, n)
+    most = np.where(idle, 0.0, bounds.slack_upper)
+    slack_switch = sp.csr_array((-most, (at, z)), shape=(count, n))
+    dual = sp.csr_array(
+        (np.concatenate([np.ones(count), bounds.mu_upper]), (np.tile(at, 2), np.concatenate([pairs.dual, z]))),
+        shape=(count, n),
+    )
+    lower = np.full(count, -np.inf)
+    limit = np.where(idle, np.inf, -pairs.slack_constant)
+    mip = mip.with_rows(Rows(sp.csr_array(slack + slack_switch), lower, limit))
+    mip = mip.with_rows(Rows(dual, lower, bounds.mu_upper.copy()))
+    return mip.with_rows(_one_limit_at_a_time(pairs, z, n))
+
+
+def _one_limit_at_a_time(pairs: Pairs, z: Index, columns: int) -> Rows:
+    low = np.flatnonzero((pairs.side == 1) & (pairs.twin >= 0))
+    at = np.arange(len(low))
+    column = np.concatenate([z[low], z[pairs.twin[low]]])
+    matrix = sp.csr_array((np.ones(2 * len(low)), (np.tile(at, 2), column)), shape=(len(low), columns))
+    return Rows(matrix, np.ones(len(low)), np.full(len(low), np.inf))

@@ -1,0 +1,28 @@
+"""Complementarity by indicator constraints: z = 0 forces the slack to zero, z = 1 the dual; needs no big-M."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel.program.rows import Mip
+from bilevel.reformulate.modes.slacks import with_slacks
+from bilevel.reformulate.single_level import Reformulation
+
+name = "indicator"
+needs_bounds, conic = False, False
+
+
+def features(_form: Reformulation) -> frozenset[str]:
+    """Indicator constraints on binaries."""
+    return frozenset({"integer", "indicator"})
+
+
+def apply(form: Reformulation) -> Mip:
+    """Append a slack column and a binary a pair, and two indicators (binary, value, column): the column is then <= 0."""
+    mip, slack = with_slacks(form)
+    count, first = form.kkt.pairs.count, mip.columns
+    mip = mip.with_columns(np.zeros(count), np.ones(count), np.ones(count), integer=True)
+    z = (first + np.arange(count)).tolist()
+    no_slack = tuple((binary, 0, column) for binary, column in zip(z, slack.tolist(), strict=True))
+    no_dual = tuple((binary, 1, column) for binary, column in zip(z, form.kkt.pairs.dual.tolist(), strict=True))
+    return replace(mip, indicators=mip.indicators + no_slack + no_dual)

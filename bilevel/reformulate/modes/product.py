@@ -1,0 +1,28 @@
+"""Complementarity as it stands: slack * mu <= 0 for every pair, for solvers that take nonconvex quadratic rows."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel.program.rows import Mip, Products, empty_rows, stack_products
+from bilevel.reformulate.modes.slacks import with_slacks
+from bilevel.reformulate.single_level import Reformulation
+
+name = "product"
+needs_bounds, conic = False, True
+
+
+def features(_form: Reformulation) -> frozenset[str]:
+    """Nonconvex quadratic rows."""
+    return frozenset({"nonconvex"})
+
+
+def apply(form: Reformulation) -> Mip:
+    """Append one slack column a pair, one product row for each pair, and one for each quadratic row of a follower."""
+    mip, slack = with_slacks(form)
+    count = form.kkt.pairs.count
+    linear = replace(empty_rows(count, mip.columns), upper=np.zeros(count))
+    products = Products(np.arange(count), slack, form.kkt.pairs.dual, np.ones(count), linear)
+    for conic in (form.kkt.conic.complementarity, form.kkt.conic.alignment):
+        products = stack_products(products, conic.widened(mip.columns))
+    return replace(mip, products=stack_products(mip.products, products))

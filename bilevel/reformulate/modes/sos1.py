@@ -1,0 +1,21 @@
+"""Complementarity by special ordered sets of type 1: of a slack and its dual at most one is nonzero; needs no big-M."""
+
+from dataclasses import replace
+
+from bilevel.program.rows import Mip
+from bilevel.reformulate.modes.slacks import with_slacks
+from bilevel.reformulate.single_level import Reformulation
+
+name = "sos1"
+needs_bounds, conic = False, False
+
+
+def features(_form: Reformulation) -> frozenset[str]:
+    """SOS1 sets."""
+    return frozenset({"sos1"})
+
+
+def apply(form: Reformulation) -> Mip:
+    """Append one slack column a pair, and a set {slack, mu} for each pair."""
+    mip, slack = with_slacks(form)
+    return replace(mip, sos1=mip.sos1 + tuple(zip(slack.tolist(), form.kkt.pairs.dual.tolist(), strict=True)))

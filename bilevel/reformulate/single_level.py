@@ -1,0 +1,178 @@
+"""A compiled bilevel program to one single-level program: leader rows, follower rows, KKT rows, linear revenue."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.bounds.by_linear_programs import best_bounds
+from bilevel.bounds.dual_bounds import Bounds, fixed_columns
+from bilevel.bounds.slater import interiors
+from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Mask, Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
+from bilevel.reformulate import leader_products, revenue
+
+_NOISE, _LOOSE = 1e-9, 1e3
+"""Shares of its usual size from which, and up to which, a proven limit says how large a slack or multiplier is."""
+
+
+@dataclass(frozen=True)
+class Reformulation:
+    """The program, its KKT system, the proven limits, and `mip`: all rows but complementarity.
+
+    The columns of `mip` are the KKT system's, then the t of `bilevel.reformulate.revenue`; its rows are the leader's, the
+    followers', stationarity, the multipliers that the leader reads; its cones the leader's, the followers', those of the followers'
+    multipliers, those of the t.  `interior` says of each follower whether its quadratic rows have a proven interior.
+    """
+
+    program: Program
+    kkt: Kkt
+    bounds: Bounds
+    mip: Mip
+    interior: Mask
+
+    @property
+    def first_follower_row(self) -> int:
+        """Where the follower rows start in `mip.rows`."""
+        return self.program.rows.count
+
+    @property
+    def first_curved_cone(self) -> int:
+        """Where the cones of the t start in `mip.cones`."""
+        return self.program.cones.count + 2 * self.program.followers.cones.count
+
+    @property
+    def conic(self) -> bool:
+        """Whether any follower has quadratic rows."""
+        return self.program.followers.cones.count > 0
+
+    def slack_scale(self) -> Vector:
+        """Size of each pair's slack: its proven limit, or that of its row's terms where the limit is none, noise or loose."""
+        pairs = self.kkt.pairs
+        terms = abs(pairs.slack_matrix) @ self.program.size + np.abs(pairs.slack_constant)
+        return usual_size(self.bounds.slack_upper, terms)
+
+    def dual_scale(self) -> Vector:
+        """Size of each pair's dual: its proven limit, or cost over row (over column) where that is none, noise or loose."""
+        rows, columns = dual_sizes(self.program)
+        pairs = self.kkt.pairs
+        own = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
+        return usual_size(self.bounds.mu_upper, own)
+
+    @property
+    def size(self) -> Vector:
+        """What checks compare the columns of `mip` with."""
+        return np.concatenate([self.program.least_size, self.mip.scale[self.program.columns :]])
+
+
+def usual_size(limit: Vector, usual: Vector) -> Vector:
+    """The limits where they are finite and within a thousand times what is usual, not under 1e-9 of it; else what is usual."""
+    fits = np.isfinite(limit) & (limit > _NOISE * usual) & (limit <= _LOOSE * usual)
+    return _positive(np.where(fits, limit, usual))
+
+
+def dual_sizes(program: Program) -> tuple[Vector, Vector]:
+    """Expected sizes of the multipliers of follower rows and of the columns' bounds: the follower's cost over row or column."""
+    stack = program.followers
+    cost = np.append(stack.cost_size(program.size), 1.0)
+    own = np.where(stack.owner >= 0, program.size, 0.0)
+    row = _largest_term(stack.rows.matrix, own)
+    row = _positive(np.where(row > 0, row, _largest_term(stack.rows.matrix, program.size)))
+    return cost[stack.row_owner] / row, cost[stack.owner] / program.size
+
+
+def _largest_term(matrix: sp.csr_array, size: Vector) -> Vector:
+    """Largest absolute term of each row where columns have these sizes."""
+    found = np.zeros(matrix.shape[0])
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    np.maximum.at(found, row, np.abs(matrix.data) * size[matrix.indices])
+    return found
+
+
+def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
+    """Replace the followers by their optimality conditions, without the complementarity pairs.
+
+    Leader products without a linear form stay as product rows for a `nonconvex` solver, and are refused without one.
+    """
+    kkt = optimality_conditions(program)
+    limits = best_bounds(program, kkt)
+    inner = interiors(program, kkt)
+    cone_limit = inner.cone_limit
+    limits = replace(limits, mu_upper=np.minimum(limits.mu_upper, inner.pair_limit))
+    linear = revenue.linearise(program, kkt, nonconvex)
+    n = kkt.columns + len(linear.curved)
+    extra = n - program.columns
+    cones = program.cones.widened(n)
+    for more in (
+        program.followers.cones,
+        kkt.conic.cones,
+        revenue.curvature(program, np.unique(linear.curved).tolist(), n),
+    ):
+        cones = stack_cones(cones, more.widened(n))
+    far = np.full(len(linear.curved), np.inf)
+    leader = Rows(
+        widen(program.rows.matrix, n) + linear.rows,
+        program.rows.lower,
+        program.rows.upper,
+        program.rows.names,
+    )
+    terms = len(kkt.conic.p)
+    cone_lower = np.concatenate([-cone_limit[:terms], np.zeros(len(cone_limit) - terms)])
+    dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count), cone_lower, np.zeros(len(far))])
+    dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
+    curved = cones.w_scale[len(cones.w_scale) - len(far) :]
+    size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), curved])
+    mip = Mip(
+        cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost,
+        offset=program.offset,
+        lower=np.concatenate([program.lower, dual_lower]),
+        upper=np.concatenate([program.upper, dual_upper]),
+        integer=np.concatenate([program.integer, np.zeros(extra, dtype=bool)]),
+        rows=stack_rows(
+            [leader, program.followers.rows.widened(n), kkt.stationarity.widened(n), dual_links(program, kkt, n)]
+        ),
+        cones=cones,
+        sos1=(),
+        scale=np.concatenate([_with_links(program), _positive(size)]),
+    )
+    mip = mip if linear.left is None else leader_products.keep(mip, linear.left)
+    return Reformulation(program, kkt, limits, mip, inner.inside)
+
+
+def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:
+    """Expected sizes of lam, then mu."""
+    rows, columns = dual_sizes(program)
+    lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], columns[fixed_columns(kkt)])
+    pairs = kkt.pairs
+    mu = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
+    lam_limit = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))
+    return np.concatenate([usual_size(lam_limit, lam), usual_size(limits.mu_upper, mu)])
+
+
+def _with_links(program: Program) -> Vector:
+    """The columns' scales, those of multipliers that the leader reads being what such a multiplier is."""
+    scale, links = program.scale.copy(), program.links
+    free = ~(np.isfinite(program.lower) & np.isfinite(program.upper))[links.column]
+    scale[links.column[free]] = dual_sizes(program)[0][links.row[free]]
+    return scale
+
+
+def dual_links(program: Program, kkt: Kkt, columns: int) -> Rows:
+    """Rows z - sign * (net multiplier) = 0 for every multiplier z that the leader reads."""
+    links, pairs = program.links, kkt.pairs
+    count = len(links.column)
+    at = {int(row): k for k, row in enumerate(links.row)}
+    entries = [(k, int(column), 1.0) for k, column in enumerate(links.column)]
+    for row, column, side in (
+        *zip(kkt.equal_row, kkt.lam, np.ones(len(kkt.lam)), strict=True),
+        *zip(pairs.row, pairs.dual, pairs.side, strict=True),
+    ):
+        if int(row) in at:
+            entries.append((at[int(row)], int(column), -float(links.sign[at[int(row)]] * side)))
+    names = tuple(f"dual of {program.followers.rows.names[row]}" for row in links.row)
+    return Rows(coo(entries, (count, columns)), np.zeros(count), np.zeros(count), names)
+
+
+def _positive(size: Vector) -> Vector:
+    return np.where(np.isfinite(size) & (size > 0), size, 1.0)

@@ -1,0 +1,30 @@
+"""Ways to treat convex quadratic rows; a new one is one file with `name`, `features`, `prepare`, `cuts` and a line here."""
+
+from typing import Protocol, cast
+
+from bilevel.errors import UnknownNameError
+from bilevel.program.rows import Cones, Mip, Rows, Vector
+from bilevel.relax import exact, tangent, tower
+
+
+class ConeTreatment(Protocol):
+    """`prepare` turns a program with cones into what the solver gets; `cuts` gives rows that x breaks, none when done."""
+
+    name: str
+    features: frozenset[str]
+
+    def prepare(self, mip: Mip) -> Mip:
+        """The program for the solver."""
+
+    def cuts(self, cones: Cones, x: Vector, tolerance: float) -> Rows:
+        """Valid rows that x violates."""
+
+
+CONES: dict[str, ConeTreatment] = {c.name: c for c in (cast(ConeTreatment, m) for m in (tangent, tower, exact))}
+
+
+def find(name: str) -> ConeTreatment:
+    """The registered treatment; raises `UnknownNameError` with the nearest name."""
+    if name not in CONES:
+        raise UnknownNameError("cone treatment", name, CONES)
+    return CONES[name]

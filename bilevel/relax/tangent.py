@@ -1,0 +1,54 @@
+"""Tangent planes where a point breaks a cone: the outer approximation that is the default (model page section 2).
+
+The cone sum s_k^2 <= u w is w >= f(s, u) with the convex, positively homogeneous f = sum s_k^2 / u, so its tangent at a
+point (s0, u0) is w >= sum (2 s0/u0) s - (sum s0^2 / u0^2) u.  No tangent cuts off a point of the cone, so the bound of
+every program with tangents stays valid.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_rows
+
+name = "tangent"
+features: frozenset[str] = frozenset()
+_NEAR = 1e-3
+
+
+def prepare(mip: Mip) -> Mip:
+    """Start without the cones."""
+    return replace(mip, cones=Cones.none(mip.columns))
+
+
+def walls(cones: Cones, size: float) -> Rows:
+    """Tangents on both sides of every square at `size` times the cone's expected size, for programs unbounded without."""
+    k, term = cones.owner, np.arange(len(cones.owner))
+    u_size = np.maximum(np.abs(cones.u0), 1.0)[k]
+    at = size * np.sqrt(np.maximum(cones.w_scale[k], 1e-12) * u_size)
+    parts = []
+    for side in (1.0, -1.0):
+        slope, curve = sp.diags_array(2.0 * side * at / u_size), (at / u_size) ** 2
+        matrix = cones.w[k] - slope @ cones.squares[term] + sp.diags_array(curve) @ cones.u[k]
+        parts.append(Rows(sp.csr_array(matrix), -cones.w0[k] - curve * cones.u0[k], np.full(len(k), np.inf)))
+    return stack_rows(parts)
+
+
+def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
+    """One tangent for every cone that x breaks by more than `tolerance` of its own size."""
+    s, total, u, w = cones.parts(x)
+    broken = np.flatnonzero(-cones.gaps(x) > tolerance)
+    # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
+    ahead = total / np.maximum(np.maximum(w, cones.w_scale), 1e-300)
+    u_safe = np.where(u < _NEAR * ahead, ahead, u)
+    u_safe = np.maximum(u_safe, 1e-9 * np.maximum(1.0, np.abs(u).max(initial=0.0)))
+    rank = np.full(cones.count, -1)
+    rank[broken] = np.arange(len(broken))
+    mine = np.flatnonzero(rank[cones.owner] >= 0)
+    owner = cones.owner[mine]
+    slope = sp.csr_array((2.0 * s[mine] / u_safe[owner], (rank[owner], mine)), shape=(len(broken), len(s)))
+    curve = (total / u_safe**2)[broken]
+    matrix = cones.w[broken] - slope @ cones.squares + sp.diags_array(curve) @ cones.u[broken]
+    lower = -cones.w0[broken] - curve * cones.u0[broken]
+    return Rows(sp.csr_array(matrix), lower, np.full(len(broken), np.inf))

@@ -1,0 +1,1 @@
+"""The search for the optimum of the single-level program."""

@@ -1,0 +1,258 @@
+"""One living solver session over a reformulated program: cut loops, and restrictions that are undone again."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import tolerances
+from bilevel.program.rows import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.progress import Progress
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.relax import ConeTreatment, exact, tangent
+from bilevel.solvers import Outcome, SessionFactory, clarabel
+from bilevel.solvers.base import Forgetful
+from bilevel.solvers.scaled import Scaled
+
+MAX_ROUNDS = 100
+_FINISH_SECONDS = 30.0  # after Ctrl-C
+_NEAR = 1e-8
+_UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
+_ENDLESS = ("unbounded", "failed")  # what a program without end may be called
+_WALLS = (1.0, 1e3, 1e6)
+MANY_CONES = 2000
+"""Cones from which convex programs are left to an interior-point method, as it is faster than linear programs with tangents."""
+_SETTLED = 0.01
+"""Of the gap: how far linear programs may stay below the relaxation's optimum when its last tangents are not looked for."""
+MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How to solve: relative gap, end of time (time.monotonic), where to report, whether to scale for the solver.
+
+    `grace`: seconds after the deadline in which the best point found may still be made precise.
+    """
+
+    gap: float
+    deadline: float
+    progress: Progress
+    scaling: bool = True
+    grace: float = tolerances.GRACE_SECONDS
+
+    def over(self) -> bool:
+        """Whether to stop now."""
+        return self.progress.stop() or time.monotonic() >= self.deadline
+
+    def finishing(self) -> "Effort":
+        """A short extension, deaf to the first Ctrl-C, in which the best point found is made precise."""
+        end = self.deadline + self.grace
+        if self.progress.interrupted:
+            end = min(end, time.monotonic() + _FINISH_SECONDS)
+        self.progress.finishing = True
+        return replace(self, deadline=end, grace=0.0)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Result of a convex solve: `x` is None unless status is optimal; `value` is the minimised objective."""
+
+    status: str
+    x: Vector | None
+    value: float
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open.
+
+    `integers`: narrower limits of the program's integer columns, in their order; None for their own.
+    """
+
+    slack_zero: Mask
+    dual_zero: Mask
+    integers: tuple[Vector, Vector] | None = None
+
+
+class Stage:
+    """`mip` is what the solver holds, `cones` the true cones over its columns."""
+
+    def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, effort: Effort) -> None:
+        self.form, self.mip, self.effort = form, mip, effort
+        self.cones = cones.widened(mip.columns)
+        session = solver.open()
+        self.forgets = isinstance(session, Forgetful)
+        self.session = Scaled(session, effort.scaling)
+        self.session.load(mip)
+        self.tangents = no_rows(mip.columns)
+
+    def change(
+        self, form: Reformulation, cost: Vector, columns: Index, lower: Vector, upper: Vector, effort: Effort
+    ) -> None:
+        """Another objective and other bounds of some columns; rows stay."""
+        low, high = self.mip.lower.copy(), self.mip.upper.copy()
+        low[columns], high[columns] = lower, upper
+        whole = np.concatenate([cost, np.zeros(self.mip.columns - len(cost))])
+        self.form, self.mip, self.effort = form, replace(self.mip, cost=whole, lower=low, upper=high), effort
+        self.session.set_cost(whole, self.mip.offset)
+        self.session.set_column_bounds(columns, lower, upper)
+
+    def solve(self, integer: bool, improving: bool = False) -> Outcome:
+        """One call of the solver within what is left of the effort.
+
+        Without the solver holding the cones, "unbounded" proves nothing: tangents ever further out are tried, then it fails.
+        """
+        outcome = self._solve(integer, improving)
+        if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
+            return outcome
+        for size in _WALLS:
+            self.add_cuts(tangent.walls(self.cones, size))
+            outcome = self._solve(integer, improving)
+            if outcome.status not in _ENDLESS:
+                return outcome
+        return replace(outcome, status="failed")
+
+    def _solve(self, integer: bool, improving: bool) -> Outcome:
+        seconds = self.effort.deadline - time.monotonic()
+        outcome = self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, improving, self.effort.progress)
+        self.effort.progress.nodes += outcome.nodes
+        return outcome
+
+    def add_cuts(self, rows: Rows) -> None:
+        """Append rows that hold everywhere."""
+        if rows.count:
+            self.session.add_rows(rows)
+            self.tangents = stack_rows([self.tangents, rows])
+
+    def seed(self) -> Outcome:
+        """The optimum by an interior point, which holds the cones; those that it lies on get tangents: few rounds are left."""
+        held = replace(self.mip, cones=self.cones)
+        outcome = clarabel.solve(held, self.effort.deadline - time.monotonic(), tolerances.SOLVER_FEASIBILITY)
+        if outcome.x is not None:
+            self.touch(outcome.x)
+        return outcome
+
+    def settled(self, outcome: Outcome) -> float:
+        """The value that linear programs will come near enough to after an interior point's optimum; it is no bound."""
+        if outcome.x is None:
+            return np.inf
+        return outcome.objective - _SETTLED * self.effort.gap * abs(outcome.objective)
+
+    def touch(self, x: Vector) -> None:
+        """Add tangents to the cones that x lies on."""
+        held = self.cones.take(np.flatnonzero(self.cones.held(x)))
+        self.add_cuts(tangent.cuts(held, x, -np.inf))
+
+    def forget(self, x: Vector) -> None:
+        """Drop tangents that are far from x, over their largest term there: many come on the way, few hold in the end."""
+        size = abs(self.tangents.matrix) @ np.abs(x) + np.abs(self.tangents.lower)
+        near = self.tangents.matrix @ x - self.tangents.lower <= _NEAR * size
+        if len(self.session.row) != self.mip.rows.count + self.tangents.count or near.all():
+            return
+        self.session.delete_rows(self.mip.rows.count + np.flatnonzero(~near))
+        kept = self.tangents
+        self.tangents = Rows(sp.csr_array(kept.matrix[near]), kept.lower[near], kept.upper[near])
+
+    def converge(self, treatment: ConeTreatment, enough: Callable[[float], bool] | None = None) -> Point:
+        """Linear programs and cuts until no cone is broken, or until the value, which only rises, is `enough`."""
+        point, excess, before = Point("limit", None, -np.inf), np.inf, None
+        for _ in range(MAX_ROUNDS):
+            if self.effort.over():
+                return Point("limit", None, point.value)
+            outcome = self.solve(integer=False)
+            if outcome.status != "optimal" or outcome.x is None:
+                return Point(outcome.status, None, point.value)
+            point = Point("optimal", outcome.x, outcome.value)
+            if enough is not None and enough(outcome.value):
+                return point
+            rows = treatment.cuts(self.cones, outcome.x, tolerances.CONE_CUT)
+            last, excess = excess, self.cones.excess(outcome.x)
+            still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
+            # A tangent nearer than the solver keeps rows moves nothing
+            if not rows.count or (last <= excess <= _UNSEEN):
+                return point
+            if still:
+                break
+            self.add_cuts(rows)
+        # A point that still breaks a cone is better than any true one
+        if point.x is not None and self.cones.gaps(point.x).min(initial=0.0) < -tolerances.CONE_GAP:
+            return Point("limit", None, point.value)
+        return point
+
+    def decided(self, sides: Sides, near: Vector) -> Point:
+        """The convex optimum with these sides fixed, and the leader's integers rounded from `near`."""
+        held = self.mip.cones.count > 0
+        with self.restricted(sides, near) as possible:
+            point = self.converge(exact if held else tangent) if possible else Point("infeasible", None, np.inf)
+        return replace(point, x=self.cones.snapped(point.x)) if held and point.x is not None else point
+
+    def tightened(self, sides: Sides, best: Vector) -> Point:
+        """Among points as good as `best`, with the same sides, the one with the smallest factors w of cones that must be tight."""
+        allowed = float(self.mip.cost[: len(best)] @ best)
+        row = sp.csr_array(self.mip.cost[None, :])
+        limit = len(self.session.row)
+        self.session.add_rows(Rows(row, np.array([-np.inf]), np.array([allowed + 1e-9 * abs(allowed)])))
+        self.session.set_cost((self.cones.tight / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
+        point = self.decided(sides, best)
+        self.session.set_cost(self.mip.cost, self.mip.offset)
+        self.session.delete_rows(np.array([limit]))
+        return point
+
+    @contextmanager
+    def priced(self, least: float, most: float) -> Iterator[None]:
+        """Inside, only points whose objective is within these limits count; no rows may be added there."""
+        at = np.array([len(self.session.row)])
+        row = sp.csr_array(self.mip.cost[None, :])
+        offset = self.mip.offset
+        self.session.add_rows(Rows(row, np.array([least - offset]), np.array([most - offset])))
+        try:
+            yield
+        finally:
+            if self.forgets:
+                self.session.delete_rows(at)
+            else:
+                self.session.set_row_bounds(at, np.array([-np.inf]), np.array([np.inf]))
+
+    @contextmanager
+    def restricted(self, sides: Sides, near: Vector | None = None) -> Iterator[bool]:
+        """Fix sides (and the leader's integers, rounded from `near`) inside the context; False if they contradict."""
+        low, high, row_low, row_high = limits(self.form, self.mip, sides, near)
+        if bool((low > high).any()) or bool((row_low > row_high).any()):
+            yield False
+            return
+        mip = self.mip
+        columns = np.flatnonzero((low != mip.lower) | (high != mip.upper))
+        rows = np.flatnonzero((row_low != mip.rows.lower) | (row_high != mip.rows.upper))
+        self.session.set_column_bounds(columns, low[columns], high[columns])
+        self.session.set_row_bounds(rows, row_low[rows], row_high[rows])
+        try:
+            yield True
+        finally:
+            self.session.set_column_bounds(columns, mip.lower[columns], mip.upper[columns])
+            self.session.set_row_bounds(rows, mip.rows.lower[rows], mip.rows.upper[rows])
+
+
+def limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
+    """Limits of a program's columns and rows, which begin with those of the reformulation, with sides and integers fixed."""
+    pairs = form.kkt.pairs
+    low, high = mip.lower.copy(), mip.upper.copy()
+    row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
+    high[pairs.dual[sides.dual_zero]] = 0.0
+    for index, first, bottom, top in (
+        (pairs.column, 0, low, high),
+        (pairs.row, form.first_follower_row, row_low, row_high),
+    ):
+        at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
+        at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
+        to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
+        top[at_low] = to_low
+        bottom[at_high] = to_high
+    whole = np.flatnonzero(form.program.integer)
+    if sides.integers is not None:
+        low[whole], high[whole] = sides.integers
+    if near is not None:
+        low[whole] = high[whole] = np.round(near[whole])
+    return low, high, row_low, row_high

@@ -1,0 +1,1 @@
+"""What a search that ended without a certified point has met, in words and with proof."""

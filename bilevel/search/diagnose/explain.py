@@ -1,0 +1,63 @@
+"""Loose cones in the model's own words: what makes them so, and what to do; asked for where an answer or refusal rests on them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from bilevel.certify.certificate import Certificate
+from bilevel.errors import LooseConeError
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Vector
+from bilevel.search.diagnose import loose_cones
+from bilevel.solution import Solution
+
+Explainer = Callable[[Any], str]
+"""Of the model with the values of the point: a sentence without its full stop."""
+
+
+def explain_loose_cones(model: Any, explainer: Explainer) -> None:
+    """Register `explainer(model) -> str`, which says why cones of this model are loose at its values, and the remedy.
+
+    It joins the `reason` of answers that are not certified for their loose cones, and the refusal of duals that rest on them.
+    """
+    model.__dict__["loose_cones_explainer"] = explainer
+
+
+def explained(model: Any, solution: Solution) -> Solution:
+    """The answer, whose values stand in the model, with the model's explanation where its cones are why it is not certified."""
+    explainer = model.__dict__.get("loose_cones_explainer")
+    if explainer is None or not _rests_on_cones(solution.certificate):
+        return solution
+    return replace(solution, reason=f"{solution.reason}; {explainer(model)}")
+
+
+def _rests_on_cones(certificate: Certificate) -> bool:
+    """Whether cones are loose, or were closed by a charge at a cost that the gap does not bear."""
+    failing = {check.name for check in certificate.checks if not check.ok}
+    charged = any(check.name == loose_cones.NAME for check in certificate.checks)
+    loose = any(check.name == "cones" and check.detail == "loose" for check in certificate.checks if not check.ok)
+    return loose or (charged and "global gap" in failing)
+
+
+def refusal(model: Any, program: Program, error: LooseConeError) -> LooseConeError:
+    """The same refusal with the model's explanation at the point that it is about."""
+    explainer = model.__dict__.get("loose_cones_explainer")
+    if explainer is None:
+        return error
+    with _loaded(program, error.x):
+        return LooseConeError(f"{error}; {explainer(model)}", error.x)
+
+
+@contextmanager
+def _loaded(program: Program, x: Vector) -> Iterator[None]:
+    """The point in the model's variables for a while."""
+    before = [(v, v.value) for v in program.variables if v is not None]
+    for variable, value in zip(program.variables, x.tolist(), strict=True):
+        if variable is not None:
+            variable.set_value(value, skip_validation=True)
+    try:
+        yield
+    finally:
+        for variable, value in before:
+            variable.set_value(value, skip_validation=True)

@@ -1,0 +1,70 @@
+"""Why a program is infeasible: a follower that can do nothing, a follower without a least cost, or the leader's rows."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import budget
+from bilevel.errors import ModelError
+from bilevel.program.rows import Cones, Mip, Rows, Vector
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import SOLVERS
+from bilevel.solvers.scaled import Scaled
+
+_BROKEN = 1e-6
+
+
+def blame_followers(form: Reformulation) -> None:
+    """For an infeasible program: raise `ModelError` naming a follower that no leader decision within its bounds can help."""
+    program, kkt = form.program, form.kkt
+    stack = program.followers
+    for at, name in enumerate(stack.names):
+        mine = np.flatnonzero(stack.row_owner == at)
+        rows = Rows(
+            sp.csr_array(stack.rows.matrix[mine]), stack.rows.lower[mine], stack.rows.upper[mine],
+            tuple(stack.rows.names[k] for k in mine),
+        )  # fmt: skip
+        row = _broken_row(rows, program.lower, program.upper, program.scale)
+        if row is not None:
+            raise ModelError(
+                f"follower {name!r} has no feasible decision for any leader decision: row {row!r} cannot be met with the "
+                "others and the bounds, so relax one of them"
+            )
+        own = np.flatnonzero(stack.owner[stack.columns] == at)
+        lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
+        lower[: program.columns], upper[: program.columns] = program.lower, program.upper
+        lower[kkt.pairs.dual] = 0.0
+        stationary = kkt.stationarity
+        rows = Rows(
+            sp.csr_array(stationary.matrix[own]), stationary.lower[own], stationary.upper[own],
+            tuple(stationary.names[k] for k in own),
+        )  # fmt: skip
+        row = _broken_row(rows, lower, upper, form.mip.scale[: kkt.columns])
+        if row is not None:
+            variable = row.removeprefix("stationarity of ")
+            raise ModelError(
+                f"follower {name!r} has no least cost for any leader decision: its cost falls without end in variable "
+                f"{variable!r}, so give that variable a bound"
+            )
+
+
+def _broken_row(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> str | None:
+    """The row that is broken most where the sum of violations is least; None if the rows can be met."""
+    count, n = rows.count, len(lower)
+    if not count:
+        return None
+    size = np.maximum(np.asarray(abs(rows.matrix) @ scale), 1e-12)
+    slack = sp.diags_array(size)
+    matrix = sp.csr_array(sp.hstack([rows.matrix, slack, -slack]))
+    cost = np.concatenate([np.zeros(n), np.ones(2 * count)])
+    low, high = np.concatenate([lower, np.zeros(2 * count)]), np.concatenate([upper, np.full(2 * count, np.inf)])
+    session = Scaled(SOLVERS["highs"].open())
+    whole = np.zeros(n + 2 * count, dtype=bool)
+    elastic = Rows(matrix, rows.lower, rows.upper)
+    scales = np.concatenate([scale, np.ones(2 * count)])
+    session.load(Mip(cost, 0.0, low, high, whole, elastic, Cones.none(n + 2 * count), (), scales))
+    x = session.solve(False, 0.0, budget.seconds(), False, budget.watch()).x
+    if x is None:
+        return None
+    broken = x[n : n + count] + x[n + count :]
+    worst = int(broken.argmax())
+    return rows.names[worst] if broken[worst] > _BROKEN else None

@@ -1,0 +1,43 @@
+"""Why an answer has its status, in one sentence."""
+
+from bilevel.certify.certificate import Certificate
+from bilevel.search import verdicts
+from bilevel.search.diagnose import unattained
+
+_PROVEN = ("certified", "infeasible", "unbounded")
+"""Statuses that stand whatever ended the search."""
+
+
+def reason(
+    status: str, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
+) -> str:  # fmt: skip
+    """The status in words, or the first check that fails; `ended` or Ctrl-C or the time limit where that is why."""
+    failure = recheck.first_failure
+    late = limit is not None and spent >= limit
+    why = ended or ("interrupted by Ctrl-C" if stopped else "time limit reached" if late else "")
+    sentences = {
+        "certified": "every check of the certificate passes",
+        "conditional": _condition(recheck),
+        "infeasible": verdicts.sentence(recheck),
+        "unbounded": "the leader's objective has no bound: it falls along a ray on which the followers stay optimal",
+        "unattained": "the objective comes ever nearer to its bound as variables without bounds grow (to "
+        f"{unattained.STEPS[-1]:g} times their scale), and no decision attains it: give them bounds",
+        "unknown": "no bilevel feasible point was found",
+    }
+    if failure is not None and status not in ("conditional", "unattained"):
+        place = f" at {failure.where}" if failure.where else ""
+        check = (
+            f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"
+        )
+        return f"{check} ({why})" if why else check
+    return sentences[status] + (f" ({why})" if why and status not in _PROVEN else "")
+
+
+def _condition(recheck: Certificate) -> str:
+    conditions = {
+        "bounds used": "the limits of duals that were given are right",
+        "user bounds confirmed": "they hide no better point, which a search with larger limits had no time to exclude",
+        "follower interior": "every follower has an interior at every leader decision",
+    }
+    failing = [conditions[check.name] for check in recheck.checks if check.name in conditions and not check.ok]
+    return "every check passes, if " + " and ".join(failing)

@@ -1,0 +1,55 @@
+"""Whether a search without an answer chased an infimum that no decision attains, as of 1/x over x > 0.
+
+Linear and convex quadratic programs attain their least value wherever it is finite; cones need not.  Here columns without bounds
+get some, ever further out.  What is found inside is a point of the whole problem, as the leader could have chosen these bounds.
+An infimum that is approached but not met shows as objectives that come nearer to the proven bound with every step.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from bilevel.reformulate.modes import Mode
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.relax import ConeTreatment
+from bilevel.search.cut_session import Effort
+from bilevel.search.engine import Search
+from bilevel.search.found import Found
+from bilevel.solvers import SessionFactory
+
+STEPS = (1e2, 1e3, 1e4)
+"""How far out columns without bounds may go, over their scale."""
+
+_NEARER = 0.5
+NOT_ATTAINED = "not attained"
+
+
+def probe(
+    form: Reformulation, found: Found, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort
+) -> Found:
+    """`found` with the best point inside the steps; "not attained" where each one at least halves the distance to the bound."""
+    mip, n = form.mip, form.program.columns
+    endless = np.flatnonzero(~np.isfinite(mip.lower[:n]) | ~np.isfinite(mip.upper[:n]))
+    if found.verdict or not mip.cones.count or not len(endless) or not np.isfinite(found.bound):
+        return found
+    if found.x is not None and (np.abs(found.x[endless]) <= STEPS[0] * mip.scale[endless]).all():
+        return found
+    away = []
+    best = found
+    for step in STEPS:
+        if effort.over():
+            return best
+        lower, upper = mip.lower.copy(), mip.upper.copy()
+        lower[endless] = np.maximum(lower[endless], -step * mip.scale[endless])
+        upper[endless] = np.minimum(upper[endless], step * mip.scale[endless])
+        inside = replace(form, mip=replace(mip, lower=lower, upper=upper))
+        effort.progress.phase(f"within {step:g} times the scale", local=True)
+        near = Search(inside, solver, mode, treatment, effort).run()
+        if near.x is None:
+            return best
+        away.append(near.objective - found.bound)
+        if near.objective < best.objective:
+            best = replace(near, bound=found.bound, verdict="")
+    halved = all(after <= _NEARER * before for before, after in pairwise(away))
+    return replace(best, verdict=NOT_ATTAINED) if halved and away[-1] > 0 else best

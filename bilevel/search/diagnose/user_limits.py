@@ -1,0 +1,48 @@
+"""Whether limits of multipliers that the user gave cut off anything: the search again with limits a thousand times as large."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel.budget import OutOfTimeError
+from bilevel.model import Check
+from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.search.cut_session import Effort
+from bilevel.search.found import Found
+
+_FACTOR = 1000.0
+ENLARGED, CONFIRMED = "user bounds enlarged", "user bounds confirmed"
+
+
+def checks(
+    form: Reformulation, found: Found, effort: Effort, nonconvex: bool, search: Callable[[Reformulation], Found]
+) -> tuple[Check, ...]:
+    """A better point proves the limits too small; a second search that comes to no end confirms nothing, and fails a check.
+
+    `search` runs on the reformulation with the larger limits.
+    """
+    stack = form.program.followers
+    wide = replace(
+        stack, row_dual_limit=_FACTOR * stack.row_dual_limit, column_dual_limit=_FACTOR * stack.column_dual_limit
+    )
+    effort.progress.phase("user bounds again")
+    second = Found()
+    try:
+        if not effort.over():
+            second = search(assemble(replace(form.program, followers=wide), nonconvex))
+    except OutOfTimeError:
+        pass
+    floor = form.program.objective_floor(found.x)
+    size = max(abs(found.objective), floor)
+    better = max(0.0, found.objective - second.objective) / size
+    # How much better a point the second search leaves open
+    unsure = max(0.0, found.objective - second.bound) / size if np.isfinite(second.bound) else np.inf
+    if second.x is None:
+        detail = f"with limits {_FACTOR:g} times as large no point was found in the time left"
+    else:
+        detail = f"with limits {_FACTOR:g} times as large the best is {form.program.sign * second.objective:.9g}"
+    enlarged = Check(ENLARGED, better, effort.gap, "relative", detail=detail)
+    if enlarged.ok and unsure > 2.0 * effort.gap:
+        return (enlarged, Check(CONFIRMED, unsure, 2.0 * effort.gap, "relative", detail=f"{detail}: not confirmed"))
+    return (enlarged,)

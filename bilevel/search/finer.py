@@ -1,0 +1,35 @@
+"""An answer that was solved too coarsely is solved again in finer units, which its own values give.
+
+The certificate's check `objective resolution` asks what tolerances hide in the objective where columns have their scales.  Where
+bounds are hundreds of times as large as the values at the answer that is more than the gap asked for, and no fault of the model.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.certify.certificate import resolution
+from bilevel.program.rows import Vector
+from bilevel.reformulate.single_level import Reformulation
+
+_FINEST = 1e-4
+"""Least share of its scale that a column is measured in: beyond that its values would be too large for a solver's tolerances."""
+
+
+def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
+    """The same program with columns measured in their values at x, or in the share of their scale that the objective asks for.
+
+    None without a point, where the scales are fine enough, and where no share serves.
+    """
+    if x is None:
+        return None
+    program = form.program
+    x = np.abs(x[: program.columns])
+    value = resolution(program, x)
+    share = tolerances.RESOLUTION / max(value, 1e-300) / 2.0
+    if value <= tolerances.RESOLUTION or share < _FINEST:
+        return None
+    scale = np.maximum(np.minimum(x, program.scale), share * program.scale)
+    whole = np.concatenate([scale, form.mip.scale[program.columns :]])
+    return replace(form, program=replace(program, scale=scale), mip=replace(form.mip, scale=whole))

@@ -1,0 +1,38 @@
+"""What a search has found: a bound, the best point, or a verdict without one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bilevel.model import Check
+from bilevel.program.rows import Mask, Vector
+
+
+@dataclass
+class Found:
+    """What a search has: a bound and the best point (over the reformulation's columns) of the minimised program.
+
+    `verdict` is "infeasible" or "unbounded" when that is what is proven, else ""; `proof` are the checks that say how; `ended`
+    says why a search stopped with an open gap, where neither time nor Ctrl-C was the reason.
+    """
+
+    bound: float = -np.inf
+    objective: float = np.inf
+    x: Vector | None = None
+    slack_zero: Mask | None = None
+    verdict: str = ""
+    rounds: int = 0
+    proof: tuple[Check, ...] = ()
+    ended: str = ""
+
+    def gap(self, floor: float) -> float:
+        """(objective - bound) / |objective| (at least `floor`), infinite without a point or a bound."""
+        if self.x is None or not np.isfinite(self.bound):
+            return float("inf")
+        return max(0.0, self.objective - self.bound) / max(abs(self.objective), floor)
+
+    def refuted(self, gap: float, floor: float) -> "Found":
+        """A point below a bound, as solvers may give where a program has no end, proves the bound wrong: nothing is proven then."""
+        if self.x is not None and self.bound > self.objective + gap * max(abs(self.objective), floor):
+            self.bound = -np.inf
+        return self

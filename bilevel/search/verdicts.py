@@ -1,0 +1,217 @@
+"""Verdicts without a point, proven on the model's own rows: a contradiction of rows for `infeasible`, a ray for `unbounded`.
+
+Infeasible rows have multipliers y (Farkas): with y'r >= a over all r within the rows' limits and (A'y)'x <= b over all x within the
+bounds, a > b contradicts A x = r.  They come from the least sum of violations, and are checked by arithmetic on the rows alone.
+
+A ray d with a point x is followed far out: rows must hold at x + t d, every follower, solved again there, must have no better
+answer, and the leader's objective must fall.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import budget, tolerances
+from bilevel.certify import certificate
+from bilevel.followers.best_response import known_values
+from bilevel.followers.optimal_cost import respond
+from bilevel.model import Check
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_rows
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.relax import outer_approximation, tangent
+from bilevel.search.cut_session import Sides, limits
+
+COOPERATION = "followers that cooperate have a point"
+EXHAUSTED = "exhausted search"
+RELAXATION = "infeasible relaxation"
+COOPERATE = "rows with followers that cooperate"
+CONDITIONS = "rows with the followers' optimality conditions, complementarity aside"
+ANSWERS = (
+    "rows with followers that see no decision, none dearer than its best answer by more than a certificate allows,"
+)
+
+_ROUNDS = 20
+_ROUNDING = 1e-12
+_CONTRADICTS = 1e-9
+_OUT = (1e3, 1e6)
+"""How far out a ray is looked at, over its columns' scales."""
+
+
+def infeasible(form: Reformulation, found: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The contradiction of the relaxation in which followers cooperate; else that of their optimality conditions; else `found`."""
+    mip = replace(form.mip, products=None)
+    proof = contradiction(high_point(form.program), COOPERATE)
+    if proof.ok:
+        return (proof,)
+    conditions = contradiction(mip, CONDITIONS)
+    known = (conditions,) if conditions.ok else found or no_answer(form)
+    possible = cooperates(form.program)
+    return tuple(replace(check, detail=f"{check.detail}; {COOPERATION}") for check in known) if possible else known
+
+
+def no_answer(form: Reformulation) -> tuple[Check, ...]:
+    """The contradiction with what followers that see no decision do; none where there is none, or no such follower.
+
+    A cost that a feasible answer has is a limit of the optimal one's, so that rows of this kind hold whatever solved the follower.
+    """
+    answers = known_values(form.program, tolerances.FOLLOWER).widened(form.mip.columns)
+    if not answers.count:
+        return ()
+    proof = contradiction(replace(form.mip, products=None).with_rows(answers), ANSWERS)
+    return (proof,) if proof.ok else ()
+
+
+def sentence(proof: certificate.Certificate) -> str:
+    """Why there is no point, by what is proven."""
+    details = " ".join(check.detail for check in proof.checks)
+    if COOPERATE in details:
+        return "no leader decision meets the leader's rows, even with followers that cooperate"
+    if COOPERATION in details:
+        return "the followers' optimal answers meet the leader's rows at no decision; followers that cooperate could"
+    return "the followers' optimal answers meet the leader's rows at no decision"
+
+
+def high_point(program: Program) -> Mip:
+    """The rows of leader and followers with all cones; rows with products are left out, which only makes it larger."""
+    whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
+    leader = program.rows
+    names = tuple(leader.names[at] for at in whole.tolist()) if leader.names else ()
+    rows = stack_rows(
+        [
+            Rows(sp.csr_array(leader.matrix[whole]), leader.lower[whole], leader.upper[whole], names),
+            program.followers.rows,
+        ]
+    )
+    cones = stack_cones(program.cones, program.followers.cones)
+    return Mip(
+        program.cost, program.offset, program.lower, program.upper, program.integer, rows, cones, (), program.scale
+    )
+
+
+def cooperates(program: Program) -> bool:
+    """Whether some point keeps all rows of leader and followers, whatever followers would rather do; rows with products aside."""
+    mip = high_point(program)
+    mip = replace(mip, cost=np.zeros(mip.columns))
+    session = outer_approximation.opened(replace(mip, cones=Cones.none(mip.columns)))
+    x = outer_approximation.converge(session, mip.cones).x
+    if x is not None and mip.integer.any():
+        x = session.solve(True, tolerances.FEASIBILITY, budget.seconds(), False, budget.watch()).x
+    if x is None:
+        return False
+    size = abs(mip.rows.matrix) @ np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
+    return bool((mip.rows.violation(x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)).all())
+
+
+def contradiction(mip: Mip, what: str) -> Check:
+    """Whether rows, bounds and cones contradict each other: what multipliers lack of a proof, over its margin.
+
+    Cones enter by tangents, which hold everywhere; integrality is left out.
+    """
+    nothing = Check(
+        RELAXATION, float("inf"), tolerances.FEASIBILITY, "relative", detail=f"{what} do not contradict each other"
+    )
+    rows = replace(mip.rows, names=mip.rows.names or ("",) * mip.rows.count)
+    for _ in range(_ROUNDS):
+        if not rows.count:
+            return nothing
+        x, dual = _least_violation(mip, rows)
+        if x is None or dual is None:
+            return nothing
+        value, row = _lack(mip, rows, dual)
+        if value <= tolerances.FEASIBILITY:
+            return replace(
+                nothing, value=value, where=row, detail=f"{what} contradict each other, by multipliers of theirs"
+            )
+        cuts = tangent.cuts(mip.cones, x, tolerances.CONE_CUT)
+        if not cuts.count:
+            return nothing
+        rows = stack_rows([rows, replace(cuts, names=("tangent of a cone",) * cuts.count)])
+    return nothing
+
+
+def _least_violation(mip: Mip, rows: Rows) -> tuple[Vector | None, Vector | None]:
+    """The point of least violation, each row over its size, and the rows' multipliers there."""
+    count, n = rows.count, mip.columns
+    size = np.asarray(abs(rows.matrix) @ mip.scale)
+    size = np.where(size > 0, size, 1.0)
+    slack = sp.diags_array(size)
+    total = n + 2 * count
+    elastic = Mip(
+        cost=np.concatenate([np.zeros(n), np.ones(2 * count)]), offset=0.0,
+        lower=np.concatenate([mip.lower, np.zeros(2 * count)]),
+        upper=np.concatenate([mip.upper, np.full(2 * count, np.inf)]), integer=outer_approximation.continuous(total),
+        rows=Rows(sp.csr_array(sp.hstack([rows.matrix, slack, -slack])), rows.lower, rows.upper),
+        cones=Cones.none(total), sos1=(), scale=np.concatenate([mip.scale, np.ones(2 * count)]),
+    )  # fmt: skip
+    outcome = outer_approximation.converge(outer_approximation.opened(elastic), elastic.cones)
+    return (None, None) if outcome.x is None else (outcome.x[:n], outcome.row_dual)
+
+
+def _lack(mip: Mip, rows: Rows, dual: Vector) -> tuple[float, str]:
+    """What the multipliers leave open, over the margin by which they contradict; infinite without a margin; their largest row."""
+    limit = np.where(dual > 0, rows.lower, rows.upper)
+    y = np.where(np.isfinite(limit), dual, 0.0)
+    limit = np.where(np.isfinite(limit), limit, 0.0)
+    slope = rows.matrix.T @ y
+    end = np.where(slope > 0, mip.upper, mip.lower)
+    known = np.isfinite(end)
+    terms = [y * limit, np.where(known, slope * np.where(known, end, 0.0), 0.0)]
+    margin = float(terms[0].sum() - terms[1].sum())
+    largest = sum(float(np.abs(part).sum()) for part in terms)
+    open_columns = float(np.abs(slope[~known]) @ mip.scale[~known])
+    if margin <= _CONTRADICTS * float(np.abs(y) @ (abs(rows.matrix) @ mip.scale)) or not len(y):
+        return float("inf"), ""
+    return (open_columns + _ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
+
+
+def ray(form: Reformulation, sides: Sides, near: Vector) -> tuple[Check, ...]:
+    """Checks of a point far out along the leader's best direction at these sides of the pairs; none where there is no direction."""
+    mip = replace(form.mip, cones=Cones.none(form.mip.columns))
+    low, high, row_low, row_high = limits(form, mip, sides, near)
+    piece = replace(mip, lower=low, upper=high, rows=Rows(mip.rows.matrix, row_low, row_high, mip.rows.names))
+    found = _direction(piece)
+    return () if found is None else _along(form.program, *found, answers=True)
+
+
+def cooperative_ray(program: Program) -> tuple[Check, ...]:
+    """The same where followers cooperate: rows and cones alone."""
+    mip = high_point(program)
+    found = _direction(replace(mip, integer=outer_approximation.continuous(mip.columns)))
+    return () if found is None else _along(program, *found, answers=False)
+
+
+def _direction(piece: Mip) -> tuple[Vector, Vector] | None:
+    """A point of a convex piece, and its best direction: the rows with limits of 0, over a box; None where one is missing."""
+    size, bare = piece.scale, Cones.none(piece.columns)
+    rows, none = piece.rows, np.zeros(piece.columns)
+    away_rows = Rows(
+        rows.matrix, np.where(np.isfinite(rows.lower), 0.0, -np.inf), np.where(np.isfinite(rows.upper), 0.0, np.inf)
+    )
+    homogeneous = replace(piece.cones, u0=0.0 * piece.cones.u0, w0=0.0 * piece.cones.w0)
+    box = replace(
+        piece, lower=np.where(np.isfinite(piece.lower), 0.0, -size), upper=np.where(np.isfinite(piece.upper), 0.0, size),
+        offset=0.0, integer=outer_approximation.continuous(piece.columns), rows=away_rows, cones=bare,
+    )  # fmt: skip
+    away = outer_approximation.converge(outer_approximation.opened(box), homogeneous).x
+    still = replace(piece, cost=none, integer=outer_approximation.continuous(piece.columns), cones=bare)
+    start = outer_approximation.converge(outer_approximation.opened(still), piece.cones).x
+    if away is None or start is None or not away.any():
+        return None
+    return start, away / float((np.abs(away) / size).max())
+
+
+def _along(program: Program, start: Vector, away: Vector, answers: bool) -> tuple[Check, ...]:
+    """The worst of every check over the points that are looked at, and how much the objective falls from one to the next."""
+    start, away = start[: program.columns], away[: program.columns]
+    points = [start, *(start + out * away for out in _OUT)]
+    points = [np.where(program.integer, np.round(x), x) for x in points]
+    checks = [certificate.feasible_checks(program, x, respond(program, x) if answers else None) for x in points]
+    worst = [max(each, key=lambda check: check.value) for each in zip(*checks, strict=True)]
+    values = program.sign * np.array([program.objective(x) for x in points])
+    fall = -np.diff(values) / np.diff(np.array([0.0, *_OUT]))
+    least = float(fall.min()) / max(float(np.abs(fall).max()), 1e-300)
+    detail = f"objective {program.sign * values[-1]:.6g} at {_OUT[-1]:g} times the scale, and no end"
+    falls = Check("ray improves", 1.0 - least if least > 0 else np.inf, 0.5, "of its slope", detail=detail)
+    return (*(replace(check, detail=f"along the ray: {check.detail}") for check in worst), falls)

@@ -1,0 +1,122 @@
+"""A solver's answer compared with itself: cost at its point, its objective, its bound, its rows, and the relaxation's bound.
+
+Solvers are wrong now and then: a start comes back as the optimum, a presolve loses a row, a point breaks what it should keep.  An
+answer that contradicts itself is asked for again in another way, and where that contradicts itself too it is no answer.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import tolerances
+from bilevel.program.rows import Index, Mip, Rows, Vector, stack_rows
+from bilevel.solvers.base import Careful, Forgetful, Outcome, Session, Watch
+
+_FAILED = Outcome("failed", None, np.inf, -np.inf)
+_POINTS = ("optimal", "limit", "interrupted")
+_AGREE = tolerances.AGREEMENT
+
+
+class Checked:
+    """Same verbs as a `Session`, in the numbers that the solver sees; every answer with a point is looked at."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.relaxed = -np.inf
+
+    def load(self, mip: Mip) -> None:
+        """Start from this program."""
+        self.mip = replace(mip, lower=mip.lower.copy(), upper=mip.upper.copy())
+        rows = mip.rows
+        self.parts = [replace(rows, lower=rows.lower.copy(), upper=rows.upper.copy())]
+        self.relaxed = -np.inf
+        self.session.load(mip)
+
+    def add_rows(self, rows: Rows) -> None:
+        """Append rows; what a relaxation was worth without them it is worth at least."""
+        self.parts.append(rows)
+        self.session.add_rows(rows)
+
+    def delete_rows(self, rows: Index) -> None:
+        """Remove rows of a session that can."""
+        if not isinstance(self.session, Forgetful):
+            raise TypeError(f"{type(self.session).__name__} cannot delete rows")
+        every = self._rows()
+        kept = np.setdiff1d(np.arange(every.count), rows)
+        self.parts = [Rows(sp.csr_array(every.matrix[kept]), every.lower[kept], every.upper[kept])]
+        self.relaxed = -np.inf
+        self.session.delete_rows(rows)
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of columns."""
+        self.mip.lower[columns], self.mip.upper[columns] = lower, upper
+        self.relaxed = -np.inf
+        self.session.set_column_bounds(columns, lower, upper)
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of rows."""
+        every = self._rows()
+        every.lower[rows], every.upper[rows] = lower, upper
+        self.relaxed = -np.inf
+        self.session.set_row_bounds(rows, lower, upper)
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        """Replace the objective."""
+        self.mip = replace(self.mip, cost=cost, offset=offset)
+        self.relaxed = -np.inf
+        self.session.set_cost(cost, offset)
+
+    def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        """The session's answer where it agrees with itself, else what it says in another way, else "failed"."""
+        outcome = self.session.solve(integer, gap, seconds, improving, watch)
+        if not self._agrees(outcome, integer, gap) and isinstance(self.session, Careful) and not watch.stop():
+            outcome = self.session.solve_carefully(integer, gap, seconds, watch)
+        if not self._agrees(outcome, integer, gap):
+            return replace(_FAILED, nodes=outcome.nodes)
+        if outcome.status == "optimal" and not integer:
+            self.relaxed = outcome.value
+        return outcome
+
+    def _rows(self) -> Rows:
+        """All rows, as one block from now on."""
+        if len(self.parts) > 1:
+            self.parts = [stack_rows([replace(part, names=()) for part in self.parts])]
+        return self.parts[0]
+
+    def _agrees(self, outcome: Outcome, integer: bool, gap: float) -> bool:
+        """Whether point, objective, bound and rows go together; an answer without a point says nothing to compare."""
+        x = outcome.x
+        if x is None or outcome.status not in _POINTS:
+            return outcome.status != "optimal"
+        if not np.isfinite(x).all():
+            return False
+        if np.abs(x).max(initial=0.0) >= tolerances.ENDLESS:
+            # An optimum at the solver's own infinity, which is for the caller to see
+            return True
+        mip = self.mip
+        size = max(1.0, float(np.abs(mip.cost) @ np.abs(x)), abs(mip.offset))
+        off = abs(float(mip.cost @ x) + mip.offset - outcome.objective)
+        over = outcome.bound - outcome.objective - gap * abs(outcome.objective)
+        under = self.relaxed - outcome.objective if integer else 0.0
+        return max(off, over, under) <= _AGREE * size and self._holds(x, integer)
+
+    def _holds(self, x: Vector, integer: bool) -> bool:
+        """Whether bounds, integers and rows hold, over the size of the row's terms where that is more than 1."""
+        mip = self.mip
+        outside = np.maximum(mip.lower - x, x - mip.upper) / np.maximum(1.0, np.abs(x))
+        if float(outside.max(initial=0.0)) > _AGREE:
+            return False
+        whole = x[mip.integer]
+        if integer and float(np.abs(whole - np.round(whole)).max(initial=0.0)) > _AGREE:
+            return False
+        return all(_kept(rows, x) for rows in self.parts)
+
+
+def _kept(rows: Rows, x: Vector) -> bool:
+    broken = rows.violation(x)
+    bad = np.flatnonzero(broken > _AGREE)
+    if not len(bad):
+        return True
+    size = np.maximum(1.0, abs(rows.matrix[bad]) @ np.abs(x))
+    return bool((broken[bad] <= _AGREE * size).all())

@@ -1,0 +1,186 @@
+"""Convex programs with quadratic rows by Clarabel's interior point: no tangents, no corners, and objectives near zero.
+
+Source: P. J. Goulart, Y. Chen, Clarabel: an interior-point solver for conic programs with quadratic objectives, 2024,
+arXiv 2405.12762.
+"""
+
+from dataclasses import dataclass, replace
+
+import clarabel
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel.program.rows import Cones, Index, Mip, Rows, Vector
+from bilevel.solvers import Outcome, Watch
+
+name = "clarabel"
+features = frozenset({"cone"})
+
+_TOLERANCE = 1e-10
+_SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved
+_STATUS = {
+    clarabel.SolverStatus.PrimalInfeasible: "infeasible",
+    clarabel.SolverStatus.DualInfeasible: "unbounded",
+    clarabel.SolverStatus.MaxTime: "limit",
+}
+
+
+def version() -> str:
+    """Clarabel's version."""
+    return str(clarabel.__version__)
+
+
+def open() -> "_Interior":
+    """A new session."""
+    return _Interior()
+
+
+class _Interior:
+    """A solver session that holds cones and knows no integers; every solve starts from nothing."""
+
+    def load(self, mip: Mip) -> None:
+        # The columns come scaled
+        self.mip = replace(mip, scale=np.ones(mip.columns))
+
+    def add_rows(self, rows: Rows) -> None:
+        self.mip = self.mip.with_rows(rows)
+
+    def delete_rows(self, rows: Index) -> None:
+        kept = np.setdiff1d(np.arange(self.mip.rows.count), rows)
+        self._put(self.mip.rows.lower[kept], self.mip.rows.upper[kept], sp.csr_array(self.mip.rows.matrix[kept]))
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        low, high = self.mip.lower.copy(), self.mip.upper.copy()
+        low[columns], high[columns] = lower, upper
+        self.mip = replace(self.mip, lower=low, upper=high)
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        low, high = self.mip.rows.lower.copy(), self.mip.rows.upper.copy()
+        low[rows], high[rows] = lower, upper
+        self._put(low, high, self.mip.rows.matrix)
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        self.mip = replace(self.mip, cost=cost, offset=offset)
+
+    def solve(self, _integer: bool, _gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
+        outcome = solve(self.mip, seconds)
+        return replace(outcome, status="interrupted") if watch.stop() else outcome
+
+    def _put(self, lower: Vector, upper: Vector, matrix: sp.csr_array) -> None:
+        self.mip = replace(self.mip, rows=Rows(matrix, lower, upper))
+
+
+def solve(mip: Mip, seconds: float, tolerance: float | None = None) -> Outcome:
+    """The optimum of the program, its integrality and products aside, with the dual objective as bound.
+
+    `tolerance`: relative, of rows and of the gap between both objectives; 1e-10 by default.
+
+    Columns are scaled by their sizes, rows and the factors of cones by their largest entry.  A point that is good to a few digits
+    only has no bound, and a program without end that has no point is infeasible.
+    """
+    matrix, b, cones, places = _rows(mip)
+    cost = mip.cost * mip.scale
+    weight = float(np.abs(cost).max(initial=0.0)) or 1.0
+    tolerance = _TOLERANCE if tolerance is None else tolerance
+    found = _run(cost / weight, matrix, b, cones, seconds, tolerance)
+    if found.status not in (_SOLVED, _NEARLY):
+        status = _STATUS.get(found.status, "failed")
+        if status == "unbounded":
+            # A ray proves that there is no end only where there is a point
+            point = _run(np.zeros(mip.columns), matrix, b, cones, seconds, tolerance)
+            status = status if point.status == _SOLVED else _STATUS.get(point.status, "failed")
+        return Outcome(status, None, np.inf, -np.inf)
+    x = np.clip(np.array(found.x) * mip.scale, mip.lower, mip.upper)
+    bound = weight * float(found.obj_val_dual) + mip.offset if found.status == _SOLVED else -np.inf
+    reduced = -weight * places.of_columns(np.array(found.z)) / mip.scale
+    return Outcome("optimal", x, float(mip.cost @ x) + mip.offset, bound, reduced)
+
+
+def last_point(mip: Mip, seconds: float) -> Vector | None:
+    """Where the interior point came to, whatever it says of it, for those who look for themselves; None where it is no number."""
+    cost = mip.cost * mip.scale
+    found = _run(cost / (float(np.abs(cost).max(initial=0.0)) or 1.0), *_rows(mip)[:3], seconds, _TOLERANCE)
+    x = np.array(found.x)
+    return np.clip(x * mip.scale, mip.lower, mip.upper) if np.isfinite(x).all() else None
+
+
+def _run(
+    cost: Vector, matrix: sp.csc_matrix, b: Vector, cones: list[object], seconds: float, tolerance: float
+) -> clarabel.DefaultSolution:
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.time_limit = min(max(seconds, 1e-9), 1e9)
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
+    n = len(cost)
+    return clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost, matrix, b, cones, settings).solve()
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where limits of rows, then of columns, stand among the first constraints of the solver."""
+
+    rows: int
+    columns: int
+    equal: Index
+    low: Index
+    high: Index
+
+    def of_columns(self, z: Vector) -> Vector:
+        """The multipliers of the limits of columns, those of lower limits negative."""
+        ends = np.cumsum([len(self.equal), len(self.low), len(self.high)])
+        equal, low, high, _ = np.split(z, ends)
+        total = np.zeros(self.rows + self.columns)
+        for place, value in ((self.equal, equal), (self.low, -low), (self.high, high)):
+            total[place] += value
+        return total[self.rows :]
+
+
+def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
+    """a x + s == b with s in the cones: equalities, limits of rows and columns, then |(2 S x, u - w)| <= u + w."""
+    size, q = sp.diags_array(mip.scale), _sized(mip.cones, mip.scale)
+    matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(mip.columns)], format="csr") @ size)
+    lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
+    largest = _positive(_largest(matrix))
+    matrix, lower, upper = sp.csr_array(sp.diags_array(1.0 / largest) @ matrix), lower / largest, upper / largest
+    equal = np.flatnonzero(lower == upper)
+    low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
+    high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
+    parts, right = [matrix[equal], -matrix[low], matrix[high]], [upper[equal], -lower[low], upper[high]]
+    cones: list[object] = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
+    order = np.argsort(q.owner, kind="stable")
+    count = np.bincount(q.owner, minlength=q.count)
+    # Rows of cone k: u + w, u - w, then its squares
+    stacked = sp.csr_array(sp.vstack([q.u + q.w, q.u - q.w, 2.0 * q.squares[order]], format="csr"))
+    constant = np.concatenate([q.u0 + q.w0, q.u0 - q.w0, np.zeros(len(order))])
+    start = np.concatenate([[0], np.cumsum(count)])
+    place = np.concatenate(
+        [np.r_[k, q.count + k, 2 * q.count + np.arange(start[k], start[k + 1])] for k in range(q.count)] or [[]]
+    ).astype(np.int64)
+    parts.append(-stacked[place])
+    right.append(constant[place])
+    cones += [clarabel.SecondOrderConeT(2 + int(terms)) for terms in count]
+    places = _Places(mip.rows.count, mip.columns, equal, low, high)
+    return sp.csc_matrix(sp.vstack(parts, format="csc")), np.concatenate(right), cones, places
+
+
+def _sized(q: Cones, scale: Vector) -> Cones:
+    """The cones over scaled columns, their factors over their sizes and the squares over the root of these."""
+    by = sp.diags_array(scale)
+    u, w = sp.csr_array(q.u @ by), sp.csr_array(q.w @ by)
+    u_size, w_size = _positive(np.maximum(_largest(u), np.abs(q.u0))), _positive(q.w_scale)
+    root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[q.owner])
+    return replace(
+        q, squares=sp.csr_array(root @ q.squares @ by), u=sp.csr_array(sp.diags_array(1.0 / u_size) @ u), u0=q.u0 / u_size,
+        w=sp.csr_array(sp.diags_array(1.0 / w_size) @ w), w0=q.w0 / w_size,
+    )  # fmt: skip
+
+
+def _largest(matrix: sp.csr_array) -> Vector:
+    """Largest absolute entry of each row."""
+    if not min(matrix.shape):
+        return np.zeros(matrix.shape[0])
+    return np.asarray(abs(matrix).max(axis=1).todense()).ravel()
+
+
+def _positive(size: Vector) -> Vector:
+    return np.where(size > 0, size, 1.0)

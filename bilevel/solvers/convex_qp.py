@@ -1,0 +1,53 @@
+"""Convex quadratic programs of followers: HiGHS by active sets, Clarabel by an interior point where that fails.
+
+HiGHS gives corners, which say what is exactly zero; but where the curvature has empty directions it calls some programs
+nonconvex, takes some points for optimal that are worse by 1e-5 of their cost, and goes round for ever on others.
+"""
+
+import clarabel
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import budget
+from bilevel.program.rows import Mip
+from bilevel.solvers import Outcome, highs
+
+_TOLERANCE, _WORSE = 1e-11, 1e-8
+_SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
+
+
+def solve(mip: Mip, hessian: sp.csr_array) -> Outcome:
+    """min cost @ x + x' hessian x / 2 over the program's rows and bounds; hessian is symmetric, semidefinite and may be 0."""
+    corner = highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch())
+    if not hessian.nnz or corner.status not in ("optimal", "failed", "limit"):
+        return corner
+    inner = _interior_point(mip, hessian)
+    if corner.status != "optimal" or (inner.x is not None and _worse(corner.objective, inner.objective)):
+        return inner
+    return corner
+
+
+def _worse(objective: float, other: float) -> bool:
+    return objective > other + _WORSE * max(abs(other), _WORSE)
+
+
+def _interior_point(mip: Mip, hessian: sp.csr_array) -> Outcome:
+    """Equalities, then lower and upper limits of rows and columns as nonnegative slacks."""
+    n = mip.columns
+    matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(n)], format="csr"))
+    lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
+    equal = np.flatnonzero(lower == upper)
+    low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
+    high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
+    a = sp.csc_matrix(sp.vstack([matrix[equal], -matrix[low], matrix[high]], format="csc"))
+    b = np.concatenate([upper[equal], -lower[low], upper[high]])
+    cones = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.time_limit = max(budget.seconds(), 1e-9)
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    found = clarabel.DefaultSolver(sp.csc_matrix(sp.triu(hessian)), mip.cost, a, b, cones, settings).solve()
+    if found.status not in _SOLVED:
+        return Outcome("failed", None, np.inf, -np.inf)
+    x = np.clip(np.array(found.x), mip.lower, mip.upper)
+    return Outcome("optimal", x, float(found.obj_val), -np.inf)

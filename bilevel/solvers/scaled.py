@@ -1,0 +1,218 @@
+"""A session in the model's own units over a solver that sees numbers near 1.
+
+Columns are measured in their expected size, rows by their largest entry, the objective by its largest entry; all factors
+are powers of two, so scaling rounds nothing.  Tolerances of the solver are therefore relative to the named scales.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from bilevel import tolerances
+from bilevel.program.rows import Cones, Index, Mask, Mip, Products, Rows, Vector, no_rows
+from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.checked import Checked
+
+_DUST = 1e-9
+
+
+class Scaled:
+    """Same verbs as a `Session`, in the units of the program that was loaded.
+
+    With `active` off the solver sees the program's own numbers, which is what an ordinary model writer hands over.
+    """
+
+    def __init__(self, session: Session, active: bool = True) -> None:
+        self.session, self.active = Checked(session), active
+        self.column = np.ones(0)
+        self.row = np.ones(0)
+        self.unit = 1.0
+        self.lower, self.upper = np.zeros(0), np.zeros(0)
+        self.cost, self.offset, self.has_sets = np.zeros(0), 0.0, False
+        self.rows, self.dust = no_rows(0), sp.csr_array((0, 0))
+
+    def load(self, mip: Mip) -> None:
+        """Load the scaled program."""
+        self.column = np.where(mip.integer, 1.0, self._power(mip.scale))
+        self.unit = self._unit(mip.cost * self.column)
+        self.cost, self.offset = mip.cost, mip.offset
+        self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
+        self.lower, self.upper = mip.lower / self.column, mip.upper / self.column
+        scaled, self.row = self._scaled(mip.rows)
+        self.rows, self.dust = no_rows(mip.columns), sp.csr_array((0, mip.columns))
+        rows = self._without_dust(scaled)
+        self.session.load(
+            replace(
+                mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
+                lower=self.lower, upper=self.upper, rows=rows,
+                cones=self._scaled_cones(mip.cones), products=self._scaled_products(mip.products),
+            )
+        )  # fmt: skip
+
+    def _power(self, size: Vector) -> Vector:
+        """The nearest power of two; 1 for zeros, and everywhere when scaling is off."""
+        safe = np.where(np.isfinite(size) & (size > 0) & self.active, size, 1.0)
+        return np.exp2(np.round(np.log2(safe)))
+
+    def _unit(self, cost: Vector) -> float:
+        return float(self._power(np.array([np.abs(cost).max(initial=0.0)]))[0])
+
+    def _scaled(self, rows: Rows) -> tuple[Rows, Vector]:
+        matrix = sp.csr_array(rows.matrix @ sp.diags_array(self.column))
+        size = self._power(self._counted(matrix))
+        inverse = sp.diags_array(1.0 / size)
+        return Rows(sp.csr_array(inverse @ matrix), rows.lower / size, rows.upper / size), size
+
+    def _counted(self, matrix: sp.csr_array) -> Vector:
+        """Largest entry of each row, columns that are held at zero aside where others are left: they are no terms of it."""
+        free = (self.lower != 0) | (self.upper != 0)
+        size = _row_size(sp.csr_array(matrix @ sp.diags_array(free.astype(float))))
+        return np.where(size > 0, size, _row_size(matrix))
+
+    def _scaled_cones(self, cones: Cones) -> Cones:
+        if not cones.count:
+            return cones
+        by = sp.diags_array(self.column)
+        squares, u, w = cones.squares @ by, cones.u @ by, cones.w @ by
+        u_size = self._power(np.maximum(_row_size(sp.csr_array(u)), np.abs(cones.u0)))
+        w_size = self._power(np.maximum(_row_size(sp.csr_array(w)), np.abs(cones.w0)))
+        root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[cones.owner])
+        return Cones(
+            sp.csr_array(root @ squares), cones.owner, sp.csr_array(sp.diags_array(1 / u_size) @ u), cones.u0 / u_size,
+            sp.csr_array(sp.diags_array(1 / w_size) @ w), cones.w0 / w_size, cones.w_scale / w_size, cones.tight,
+        )  # fmt: skip
+
+    def _scaled_products(self, products: Products | None) -> Products | None:
+        if products is None:
+            return None
+        value = products.value * self.column[products.first] * self.column[products.second]
+        matrix = products.linear.matrix @ sp.diags_array(self.column)
+        size = _row_size(sp.csr_array(matrix))
+        np.maximum.at(size, products.row, np.abs(value))
+        size = self._power(size)
+        linear = sp.csr_array(sp.diags_array(1.0 / size) @ matrix)
+        rows = Rows(linear, products.linear.lower / size, products.linear.upper / size)
+        return Products(products.row, products.first, products.second, value / size[products.row], rows)
+
+    def add_rows(self, rows: Rows) -> None:
+        """Append rows that may be relaxed, such as tangents."""
+        scaled, size = self._scaled(rows)
+        self.row = np.concatenate([self.row, size])
+        self.session.add_rows(self._without_dust(scaled))
+
+    def delete_rows(self, rows: Index) -> None:
+        """Remove rows of a session that can; those after them move up."""
+        self.row = np.delete(self.row, rows)
+        kept = np.setdiff1d(np.arange(self.rows.count), rows)
+        self.rows = Rows(sp.csr_array((len(kept), len(self.column))), self.rows.lower[kept], self.rows.upper[kept])
+        self.dust = sp.csr_array(self.dust[kept])
+        self.session.delete_rows(rows)
+
+    def _without_dust(self, rows: Rows) -> Rows:
+        """Rows without the entries that solvers would drop, which are taken at their extremes: nothing true is cut off.
+
+        What was taken out and the limits as they were are kept behind those of the rows before.
+        """
+        dust = np.abs(rows.matrix.data) < _DUST
+        matrix, taken = _part(rows.matrix, ~dust), _part(rows.matrix, dust)
+        first = self.rows.count
+        lower, upper = np.concatenate([self.rows.lower, rows.lower]), np.concatenate([self.rows.upper, rows.upper])
+        self.rows = Rows(sp.csr_array((first + rows.count, matrix.shape[1])), lower, upper)
+        self.dust = sp.csr_array(sp.vstack([self.dust, taken], format="csr"))
+        lower, upper = self._limits(first + np.arange(rows.count))
+        return Rows(matrix if dust.any() else rows.matrix, lower, upper)
+
+    def _limits(self, rows: Index) -> tuple[Vector, Vector]:
+        """Limits of these rows with what was taken out of them at its extremes."""
+        lower, upper = self.rows.lower[rows], self.rows.upper[rows]
+        if not self.dust.nnz:
+            return lower, upper
+        dust = sp.coo_array(self.dust[rows])
+        row, column = dust.coords
+        with np.errstate(invalid="ignore"):
+            ends = np.stack([dust.data * self.lower[column], dust.data * self.upper[column]])
+        most = np.bincount(row, weights=np.fmax(*ends), minlength=len(rows))
+        least = np.bincount(row, weights=np.fmin(*ends), minlength=len(rows))
+        with np.errstate(invalid="ignore"):
+            lower, upper = lower - most, upper - least
+        return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
+
+    def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of columns; rows that lost entries of columns that may go further now get wider limits."""
+        size = self.column[columns]
+        lower, upper = lower / size, upper / size
+        self.session.set_column_bounds(columns, lower, upper)
+        further = (
+            columns[(lower < self.lower[columns]) | (upper > self.upper[columns])] if self.dust.nnz else columns[:0]
+        )
+        self.lower[columns], self.upper[columns] = (
+            np.minimum(self.lower[columns], lower),
+            np.maximum(self.upper[columns], upper),
+        )
+        rows = np.unique(sp.coo_array(self.dust[:, further]).coords[0]).astype(np.int64) if len(further) else further
+        if len(rows):
+            self.session.set_row_bounds(rows, *self._limits(rows))
+
+    def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
+        """Replace bounds of rows."""
+        size = self.row[rows]
+        self.rows.lower[rows], self.rows.upper[rows] = lower / size, upper / size
+        self.session.set_row_bounds(rows, *self._limits(rows))
+
+    def set_cost(self, cost: Vector, offset: float) -> None:
+        """Replace the objective."""
+        self.cost, self.offset = cost, offset
+        self.unit = self._unit(cost * self.column)
+        self.session.set_cost(cost * self.column / self.unit, offset / self.unit)
+
+    def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        """Solve; the outcome is in the program's units and its status is never unclear."""
+        outcome = self._solve(integer, gap, seconds, improving, watch)
+        if outcome.status not in ("unclear", "unbounded"):
+            return outcome
+        cost, offset = self.cost, self.offset
+        self.set_cost(np.zeros(len(cost)), 0.0)
+        point = self._solve(integer, gap, seconds, False, watch)
+        self.set_cost(cost, offset)
+        status = "unbounded" if point.x is not None else point.status
+        # With SOS1 sets, indicators or products, a ray of the relaxation need not be one of the program
+        unproven = status == "unclear" or (status == "unbounded" and integer and self.has_sets)
+        return Outcome("failed" if unproven else status, None, np.inf, -np.inf)
+
+    def _solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        outcome = self.session.solve(integer, gap, seconds, improving, _Scaled(watch, self.unit))
+        if outcome.x is not None and np.abs(outcome.x).max(initial=0.0) >= tolerances.ENDLESS:
+            # Some solvers answer an unbounded program with an optimum at their own infinity
+            return Outcome("unbounded", None, np.inf, -np.inf)
+        x = None if outcome.x is None else outcome.x * self.column
+        reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
+        dual = None if outcome.row_dual is None else outcome.row_dual * self.unit / self.row
+        objective, bound = outcome.objective * self.unit, outcome.bound * self.unit
+        return Outcome(outcome.status, x, objective, bound, reduced, dual, outcome.nodes)
+
+
+class _Scaled:
+    """A watch that hears the program's objective."""
+
+    def __init__(self, watch: Watch, unit: float) -> None:
+        self.watch = watch
+        self.unit = unit
+
+    def stop(self) -> bool:
+        return self.watch.stop()
+
+    def report(self, bound: float, incumbent: float) -> None:
+        self.watch.report(bound * self.unit, incumbent * self.unit)
+
+
+def _part(matrix: sp.csr_array, entries: Mask) -> sp.csr_array:
+    """The matrix with some of its entries only."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return sp.csr_array((matrix.data[entries], (row[entries], matrix.indices[entries])), shape=matrix.shape)
+
+
+def _row_size(matrix: sp.csr_array) -> Vector:
+    size = np.zeros(matrix.shape[0])
+    np.maximum.at(size, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), np.abs(matrix.data))
+    return size

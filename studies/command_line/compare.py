@@ -1,0 +1,276 @@
+"""The command `bilevel compare`: the exact answer beside heuristics of equal budgets."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from formulations import comparison
+from formulations.comparison import Comparison, Problem, Settings, Step, cells, results
+from studies.command_line import display
+from studies.command_line.options import (
+    CODES,
+    DONE,
+    EXIT_CODES,
+    NOTHING,
+    PARTLY,
+    CaseName,
+    Evs,
+    Quiet,
+    draw_seed,
+    find_case,
+    finish,
+    names,
+    positive,
+    whole,
+)
+from studies.command_line.workers import pool
+
+MOST, MOST_WORKERS = 1_000_000_000, 1024
+EVERY = ",".join(comparison.METHODS)
+
+
+def _count(text: object) -> int:
+    return whole(text, 1, MOST)
+
+
+def _workers(text: object) -> int:
+    return whole(text, 1, MOST_WORKERS)
+
+
+Methods = Annotated[
+    str, typer.Option(metavar="NAMES", help="Which to compare, in the order of the table, with commas between them.")
+]
+ProblemName = Annotated[
+    str | None,
+    typer.Option(
+        "--problem", metavar="NAME", help=f"{names(comparison.PROBLEMS)}. [default: what the case has data for]"
+    ),
+]
+Objective = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Of pricing: loss, profit, bill, cost, or weights. [default: loss]")
+]
+Runs = Annotated[int, typer.Option(parser=_count, metavar="N", help="Of each heuristic, with seeds one apart.")]
+Budget = Annotated[int, typer.Option(parser=_count, metavar="N", help="Evaluations of each run.")]
+Population = Annotated[int, typer.Option(parser=_count, metavar="N", help="Candidates of a heuristic at a time.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        parser=_workers, metavar="N", help="Processes that run heuristics side by side; exact runs before, alone."
+    ),
+]
+RunSeed = Annotated[
+    int,
+    typer.Option(parser=draw_seed, metavar="N", help="Seed of each heuristic's first run, and of the draw by --evs."),
+]
+ExactGap = Annotated[
+    float | None,
+    typer.Option(parser=positive, metavar="GAP", help="Relative gap to close. [default: 1e-4; 1e-3 for carbon]"),
+]
+ExactTime = Annotated[float, typer.Option(parser=positive, metavar="SECONDS", help="Of the exact search.")]
+RunsOut = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder for the results, and for every run as it ends (needed by --resume)."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the runs in --out; without it a folder with runs is refused.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("compare", epilog=CODES)(compare)
+
+
+def compare(
+    case: CaseName,
+    methods: Methods = EVERY,
+    problem: ProblemName = None,
+    objective: Objective = None,
+    runs: Runs = 20,
+    budget: Budget = 3000,
+    population: Population = 30,
+    workers: Workers = 1,
+    gap: ExactGap = None,
+    time_limit: ExactTime = 300.0,
+    evs: Evs = None,
+    seed: RunSeed = 0,
+    out: RunsOut = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> int:
+    """Compare the exact answer with heuristics that get equal budgets, equal seeds and exact followers.
+
+    Statistics are over the runs that end with a decision that breaks no limit; a run without one counts as infeasible, and its
+    penalised fitness is reported as nothing else.  Where followers are indifferent, the exact answer takes their choice that is
+    best for the leader (optimistic), and heuristics one by a fixed rule, so that the exact optimum may lie beyond their reach.
+    No run may be better than the exact bound: that is checked, and a breach is exit code 5.
+
+    Every run is kept in --out as it ends: after a kill, the same command with --resume makes only what is missing, and more runs
+    or methods may be asked for.  The first Ctrl-C keeps what is finished and still writes the files.
+
+    Example: bilevel compare ieee33 --evs 20 --workers 2 --out results/compare
+
+    Example: bilevel compare ieee33 --methods exact,pso,gmo --objective loss=1,profit=1 --runs 5 --budget 600
+    """
+    asked = _Asked(
+        comparison.pick(find_case(case, evs, seed), problem, objective),
+        Settings(_listed(methods), runs, budget, population, seed, gap, time_limit),
+        None if evs is None else seed,
+    )
+    _check(out, resume)
+    found = asked.run(out, workers, quiet)
+    finish(
+        out,
+        lambda into: [results.write(found, into, asked.choices())],
+        lambda files: _show(found, files),
+        quiet,
+    )
+    return code(found)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A problem, and how it is compared; `drawn` is the seed of the fleet, None for the case's own."""
+
+    problem: Problem
+    settings: Settings
+    drawn: int | None
+
+    def choices(self) -> dict[str, Any]:
+        """What files say of the case besides its name."""
+        return {"seed": self.drawn}
+
+    def run(self, out: Path | None, workers: int, quiet: bool) -> Comparison:
+        """Make all runs."""
+        with _bar(self.problem, quiet) as show, pool(workers) as executor:
+            return comparison.compare(self.problem, self.settings, executor, out, show, not quiet)
+
+
+def _listed(methods: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in methods.split(","))
+
+
+def _check(out: Path | None, resume: bool) -> None:
+    """Refuse what could not be written, and runs of an earlier comparison, before the work."""
+    if out is not None:
+        results.check(out, resume)
+    elif resume:
+        raise typer.BadParameter("--resume needs the folder of the earlier run; give it with --out DIR")
+
+
+def code(found: Comparison) -> int:
+    """The exit code of a comparison."""
+    exact = found.exact
+    if found.verdict().contradiction or not (found.runs or exact is not None):
+        return NOTHING
+    if exact is not None and exact.status == "infeasible":
+        return EXIT_CODES["infeasible"]
+    proven = exact is None or exact.status == "certified"
+    return DONE if found.complete and proven else PARTLY
+
+
+# Progress
+
+
+@contextmanager
+def _bar(problem: Problem, quiet: bool) -> Iterator[Any]:
+    """What `comparison.compare` calls after each run: a bar in a terminal, lines in a log, nothing where `quiet`."""
+    console = display.console(stderr=True)
+    if quiet:
+        yield None
+        return
+    if not console.is_terminal:
+        yield lambda step: console.print(_said(problem, step), soft_wrap=True)
+        return
+    columns = (
+        TextColumn("runs"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        yield lambda step: bar.update(
+            task, total=step.total, completed=step.done, description=_best(problem, step), visible=True
+        )
+
+
+def _said(problem: Problem, step: Step) -> str:
+    run = step.run
+    if run is None:
+        return f"runs: {step.total}, finished before: {step.done}"
+    value = f"{run.objective:.7g} {problem.unit}" if run.feasible else "infeasible"
+    return f"run {step.done} of {step.total}: {run.method}, seed {run.seed}, {value}, {run.seconds:.1f} s; {_best(problem, step)}"
+
+
+def _best(problem: Problem, step: Step) -> str:
+    best = step.best
+    return "best -" if best is None else f"best {best.objective:.7g} {problem.unit} by {best.method}"
+
+
+# The answer for people
+
+
+def _show(found: Comparison, files: display.Fact) -> None:
+    console = display.console()
+    console.print(_verdict(found))
+    console.print()
+    console.print(display.facts_table([*_facts(found), files]))
+    columns = cells.statistics(found)
+    for part in (columns, [columns[0], *cells.quantities(found)]):
+        console.print()
+        console.print(_table(part))
+    console.print()
+    console.print(found.problem.note, style="dim")
+
+
+def _verdict(found: Comparison) -> Text:
+    verdict, status = found.verdict(), code(found)
+    if verdict.contradiction:
+        return Text.assemble(("CONTRADICTION", "bold red"), f": {verdict.sentence}")
+    word = {DONE: "done", PARTLY: "incomplete", NOTHING: "nothing"}.get(status, "infeasible")
+    if status == PARTLY and found.complete:
+        word = "not certified"
+    return Text.assemble((word, "bold green" if status == DONE else "bold yellow"), f": {verdict.sentence}")
+
+
+def _facts(found: Comparison) -> list[display.Fact]:
+    problem, settings = found.problem, found.settings
+    case, exact = problem.case, found.exact
+    wish = "minimise" if problem.sense > 0 else "maximise"
+    made = f"{len(found.runs)} of {len(settings.tasks)}, {found.new} of them now"
+    return [
+        ("case", f"{case.name}: {len(case.sessions)} sessions at {len(case.stations)} stations"),
+        ("problem", f"{problem.name}: {wish} {problem.objective} ({problem.unit})"),
+        ("exact", "not asked for" if exact is None else f"{exact.status}: {exact.reason}"),
+        *_by_rule(found),
+        ("heuristics", f"{settings.budget} evaluations a run, populations of {settings.population}"),
+        ("runs", made),
+    ]
+
+
+def _by_rule(found: Comparison) -> list[display.Fact]:
+    """What the exact decisions would be worth as a candidate of a heuristic."""
+    if found.exact is None or not math.isfinite(found.exact.objective):
+        return []
+    value = found.exact.by_rule
+    worth = f"{value:.7g} {found.problem.unit}" if math.isfinite(value) else "breaks a limit"
+    return [("  ties by rule", f"{worth}, the same decisions where the indifferent choose as for heuristics")]
+
+
+def _table(columns: Sequence[cells.Column]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for k, column in enumerate(columns):
+        table.add_column(f"{column.head}\n{column.unit}", justify="right" if k else "left", no_wrap=True)
+    for row in zip(*(column.texts for column in columns), strict=True):
+        table.add_row(*row)
+    return table

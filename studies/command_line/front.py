@@ -1,0 +1,238 @@
+"""The command `bilevel pareto`: the front of network loss against station profit."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bilevel.front.pareto import METHODS, pareto
+from bilevel.front.pareto_front import ParetoFront
+from formulations import front_points, front_results
+from studies.command_line import display
+from studies.command_line.options import (
+    CODES,
+    DONE,
+    NOTHING,
+    PARTLY,
+    Blocks,
+    CaseName,
+    ConeTreatment,
+    Discomfort,
+    Evs,
+    Follower,
+    Gap,
+    Levels,
+    Mode,
+    Problem,
+    Quiet,
+    Seed,
+    Solver,
+    Tariff,
+    finish,
+    names,
+    positive,
+    problem,
+    whole,
+)
+from studies.command_line.workers import pool
+
+MOST_POINTS, MOST_WORKERS = 1000, 1024
+
+
+def _points(text: object) -> int:
+    return whole(text, 2, MOST_POINTS)
+
+
+def _workers(text: object) -> int:
+    return whole(text, 1, MOST_WORKERS)
+
+
+Method = Annotated[
+    str,
+    typer.Option(
+        help=f"{names(METHODS)}. Limits at equal distances; the widest gap split again and again; every limit below the last."
+    ),
+]
+Points = Annotated[
+    int, typer.Option(parser=_points, metavar="N", help="Of augmented the number, else the most points.")
+]
+Workers = Annotated[int, typer.Option(parser=_workers, metavar="N", help="Processes that solve points side by side.")]
+PointTime = Annotated[
+    float | None,
+    typer.Option(parser=positive, metavar="SECONDS", help="Of each point; without it there is no limit."),
+]
+FrontOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder for the results, and for every point as it is found (needed by --resume)."
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the points in --out; without it a folder with points is refused.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("pareto", epilog=CODES)(trace_front)
+
+
+def trace_front(
+    case: CaseName,
+    method: Method = "augmented",
+    points: Points = 11,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            parser=positive,
+            metavar="X",
+            help="adaptive: the widest gap allowed, of the front (default 0.05); scaling: the step, of the loss (default 0.01).",
+        ),
+    ] = None,
+    workers: Workers = 1,
+    follower: Follower = "ev_user",
+    discomfort: Discomfort = None,
+    tariff: Tariff = "free",
+    blocks: Blocks = None,
+    levels: Levels = None,
+    solver: Solver = "highs",
+    mode: Mode = "auto",
+    cones: ConeTreatment = "tangent",
+    gap: Gap = 1e-4,
+    time_limit: PointTime = None,
+    evs: Evs = None,
+    seed: Seed = 0,
+    out: FrontOut = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> int:
+    """Trace the Pareto front of network loss (kWh, small) against station profit (large), every point globally solved.
+
+    Every point is kept in --out as it is found: after a kill, the same command with --resume solves only what is missing.  Ctrl-C
+    keeps the points found and still writes the files.
+
+    Example: bilevel pareto ieee33 --evs 20 --points 11 --workers 2 --out results/front
+
+    Example: bilevel pareto ieee33 --evs 20 --method adaptive --tolerance 0.02 --points 30 --out results/front
+    """
+    asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels)
+    folder = Folder(out, resume)
+    folder.check(asked)
+    wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit)
+    front = wanted.trace(asked, folder, quiet)
+    finish(out, lambda into: [write(front, asked, solver, into)], lambda files: _show(front, asked, files), quiet)
+    return code(front)
+
+
+def write(front: ParetoFront, asked: Problem, solver: str, out: Path) -> tuple[str, ...]:
+    """Write the files of a front and of its points; gives their names."""
+    files = front_results.front_files(front, asked.facts(solver)) | front_points.point_files(front, asked.case)
+    return front_results.write(out, files, (*front_results.FRONT_FILES, *front_points.POINT_FILES))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """`--out` and `--resume`."""
+
+    out: Path | None
+    resume: bool
+
+    def check(self, asked: Problem) -> None:
+        """Refuse what could not be written, and points of another run, before the work."""
+        if self.out is None:
+            if self.resume:
+                raise typer.BadParameter("--resume needs the folder of the earlier run; give it with --out DIR")
+            return
+        front_results.check(self.out)
+        front_results.check_store(self.out, asked.case, asked.choices(), self.resume)
+
+    def store(self, asked: Problem) -> AbstractContextManager[Path | None]:
+        """Where the front keeps its points."""
+        if self.out is None:
+            return nullcontext()
+        return front_results.open_store(self.out, asked.case, asked.choices())
+
+
+@dataclass(frozen=True)
+class Front:
+    """How a front is traced."""
+
+    method: str
+    points: int
+    tolerance: float | None
+    workers: int
+    solver: str
+    mode: str
+    cones: str
+    gap: float
+    time_limit: float | None
+
+    def trace(self, asked: Problem, folder: Folder, quiet: bool) -> ParetoFront:
+        """Loss against profit."""
+        model = asked.model("loss")
+        with folder.store(asked) as store, pool(self.workers) as executor:
+            return pareto(
+                model, maximize=model.station_profit, limit=model.network_loss, method=self.method, points=self.points,
+                tolerance=self.tolerance, executor=executor, store=store, progress=not quiet,
+                solver=self.solver, mode=self.mode, cones=self.cones, gap=self.gap, time_limit=self.time_limit,
+            )  # fmt: skip
+
+
+def code(front: ParetoFront) -> int:
+    """The exit code of a front."""
+    if not front.points:
+        return NOTHING
+    return DONE if front.complete and front.certified else PARTLY
+
+
+def _show(front: ParetoFront, asked: Problem, files: display.Fact) -> None:
+    console = display.console()
+    console.print(verdict(front))
+    console.print()
+    facts = asked.about("maximises profit for every network loss")
+    console.print(display.facts_table([*facts, *_facts(front, asked.case.currency), files]))
+    if front.points:
+        console.print()
+        console.print(_table(front, asked.case.currency))
+
+
+def verdict(front: ParetoFront) -> Text:
+    """The front in one sentence."""
+    found = code(front)
+    if found == NOTHING:
+        return Text("no points", "bold red") + Text(f": {front.reason}", "")
+    if found == DONE:
+        return Text("certified", "bold green") + Text(f": {len(front)} points, {front.reason}", "")
+    good = sum(point.certified for point in front.points)
+    word = "not certified" if front.complete else "incomplete"
+    return Text(word, "bold yellow") + Text(f": {len(front)} points, {good} certified; {front.reason}", "")
+
+
+def _facts(front: ParetoFront, currency: str) -> list[display.Fact]:
+    low, high = front.hypervolume()
+    widest = f"{front.regions()['share'].max():.2e} of the front" if len(front) > 1 else "none"
+    return [
+        ("least loss", f"proven {front.least_limited:.3f} kWh"),
+        ("most profit", f"proven {front.most_maximized:.2f} {currency}"),
+        ("hypervolume", f"{low:.6g} to {high:.6g} kWh {currency}"),
+        ("widest region", widest),
+        ("solved now", f"{front.solved} programs"),
+        ("seconds", ", ".join(f"{phase} {value:.2f}" for phase, value in front.seconds.items())),
+    ]
+
+
+def _table(front: ParetoFront, currency: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("loss kWh", f"profit {currency}", f"bound {currency}", "gap"):
+        table.add_column(name, justify="right")
+    table.add_column("certified")
+    table.add_column("seconds", justify="right")
+    for p in front.points:
+        numbers = (f"{p.limited:.3f}", f"{p.maximized:.2f}", f"{p.bound:.2f}", f"{p.gap:.1e}")
+        word = Text("yes", "green") if p.certified else Text(p.status, "bold yellow")
+        table.add_row(*numbers, word, f"{p.seconds:.2f}")
+    return table

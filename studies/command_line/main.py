@@ -1,0 +1,244 @@
+"""The command `bilevel`.  The modules `cli*` alone of this package know grids; they wire instances, formulations and the solver.
+
+Every refusal is one sentence on standard error and exit code 2; see `EXIT_CODES`.
+"""
+
+import os
+import sys
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+import instances
+from bilevel.errors import BilevelError
+from bilevel.solution import Solution
+from bilevel.solve import solve as solve_model
+from bilevel.solvers import tested
+from formulations import objectives, results
+from instances import Instance, InstanceError, Network
+from studies.command_line import (
+    compare,
+    compare_equilibrium,
+    display,
+    equilibrium,
+    front,
+    market,
+)
+from studies.command_line import (
+    report as command_line_report,
+)
+from studies.command_line.options import (
+    CODES,
+    EXIT_CODES,
+    Blocks,
+    CaseName,
+    ConeTreatment,
+    Discomfort,
+    Evs,
+    Flow,
+    Follower,
+    Gap,
+    Levels,
+    Mode,
+    Out,
+    Problem,
+    Quiet,
+    Seed,
+    Solver,
+    Tariff,
+    TimeLimit,
+    find_case,
+    finish,
+    problem,
+)
+
+BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 1
+
+# Typer does not export click's UsageError, the base of all its refusals, in every version
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="bilevel", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=CODES
+)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; every refusal becomes one sentence on standard error. Gives the exit code."""
+    untested = tested.remark()
+    if untested and "--quiet" not in arguments:
+        print("bilevel:", untested, file=sys.stderr)
+    try:
+        return int(app(arguments, standalone_mode=False, prog_name="bilevel") or 0)
+    except _UsageError as error:
+        refusal = f"{error.format_message().rstrip('.')}; see 'bilevel --help'"
+    except (BilevelError, InstanceError) as error:
+        refusal = str(error)
+    except BrokenPipeError:
+        # Whoever read the output has gone: nothing more can be said, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except OSError as error:
+        refusal = f"{error.filename or 'the system'}: {error.strerror or error}; check the path and its permissions"
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    print("bilevel:", " ".join(refusal.split()), file=sys.stderr)
+    return BAD_INPUT
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bilevel-grid {metadata.version('bilevel-grid')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def bilevel(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Globally optimal charging prices on distribution feeders, with certificates.
+
+    Example: bilevel solve ieee33 --objective loss=1,profit=1 --out results/ieee33
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(epilog=CODES)
+def cases() -> None:
+    """List the cases that come with the package.
+
+    Example: bilevel cases
+    """
+    columns = ("case", "buses", "stations", "sessions", "periods", "currency")
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in instances.list_cases():
+        case = instances.load(name)
+        counts = (case.feeder.buses, case.stations, case.sessions, case.load_factor)
+        table.add_row(name, *(str(len(items)) for items in counts), case.currency)
+    display.console().print(table)
+
+
+@app.command(epilog=CODES)
+def check(case: CaseName) -> None:
+    """Read a case with all its checks, and print what it holds.
+
+    Example: bilevel check my_case
+
+    Example: bilevel check case33bw.m
+    """
+    found = find_case(case)
+    display.console().print(display.facts_table(_summary(found)))
+    if doubt := instances.implausible(Network.from_feeder(found.feeder)):
+        print(f"bilevel: warning: {doubt}", file=sys.stderr)
+    print("ok")
+
+
+@app.command(epilog=CODES)
+def solve(
+    case: CaseName,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="loss (kWh), bill or cost of supply (currency), all small, profit (currency, large), or weights."
+        ),
+    ] = "loss",
+    follower: Follower = "ev_user",
+    discomfort: Discomfort = None,
+    tariff: Tariff = "free",
+    blocks: Blocks = None,
+    levels: Levels = None,
+    flow: Flow = "distflow",
+    solver: Solver = "highs",
+    mode: Mode = "auto",
+    cones: ConeTreatment = "tangent",
+    gap: Gap = 1e-4,
+    time_limit: TimeLimit = None,
+    evs: Evs = None,
+    seed: Seed = 0,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> int:
+    """Find the prices that are best for the leader when every EV user responds at the least cost, and certify them.
+
+    Ctrl-C and the time limit keep the best point with its bound.
+
+    Example: bilevel solve ieee33 --objective loss=1,profit=0.5 --evs 20 --out results/ieee33
+
+    Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
+    """
+    weights = objectives.parse(objective)
+    asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels, flow)
+    if out is not None:
+        results.check(out)
+    model = asked.model(weights)
+    started = asked.start(model, weights, solver, gap, time_limit, quiet)
+    solution = solve_model(model, solver, mode, cones, gap, time_limit, progress=not quiet, warm_start=started)
+    finish(
+        out,
+        lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],
+        lambda files: _show(model, asked, solution, weights, files),
+        quiet,
+    )
+    return EXIT_CODES[solution.status]
+
+
+def _show(model: Any, asked: Problem, solution: Solution, weights: dict[str, float], files: display.Fact) -> None:
+    outcome = [*_outcome(model, asked.case, solution, weights), files]
+    display.show(solution, asked.about(_wish(weights)), outcome, display.console())
+
+
+def _wish(weights: dict[str, float]) -> str:
+    """What the leader does, in words."""
+    if len(weights) == 1:
+        ((name, weight),) = weights.items()
+        return f"{'minimises' if objectives.TERMS[name][1] == 1 else 'maximises'} {weight:g} {name}"
+    return "minimises " + " ".join(
+        f"{objectives.TERMS[name][1] * weight:+g} {name}" for name, weight in weights.items()
+    )
+
+
+def _outcome(model: Any, case: Instance, solution: Solution, weights: dict[str, float]) -> list[display.Fact]:
+    if not solution.values:
+        return []
+    found = results.outcome(model, case, solution, weights)
+    return [
+        ("network loss", f"{found['network_loss_kwh']:.3f} kWh"),
+        ("station profit", f"{found['station_profit']:.2f} {case.currency}"),
+        ("EV bill", f"{found['ev_bill']:.2f} {case.currency}"),
+    ]
+
+
+def _summary(case: Instance) -> list[display.Fact]:
+    network = Network.from_feeder(case.feeder)
+    flow = instances.ac_power_flow(network, network.load_kw, network.load_kvar)
+    voltage = abs(flow.voltage_pu)
+    vehicles = sum(session.count for session in case.sessions)
+    energy_kwh = sum(session.count * session.energy_kwh for session in case.sessions)
+    peak_kw = float(instances.uncontrolled_load_kw(case).sum(axis=0).max())
+    share = f" ({100 * peak_kw / case.peak_load_kw:.1f} % of the feeder's {case.peak_load_kw:.0f} kW)"
+    return [
+        ("case", case.name),
+        ("buses", str(len(network.buses))),
+        ("base losses", f"{float(flow.loss_kw):.3f} kW"),
+        ("lowest voltage", f"{voltage.min():.5f} pu at bus {network.buses[int(voltage.argmin())]}"),
+        ("stations", f"{len(case.stations)}: {', '.join(f'{s.name} (bus {s.bus})' for s in case.stations)}"),
+        ("sessions", f"{len(case.sessions)}, for {vehicles:.1f} vehicles"),
+        ("energy", f"{energy_kwh:.1f} kWh into the batteries"),
+        ("uncontrolled peak", f"{peak_kw:.1f} kW{share if case.peak_load_kw > 0 else ''}"),
+        ("horizon", f"{case.horizon.periods} periods of {case.horizon.period_hours:g} h from {case.horizon.start}"),
+        ("currency", case.currency),
+    ]
+
+
+for module in (front, equilibrium, compare_equilibrium, market, compare, command_line_report):
+    module.register(app)

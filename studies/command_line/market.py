@@ -1,0 +1,229 @@
+"""The command `bilevel market`: the market of an operator and aggregators, solved three ways."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bilevel import solvers
+from bilevel.progress import Progress
+from formulations import market_results, market_verdict, three_ways
+from formulations.aggregators import AGGREGATORS
+from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, TIME_LIMIT, MarketComparison
+from formulations.market_data import market_of
+from instances import Instance
+from studies.command_line import display
+from studies.command_line.equilibrium import Damping, Iterations
+from studies.command_line.options import (
+    CODES,
+    EXIT_CODES,
+    CaseName,
+    Evs,
+    Gap,
+    Out,
+    Quiet,
+    Seed,
+    Solver,
+    find_case,
+    finish,
+    names,
+    number,
+    positive,
+)
+
+CONTRADICTION = 5
+PROVES = {
+    EXACT: "certified: no prices within the limits cost the operator less than the bound",
+    EQUILIBRIUM: "certified: a valid point, and the best for the operator at its own prices alone",
+    COOPERATIVE: "certified: a bound for both others, with aggregators that ignore their profits",
+}
+
+
+def _finite(text: object) -> float:
+    """A finite number; raises typer's refusal, which names the option."""
+    value = number(text)
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text} is no finite number; give one, such as 0.05")
+    return value
+
+
+def _at_least_zero(text: object) -> float:
+    value = _finite(text)
+    if value < 0:
+        raise typer.BadParameter(f"{text} is below 0; give a number of at least 0")
+    return value
+
+
+Demand = Annotated[
+    str,
+    typer.Option(
+        help=f"What aggregators sell: {names(AGGREGATORS)}. Each vehicle's energy in its window, or what users take at a price."
+    ),
+]
+ServiceFee = Annotated[
+    float | None,
+    typer.Option(
+        parser=_finite,
+        metavar="PRICE",
+        help="Per kWh, of every station. [default: the fees of the case's credit points]",
+    ),
+]
+LossPrice = Annotated[
+    float | None,
+    typer.Option(
+        parser=_at_least_zero,
+        metavar="PRICE",
+        help="Of a kWh of losses, beside the cost of supply. [default: the case's]",
+    ),
+]
+WayTime = Annotated[float, typer.Option(parser=positive, metavar="SECONDS", help="Of all three ways together.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("market", epilog=CODES)(market)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How the three ways are solved."""
+
+    solver: str
+    gap: float
+    time_limit: float
+    damping: Any
+    max_iterations: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A case, and what the options say of its market (None where the case decides)."""
+
+    case: Instance
+    seed: int | None
+    demand: str
+    fee_per_kwh: float | None
+    loss_price_per_kwh: float | None
+
+    def solve(self, settings: _Settings, quiet: bool) -> MarketComparison:
+        """The three ways."""
+        # Between two parts no search listens for Ctrl-C: this keeps a first one there from losing everything
+        with Progress(False):
+            return three_ways(
+                self.case, self.demand, **asdict(settings), progress=not quiet, fee_per_kwh=self.fee_per_kwh,
+                loss_price_per_kwh=self.loss_price_per_kwh,
+            )  # fmt: skip
+
+    def choices(self) -> dict[str, Any]:
+        """The options for files."""
+        return {name: getattr(self, name) for name in ("seed", "demand", "fee_per_kwh", "loss_price_per_kwh")}
+
+
+def market(
+    case: CaseName,
+    demand: Demand = "scheduled",
+    gap: Gap = 1e-3,
+    time_limit: WayTime = TIME_LIMIT,
+    damping: Damping = 0.5,
+    max_iterations: Iterations = 50,
+    fee: ServiceFee = None,
+    loss_price: LossPrice = None,
+    solver: Solver = "highs",
+    evs: Evs = None,
+    seed: Seed = 0,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> int:
+    """Solve the market of an operator and aggregators three ways: exactly, by iterated nodal prices, and in cooperation.
+
+    The operator posts charging prices and wants the least cost of supply and losses; each aggregator schedules, buys, sells and
+    stores for its own profit.
+
+    Ctrl-C stops all three ways and keeps what was found; a second one ends the command and writes nothing.
+
+    Example: bilevel market ieee33_aggregator --out results/market
+
+    Example: bilevel market ieee33_aggregator --evs 10 --fee 0.05 --gap 1e-4
+    """
+    asked = _Asked(find_case(case, evs, seed), None if evs is None else seed, demand, fee, loss_price)
+    if out is not None:
+        market_results.check(out)
+    solvers.find(solver)
+    settings = _Settings(solver, gap, time_limit, damping, max_iterations)
+    found = asked.solve(settings, quiet)
+    finish(
+        out,
+        lambda into: [market_results.write(found, into, asked.choices(), asdict(settings), solver)],
+        lambda files: _show(found, files),
+        quiet,
+    )
+    return _code(found)
+
+
+def _code(found: MarketComparison) -> int:
+    said = market_verdict.verdict(found)
+    return CONTRADICTION if said.status == market_verdict.CONTRADICTION else EXIT_CODES[said.status]
+
+
+def _show(found: MarketComparison, files: display.Fact) -> None:
+    console = display.console()
+    apart = market_verdict.difference(found)
+    said = market_verdict.verdict(found)
+    word = said.status.upper() if said.status == market_verdict.CONTRADICTION else said.status
+    console.print(Text(word, display.STYLES.get(word, "bold red")) + Text(f": {_verdict(found, apart)}", ""))
+    if said.status != market_verdict.CERTIFIED:
+        console.print(f"not certified: {said.reason}")
+    console.print()
+    console.print(display.facts_table(_about(found.case, found.demand)))
+    console.print()
+    console.print(_table(found))
+    console.print()
+    console.print(display.facts_table([*_reasons(found), files]))
+
+
+def _verdict(found: MarketComparison, apart: market_verdict.Difference) -> str:
+    """The comparison in one sentence."""
+    money, exact = found.case.currency, found.runs[EXACT].solution
+    if not math.isfinite(exact.objective):
+        return f"no exact answer: {exact.reason}"
+    own = f"exact {exact.objective:.2f} {money}"
+    if math.isfinite(apart.found):
+        sign = "<=" if apart.found >= 0 else ">"
+        return f"{own} {sign} equilibrium, by {abs(apart.found):.2f} {money} ({abs(100 * apart.share):.2f} %)"
+    return f"{own}; the equilibrium has no valid point"
+
+
+def _about(case: Instance, demand: str) -> list[display.Fact]:
+    owners = len(market_of(case).aggregators)
+    counts = f"{owners} aggregators, {len(case.sessions)} sessions, {len(case.generators)} generators"
+    return [
+        ("case", f"{case.name}: {counts}, {case.horizon.periods} periods of {case.horizon.period_hours:g} h"),
+        ("leader", "the operator minimises cost of supply and losses, by charging prices"),
+        ("followers", f"aggregators, demand {demand}"),
+    ]
+
+
+def _table(found: MarketComparison) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("quantity", overflow="fold")
+    table.add_column("unit", no_wrap=True)
+    for way in found.runs:
+        table.add_column(way, justify="right", no_wrap=True)
+    for quantity in market_results.quantities(found):
+        table.add_row(quantity.words, quantity.unit, *market_results.cells(found, quantity))
+    words = [run.solution.status for run in found.runs.values()]
+    table.add_row("status", "", *(Text(word, display.STYLES.get(word, "bold red")) for word in words))
+    table.add_row("seconds", "s", *(f"{sum(run.solution.seconds.values()):.2f}" for run in found.runs.values()))
+    return table
+
+
+def _reasons(found: MarketComparison) -> list[display.Fact]:
+    """Why each way is labelled as it is, and how the iteration ended."""
+    facts = []
+    for way, run in found.runs.items():
+        status = run.solution.status
+        facts.append((way, PROVES[way] if status == "certified" else f"{status}: {run.solution.reason}"))
+    return [*facts, ("iteration", f"{found.trace.status}: {found.trace.reason}")]

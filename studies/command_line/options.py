@@ -1,0 +1,274 @@
+"""What the commands of `bilevel` share: their options, the problem that the options describe, the exit codes."""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import instances
+from bilevel import solvers
+from bilevel.reformulate.modes import MODES
+from bilevel.relax import CONES
+from bilevel.solve import AUTO, solve
+from bilevel.solvers import SOLVERS
+from formulations import charging_pricing, power_flow, reporting
+from formulations.followers import FOLLOWERS
+from formulations.power_flow import POWER_FLOWS
+from formulations.tariffs import TARIFFS
+from instances import Instance
+from studies.command_line import display
+
+MOST_EVS = 1_000_000
+EXIT_CODES = {
+    "certified": 0,
+    "conditional": 3,
+    "feasible": 3,
+    "unattained": 3,
+    "infeasible": 4,
+    "unbounded": 5,
+    "unknown": 5,
+    "rejected": 5,
+}
+"""Exit code by the status of a solution."""
+
+DONE, PARTLY, NOTHING = 0, 3, 5
+"""Exit codes of fronts, equilibria and comparisons."""
+
+CODES = """\b
+Exit codes of every command:
+  0    done; of solve: the answer is certified; of market: every way is, or
+       the iteration has provably no point at its prices; of pareto: the
+       front is complete and every point certified; of equilibrium: its last
+       point is valid; of compare-equilibrium: all of these; of compare:
+       every run is made, and the exact answer, if it is asked for, certified
+  2    bad input, nothing was written
+  3    solve, market: a feasible answer, but not certified; pareto: points,
+       but not all, or not all certified; equilibrium: its last point is not
+       valid; compare-equilibrium: one of these; compare: runs are missing,
+       or the exact answer is not certified; report: a panel failed
+  4    solve, market, compare: proven infeasible
+  5    solve, market: no usable answer (nothing found in the time given,
+       unbounded, or the point was rejected by its recheck); pareto,
+       compare-equilibrium: no point; compare: no run; market, compare,
+       compare-equilibrium: a valid point in front of a proven bound
+  130  interrupted by a second Ctrl-C (the first stops a run and keeps what
+       it found)
+"""
+
+
+def names(registry: Iterable[str]) -> str:
+    """Names in one line."""
+    return ", ".join(registry)
+
+
+def number(text: object) -> float:
+    """A number; NaN where the text is none."""
+    try:
+        return float(str(text))
+    except ValueError:
+        return math.nan
+
+
+def positive(text: object) -> float:
+    """A positive number; raises typer's refusal, which names the option."""
+    value = number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"{text} is no positive number; give one, such as 1e-4 or 60")
+    return value
+
+
+def whole(text: object, least: int, most: int) -> int:
+    """A whole number from `least` to `most`; raises typer's refusal, which names the option."""
+    try:
+        value = int(str(text))
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise typer.BadParameter(f"{text} is no whole number from {least} to {most}; give one")
+    return value
+
+
+def fleet(text: object) -> int:
+    """A number of sessions."""
+    return whole(text, 1, MOST_EVS)
+
+
+def draw_seed(text: object) -> int:
+    """A seed."""
+    return whole(text, 0, 2**63 - 1)
+
+
+# Options that commands share; each keeps its default in the command's signature
+CaseName = Annotated[
+    str,
+    typer.Argument(
+        metavar="CASE|DIR|FILE",
+        help="The name of a case, a folder, or a MATPOWER (.m) or pandapower (.json) file, whose stations and sessions are drawn.",
+    ),
+]
+Evs = Annotated[
+    int | None,
+    typer.Option(parser=fleet, metavar="N", help="Draw a fleet of this many sessions from the case's own."),
+]
+Seed = Annotated[int, typer.Option(parser=draw_seed, metavar="N", help="Seed of the draw by --evs.")]
+Follower = Annotated[
+    str,
+    typer.Option(
+        help=f"How users respond: {names(FOLLOWERS)}. elastic users also mind fast charging, so their response is unique."
+    ),
+]
+Discomfort = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive,
+        metavar="PRICE",
+        help="Of elastic users, per kWh: an hour at full power must be this much cheaper than an idle one. [default: 0.05]",
+    ),
+]
+Tariff = Annotated[
+    str,
+    typer.Option(
+        help=f"Prices that the leader may set: {names(TARIFFS)}. By period and free, by block, by period from a few levels, "
+        "by block from a few levels."
+    ),
+]
+Blocks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BLOCKS",
+        help="Periods of each block, such as night=0-6+22-23,day=7-21. [default: valley, shoulder and peak by the load]",
+    ),
+]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRICES", help="Per kWh, such as 0.15,0.25,0.45. [default: four, equidistant between the price limits]"
+    ),
+]
+Flow = Annotated[
+    str,
+    typer.Option(
+        help=f"Power flow: {names(POWER_FLOWS)}. The first two are one relaxation in two forms, lindistflow approximates and is "
+        "never certified, ac is nonconvex: for scip or gurobi, and small feeders."
+    ),
+]
+Solver = Annotated[str, typer.Option(help=f"{names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")]
+Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
+ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
+Gap = Annotated[float, typer.Option(parser=positive, metavar="GAP", help="Relative gap to close.")]
+TimeLimit = Annotated[
+    float | None, typer.Option(parser=positive, metavar="SECONDS", help="Without it there is no limit.")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for the results; replaced as a whole if it holds some.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals.")]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A case, and what the options say of prices and users (None where an option was left out)."""
+
+    case: Instance
+    seed: int | None
+    tariff: str
+    blocks: str | None
+    levels: str | None
+    follower: str
+    discomfort: float | None
+    flow: str = "distflow"
+
+    def model(self, objective: str | Mapping[str, float]) -> Any:
+        """The pricing model with this objective of the leader."""
+        return charging_pricing(
+            self.case, objective, self.follower, self.flow, self.tariff, blocks=self.blocks, levels=self.levels,
+            discomfort_per_kwh=self.discomfort,
+        )  # fmt: skip
+
+    def start(
+        self,
+        model: Any,
+        objective: str | Mapping[str, float],
+        solver: str,
+        gap: float,
+        time_limit: float | None,
+        quiet: bool,
+    ) -> bool:
+        """Give a model with a nonconvex power flow the point of its relaxation as a start; whether there is one."""
+        # What the default solver cannot take is refused at once
+        if POWER_FLOWS[self.flow].convex or "nonconvex" not in solvers.find(solver).features:
+            return False
+        relaxed = replace(self, flow="distflow").model(objective)
+        found = solve(relaxed, gap=gap, time_limit=time_limit, progress=not quiet)
+        if found.values:
+            power_flow.start_at(model, relaxed)
+        return bool(found.values)
+
+    def choices(self) -> dict[str, Any]:
+        """The options for files, None where the default holds."""
+        return {
+            "seed": self.seed, "tariff": self.tariff, "blocks": self.blocks, "levels": self.levels,
+            "follower": self.follower, "discomfort_per_kwh": self.discomfort, "flow": self.flow,
+        }  # fmt: skip
+
+    def facts(self, solver: str) -> dict[str, Any]:
+        """What every file of a result says first."""
+        return reporting.facts(self.case, self.choices(), solver)
+
+    def about(self, leader: str) -> list[display.Fact]:
+        """The problem in four lines, `leader` saying what the leader does."""
+        case = self.case
+        counts = f"{len(case.sessions)} sessions at {len(case.stations)} stations"
+        horizon = f"{case.horizon.periods} periods of {case.horizon.period_hours:g} h"
+        return [
+            ("case", f"{case.name}: {counts}, {horizon}"),
+            ("leader", f"{leader}, by tariff {self.tariff}"),
+            ("users", self.follower),
+            ("power flow", self.flow),
+        ]
+
+
+def problem(
+    name: str, evs: int | None, seed: int, follower: str, discomfort: float | None, tariff: str = "free",
+    blocks: str | None = None, levels: str | None = None, flow: str = "distflow",
+) -> Problem:  # fmt: skip
+    """What the options of a command describe; raises `InstanceError` for the case."""
+    drawn = None if evs is None else seed
+    return Problem(find_case(name, evs, seed), drawn, tariff, blocks, levels, follower, discomfort, flow)
+
+
+def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
+    """The case in a folder or on the feeder of a file, or else the shipped case of that name, with `evs` drawn sessions if given.
+
+    Raises `InstanceError` with the nearest name.
+    """
+    path = Path(name)
+    if path.is_file() or (path.suffix.lower() in instances.FILE_KINDS and not path.exists()):
+        return instances.read_file(name, evs, seed)
+    found = instances.read(name) if Path(name).exists() or os.sep in name else instances.load(name)
+    return found if evs is None else instances.scale(found, evs, seed)
+
+
+def finish(
+    out: Path | None,
+    write: Callable[[Path], Iterable[tuple[str, ...]]],
+    show: Callable[[display.Fact], None],
+    quiet: bool,
+) -> None:
+    """Write, then show: also when the disk refuses, because the answer took its time.
+
+    `write` gives the names of the files of one result after the other, and `show` is told what was written.
+    """
+    written: tuple[str, ...] = ()
+    try:
+        if out is not None:
+            for files in write(out):
+                written += files
+    finally:
+        if not quiet:
+            said = f"{out}{os.sep}: {', '.join(written)}" if written else "none written; --out DIR writes them"
+            show(("files", said))
