@@ -7,36 +7,26 @@
 202.677
 """
 
-from instances.aggregation import Group, aggregate
-from instances.carbon import Carbon, Renewable
-from instances.catalogue import feeder_sources, list_cases, list_feeders, load, load_feeder
-from instances.errors import InstanceError
-from instances.feeder_io import read_feeder, write_feeder
-from instances.files import FILE_KINDS, read_file
-from instances.fleet import scale, set_share, uncontrolled_load_kw
-from instances.folder import check_folder, write_folder
-from instances.generate import generate
-from instances.io import read, write
-from instances.loads import base_load_kvar, base_load_kw
-from instances.market import Aggregator, Credit, Distance, Generator, Market, Reservation
-from instances.matpower import read_matpower
-from instances.network import Network
-from instances.pandapower_json import read_pandapower
-from instances.pandapower_net import from_pandapower
-from instances.plausible import implausible
-from instances.schema import (
-    Branch,
-    Bus,
-    Feeder,
-    Horizon,
-    Instance,
-    PriceLimits,
-    Session,
-    Source,
-    Station,
-)
-from instances.sweep import PowerFlow, ac_power_flow
-from instances.units import PerUnit
+from instances.files.case import read, write
+from instances.files.catalogue import feeder_sources, list_cases, list_feeders, load, load_feeder
+from instances.files.feeder import read_feeder, write_feeder
+from instances.files.folder import check_folder, write_folder
+from instances.fleet.aggregation import Group, aggregate
+from instances.fleet.generate import generate
+from instances.fleet.scale import scale, set_share, uncontrolled_load_kw
+from instances.formats.matpower import read_matpower
+from instances.formats.pandapower import from_pandapower
+from instances.formats.pandapower_json import read_pandapower
+from instances.formats.read import FILE_KINDS, read_file
+from instances.grid.loads import base_load_kvar, base_load_kw
+from instances.grid.network import Network
+from instances.grid.plausible import implausible
+from instances.grid.sweep import PowerFlow, ac_power_flow
+from instances.grid.units import PerUnit
+from instances.records.carbon import Carbon, Renewable
+from instances.records.errors import InstanceError
+from instances.records.market import Aggregator, Credit, Distance, Generator, Market, Reservation
+from instances.records.schema import Branch, Bus, Feeder, Horizon, Instance, PriceLimits, Session, Source, Station
 
 __all__ = [
     "FILE_KINDS",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import instances
 from instances import Instance
-from instances.market import SERIES
+from instances.records.market import SERIES
 
 
 def afternoon(first: int = 11, last: int = 18) -> Instance:

@@ -9,7 +9,7 @@ from bilevel.errors import BilevelError
 from formulations.aggregators import trading
 from formulations.exclusivity import Barred
 from instances import Aggregator, Instance, Market, Network, PerUnit, uncontrolled_load_kw
-from instances.market import SERIES
+from instances.records.market import SERIES
 
 name = "elastic"
 several = False

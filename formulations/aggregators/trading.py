@@ -6,7 +6,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from instances import Aggregator, Instance, Market, PerUnit
-from instances.market import SERIES
+from instances.records.market import SERIES
 
 VARIABLES = ("contract", "bought", "used", "sold", "charge", "stored")
 RELIEF = 2.0

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import formulations
 import instances
 from instances import Branch, Bus, Feeder, Instance, InstanceError, Network, Source, ac_power_flow, generate
-from instances.generate import refine
-from instances.placement import distances, spread_buses
+from instances.fleet.generate import refine
+from instances.fleet.placement import distances, spread_buses
 
 FEEDERS = instances.list_feeders()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import instances
 from instances import Feeder, InstanceError, read_matpower
-from instances.matlab_terms import Workspace, evaluate
+from instances.formats.matlab_terms import Workspace, evaluate
 
 COLUMNS = """
 [PQ, PV, REF, NONE, BUS_I, BUS_TYPE, PD, QD, GS, BS, BUS_AREA, VM, ...

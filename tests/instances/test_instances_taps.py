@@ -14,7 +14,7 @@ from scipy.optimize import root
 
 import instances
 from instances import Branch, Bus, Feeder, InstanceError, Network, PerUnit, ac_power_flow
-from instances.parallel import merged
+from instances.grid.parallel import merged
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -204,7 +204,7 @@ def test_supply_limits_are_checked() -> None:
     feeder = random_feeder(1)
     with pytest.raises(InstanceError, match=r"supply_min_kw 2.0 above supply_max_kw 1.0; swap them"):
         replace(feeder, supply_min_kw=2.0, supply_max_kw=1.0)
-    for field in instances.feeder.SUPPLY_LIMITS:
+    for field in instances.records.feeder.SUPPLY_LIMITS:
         with pytest.raises(InstanceError, match=rf"the feeder has {field} nan"):
             replace(feeder, **{field: math.nan})
 

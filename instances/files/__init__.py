@@ -1,0 +1,1 @@
+"""Folders of CSV and JSON, read and written."""

@@ -1,0 +1,1 @@
+"""Fleets: generated, fitted, scaled, aggregated, placed."""

@@ -1,0 +1,260 @@
+"""A radial pandapower network as a feeder: lines, loads and fixed infeed, or a refusal of what a feeder does not have.
+
+Only the network's tables are read, so that pandapower itself is not needed:
+
+    ohm = ohm per km * length / parallel lines        kW = 1000 p_mw * scaling, loads less static generators
+    kvar of charging = 1000 * 2π f C * length * parallel lines * V²        kvar of a shunt = -1000 q_mvar * step * (V / vn_kv)²
+
+Source of what the tables mean: L. Thurner et al., pandapower, IEEE Trans. Power Systems 33(6), 2018, doi
+10.1109/TPWRS.2018.2829021.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from instances.formats.pandapower_tables import READ, Area, Table, read_net
+from instances.grid.parallel import merged
+from instances.grid.units import FloatArray
+from instances.records.errors import InstanceError
+from instances.records.feeder import Branch, Bus, Feeder
+
+__all__ = ["from_pandapower"]
+
+# Tables that say nothing of the power flow
+ASIDE = {
+    "poly_cost",
+    "pwl_cost",
+    "measurement",
+    "group",
+    "bus_geodata",
+    "line_geodata",
+    "characteristic",
+    "trafo_characteristic_table",
+}
+BUS_COLUMNS = ("bus", "from_bus", "to_bus", "hv_bus", "mv_bus", "lv_bus")
+FULL_PERCENT = 100.0
+# What pandapower's own converters write for a line without limit
+UNLIMITED_KA = 99999.0
+DEFAULT_HZ = 50.0
+# Its limits are those of a bus that names none
+LIMITS = Bus("unnamed", 0.0, 0.0)
+
+
+def from_pandapower(
+    net: Mapping[str, Any],
+    *,
+    substation: int | None = None,
+    substation_voltage_pu: float | None = None,
+    ignore_charging: bool = False,
+    ignore_supply_limits: bool = False,
+) -> Feeder:
+    """Return a pandapower network (or tables of its form) as a feeder whose buses are named by their index.
+
+    The bus of the external grid, or of the generator with ``slack``, is the substation, and its limits ``max_p_mw`` to
+    ``min_q_mvar`` are those of the supply, unless ``ignore_supply_limits``. Where a transformer stands between the two, pass the
+    bus on its low-voltage side as ``substation``: the feeder begins there, at ``substation_voltage_pu`` (default: that of an
+    external grid at this bus, or 1), and what lies beyond the transformers that feed it, or has no line to it, is left out.
+
+    What is out of service is left out. Lines with an open end leave their charging at the other one. Lines between the same buses
+    become one, by `instances.grid.parallel.merged`. Shunts and line capacitance are kept, the latter unless ``ignore_charging``.
+    Buses joined by closed bus-bus switches become one, named by the lowest index, with the tightest of their limits. Static
+    generators become negative loads. Voltage limits that are missing become 0.9 and 1.1. ``max_i_ka``, times ``df``, parallel
+    lines and ``max_loading_percent``, limits the current; 99999 does not.
+
+    Raises `InstanceError` naming table and index for whatever is in service and not in a feeder: other transformers,
+    generators that hold a voltage, storages, wards, loads that depend on the voltage, shunts with a table of steps, switches with
+    an impedance, several external grids, buses without supply, several voltage levels, cycles, and lines with a shunt conductance
+    unless ``ignore_charging``.
+    """
+    area = Area.of(read_net(net), substation)
+    _check_transformers(area, substation)
+    _check_supply(area, substation)
+    _check_others(area)
+    base_kv = _base_kv(area)
+    # Mvar per nF at the rated voltage
+    charging = 0.0 if ignore_charging else 2e-9 * math.pi * float(net.get("f_hz", DEFAULT_HZ)) * base_kv**2
+    if not ignore_charging:
+        _check_conductance(area)
+    voltage = _voltage(area) if substation_voltage_pu is None else substation_voltage_pu
+    limits = {} if ignore_supply_limits else _supply(area)
+    buses = _buses(area, base_kv, charging)
+    return Feeder(base_kv, str(area.substation), voltage, buses, _branches(area, charging), **limits)
+
+
+def _check_transformers(area: Area, substation: int | None) -> None:
+    """Refuse transformers in service at the area, other than those whose low-voltage side is the given substation."""
+    table = area.tables["trafo"]
+    for index, high, low in zip(table.index, table.buses("hv_bus"), table.buses("lv_bus"), strict=True):
+        feeds = substation is not None and area.node.get(low) == area.substation and not area.holds(high)
+        if not feeds and (area.holds(high) or area.holds(low)):
+            raise InstanceError(
+                f"trafo {index} joins bus {high} to bus {low}, and a feeder has no transformers; "
+                f"pass substation={low} to begin behind it, or replace what it feeds by a load"
+            )
+
+
+def _check_supply(area: Area, substation: int | None) -> None:
+    """Refuse a second external grid, and buses in service that the external grid does not reach."""
+    for bus in area.tables["ext_grid"].buses("bus"):
+        if area.holds(bus) and area.node[bus] != area.substation:
+            raise InstanceError(
+                f"an external grid feeds bus {bus} beside substation {area.substation}; keep one of them"
+            )
+    islanded = [bus for bus, node in area.node.items() if node not in area.fed]
+    if islanded and substation is None:
+        raise InstanceError(
+            f"no line in service leads from external grid {area.substation} to bus {islanded[0]}; "
+            "set its in_service to False, or pass substation"
+        )
+
+
+def _check_others(area: Area) -> None:
+    """Refuse elements at the area that a feeder does not have, and loads that depend on the voltage."""
+    for name in sorted(set(area.tables) - set(READ) - ASIDE):
+        table = area.tables[name]
+        columns = [column for column in BUS_COLUMNS if column in (table.columns or {})]
+        for index, *ends in zip(table.index, *(table.buses(column) for column in columns), strict=True):
+            if not ends or any(area.holds(bus) for bus in ends):
+                raise InstanceError(
+                    f"net.{name} has element {index} in service, which a feeder does not have; remove it"
+                )
+    loads = _inside(area, "load")
+    for column in [name for name in loads.columns or {} if name.startswith("const_")]:
+        for index, percent in zip(loads.index, loads.numbers(column, 0.0).tolist(), strict=True):
+            if percent:
+                raise InstanceError(
+                    f"load {index} has {column} {percent:g}, and a feeder's loads are constant powers; set it to 0"
+                )
+
+
+def _inside(area: Area, name: str) -> Table:
+    """Return the elements of a table whose bus is in the area."""
+    table = area.tables[name]
+    return table.where(area.holds(bus) for bus in table.buses("bus"))
+
+
+def _base_kv(area: Area) -> float:
+    """Return the one rated voltage of the area in kV."""
+    table = area.tables["bus"]
+    levels = set(table.where(area.holds(bus) for bus in table.index).numbers("vn_kv").tolist())
+    if len(levels) != 1:
+        listed = ", ".join(f"{level:g}" for level in sorted(levels))
+        raise InstanceError(
+            f"net.bus has vn_kv {listed} within one area of lines; a feeder has one voltage, correct them"
+        )
+    return float(levels.pop())
+
+
+def _voltage(area: Area) -> float:
+    """Return the voltage of the external grid at the substation in per unit, or 1 behind a transformer."""
+    held = set(_inside(area, "ext_grid").numbers("vm_pu", 1.0).tolist())
+    if len(held) > 1:
+        raise InstanceError(f"external grids hold {len(held)} voltages at bus {area.substation}; keep one of them")
+    return float(held.pop()) if held else 1.0
+
+
+def _supply(area: Area) -> dict[str, float]:
+    """Return the limits of the supply by the names of the feeder's fields: sums over the external grids at the substation."""
+    grids = _inside(area, "ext_grid")
+    limits: dict[str, float] = {}
+    if not grids.index:
+        return limits
+    for unit, column in (("kw", "p_mw"), ("kvar", "q_mvar")):
+        for end, none in (("min", -math.inf), ("max", math.inf)):
+            limits[f"supply_{end}_{unit}"] = 1000.0 * float(grids.numbers(f"{end}_{column}", none).sum())
+    return limits
+
+
+def _buses(area: Area, base_kv: float, charging: float) -> tuple[Bus, ...]:
+    """Return the fused buses with the sums of their loads and shunts and the tightest of their limits."""
+    order = {bus: row for row, bus in enumerate(sorted(area.fed))}
+    load, shunt = _loads(area, order), _shunts(area, order, base_kv)
+    _add_hanging(shunt, area, order, charging, base_kv)
+    table = area.tables["bus"]
+    table = table.where(area.holds(bus) for bus in table.index)
+    rows = [order[area.node[bus]] for bus in table.index]
+    low, high = np.zeros(len(order)), np.full(len(order), math.inf)
+    np.maximum.at(low, rows, table.numbers("min_vm_pu", LIMITS.voltage_min_pu))
+    np.minimum.at(high, rows, table.numbers("max_vm_pu", LIMITS.voltage_max_pu))
+    columns = zip(order, *load.tolist(), low.tolist(), high.tolist(), *shunt.tolist(), strict=True)
+    return tuple(Bus(str(bus), *numbers) for bus, *numbers in columns)
+
+
+def _loads(area: Area, order: Mapping[int, int]) -> FloatArray:
+    """Return kW and kvar of the fused buses in their order, (2, n)."""
+    load = np.zeros((2, len(order)))
+    for name, sign in (("load", 1000.0), ("sgen", -1000.0)):
+        table = _inside(area, name)
+        rows = [order[area.node[bus]] for bus in table.buses("bus")]
+        for total, column in zip(load, ("p_mw", "q_mvar"), strict=True):
+            np.add.at(total, rows, sign * table.numbers(column) * table.numbers("scaling", 1.0))
+    return load
+
+
+def _shunts(area: Area, order: Mapping[int, int], base_kv: float) -> FloatArray:
+    """Return kW drawn and kvar fed in at 1 pu by shunts at the fused buses, (2, n)."""
+    table, shunt = _inside(area, "shunt"), np.zeros((2, len(order)))
+    for index, stepped in zip(table.index, table.column("step_dependency_table"), strict=True):
+        if stepped is not None and stepped is not math.nan and bool(stepped):
+            raise InstanceError(f"shunt {index} has a table of steps; write p_mw and q_mvar of its step, with step 1")
+    rows = [order[area.node[bus]] for bus in table.buses("bus")]
+    scale = 1000.0 * table.numbers("step", 1.0) * (base_kv / table.numbers("vn_kv", base_kv)) ** 2
+    np.add.at(shunt[0], rows, scale * table.numbers("p_mw", 0.0))
+    np.add.at(shunt[1], rows, -scale * table.numbers("q_mvar"))
+    return shunt
+
+
+def _add_hanging(shunt: FloatArray, area: Area, order: Mapping[int, int], charging: float, base_kv: float) -> None:
+    """Add what lines with one end open draw at the other: y/2 beside y/2 behind the impedance."""
+    lines = area.hanging
+    parallel, length = lines.numbers("parallel", 1.0), lines.numbers("length_km")
+    ohm = (lines.numbers("r_ohm_per_km") + 1j * lines.numbers("x_ohm_per_km")) * length / parallel
+    half = 0.5j * charging * lines.numbers("c_nf_per_km", 0.0) * length * parallel / base_kv**2
+    power = 1000.0 * base_kv**2 * (half + half / (1.0 + half * ohm))
+    for bus, kva in zip(area.live, power.tolist(), strict=True):
+        if area.holds(bus) and kva:
+            shunt[:, order[area.node[bus]]] += kva.real, kva.imag
+
+
+def _check_conductance(area: Area) -> None:
+    """Refuse lines with a shunt conductance."""
+    for lines in (area.tables["line"], area.hanging):
+        for index, value, *ends in zip(
+            lines.index,
+            lines.numbers("g_us_per_km", 0.0).tolist(),
+            lines.buses("from_bus"),
+            lines.buses("to_bus"),
+            strict=True,
+        ):
+            if value and any(map(area.holds, ends)):
+                raise InstanceError(
+                    f"line {index} has g_us_per_km {value:g}, and a feeder's lines have no shunt conductance; "
+                    "set it to 0, or pass ignore_charging=True"
+                )
+
+
+def _branches(area: Area, charging: float) -> tuple[Branch, ...]:
+    """Return the lines of the area, parallel ones as one, with their current limits; ``charging`` in Mvar per nF."""
+    lines = area.tables["line"]
+    lines = lines.where(map(lambda *ends: all(map(area.holds, ends)), lines.buses("from_bus"), lines.buses("to_bus")))
+    parallel = lines.numbers("parallel", 1.0)
+    length_km = lines.numbers("length_km") / parallel
+    loading = lines.numbers("max_loading_percent", FULL_PERCENT) / FULL_PERCENT
+    current_ka = lines.numbers("max_i_ka", math.inf)
+    current_ka = np.where(current_ka >= UNLIMITED_KA, math.inf, current_ka)
+    columns = {
+        "resistance_ohm": length_km * lines.numbers("r_ohm_per_km"),
+        "reactance_ohm": length_km * lines.numbers("x_ohm_per_km"),
+        "current_max_a": 1000.0 * current_ka * lines.numbers("df", 1.0) * parallel * loading,
+        "charging_kvar": 1000.0 * charging * lines.numbers("c_nf_per_km", 0.0) * length_km * parallel**2,
+        "from_bus": [str(area.node[bus]) for bus in lines.buses("from_bus")],
+        "to_bus": [str(area.node[bus]) for bus in lines.buses("to_bus")],
+    }
+    plain = {name: list(np.asarray(column).tolist()) for name, column in columns.items()}
+    found = [Branch(**dict(zip(plain, row, strict=True))) for row in zip(*plain.values(), strict=True)]
+    return merged(found, [f"line {index}" for index in lines.index])

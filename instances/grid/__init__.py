@@ -1,0 +1,1 @@
+"""The network of a feeder in per unit: topology, loads, the AC sweep."""

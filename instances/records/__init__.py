@@ -1,0 +1,1 @@
+"""Frozen records of a case, checked when they are made."""

@@ -1,0 +1,94 @@
+"""Checks of single values: each returns nothing or raises `InstanceError` with the remedy.
+
+``owner`` names the object in the words of the user ("branch 3-4"), ``field`` the attribute with its unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sized
+from numbers import Integral, Real
+
+from instances.records.errors import InstanceError, nearest
+
+__all__ = ["as_tuples", "filled", "integer", "known", "number", "text", "unique"]
+
+# No quantity of a feeder comes near it, and sums and squares of what is smaller stay finite.
+LARGEST = 1e30
+# Impedances are divided by its square
+LEAST_BASE_KV = 1e-3
+
+
+def number(
+    owner: str,
+    field: str,
+    value: object,
+    *,
+    at_least: float = -math.inf,
+    above: float = -math.inf,
+    at_most: float = math.inf,
+    unlimited: bool = False,
+) -> None:
+    """Refuse all but a finite real number in the range; infinity passes if ``unlimited`` (no limit)."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InstanceError(f"{owner} has {field} {value!r}; give a number")
+    given = _float(value)
+    if not -LARGEST <= given <= LARGEST and not (unlimited and given == math.inf):
+        raise InstanceError(f"{owner} has {field} {value}; give a finite number below {LARGEST:g} in size")
+    if given < at_least:
+        raise InstanceError(f"{owner} has {field} {value}; give a value of at least {at_least:g}")
+    if given <= above:
+        raise InstanceError(f"{owner} has {field} {value}; give a value above {above:g}")
+    if given > at_most:
+        raise InstanceError(f"{owner} has {field} {value}; give a value of at most {at_most:g}")
+
+
+def _float(value: Real) -> float:
+    """Return the number as a float, or NaN where a whole number is too large to be one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def integer(owner: str, field: str, value: object, *, at_least: int) -> None:
+    """Refuse anything but a whole number of at least ``at_least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InstanceError(f"{owner} has {field} {value!r}; give a whole number")
+    if value < at_least:
+        raise InstanceError(f"{owner} has {field} {value}; give a whole number of at least {at_least}")
+
+
+def text(owner: str, field: str, value: object) -> None:
+    """Refuse anything but one line of printable text without spaces around it, so that files can carry it."""
+    if not isinstance(value, str):
+        raise InstanceError(f'{owner} has {field} {value!r}; give text, such as "{value}"')
+    if not value or value != value.strip() or not value.isprintable():
+        raise InstanceError(f"{owner} has {field} {value!r}; give one line of text without spaces around it")
+
+
+def unique(kind: str, names: Iterable[str]) -> None:
+    """Refuse the first name that occurs twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InstanceError(f'two {kind} are named "{name}"; give each its own name')
+        seen.add(name)
+
+
+def filled(owner: str, field: str, table: Sized) -> None:
+    """Refuse an empty table."""
+    if not len(table):
+        raise InstanceError(f"{owner} has no {field}; give at least one")
+
+
+def known(owner: str, kind: str, name: str, names: Collection[str]) -> None:
+    """Refuse a reference to a ``kind`` that is not among ``names``, with the nearest one."""
+    if name not in names:
+        raise InstanceError(f'{owner} names the unknown {kind} "{name}"; give an existing {kind}{nearest(name, names)}')
+
+
+def as_tuples(record: object, *fields: str) -> None:
+    """Turn lists into tuples, so that a frozen record stays immutable, comparable and hashable."""
+    for field in fields:
+        object.__setattr__(record, field, tuple(getattr(record, field)))
