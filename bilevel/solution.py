@@ -87,3 +87,7 @@ class Solution:
 def plain(value: Any) -> Any:
     """The value for JSON, None for a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+VALID = ("certified", "conditional", "feasible", "unattained")
+"""Status of a solution whose point is a decision that the model allows."""

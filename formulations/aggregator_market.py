@@ -8,10 +8,12 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel.errors import BilevelError, UnknownNameError
-from formulations import aggregators, credit, exclusivity, operator_cost, power_flow, user_prices
-from formulations import network as network_part
-from formulations.aggregators import trading
-from formulations.market_data import market_of
+from formulations import aggregators, power_flow
+from formulations.aggregators import exclusivity, trading
+from formulations.case_parts import market_of
+from formulations.operator import cost
+from formulations.operator import network as network_part
+from formulations.prices import credit, user_prices
 from formulations.tariffs import add_prices
 from instances import Instance, Market, Network
 
@@ -57,7 +59,7 @@ def aggregator_market(
     _add_aggregators(model, case, market, demand)
     network_part.add(model, case, network, flow_model, _loads(model, case, market))
     loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
-    operator_cost.add(model, supply_weight, loss_price)
+    cost.add(model, supply_weight, loss_price)
     bilevel.add_check(model, exclusivity.products(case))
     bilevel.add_check(model, user_prices.paid_within_limits(case, demand))
     model.build_seconds = time.perf_counter() - started

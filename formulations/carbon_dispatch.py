@@ -8,11 +8,12 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel.errors import BilevelError, UnknownNameError
-from formulations import carbon_checks, factors, power_flow
-from formulations import network as network_part
-from formulations.carbon_outlook import Outlook
-from formulations.flow_ranges import carbon_of
+from formulations import power_flow
+from formulations.carbon import checks, factor_rows
+from formulations.carbon.outlook import Outlook
+from formulations.case_parts import carbon_of
 from formulations.followers import ev_user
+from formulations.operator import network as network_part
 from instances import Instance, Network
 
 OBJECTIVES = ("variance", "bill")
@@ -38,15 +39,15 @@ def carbon_dispatch(
 
     - `active_power[g, t]`: the generators' outputs (pu), the leader's decision, and the network of `formulations.power_flow`;
     - `factor[bus, t]` (kg/kWh): emission factors by proportional sharing at the stations' buses, wherever a response depends on
-      them, with the bilinear rows of `formulations.factors` for a solver that takes them (scip, gurobi);
+      them, with the bilinear rows of `formulations.carbon.factor_rows` for a solver that takes them (scip, gurobi);
     - `price[c, t]` == wholesale price + carbon price times factor (currency/kWh, [X23] (8) to (11)); `user[n]`, the followers,
       each of whom buys a session's energy at the least bill;
     - `supply_variance` (kW^2, over the periods), `ev_bill`, `electricity_cost`, `carbon_cost` (currency), `network_loss` (kWh).
 
     `objective` is "variance" ((6), minimised) or "bill", the users' bill plus `loss_price_per_kwh` (without, that of `loss_price`)
     times losses: of all dispatches whose variance is at most `variance_max_kw2`, or whose supply stays within `deviation_max_kw` of
-    its mean, the one that is cheapest for users, with losses as they are.  `bill_min`, a proven bound (`formulations.bill_floor`),
-    becomes a row.
+    its mean, the one that is cheapest for users, with losses as they are.  `bill_min`, a proven bound
+    (`studies.carbon.bill_floor`), becomes a row.
 
     Where prices decide a period whatever the factor, the row `decided[n, t]` says so, and no factor is modelled that no response
     depends on.  Without `factors_as_variables` none is, and prices have the middle of their ranges: for `bilevel.cooperative`,
@@ -70,7 +71,7 @@ def carbon_dispatch(
     outlook = Outlook(case, network)
     _bound_currents(model, outlook)
     wanted = outlook.wanted() if factors_as_variables else set()
-    factors.add(model, case, network, outlook.flows, outlook.factors, wanted)
+    factor_rows.add(model, case, network, outlook.flows, outlook.factors, wanted)
     _set_prices(model, case, network, outlook)
     _add_decided(model, case, outlook)
     _add_variance(model, case, variance_max_kw2, deviation_max_kw)
@@ -82,7 +83,7 @@ def carbon_dispatch(
         expr=model.supply_variance if objective == "variance" else model.ev_bill + per_kwh * model.network_loss
     )
     if factors_as_variables:
-        bilevel.add_check(model, carbon_checks.emission_replay(case, network))
+        bilevel.add_check(model, checks.emission_replay(case, network))
     model.build_seconds = time.perf_counter() - started
     return model
 

@@ -7,9 +7,9 @@ from typing import Any
 import pyomo.environ as pyo
 
 import bilevel
-from formulations import fleet, objectives, options, power_flow
-from formulations import network as network_part
-from formulations.followers import FOLLOWERS, ev_user
+from formulations import objectives, options, power_flow
+from formulations.followers import FOLLOWERS, ev_user, fleet
+from formulations.operator import network as network_part
 from formulations.tariffs import TARIFFS
 from formulations.tariffs.blocks import Blocks
 from formulations.tariffs.levels import Levels
@@ -35,8 +35,8 @@ def charging_pricing(
     - `price[c, t]`: price at station c in period t, currency/kWh, the leader's decision;
     - `user[n].p[t]`: charging power of session n in per unit of `per_unit.base_kva`, the followers' decision (see `aggregate`);
     - `network_loss` (kWh), `station_profit`, `ev_bill` and `supply_cost` (currency) over the horizon, named expressions;
-    - the network of `formulations.power_flow`, the case's generators (`formulations.generators`), and an AC replay registered as a
-      check of every certificate.
+    - the network of `formulations.power_flow`, the case's generators (`formulations.operator.generators`), and an AC replay
+      registered as a check of every certificate.
 
     `objective` is "loss", "profit", "bill", "cost", or weights such as {"loss": 1, "profit": 0.5} (kWh and currency add up with
     the weights as they are): losses, bills and the cost of supply are minimised, profit is maximised.
@@ -53,8 +53,8 @@ def charging_pricing(
 
     With `aggregate`, EV users with one station and one window are added up, exactly and with all their ties, wherever fewer
     vehicles can stand for them (`instances.aggregate`): `user` is then of these vehicles, `fleet` says who stands for whom, and
-    `formulations.fleet.schedule_kw(model, case)` gives every session's own schedule, which a check of the certificate recovers
-    and holds against its least bill.  Elastic users are never added up.
+    `formulations.followers.fleet.schedule_kw(model, case)` gives every session's own schedule, which a check of the certificate
+    recovers and holds against its least bill.  Elastic users are never added up.
 
     Raises `UnknownNameError` for an unknown objective, follower, power flow or tariff, `BilevelError` for bad blocks, levels or
     discomfort and for options that the chosen parts do not take, and `InstanceError` for bad data.

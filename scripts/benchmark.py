@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from bilevel.errors import BilevelError
-from formulations.benchmarks import SETS, run
+from studies.benchmarks import SETS, run
 
 
 def parsed() -> argparse.Namespace:

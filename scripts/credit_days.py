@@ -16,20 +16,23 @@ from pathlib import Path
 import pandas as pd
 
 import instances
-from formulations import credit, credit_days, credit_plots, plots
-from formulations.credit_days import Assumptions, NodalPrices
+from formulations import case_parts
+from studies.market import days as market_days
+from studies.market import days_figures
+from studies.market.days import Assumptions, NodalPrices
+from studies.writing import style
 
 DOUBLE_SHIFT, HALF_SHIFT = 0.40, 0.10
 
 
 def pairs(
     case: instances.Instance, days: int, seeds: int, given: Assumptions, prices: NodalPrices
-) -> list[credit_plots.Pair]:
+) -> list[days_figures.Pair]:
     """Days with credit points and with the flat fee, for seeds 0 to seeds - 1."""
     return [
         (
-            credit_days.simulate(case, days, seed, True, given, prices),
-            credit_days.simulate(case, days, seed, False, given, prices),
+            market_days.simulate(case, days, seed, True, given, prices),
+            market_days.simulate(case, days, seed, False, given, prices),
         )
         for seed in range(seeds)
     ]
@@ -49,14 +52,14 @@ def variants(case: instances.Instance) -> Iterator[tuple[str, instances.Instance
 
 
 def _with(case: instances.Instance, **changes: float) -> instances.Instance:
-    return replace(case, credit=replace(credit.rules(case), **changes))
+    return replace(case, credit=replace(case_parts.rules(case), **changes))
 
 
 def sensitivity(case: instances.Instance, days: int, seeds: int, prices: NodalPrices) -> pd.DataFrame:
     """The comparison of every variant, a row each, with nodal prices held at those of day 0: a dispatch a day takes an hour."""
     held, rows = prices(instances.uncontrolled_load_kw(case)), []
     for label, changed, given in variants(case):
-        found = credit_plots.compare(pairs(changed, days, seeds, given, lambda _: held)).set_index("quantity")
+        found = days_figures.compare(pairs(changed, days, seeds, given, lambda _: held)).set_index("quantity")
         row: dict[str, object] = {"variant": label}
         for name in ("valley_share", "peak_share", "ev_peak_kw"):
             row |= {f"{name}_{column}": found.loc[name, column] for column in ("flat", "credit", "change", "rises")}
@@ -64,22 +67,22 @@ def sensitivity(case: instances.Instance, days: int, seeds: int, prices: NodalPr
     return pd.DataFrame(rows)
 
 
-def scarce_days(found: list[credit_plots.Pair], case: instances.Instance) -> str:
+def scarce_days(found: list[days_figures.Pair], case: instances.Instance) -> str:
     """On how many of the days simulated a nodal price is above the price limits, as where limits of the network break."""
     most = case.price_limits.price_max_per_kwh
     days = [(run.fees["nodal_price_per_kwh"] > most).groupby(run.fees["day"]).any() for pair in found for run in pair]
     return f"scarcity prices on {sum(int(day.sum()) for day in days)} of {sum(map(len, days))} days"
 
 
-def write(found: list[credit_plots.Pair], case: instances.Instance, out: Path) -> None:
+def write(found: list[days_figures.Pair], case: instances.Instance, out: Path) -> None:
     """Tables and figure of the pairs."""
     out.mkdir(parents=True, exist_ok=True)
     runs = [run for pair in found for run in pair]
     for name in ("days", "fees", "load"):
         parts = [getattr(run, name).assign(seed=run.seed, fee="credit" if run.credit else "flat") for run in runs]
         pd.concat(parts, ignore_index=True).to_csv(out / f"{name}.csv", index=False, float_format="%.9g")
-    credit_plots.compare(found).to_csv(out / "comparison.csv", index=False, float_format="%.9g")
-    (out / "credit_days.png").write_bytes(plots.render(credit_plots.days_figure(found, case), "png"))
+    days_figures.compare(found).to_csv(out / "comparison.csv", index=False, float_format="%.9g")
+    (out / "credit_days.png").write_bytes(style.render(days_figures.days_figure(found, case), "png"))
 
 
 def main() -> int:
@@ -94,10 +97,10 @@ def main() -> int:
     case = instances.load(given.case)
     if given.time_factor is not None:
         case = _with(case, time_factor=given.time_factor)
-    prices = credit_days.dispatch_prices(case)
+    prices = market_days.dispatch_prices(case)
     found = pairs(case, given.days, given.seeds, Assumptions(), prices)
     write(found, case, given.out)
-    print(credit_plots.compare(found).to_string(index=False, float_format="%.4g"))
+    print(days_figures.compare(found).to_string(index=False, float_format="%.4g"))
     print(scarce_days(found, case))
     if given.sensitivity > 0:
         table = sensitivity(case, given.days, given.sensitivity, prices)

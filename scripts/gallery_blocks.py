@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from formulations.comparison import cells
+from studies.writing import latex
 
 Z19 = {"method": "method", "status": "status", "network_loss_kwh": "loss kWh", "station_profit": "profit EUR",
        "ev_bill": "bills EUR", "cpu_seconds": "CPU s", "time_ratio": "over tangents", "gap_percent": "gap %"}  # fmt: skip
@@ -29,7 +29,7 @@ def shown(value: Any) -> str:
         return str(value)
     if value != value:
         return ""
-    return "0" if abs(value) < 1e-12 else f"{value:.2e}" if abs(value) < 1e-2 else cells.digits(float(value), 6)
+    return "0" if abs(value) < 1e-12 else f"{value:.2e}" if abs(value) < 1e-2 else latex.digits(float(value), 6)
 
 
 def markdown(table: pd.DataFrame, columns: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from bilevel.errors import BilevelError
-from formulations.benchmarks import Report
+from studies.benchmarks import Report
 
 
 def main() -> int:

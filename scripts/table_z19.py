@@ -23,8 +23,10 @@ import pyomo.environ as pyo
 import bilevel
 import formulations
 import instances
-from formulations import comparison, reporting
-from formulations.comparison import cells, summary
+from bilevel import solution
+from studies import contest
+from studies.contest import summary
+from studies.writing import latex
 
 PAPER = {"GA": (183.5642, 133.1157, 1207.11, 892.4), "PSO": (178.7535, 127.5048, 1244.34, 411.5),
          "MISOCP": (177.1124, 135.1261, 1142.67, 10.843), "MILP": (177.1121, 135.1372, 1143.12, 0.172)}  # fmt: skip
@@ -37,9 +39,9 @@ DEFAULTS = {"case": "ieee33", "evs": 20, "seed": 0, "runs": 5, "budget": 3000, "
             "gap": 1e-4, "objective": "loss=1,profit=1", "out": "results/table_z19"}  # fmt: skip
 
 
-def heuristic(problem: comparison.Problem, method: str, given: argparse.Namespace) -> dict:
+def heuristic(problem: contest.Problem, method: str, given: argparse.Namespace) -> dict:
     started, seeds = time.process_time(), range(given.seed, given.seed + given.runs)
-    runs = [comparison.search(problem, method.lower(), seed, given.budget, given.population) for seed in seeds]
+    runs = [contest.search(problem, method.lower(), seed, given.budget, given.population) for seed in seeds]
     seconds, best = (time.process_time() - started) / given.runs, summary.best_run(problem, runs)
     row = {"method": method, "status": "heuristic", "at_limit": False, "cpu_seconds": seconds}
     return row | ({"status": "infeasible"} if best is None else {**best.details, "objective": best.objective})
@@ -53,7 +55,7 @@ def exact(case: instances.Instance, method: str, given: argparse.Namespace) -> d
     row = {"method": method, "status": found.status, "at_limit": found.seconds["solve"] >= given.time_limit,
            "cpu_seconds": time.process_time() - started, "bound": found.bound, "versions": versions}  # fmt: skip
     point = {"network_loss_kwh": model.network_loss, "station_profit": model.station_profit, "ev_bill": model.ev_bill}
-    if found.status in reporting.VALID:
+    if found.status in solution.VALID:
         row |= {name: pyo.value(figure) for name, figure in point.items()} | {"objective": found.objective}
     return row
 
@@ -76,19 +78,19 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"default: {default}")
     given, case = parser.parse_args(), instances.load(parser.parse_args().case)
     case = instances.scale(case, given.evs, given.seed)
-    problem = comparison.pick(case, "pricing", given.objective)
+    problem = contest.pick(case, "pricing", given.objective)
     rows = [heuristic(problem, method, given) for method in ("GA", "PSO")]
     table = tabulate([*rows, *(exact(case, method, given) for method in EXACT)], given)
     out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "table_z19.csv", index=False)
     texts = table[["method", *OURS, *THEIRS]].map(
-        lambda value: value if isinstance(value, str) else cells.digits(value, 5)
+        lambda value: value if isinstance(value, str) else latex.digits(value, 5)
     )
     texts["cpu_seconds"] = [
         f"{'>= ' * late}{text}" for text, late in zip(texts["cpu_seconds"], table["at_limit"], strict=True)
     ]
-    (out / "table_z19.tex").write_text(cells.booktabs([HEADS], texts.to_numpy().tolist()), encoding="utf-8")
+    (out / "table_z19.tex").write_text(latex.booktabs([HEADS], texts.to_numpy().tolist()), encoding="utf-8")
     texts.insert(1, "status", table["status"])
     print(texts.to_string(index=False, header=[HEADS[0], "status", *HEADS[1:]]), f"\nwritten to {out}")
 

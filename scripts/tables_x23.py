@@ -16,9 +16,14 @@ from pathlib import Path
 import pandas as pd
 
 import instances
-from formulations import carbon_plots, carbon_run, carbon_tables, compare_plots, comparison, reporting
-from formulations.carbon_system import CarbonSystem
-from formulations.comparison import cells
+from formulations.carbon.system import CarbonSystem
+from studies import contest
+from studies.carbon import figures as carbon_figures
+from studies.carbon import solve as carbon_solve
+from studies.carbon import tables as carbon_tables
+from studies.contest import figures as contest_figures
+from studies.writing import files
+from studies.writing import latex as writing_latex
 
 CASES = {"weekday": "ieee33_carbon", "weekend": "ieee33_carbon_weekend"}
 PAPER = {"weekday": [("paper, WO", 1.0, 108.9666, 0.0), ("paper, GMO", 6.018e-4, 25.9558, 76.18)],
@@ -29,28 +34,28 @@ SHOWN = {"method": ("method", ""), "variance_kw2": ("variance", "kW²"), "fitnes
          "cpu_seconds": ("CPU", "s")}  # fmt: skip
 
 
-def compare(case: instances.Instance, given: argparse.Namespace) -> tuple[dict, comparison.Comparison, pd.DataFrame]:
+def compare(case: instances.Instance, given: argparse.Namespace) -> tuple[dict, contest.Comparison, pd.DataFrame]:
     days, clock = {"WO": CarbonSystem(case).baseline()}, [time.process_time()]
-    for name, way in {"exact": carbon_run.exact, "exchange": carbon_run.exchange}.items():
+    for name, way in {"exact": carbon_solve.exact, "exchange": carbon_solve.exchange}.items():
         days[name] = way(case)
         clock.append(time.process_time())
-    settings = comparison.Settings(("ga", "gmo", "gwca", "woa"), given.runs, given.budget, population=30)
-    runs = comparison.compare(comparison.pick(case), settings)
+    settings = contest.Settings(("ga", "gmo", "gwca", "woa"), given.runs, given.budget, population=30)
+    runs = contest.compare(contest.pick(case), settings)
     table = carbon_tables.side_by_side(days, runs)
     table.loc[[1, 2], "cpu_seconds"] = pd.Series(clock).diff()
     return days, runs, table
 
 
-def draw(case: instances.Instance, days: dict, runs: comparison.Comparison, table: pd.DataFrame) -> dict:
-    pair = [carbon_plots.Day.of("without optimisation", days["WO"]), carbon_plots.Day.of("exact", days["exact"])]
-    figures = {part: getattr(carbon_plots, part)(case, pair) for part in ("supply", "charging", "factors")}
-    figures |= {"boxplot": compare_plots.boxes(runs), "convergence": compare_plots.convergence(runs)}
-    return figures | {"costs": carbon_plots.costs(table, case.currency)}
+def draw(case: instances.Instance, days: dict, runs: contest.Comparison, table: pd.DataFrame) -> dict:
+    pair = [carbon_figures.Day.of("without optimisation", days["WO"]), carbon_figures.Day.of("exact", days["exact"])]
+    figures = {part: getattr(carbon_figures, part)(case, pair) for part in ("supply", "charging", "factors")}
+    figures |= {"boxplot": contest_figures.boxes(runs), "convergence": contest_figures.convergence(runs)}
+    return figures | {"costs": carbon_figures.costs(table, case.currency)}
 
 
 def text(value: float | str) -> str:
     if isinstance(value, str) or value != value or abs(value) >= 0.01:
-        return value if isinstance(value, str) else cells.digits(value, 5)
+        return value if isinstance(value, str) else writing_latex.digits(value, 5)
     return f"{value:.3e}" if abs(value) > 1e-12 else "0"
 
 
@@ -65,14 +70,14 @@ def main() -> None:
         days, runs, table = compare(case, given)
         paper = pd.DataFrame(PAPER[day], columns=["method", "fitness", "bill", "saved_percent"])
         about = {"budget": given.budget, "platform": platform.platform(), "cores": os.cpu_count()}
-        about["versions"] = str(reporting.facts(case, {}, "scip")["versions"])
+        about["versions"] = str(files.facts(case, {}, "scip")["versions"])
         both = pd.concat([table, paper], ignore_index=True)
-        (given.out / f"{day}.csv").write_text(reporting.csv(both.assign(**about)), encoding="utf-8")
+        (given.out / f"{day}.csv").write_text(files.csv(both.assign(**about)), encoding="utf-8")
         texts = both[list(SHOWN)].map(text)
-        latex = cells.booktabs(list(zip(*SHOWN.values(), strict=True)), texts.to_numpy().tolist())
+        latex = writing_latex.booktabs(list(zip(*SHOWN.values(), strict=True)), texts.to_numpy().tolist())
         (given.out / f"{day}.tex").write_text(latex, encoding="utf-8")
         for part, figure in draw(case, days, runs, table).items():
-            for file, content in reporting.figures(f"{day}_{part}", figure).items():
+            for file, content in files.figures(f"{day}_{part}", figure).items():
                 (given.out / file).write_bytes(content)
         print(f"{day}\n{texts.to_string(index=False)}\n")
 

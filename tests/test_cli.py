@@ -23,8 +23,8 @@ from oracles import tiny_case
 
 import instances
 from bilevel import Solution
-from formulations import results
 from studies.command_line.main import EXIT_CODES
+from studies.pricing import results
 
 ROOT = Path(__file__).parents[1]
 TABLES = [name for name in results.FILES if name.endswith(".csv")]

@@ -19,10 +19,10 @@ from cli_runs import BILEVEL, Capture, refuse, run
 from oracles import tiny_case
 
 import instances
-from formulations import comparison
-from formulations.comparison import Comparison, ExactAnswer, Run, Settings, results
-from formulations.comparison.store import FILE
+from studies import contest
 from studies.command_line import compare, main
+from studies.contest import Comparison, ExactAnswer, Run, Settings, results
+from studies.contest.store import FILE
 
 SMALL = ("--budget", 60, "--population", 10, "--runs", 2)
 Compared = tuple[Path, subprocess.CompletedProcess[str]]
@@ -230,7 +230,7 @@ def test_heuristics_alone_prove_nothing(
 
 
 def test_exit_codes_of_a_comparison() -> None:
-    problem = comparison.pick(tiny_case())
+    problem = contest.pick(tiny_case())
     exact = ExactAnswer(10.0, 10.0, "certified", "", 1.0, {})
     run = Run("ga", 0, 11.0, 0.0, 20, 1.0, 1.0, {}, (20,), (11.0,))
     found = Comparison(problem, Settings(("exact", "ga"), 1, 20, 10), exact, (run,), 1)
@@ -247,7 +247,7 @@ def test_exit_codes_of_a_comparison() -> None:
 
 
 def test_a_contradiction_is_said_first(capsys: Capture) -> None:
-    problem = comparison.pick(tiny_case())
+    problem = contest.pick(tiny_case())
     run = Run("ga", 3, 9.0, 0.0, 20, 1.0, 1.0, {}, (20,), (9.0,))
     exact = ExactAnswer(10.0, 10.0, "certified", "", 1.0, {})
     compare._show(Comparison(problem, Settings(("exact", "ga"), 1, 20, 10), exact, (run,), 1), ("files", "none"))

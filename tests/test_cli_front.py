@@ -23,9 +23,9 @@ from oracles import tiny_case
 import instances
 from bilevel.front.pareto_front import FrontPoint, ParetoFront
 from bilevel.front.store import FILE
-from formulations import front_points, front_results
-from formulations.front_comparison import Comparison, EquilibriumPoint, equilibrium_point
 from studies.command_line import compare_equilibrium, main
+from studies.pricing import front_points, front_results
+from studies.pricing.front_comparison import Comparison, EquilibriumPoint, equilibrium_point
 
 COLUMNS = ["network_loss_kwh", "station_profit", "bound", "gap", "certified", "seconds"]
 GAP = 1e-4

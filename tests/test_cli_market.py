@@ -21,8 +21,8 @@ from oracles import tiny_case
 
 import bilevel
 import instances
-from formulations import market_results
 from studies.command_line import main, market
+from studies.market import results as market_results
 
 Solved = tuple[Path, subprocess.CompletedProcess[str]]
 

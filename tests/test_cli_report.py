@@ -23,9 +23,10 @@ from oracles import tiny_case
 
 import instances
 from bilevel.errors import BilevelError
-from formulations import front_points, report_page
-from formulations.report_page import command
+from studies import page as studies_page
 from studies.command_line import main
+from studies.page.parts import command
+from studies.pricing import front_points
 
 ROOT = Path(__file__).parents[1]
 CASE = "ieee33"
@@ -61,7 +62,7 @@ def written(folders: dict[str, Path]) -> Path:
 
 
 def html(folder: Path) -> str:
-    return report_page.page(report_page.read(folder)).html
+    return studies_page.page(studies_page.read(folder)).html
 
 
 def panels(page: str) -> list[str]:
@@ -126,7 +127,7 @@ def test_prices_and_power_of_the_points_give_their_profit(folders: dict[str, Pat
 @pytest.mark.parametrize("kind", ["solve", "pareto", "both", "equilibrium", "compare"])
 def test_the_command_of_the_page_is_understood(folders: dict[str, Path], kind: str, monkeypatch: Any) -> None:
     """Options are parsed by the command itself, with the work taken out of it."""
-    words = shlex.split(command.line(report_page.read(folders[kind])).replace("\\\n", " "))
+    words = shlex.split(command.line(studies_page.read(folders[kind])).replace("\\\n", " "))
     assert words[0] == "bilevel"
     words[2] = str(folders[kind].parent / "tiny") if words[2] == "tiny" else words[2]
     given: list[dict[str, Any]] = []
@@ -135,7 +136,7 @@ def test_the_command_of_the_page_is_understood(folders: dict[str, Path], kind: s
     monkeypatch.setattr(found, "callback", _like(found.callback, given))
     assert main.run(words[1:]) == 0
     assert given[0]["case"] == words[2]
-    recorded = report_page.read(folders[kind]).about
+    recorded = studies_page.read(folders[kind]).about
     assert (given[0]["evs"], given[0]["seed"]) == ((recorded["evs"], 0) if recorded["seed"] is not None else (None, 0))
 
 
@@ -152,10 +153,10 @@ def _like(callback: Any, given: list[dict[str, Any]]) -> Any:
 
 
 def test_the_command_makes_the_same_answer(folders: dict[str, Path], tmp_path: Path) -> None:
-    words = shlex.split(command.line(report_page.read(folders["solve"])).replace("\\\n", " "))
+    words = shlex.split(command.line(studies_page.read(folders["solve"])).replace("\\\n", " "))
     words[2], words[words.index("--out") + 1] = str(folders["solve"].parent / "tiny"), str(tmp_path / "again")
     assert main.run([*words[1:], "--quiet"]) == 0
-    one, two = (report_page.read(folder).data for folder in (folders["solve"], tmp_path / "again"))
+    one, two = (studies_page.read(folder).data for folder in (folders["solve"], tmp_path / "again"))
     assert two["objective"] == pytest.approx(one["objective"], rel=1e-6)
     assert two["case"]["objective"] == one["case"]["objective"] == {"loss": 1.0, "profit": 0.5}
 
@@ -273,7 +274,7 @@ def test_refusals_are_one_sentence(folders: dict[str, Path], tmp_path: Path, cap
     refuse(capsys, ["report", good, "--out", folders["solve"] / "report.html"], "inside the results folder")
     assert not (folders["solve"] / "report.html").exists()
     with pytest.raises(BilevelError, match="no folder"):
-        report_page.read(tmp_path / "none")
+        studies_page.read(tmp_path / "none")
 
 
 # In a browser
@@ -430,7 +431,7 @@ def test_no_text_of_a_drawing_lies_on_another_or_is_cut(
     browser: Page, folders: dict[str, Path], tmp_path: Path, kind: str
 ) -> None:
     page = browser
-    report_page.write(report_page.read(folders[kind]), tmp_path / "page.html")
+    studies_page.write(studies_page.read(folders[kind]), tmp_path / "page.html")
     page.open(tmp_path / "page.html")
     clashes = page.js("""
       [...document.querySelectorAll('figure > svg')].filter(s => s.getBoundingClientRect().width).flatMap(svg => {

@@ -14,6 +14,7 @@ import pytest
 import bilevel
 import formulations
 import instances
+import studies.market
 from formulations.followers import FOLLOWERS
 
 ROOT = Path(__file__).parents[1]
@@ -69,11 +70,11 @@ def test_every_equation_of_the_model_has_a_function() -> None:
     rows = re.findall(r"^\| \((\d+)\) \| [^|]+ \| (.+?) \|", TEXTS["equations.md"], re.MULTILINE)
     assert {number for number, _ in rows} == numbered == {str(k) for k in range(1, 25)}
     for number, functions in rows:
-        assert re.search(r"`(?:bilevel|formulations)\.", functions), number
+        assert re.search(r"`(?:bilevel|formulations|studies)\.", functions), number
 
 
 def test_every_function_of_the_equations_is_imported() -> None:
-    names = re.findall(r"`((?:bilevel|formulations)(?:\.\w+)+)`", TEXTS["equations.md"])
+    names = re.findall(r"`((?:bilevel|formulations|studies)(?:\.\w+)+)`", TEXTS["equations.md"])
     assert len(names) >= 40
     for name in names:
         assert found(name) is not None
@@ -97,9 +98,11 @@ def found(name: str) -> Any:
         return getattr(found(head), last)
 
 
-@pytest.mark.parametrize("package", [bilevel, formulations, instances], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    "package", [bilevel, formulations, instances, studies.market], ids=lambda package: package.__name__
+)
 def test_every_public_name_has_its_reference(package: Any) -> None:
-    text = TEXTS[f"reference/{package.__name__}.md"]
+    text = TEXTS[f"reference/{package.__name__.partition('.')[0]}.md"]
     entries = re.findall(r"^::: (\S+)\n    options:\n      heading: (\S+)\n", text, re.MULTILINE)
     assert {f"{package.__name__}.{name}" for name in package.__all__} <= {heading for _, heading in entries}
     for target, heading in entries:

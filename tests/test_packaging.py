@@ -53,6 +53,7 @@ def test_the_wheel_holds_every_module_and_every_case(built: dict[str, Path]) -> 
         "bilevel",
         "formulations",
         "instances",
+        "studies",
         "bilevel_grid-0.1.0.dist-info",
     }
 

@@ -7,7 +7,7 @@ import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError
 from formulations.aggregators import trading
-from formulations.exclusivity import Barred
+from formulations.aggregators.exclusivity import Barred
 from instances import Aggregator, Instance, Market, Network, PerUnit, uncontrolled_load_kw
 from instances.records.market import SERIES
 

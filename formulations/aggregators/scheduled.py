@@ -6,7 +6,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from formulations.aggregators import trading
-from formulations.exclusivity import Barred
+from formulations.aggregators.exclusivity import Barred
 from instances import Aggregator, Instance, Market, PerUnit, Session
 
 name = "scheduled"

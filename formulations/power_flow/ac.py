@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.flow_ranges import flow_ranges
 from formulations.power_flow import common, distflow
 from formulations.power_flow.common import Load
+from formulations.power_flow.ranges import flow_ranges
 from instances import Network
 
 name = "ac"
@@ -19,7 +19,8 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     """Add what `distflow` does, and the row `apparent_power`, P^2 + Q^2 == v l (contract: `formulations.power_flow`).
 
     The cone stays beside the equality that implies it, so that linear programs with tangents still bound the optimum.  Where loads
-    have bounds, so get l, P and Q, from the intervals of every power flow within the voltage limits (`formulations.flow_ranges`).
+    have bounds, so get l, P and Q, from the intervals of every power flow within the voltage limits
+    (`formulations.power_flow.ranges`).
     Raises `BilevelError` for a bus whose lowest voltage is 0, as currents have no bound then.
     """
     distflow.add(model, network, demand, reactive_demand, load, reactive_load)

@@ -12,8 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from formulations import comparison
-from formulations.comparison import Comparison, Problem, Settings, Step, cells, results
+from studies import contest
 from studies.command_line import display
 from studies.command_line.options import (
     CODES,
@@ -32,9 +31,10 @@ from studies.command_line.options import (
     whole,
 )
 from studies.command_line.workers import pool
+from studies.contest import Comparison, Problem, Settings, Step, cells, results
 
 MOST, MOST_WORKERS = 1_000_000_000, 1024
-EVERY = ",".join(comparison.METHODS)
+EVERY = ",".join(contest.METHODS)
 
 
 def _count(text: object) -> int:
@@ -50,9 +50,7 @@ Methods = Annotated[
 ]
 ProblemName = Annotated[
     str | None,
-    typer.Option(
-        "--problem", metavar="NAME", help=f"{names(comparison.PROBLEMS)}. [default: what the case has data for]"
-    ),
+    typer.Option("--problem", metavar="NAME", help=f"{names(contest.PROBLEMS)}. [default: what the case has data for]"),
 ]
 Objective = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Of pricing: loss, profit, bill, cost, or weights. [default: loss]")
@@ -121,7 +119,7 @@ def compare(
     Example: bilevel compare ieee33 --methods exact,pso,gmo --objective loss=1,profit=1 --runs 5 --budget 600
     """
     asked = _Asked(
-        comparison.pick(find_case(case, evs, seed), problem, objective),
+        contest.pick(find_case(case, evs, seed), problem, objective),
         Settings(_listed(methods), runs, budget, population, seed, gap, time_limit),
         None if evs is None else seed,
     )
@@ -151,7 +149,7 @@ class _Asked:
     def run(self, out: Path | None, workers: int, quiet: bool) -> Comparison:
         """Make all runs."""
         with _bar(self.problem, quiet) as show, pool(workers) as executor:
-            return comparison.compare(self.problem, self.settings, executor, out, show, not quiet)
+            return contest.compare(self.problem, self.settings, executor, out, show, not quiet)
 
 
 def _listed(methods: str) -> tuple[str, ...]:

@@ -12,8 +12,6 @@ from rich.text import Text
 
 from bilevel.equilibrium.iteration import EquilibriumTrace
 from bilevel.front.pareto_front import ParetoFront
-from formulations import front_comparison, front_results
-from formulations.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
 from studies.command_line import display, equilibrium
 from studies.command_line import front as command_line_front
 from studies.command_line.equilibrium import Damping, Fee, Iterations, LoadTolerance, Scheme
@@ -35,6 +33,8 @@ from studies.command_line.options import (
     finish,
     problem,
 )
+from studies.pricing import front_comparison, front_results
+from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
 
 
 def register(app: typer.Typer) -> None:

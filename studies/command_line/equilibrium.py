@@ -8,8 +8,7 @@ import typer
 from rich.text import Text
 
 from bilevel.equilibrium.iteration import EquilibriumTrace, equilibrium
-from formulations import front_points, front_results, nodal_prices
-from formulations.front_comparison import EquilibriumPoint, equilibrium_point
+from formulations import nodal_prices
 from studies.command_line import display
 from studies.command_line.options import (
     CODES,
@@ -27,6 +26,8 @@ from studies.command_line.options import (
     problem,
     whole,
 )
+from studies.pricing import front_points, front_results
+from studies.pricing.front_comparison import EquilibriumPoint, equilibrium_point
 
 MOST_ITERATIONS = 1_000_000
 

@@ -16,7 +16,7 @@ from bilevel.errors import BilevelError
 from bilevel.solution import Solution
 from bilevel.solve import solve as solve_model
 from bilevel.solvers import tested
-from formulations import objectives, results
+from formulations import objectives
 from instances import Instance, InstanceError, Network
 from studies.command_line import (
     compare,
@@ -53,6 +53,7 @@ from studies.command_line.options import (
     finish,
     problem,
 )
+from studies.pricing import results
 
 BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 1
 

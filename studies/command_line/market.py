@@ -10,10 +10,8 @@ from rich.text import Text
 
 from bilevel import solvers
 from bilevel.progress import Progress
-from formulations import market_results, market_verdict, three_ways
 from formulations.aggregators import AGGREGATORS
-from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, TIME_LIMIT, MarketComparison
-from formulations.market_data import market_of
+from formulations.case_parts import market_of
 from instances import Instance
 from studies.command_line import display
 from studies.command_line.equilibrium import Damping, Iterations
@@ -33,6 +31,9 @@ from studies.command_line.options import (
     number,
     positive,
 )
+from studies.market import results as market_results
+from studies.market import verdict
+from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, TIME_LIMIT, MarketComparison, three_ways
 
 CONTRADICTION = 5
 PROVES = {
@@ -164,17 +165,17 @@ def market(
 
 
 def _code(found: MarketComparison) -> int:
-    said = market_verdict.verdict(found)
-    return CONTRADICTION if said.status == market_verdict.CONTRADICTION else EXIT_CODES[said.status]
+    said = verdict.verdict(found)
+    return CONTRADICTION if said.status == verdict.CONTRADICTION else EXIT_CODES[said.status]
 
 
 def _show(found: MarketComparison, files: display.Fact) -> None:
     console = display.console()
-    apart = market_verdict.difference(found)
-    said = market_verdict.verdict(found)
-    word = said.status.upper() if said.status == market_verdict.CONTRADICTION else said.status
+    apart = verdict.difference(found)
+    said = verdict.verdict(found)
+    word = said.status.upper() if said.status == verdict.CONTRADICTION else said.status
     console.print(Text(word, display.STYLES.get(word, "bold red")) + Text(f": {_verdict(found, apart)}", ""))
-    if said.status != market_verdict.CERTIFIED:
+    if said.status != verdict.CERTIFIED:
         console.print(f"not certified: {said.reason}")
     console.print()
     console.print(display.facts_table(_about(found.case, found.demand)))
@@ -184,7 +185,7 @@ def _show(found: MarketComparison, files: display.Fact) -> None:
     console.print(display.facts_table([*_reasons(found), files]))
 
 
-def _verdict(found: MarketComparison, apart: market_verdict.Difference) -> str:
+def _verdict(found: MarketComparison, apart: verdict.Difference) -> str:
     """The comparison in one sentence."""
     money, exact = found.case.currency, found.runs[EXACT].solution
     if not math.isfinite(exact.objective):

@@ -15,12 +15,13 @@ from bilevel.reformulate.modes import MODES
 from bilevel.relax import CONES
 from bilevel.solve import AUTO, solve
 from bilevel.solvers import SOLVERS
-from formulations import charging_pricing, power_flow, reporting
+from formulations import charging_pricing, power_flow
 from formulations.followers import FOLLOWERS
 from formulations.power_flow import POWER_FLOWS
 from formulations.tariffs import TARIFFS
 from instances import Instance
 from studies.command_line import display
+from studies.writing import files as writing_files
 
 MOST_EVS = 1_000_000
 EXIT_CODES = {
@@ -217,7 +218,7 @@ class Problem:
 
     def facts(self, solver: str) -> dict[str, Any]:
         """What every file of a result says first."""
-        return reporting.facts(self.case, self.choices(), solver)
+        return writing_files.facts(self.case, self.choices(), solver)
 
     def about(self, leader: str) -> list[display.Fact]:
         """The problem in four lines, `leader` saying what the leader does."""

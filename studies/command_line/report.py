@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from formulations import report_page
+from studies import page
 from studies.command_line import display
 from studies.command_line.options import CODES, DONE, PARTLY, Quiet
 
@@ -27,7 +27,7 @@ def write(directory: Folder, out: PageOut = Path("report.html"), quiet: Quiet = 
 
     Example: bilevel report results/front --out front.html
     """
-    found = report_page.write(report_page.read(directory), out)
+    found = page.write(page.read(directory), out)
     for sentence in found.failed:
         print("bilevel:", sentence, file=sys.stderr)
     if not quiet:

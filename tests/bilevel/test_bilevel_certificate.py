@@ -15,7 +15,7 @@ from bilevel.certify.certificate import check_point
 from bilevel.compile.compiler import compile_model
 from bilevel.followers.optimal_cost import respond
 from bilevel.reformulate.single_level import assemble
-from formulations import checks
+from formulations.operator import checks
 
 
 def small_model():

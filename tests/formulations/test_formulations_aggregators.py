@@ -26,10 +26,10 @@ from scipy.optimize import linprog, minimize
 import bilevel
 import formulations
 from bilevel import BilevelError, ModelError
-from formulations import user_prices
 from formulations.aggregators import trading
 from formulations.aggregators.elastic import inverse_demand
-from formulations.exclusivity import open_pairs
+from formulations.aggregators.exclusivity import open_pairs
+from formulations.prices import user_prices
 from instances import Aggregator, Instance, Network, PriceLimits, Session
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 import instances
 from bilevel.errors import BilevelError, UnknownNameError
 from formulations import power_flow
-from formulations.benchmarks import (
+from formulations.followers import FOLLOWERS
+from studies.benchmarks import (
     SETS,
     Report,
     Spec,
@@ -35,10 +36,8 @@ from formulations.benchmarks import (
     process,
     run,
     store,
-    summary,
-    tables,
 )
-from formulations.followers import FOLLOWERS
+from studies.benchmarks.reading import summary, tables
 
 ROOT = Path(__file__).parents[2]
 SMOKE = SETS["smoke"].specs()
@@ -215,7 +214,7 @@ def check_runs(runs: pd.DataFrame) -> None:
 
 
 def test_memory_is_that_of_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import json, sys, pathlib; from formulations.benchmarks import machine; peak = machine.peak_memory_mb();"
+    code = "import json, sys, pathlib; from studies.benchmarks import machine; peak = machine.peak_memory_mb();"
     code += "x = bytearray(b'1' * 100_000_000); found = {'status': 'certified', 'timeout': False, 'first': peak,"
     code += "'peak_memory_mb': machine.peak_memory_mb()}; pathlib.Path(sys.argv[2]).write_text(json.dumps(found))"
     monkeypatch.setattr(process, "_CHILD", code)
@@ -246,7 +245,7 @@ def test_a_refusal_is_a_row() -> None:
 
 
 def test_a_child_ends_with_its_parent() -> None:
-    code = "import threading, time; from formulations.benchmarks.process import _end_with_parent\n"
+    code = "import threading, time; from studies.benchmarks.process import _end_with_parent\n"
     code += (
         "threading.Thread(target=_end_with_parent, daemon=True).start(); print('ready', flush=True); time.sleep(600)"
     )
@@ -259,7 +258,7 @@ def test_a_child_ends_with_its_parent() -> None:
 
 
 def test_ctrl_c_ends_the_runs_and_keeps_the_store(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from formulations.benchmarks import SETS, process, run\n"
+    code = "import sys; from pathlib import Path; from studies.benchmarks import SETS, process, run\n"
     code += "process._CHILD = 'import time; time.sleep(600)'\n"
     code += "threads = process.isolated\n"
     code += "process.isolated = lambda *given: (print('running', flush=True), threads(*given))[1]\n"

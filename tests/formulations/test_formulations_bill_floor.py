@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from carbon_cases import CAR_KW, GRID, LOAD_KW, MOST_KW, bus_factor, lossy_day, scaled, two_periods
 
-from formulations import bill_floor as module
-from formulations.bill_floor import bill_floor
-from formulations.carbon_outlook import Outlook
-from formulations.carbon_search import cheapest_even
-from formulations.carbon_system import CarbonSystem
+from formulations.carbon.outlook import Outlook
+from formulations.carbon.system import CarbonSystem
 from instances import Instance, Network, Renewable
+from studies.carbon import bill_floor as module
+from studies.carbon.bill_floor import bill_floor
+from studies.carbon.search import cheapest_even
 
 NARROW = 1e-3
 

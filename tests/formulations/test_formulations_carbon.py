@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bilevel import BilevelError
-from formulations.carbon import EmissionFlow, Sources, emission_flow
+from formulations.carbon.emission_flow import EmissionFlow, Sources, emission_flow
 from instances import Branch, Bus, Feeder, InstanceError, Network, PerUnit, PowerFlow, ac_power_flow
 
 SEEDS = st.integers(0, 2**32 - 1)

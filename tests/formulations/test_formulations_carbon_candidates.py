@@ -12,8 +12,8 @@ from carbon_cases import CAR_KW, LOAD_KW, MOST_KW, bus_factor, tiny_carbon, two_
 
 import instances
 from bilevel import BilevelError, heuristics, tolerances
-from formulations.carbon_candidates import UNSETTLED, CarbonCandidates
-from formulations.carbon_system import CarbonSystem
+from formulations.carbon.system import CarbonSystem
+from studies.contest.problems.carbon_genes import UNSETTLED, CarbonCandidates
 
 RATE = tolerances.SCARCITY_RATE
 

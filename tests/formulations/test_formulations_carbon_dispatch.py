@@ -14,14 +14,17 @@ import bilevel
 import instances
 from bilevel import BilevelError
 from bilevel.errors import UnknownNameError
-from formulations import carbon_run, carbon_search, carbon_values
-from formulations.bill_floor import bill_floor
-from formulations.carbon_candidates import CarbonCandidates
+from formulations.carbon import start
+from formulations.carbon.states import Dispatched
+from formulations.carbon.system import CarbonSystem
 from formulations.carbon_dispatch import carbon_dispatch
-from formulations.carbon_run import EVEN, CarbonResult, exact, exchange, variance_bound
-from formulations.carbon_search import Dispatched, cheapest_even, least_loss_even
-from formulations.carbon_system import CarbonSystem
 from instances import Instance, Network, Session, ac_power_flow, base_load_kvar, base_load_kw
+from studies.carbon import search
+from studies.carbon import solve as carbon_solve
+from studies.carbon.bill_floor import bill_floor
+from studies.carbon.search import cheapest_even, least_loss_even
+from studies.carbon.solve import EVEN, CarbonResult, exact, exchange, variance_bound
+from studies.contest.problems.carbon_genes import CarbonCandidates
 
 SHIPPED = ("ieee33_carbon", "ieee33_carbon_weekend")
 # A target of the literature: variance over that without optimisation
@@ -118,7 +121,7 @@ def test_a_physical_day_keeps_every_row_and_has_the_factors_of_the_emission_flow
     # Loads that break no limit of the model's: its rows hold at every day within limits
     seen: dict[Any, set[int]] = {}
     for day in days:
-        carbon_values.put(model, system, day)
+        start.put(model, system, day)
         assert broken(model) == {}
         state = day.settled.state
         for bus, t in model.factor:
@@ -200,10 +203,10 @@ def test_limits_of_variance_and_deviation_are_rows() -> None:
     for limit, holds in (({"variance_max_kw2": 4900.1}, True), ({"variance_max_kw2": 4899.9}, False),
                          ({"deviation_max_kw": 70.01}, True), ({"deviation_max_kw": 69.99}, False)):  # fmt: skip
         model = carbon_dispatch(case, "bill", **limit)
-        carbon_values.put(model, system, day)
+        start.put(model, system, day)
         assert (broken(model) == {}) is holds, limit
     model = carbon_dispatch(case, "bill", bill_min=day.bill * 1.01)
-    carbon_values.put(model, system, day)
+    start.put(model, system, day)
     assert list(broken(model)) == ["bill_min"]
 
 
@@ -237,7 +240,7 @@ def test_users_who_are_indifferent_may_split_in_the_leaders_favour() -> None:
     assert best == pytest.approx(30.0) and found.bill == pytest.approx(best, rel=1e-3)
     assert found.charging_kw[:, 0] == pytest.approx([50.0, 50.0], abs=0.5)
     # 100 kW all day without optimisation, so that only `LEAST_SHARE` of the squared supply is left to compare with
-    assert found.baseline_variance_kw2 == pytest.approx(carbon_run.LEAST_SHARE * 100.0**2)
+    assert found.baseline_variance_kw2 == pytest.approx(carbon_solve.LEAST_SHARE * 100.0**2)
 
 
 def test_two_levels_that_no_output_joins() -> None:
@@ -316,7 +319,7 @@ def solved_and_rechecked(case: Instance) -> tuple[CarbonResult, Any]:
         return models[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(carbon_run, "carbon_dispatch", remember)
+        patch.setattr(carbon_solve, "carbon_dispatch", remember)
         found = exact(case, progress=False)
     assert found.solution is not None
     return found, bilevel.certify(models[-1], found.solution.bound, 1e-3)
@@ -371,7 +374,7 @@ def even_day(system: CarbonSystem, found: CarbonResult, split: float) -> Dispatc
 def compare_with_the_exchange(system: CarbonSystem, best: CarbonResult) -> None:
     """The paper's scheme settles on the same day, as even, and is no cheaper; a coarse grid of levels and splits will do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(carbon_search, "GRIDS", 2)
+        patch.setattr(search, "GRIDS", 2)
         found = exchange(system.case)
     assert found.status == "converged" and found.reason == f"charging stays after {len(found.trace)} rounds"
     assert found.variance_kw2 <= EVEN * found.baseline_variance_kw2
@@ -435,7 +438,7 @@ def tampered() -> tuple[Any, float]:
     day = cheapest_even(system, 1e-6)
     assert day is not None
     model = carbon_dispatch(system.case, "bill", deviation_max_kw=0.01)
-    carbon_values.put(model, system, day)
+    start.put(model, system, day)
     bound = pyo.value(model.objective) * (1 - 5e-4)
     certificate = bilevel.certify(model, bound, 1e-3)
     assert certificate.status == "certified", certificate.first_failure
@@ -516,15 +519,15 @@ def compensated() -> Instance:
 def test_the_figures_are_those_of_the_certified_point_reactive_power_included() -> None:
     case = compensated()
     system = CarbonSystem(case)
-    scale = carbon_run._scale(system)
+    scale = carbon_solve._scale(system)
     day = cheapest_even(system, EVEN * scale)
     assert day is not None
     model = carbon_dispatch(case, "bill", deviation_max_kw=1.0, loss_price_per_kwh=1.0)
-    carbon_values.put(model, system, replace(day, reactive_kvar=np.full((3, 2), 60.0)))
+    start.put(model, system, replace(day, reactive_kvar=np.full((3, 2), 60.0)))
     for power in model.reactive_power.values():
         power.fix()
     solution = bilevel.solve(model, "scip", gap=1e-2, progress=False, time_limit=120.0, warm_start=True)
-    found = carbon_run._exact(system, model, day, solution, 0.0, 0.0, scale, 1e-2, {})
+    found = carbon_solve._exact(system, model, day, solution, 0.0, 0.0, scale, 1e-2, {})
     assert found.solution is not None and found.solution.certificate.valid, found.solution.reason
     values, network = found.solution.values, Network.from_feeder(case.feeder)
     kva, hours = network.per_unit.base_kva, case.horizon.period_hours

@@ -14,11 +14,14 @@ from matplotlib.figure import Figure
 
 import instances
 from bilevel.errors import BilevelError
-from formulations import carbon_plots, carbon_tables, comparison, plots
-from formulations.carbon_plots import Day
-from formulations.carbon_run import CarbonResult
-from formulations.carbon_system import CarbonSystem
+from formulations.carbon.system import CarbonSystem
 from instances import Instance
+from studies import contest
+from studies.carbon import figures as carbon_figures
+from studies.carbon import tables as carbon_tables
+from studies.carbon.figures import Day
+from studies.carbon.solve import CarbonResult
+from studies.writing import style
 
 
 def result(system: CarbonSystem, output_kw: Any, **changes: Any) -> CarbonResult:
@@ -59,8 +62,8 @@ def panels(figure: Figure) -> dict[str, Any]:
 def test_every_panel_shows_the_series_of_its_name(name: str) -> None:
     case = tiny_carbon() if name == "tiny carbon" else instances.load(name)
     days = days_of(case)
-    supply = panels(carbon_plots.supply(case, days))
-    charging, factors = (panels(draw(case, days)) for draw in (carbon_plots.charging, carbon_plots.factors))
+    supply = panels(carbon_figures.supply(case, days))
+    charging, factors = (panels(draw(case, days)) for draw in (carbon_figures.charging, carbon_figures.factors))
     assert len(supply) == 2 + len(case.generators)
     for day in days:
         np.testing.assert_array_equal(steps(supply["main grid"], day.name), day.supply_kw)
@@ -87,13 +90,13 @@ def bare(case: Instance) -> Instance:
     return replace(case, horizon=replace(case.horizon, start="2024-01-01T22:30:00"))
 
 
-@pytest.mark.parametrize("draw", [carbon_plots.supply, carbon_plots.charging, carbon_plots.factors])
+@pytest.mark.parametrize("draw", [carbon_figures.supply, carbon_figures.charging, carbon_figures.factors])
 @pytest.mark.parametrize("name", ["ieee33_carbon", "ieee33_carbon_weekend", "tiny", "bare"])
 def test_labels_have_units_and_stay_inside_and_apart(draw: Any, name: str) -> None:
     small = {"tiny": tiny_carbon(), "bare": bare(two_periods(0.9))}
     case = small[name] if name in small else instances.load(name)
     figure = draw(case, days_of(case))
-    assert plots.render(figure, "png").startswith(b"\x89PNG")
+    assert style.render(figure, "png").startswith(b"\x89PNG")
     figure.draw_without_rendering()
     shown = [ax for ax in figure.axes if ax.get_visible()]
     (legend,) = figure.legends
@@ -112,7 +115,7 @@ def test_labels_have_units_and_stay_inside_and_apart(draw: Any, name: str) -> No
 
 def test_figures_are_the_same_bytes_every_time() -> None:
     case = tiny_carbon()
-    first, second = (plots.render(carbon_plots.supply(case, days_of(case)), "pdf") for _ in range(2))
+    first, second = (style.render(carbon_figures.supply(case, days_of(case)), "pdf") for _ in range(2))
     assert first == second
 
 
@@ -120,7 +123,7 @@ def test_bars_are_electricity_with_carbon_on_top_and_their_sum_above() -> None:
     table = pd.DataFrame(
         {"method": ["WO", "exact", "paper"], "electricity_cost": [9.0, 4.0, np.nan], "carbon_cost": [1.0, 0.5, np.nan]}
     )
-    figure = carbon_plots.costs(table, "EUR")
+    figure = carbon_figures.costs(table, "EUR")
     (ax,) = figure.axes
     assert [bar.get_height() for bar in ax.patches] == [9.0, 4.0, 1.0, 0.5]
     assert [bar.get_y() for bar in ax.patches] == [0.0, 0.0, 9.0, 4.0]
@@ -128,7 +131,7 @@ def test_bars_are_electricity_with_carbon_on_top_and_their_sum_above() -> None:
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["WO", "exact"]
     assert ax.get_ylabel() == "users' bill (EUR)"
     with pytest.raises(BilevelError, match="no row with electricity_cost"):
-        carbon_plots.costs(table.iloc[2:], "EUR")
+        carbon_figures.costs(table.iloc[2:], "EUR")
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
@@ -136,7 +139,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     day = days_of(case)[0]
     for days, count in (([], 0), ([day] * 5, 5)):
         with pytest.raises(BilevelError, match=f"{count} days are to be drawn: give 1 to 4"):
-            carbon_plots.supply(case, days)
+            carbon_figures.supply(case, days)
     nothing = result(CarbonSystem(case), np.full((3, 2), 50.0), supply_kw=None)
     with pytest.raises(BilevelError, match="the day 'lost' has no power flow to draw"):
         Day.of("lost", nothing)
@@ -174,15 +177,15 @@ def test_nothing_is_a_share_of_a_level_day() -> None:
 def test_heuristics_stand_below_the_days_with_statistics_in_shares_of_the_first() -> None:
     case = tiny_carbon()
     system = CarbonSystem(case)
-    problem = comparison.pick(case)
+    problem = contest.pick(case)
     scale = float(system.baseline().state.variance_kw2)
     details = {"fitness": 1.0, "electricity_cost": 3.0, "carbon_cost": 1.0, "bill": 4.0, "loss_kwh": 2.0}
     runs = tuple(
-        comparison.Run("gmo", seed, share * scale, 0.0, 60, 0.5, 0.4, details, (60,), (share * scale,))
+        contest.Run("gmo", seed, share * scale, 0.0, 60, 0.5, 0.4, details, (60,), (share * scale,))
         for seed, share in enumerate((0.2, 0.4))
     )
-    settings = comparison.Settings(("gmo",), 2, 60)
-    found = comparison.Comparison(problem, settings, None, runs, 2)
+    settings = contest.Settings(("gmo",), 2, 60)
+    found = contest.Comparison(problem, settings, None, runs, 2)
     table = carbon_tables.side_by_side({"WO": system.baseline()}, found)
     row = table.iloc[-1]
     assert list(table.columns) == list(carbon_tables.COLUMNS) and row["method"] == "GMO"

@@ -16,8 +16,8 @@ from scipy.optimize import linprog
 
 import instances
 from bilevel import BilevelError
-from formulations.carbon import Sources, emission_flow
-from formulations.carbon_system import CarbonState, CarbonSystem, Costs
+from formulations.carbon.emission_flow import Sources, emission_flow
+from formulations.carbon.system import CarbonState, CarbonSystem, Costs
 from instances import Carbon, Generator, Instance, Network, Renewable, Session, ac_power_flow
 
 NAMES = ("tiny", "weekday", "weekend")

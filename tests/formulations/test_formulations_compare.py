@@ -22,12 +22,15 @@ from oracles import tiny_case
 import formulations
 import instances
 from bilevel.errors import BilevelError
-from formulations import carbon_run, compare_plots, comparison, plots
-from formulations.carbon_system import CarbonSystem
-from formulations.comparison import Comparison, ExactAnswer, Quantity, Run, Settings, cells, results
-from formulations.comparison.pricing import PricingProblem
-from formulations.comparison.store import FILE
+from formulations.carbon.system import CarbonSystem
 from instances import Instance
+from studies import contest
+from studies.carbon import solve as carbon_solve
+from studies.contest import Comparison, ExactAnswer, Quantity, Run, Settings, cells, results
+from studies.contest import figures as contest_figures
+from studies.contest.problems.pricing import PricingProblem
+from studies.contest.store import FILE
+from studies.writing import latex, style
 
 ANSWER = ExactAnswer(10.0, 9.5, "certified", "every check passes", 4.0, {"weight_kg": 3.0}, 10.5, 2.0)
 
@@ -203,7 +206,7 @@ def test_without_a_bound_nothing_is_proven() -> None:
 def test_a_search_reports_the_best_candidate_without_penalty() -> None:
     """The bowl's bottom is behind the wall: the best candidate that breaks nothing is on its right."""
     problem = Bowl(wall=0.8)
-    run = comparison.search(problem, "pso", 1, 600, 20)
+    run = contest.search(problem, "pso", 1, 600, 20)
     assert run.feasible
     assert run.penalty == 0.0
     assert run.objective == pytest.approx(10.0 + 4.0 * 0.3**2, abs=0.02)
@@ -212,12 +215,12 @@ def test_a_search_reports_the_best_candidate_without_penalty() -> None:
     assert run.counts == tuple(range(20, 601, 20))
     assert (np.diff(np.array(run.bests)) <= 0).all()
     assert run.bests[-1] == run.objective
-    again = comparison.search(problem, "pso", 1, 600, 20)
+    again = contest.search(problem, "pso", 1, 600, 20)
     assert replace(again, seconds=run.seconds, cpu_seconds=run.cpu_seconds) == run
 
 
 def test_a_search_that_always_breaks_a_limit_is_infeasible() -> None:
-    run = comparison.search(Bowl(wall=2.0), "ga", 0, 60, 20)
+    run = contest.search(Bowl(wall=2.0), "ga", 0, 60, 20)
     assert not run.feasible
     assert run.penalty > 0
     assert not run.details
@@ -227,15 +230,15 @@ def test_a_search_that_always_breaks_a_limit_is_infeasible() -> None:
 def test_a_comparison_makes_no_run_twice(tmp_path: Path) -> None:
     asked = Settings(("exact", "ga", "pso"), 2, 40, 10)
     first = Bowl(wall=0.2)
-    found = comparison.compare(first, asked, store=tmp_path)
+    found = contest.compare(first, asked, store=tmp_path)
     assert (found.new, found.complete, first.calls.count("exact")) == (4, True, 1)
     again = Bowl(wall=0.2)
-    same = comparison.compare(again, asked, store=tmp_path)
+    same = contest.compare(again, asked, store=tmp_path)
     assert (same.new, again.calls) == (0, [])
     assert same.runs == found.runs
     assert same.exact == found.exact
     pd.testing.assert_frame_equal(same.table(), found.table())
-    more = comparison.compare(again, replace(asked, runs=3, methods=("exact", "ga", "pso", "gmo")), store=tmp_path)
+    more = contest.compare(again, replace(asked, runs=3, methods=("exact", "ga", "pso", "gmo")), store=tmp_path)
     assert more.new == 5  # a third run of each, and two of the new method
     assert "exact" not in again.calls
     lines = (tmp_path / FILE).read_text(encoding="utf-8").splitlines()
@@ -244,10 +247,10 @@ def test_a_comparison_makes_no_run_twice(tmp_path: Path) -> None:
 
 def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     asked = Settings(("ga",), 3, 40, 10)
-    found = comparison.compare(Bowl(), asked, store=tmp_path)
+    found = contest.compare(Bowl(), asked, store=tmp_path)
     path = tmp_path / FILE
     path.write_bytes(path.read_bytes()[:-9])
-    again = comparison.compare(Bowl(), asked, store=tmp_path)
+    again = contest.compare(Bowl(), asked, store=tmp_path)
     assert again.new == 1
     assert [run.objective for run in again.runs] == [run.objective for run in found.runs]
     assert len(path.read_text(encoding="utf-8").splitlines()) == 4
@@ -255,20 +258,20 @@ def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
 
 def test_a_store_of_other_runs_is_refused_by_name(tmp_path: Path) -> None:
     asked = Settings(("ga",), 1, 40, 10)
-    comparison.compare(Bowl(), asked, store=tmp_path)
+    contest.compare(Bowl(), asked, store=tmp_path)
     with pytest.raises(BilevelError, match="budget is 40 there and 50 here"):
-        comparison.compare(Bowl(), replace(asked, budget=50), store=tmp_path)
+        contest.compare(Bowl(), replace(asked, budget=50), store=tmp_path)
     other = replace(tiny_case(), load_factor=(1.0, 0.9, 0.8))
     with pytest.raises(BilevelError, match="hash of case is "):
-        comparison.compare(Bowl(case=other), asked, store=tmp_path)
+        contest.compare(Bowl(case=other), asked, store=tmp_path)
     (tmp_path / FILE).write_text("years of work\n", encoding="utf-8")
     with pytest.raises(BilevelError, match="is no file of runs"):
-        comparison.compare(Bowl(), asked, store=tmp_path)
+        contest.compare(Bowl(), asked, store=tmp_path)
 
 
 def test_an_interrupted_exact_search_is_told_and_not_kept(tmp_path: Path) -> None:
     stopped = replace(ANSWER, status="feasible", reason="check 'global gap' fails (interrupted by Ctrl-C)")
-    found = comparison.compare(Bowl(answer=stopped), Settings(("exact", "ga"), 2, 40, 10), store=tmp_path)
+    found = contest.compare(Bowl(answer=stopped), Settings(("exact", "ga"), 2, 40, 10), store=tmp_path)
     assert found.exact is not None
     assert (found.complete, found.runs, found.exact) == (
         False,
@@ -303,18 +306,18 @@ def test_settings_are_checked(given: dict[str, Any], words: str) -> None:
 def test_the_pricing_problem_is_that_of_the_model() -> None:
     """What its exact answer says of loss, profit and bills is its objective; its heuristics have the same objective."""
     case = instances.scale(instances.load("ieee33"), 3)
-    problem = comparison.pick(case, objective="loss=2,profit=1")
+    problem = contest.pick(case, objective="loss=2,profit=1")
     assert (problem.objective, problem.unit, problem.sense) == ("2 loss - profit", "kWh, EUR", 1)
     answer = problem.exact(1e-4, 60.0, False)
     assert answer.status == "certified"
     details = answer.details
     assert answer.objective == pytest.approx(2 * details["network_loss_kwh"] - details["station_profit"])
-    run = comparison.search(problem, "pso", 0, 90, 30)
+    run = contest.search(problem, "pso", 0, 90, 30)
     assert run.objective == pytest.approx(2 * run.details["network_loss_kwh"] - run.details["station_profit"])
     assert run.objective > answer.bound
-    lone = comparison.pick(case, "pricing", "profit")
+    lone = contest.pick(case, "pricing", "profit")
     assert (lone.objective, lone.unit, lone.sense) == ("station profit", "EUR", -1)
-    assert comparison.pick(case).objective == "network loss"
+    assert contest.pick(case).objective == "network loss"
 
 
 def test_exact_prices_are_worth_what_the_rule_of_the_heuristics_makes_of_them() -> None:
@@ -336,11 +339,11 @@ def test_exact_prices_are_worth_what_the_rule_of_the_heuristics_makes_of_them() 
 def test_the_carbon_problem_is_that_of_the_dispatch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its heuristics are of the case with carbon rules; gaps are relative to the day without optimisation, whatever the optimum."""
     case = instances.load("ieee33_carbon")
-    problem = comparison.pick(case)
+    problem = contest.pick(case)
     assert (problem.name, problem.unit, problem.sense) == ("carbon", "kW²", 1)
     baseline = float(CarbonSystem(case).baseline().state.variance_kw2)
     assert problem.scale(0.0) == baseline
-    run = comparison.search(problem, "gmo", 0, 120, 30)
+    run = contest.search(problem, "gmo", 0, 120, 30)
     assert run.feasible
     assert 0 < run.objective < baseline
     assert run.details["fitness"] == pytest.approx(run.objective / baseline)
@@ -350,7 +353,7 @@ def test_the_carbon_problem_is_that_of_the_dispatch(monkeypatch: pytest.MonkeyPa
     day = SimpleNamespace(status="feasible", reason="time", variance_kw2=5.0, variance_bound_kw2=2.0, fitness=0.5, bill=3.0,
                           electricity_cost=2.0, carbon_cost=1.0, loss_kwh=7.0, output_kw=outputs,
                           seconds={"search": 1.0, "solve": 3.0})  # fmt: skip
-    monkeypatch.setattr(carbon_run, "exact", lambda *_, **__: day)
+    monkeypatch.setattr(carbon_solve, "exact", lambda *_, **__: day)
     answer = problem.exact(1e-3, 10.0, False)
     assert (answer.objective, answer.bound, answer.status, answer.seconds) == (5.0, 2.0, "feasible", 4.0)
     assert answer.by_rule == pytest.approx(problem.candidates().evaluate(genes[np.newaxis]).variance_kw2[0])
@@ -361,15 +364,15 @@ def test_the_carbon_problem_is_that_of_the_dispatch(monkeypatch: pytest.MonkeyPa
 
 def test_problems_are_refused_by_name() -> None:
     with pytest.raises(BilevelError, match="did you mean 'pricing'"):
-        comparison.pick(tiny_case(), "pricin")
+        contest.pick(tiny_case(), "pricin")
     with pytest.raises(BilevelError, match="unknown objective 'lose'"):
-        comparison.pick(tiny_case(), objective="lose")
+        contest.pick(tiny_case(), objective="lose")
     with pytest.raises(BilevelError, match="leave --objective out"):
-        comparison.pick(instances.load("ieee33_carbon"), objective="loss")
+        contest.pick(instances.load("ieee33_carbon"), objective="loss")
     with pytest.raises(BilevelError, match="carbon"):
-        comparison.pick(tiny_case(), "carbon")
+        contest.pick(tiny_case(), "carbon")
     with pytest.raises(BilevelError, match="generator"):
-        comparison.pick(instances.load("ieee33_aggregator"), "pricing")
+        contest.pick(instances.load("ieee33_aggregator"), "pricing")
 
 
 def test_the_files_agree_and_every_number_is_said_once() -> None:
@@ -396,7 +399,7 @@ def test_figures_are_drawn_with_the_exact_answer_in_sight(objective: float, spre
     problem = Bowl(answer=replace(ANSWER, objective=objective, bound=objective))
     runs = [a_run(method, k, 12.0 * spread, 11.0 + k) for method in ("ga", "pso", "gmo") for k in range(3)]
     found = compared(*runs, a_run("woa", 0, math.nan), problem=problem)
-    for draw in (compare_plots.convergence, compare_plots.boxes):
+    for draw in (contest_figures.convergence, contest_figures.boxes):
         figure = draw(found)
         (ax,) = figure.axes
         low, high = ax.get_ylim()
@@ -407,9 +410,9 @@ def test_figures_are_drawn_with_the_exact_answer_in_sight(objective: float, spre
         texts = [text.get_text() for text in figure.legends[0].get_texts()]
         assert any(text.startswith("exact optimum") for text in texts)
         assert ax.get_ylabel() == "height in m"
-        pixels = matplotlib.image.imread(io.BytesIO(plots.render(figure, "png")))[..., :3]
+        pixels = matplotlib.image.imread(io.BytesIO(style.render(figure, "png")))[..., :3]
         assert 0.01 < float((pixels.min(axis=2) < 0.85).mean()) < 0.5
-    assert compare_plots.convergence(found).axes[0].get_yscale() == ("log" if spread > 1 else "linear")
+    assert contest_figures.convergence(found).axes[0].get_yscale() == ("log" if spread > 1 else "linear")
 
 
 def test_only_an_exact_answer_has_no_figure() -> None:
@@ -420,7 +423,7 @@ def test_only_an_exact_answer_has_no_figure() -> None:
 
 
 def test_numbers_for_people() -> None:
-    assert [cells.digits(value, 3) for value in (0.0, 2e-21, 0.0123456, 12.3456, 1234.5, math.nan)] == [
+    assert [latex.digits(value, 3) for value in (0.0, 2e-21, 0.0123456, 12.3456, 1234.5, math.nan)] == [
         "0", "0", "0.0123", "12.3", "1234", "--",
     ]  # fmt: skip
     wide = compared(a_run("ga", 0, 12345.678), a_run("pso", 0, 11.0))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import instances
 from bilevel.errors import BilevelError
-from formulations import credit
-from formulations.credit import SessionRecord
+from formulations.prices import credit
+from formulations.prices.credit import SessionRecord
 from instances import Credit, Distance, Instance, Reservation, Session
 
 RULES = Credit(

@@ -14,10 +14,11 @@ from pandas.testing import assert_frame_equal
 
 import instances
 from bilevel.errors import BilevelError
-from formulations import credit, credit_days, credit_plots
-from formulations.credit_days import Assumptions, CreditDays
-from formulations.dispatch import Dispatch
+from formulations.operator.dispatch import Dispatch
+from formulations.prices import credit
 from instances import Instance
+from studies.market import days, days_figures
+from studies.market.days import Assumptions, CreditDays
 
 DAYS = 6
 
@@ -71,7 +72,7 @@ def test_a_price_of_scarcity_is_paid_up_to_the_price_limit_alone() -> None:
 def test_the_frames_have_a_row_a_day_and_what_they_promise() -> None:
     found, case = run(), shipped()
     assert found.days["day"].tolist() == list(range(DAYS + 1))
-    assert set(credit_plots.QUANTITIES) | {"ev_valley_kwh", "ev_kwh", "moved_share"} <= set(found.days)
+    assert set(days_figures.QUANTITIES) | {"ev_valley_kwh", "ev_kwh", "moved_share"} <= set(found.days)
     assert len(found.load) == (DAYS + 1) * 24
     assert len(found.fees) == (DAYS + 1) * 24 * len(case.stations)
     shares = found.days[["valley_share", "peak_share", "recommended_share", "moved_share"]].to_numpy()
@@ -140,8 +141,8 @@ def test_the_bill_of_an_option_is_energy_times_the_prices_while_charging() -> No
     case = shipped()
     price = np.random.default_rng(0).uniform(0.0, 0.3, (len(case.stations), 24))
     given = Assumptions()
-    users = credit_days._users(case, given)
-    cost = credit_days.option_cost(users, price, given, 1.0)
+    users = days._users(case, given)
+    cost = days.option_cost(users, price, given, 1.0)
     session = max(case.sessions, key=lambda item: item.energy_kwh)
     row = case.sessions.index(session)
     left, bill, start = session.energy_kwh / case.charging_efficiency, 0.0, 5
@@ -173,19 +174,19 @@ def test_refusals_name_the_value_and_the_remedy() -> None:
 
 def test_the_comparison_is_of_paired_runs() -> None:
     pairs = [(run(seed=seed), run(on=False, seed=seed)) for seed in (0, 1)]
-    table = credit_plots.compare(pairs, last_days=2).set_index("quantity")
+    table = days_figures.compare(pairs, last_days=2).set_index("quantity")
     by_hand = [on.days["ev_peak_kw"].iloc[-2:].mean() - off.days["ev_peak_kw"].iloc[-2:].mean() for on, off in pairs]
     assert table.loc["ev_peak_kw", "change"] == pytest.approx(np.mean(by_hand))
     assert table.loc["ev_peak_kw", "change_low"] == pytest.approx(min(by_hand))
     assert_allclose((table["flat"] + table["change"]).astype(float), table["credit"].astype(float))
     with pytest.raises(BilevelError, match="pair a run with credit and one without"):
-        credit_plots.compare([(pairs[0][0], pairs[1][1])])
+        days_figures.compare([(pairs[0][0], pairs[1][1])])
     with pytest.raises(BilevelError, match="give at least one"):
-        credit_plots.compare([])
+        days_figures.compare([])
 
 
 def test_the_figure_has_units_on_its_axes_and_legends() -> None:
-    figure = credit_plots.days_figure([(run(), run(on=False))], shipped())
+    figure = days_figures.days_figure([(run(), run(on=False))], shipped())
     labels = [ax.get_ylabel() for ax in figure.axes]
     assert labels == [
         "energy charged (% of all)",

@@ -13,7 +13,7 @@ from oracles import grid_engine
 import formulations
 import instances
 from bilevel import BilevelError
-from formulations import checks
+from formulations.operator import checks
 from instances import Bus, Instance, Network, Station
 
 PAIRS, STEP_KW, KINK = 20, 2.0, 2e-3

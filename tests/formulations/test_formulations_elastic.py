@@ -16,8 +16,8 @@ import bilevel
 import formulations
 import instances
 from bilevel import BilevelError
-from formulations import tables
 from instances import Instance, Network, PriceLimits, Session, ac_power_flow
+from studies.pricing import tables
 
 WINDOW = Session("ev", "s", 0, 2, 90.0, 100.0)
 """100 kWh from the grid within periods 0 and 1, at most 100 kW."""

@@ -17,8 +17,8 @@ import bilevel
 import formulations
 import instances
 from bilevel import BilevelError, UnknownNameError, tolerances
-from formulations.evaluate import LOSS_SHARE, PricingCandidates
 from instances import Branch, Bus, Feeder, Instance, InstanceError, Network, PriceLimits, Session, Station
+from studies.contest.problems.pricing_genes import LOSS_SHARE, PricingCandidates
 
 CASES = ("tiny", "few", "fleet", "wind")
 

@@ -26,7 +26,7 @@ from market_oracles import (
 import bilevel
 import formulations
 from bilevel import BilevelError
-from formulations import exclusivity
+from formulations.aggregators import exclusivity
 from instances import Instance, Session
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -12,8 +12,10 @@ from oracles import tiny_case
 
 import bilevel
 import formulations
-from formulations import plots, reporting, results, tables
 from instances import Branch, Bus, Feeder, Instance, InstanceError, Network, Station
+from studies.pricing import figures as pricing_figures
+from studies.pricing import results, tables
+from studies.writing import feeder_paths, files, frames, style
 
 
 def test_tables_have_the_columns_and_rows_that_they_promise(solved: Any) -> None:
@@ -28,12 +30,12 @@ def test_tables_have_the_columns_and_rows_that_they_promise(solved: Any) -> None
     assert len(charging) == sum(len(case.window(session)) for session in case.sessions)
     assert (charging["power_kw"] >= 0).all()
     assert tables.station_power_kw(model, case).to_numpy().sum() == pytest.approx(charging["power_kw"].sum())
-    assert list(tables.voltages(model, case).columns) == ["period", "bus", "voltage_pu"]
+    assert list(frames.voltages(model, case).columns) == ["period", "bus", "voltage_pu"]
 
 
 def test_feeder_paths_cover_every_bus_once_along_its_lines(solved: Any) -> None:
     network = Network.from_feeder(solved[0].feeder)
-    paths = plots.feeder_paths(network)
+    paths = feeder_paths.feeder_paths(network)
     names = [[network.buses[bus] for bus in path] for path in paths]
     assert [(path[0], path[-1]) for path in names] == [("1", "18"), ("19", "22"), ("23", "25"), ("26", "33")]
     assert sorted(np.concatenate(paths)) == list(range(33))
@@ -65,9 +67,9 @@ def odd_cases() -> list[Instance]:
 def test_figures_of_other_cases_keep_their_labels_inside_and_apart(case: Instance) -> None:
     model = formulations.charging_pricing(case)
     bilevel.solve(model, progress=False)
-    for draw in (plots.prices_charging, plots.voltage_profile):
+    for draw in (pricing_figures.prices_charging, pricing_figures.voltage_profile):
         figure = draw(model, case)
-        assert plots.render(figure, "png").startswith(b"\x89PNG")
+        assert style.render(figure, "png").startswith(b"\x89PNG")
         figure.draw_without_rendering()
         frame = figure.bbox
         for legend in figure.legends:
@@ -79,14 +81,14 @@ def test_figures_of_other_cases_keep_their_labels_inside_and_apart(case: Instanc
                 tick.get_window_extent() for tick in ax.get_xticklabels() if tick.get_visible() and tick.get_text()
             ]
             assert all(left.x1 < right.x0 for left, right in itertools.pairwise(ticks))
-            assert ax.get_xlabel() or draw is plots.prices_charging
-    assert all("(" in ax.get_ylabel() for ax in plots.prices_charging(model, case).axes[::4])
+            assert ax.get_xlabel() or draw is pricing_figures.prices_charging
+    assert all("(" in ax.get_ylabel() for ax in pricing_figures.prices_charging(model, case).axes[::4])
 
 
 def test_figures_are_the_same_bytes_every_time(solved: Any) -> None:
     case, model, _ = solved
-    for kind in reporting.FORMATS:
-        first, second = (plots.render(plots.voltage_profile(model, case), kind) for _ in range(2))
+    for kind in files.FORMATS:
+        first, second = (style.render(pricing_figures.voltage_profile(model, case), kind) for _ in range(2))
         assert first == second
 
 

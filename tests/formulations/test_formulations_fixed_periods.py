@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from formulations import fixed_periods
+from formulations.followers import fixed_periods
 from instances import Carbon, Horizon, Instance, Session
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -10,7 +10,9 @@ import pytest
 
 import bilevel
 import instances
-from formulations import charging_pricing, fleet, tables
+from formulations import charging_pricing
+from formulations.followers import fleet
+from studies.pricing import tables
 
 CHECK = "individual schedules"
 

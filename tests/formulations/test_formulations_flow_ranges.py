@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import instances
 from bilevel import BilevelError
-from formulations.carbon import Sources, emission_flow
-from formulations.carbon_outlook import Outlook, charging_range
-from formulations.carbon_system import CarbonSystem
-from formulations.flow_ranges import Feed, FlowRanges, factor_ranges, flow_ranges
+from formulations.carbon.emission_flow import Sources, emission_flow
+from formulations.carbon.factor_ranges import Feed, factor_ranges
+from formulations.carbon.outlook import Outlook, charging_range
+from formulations.carbon.system import CarbonSystem
+from formulations.power_flow.ranges import FlowRanges, flow_ranges
 from instances import Branch, Bus, Feeder, InstanceError, Network, PerUnit, ac_power_flow
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -17,8 +17,9 @@ from oracles import tiny_case
 
 from bilevel import Certificate, FrontPoint, ParetoFront
 from bilevel.errors import BilevelError
-from formulations import front_comparison, front_plots, front_results, plots
 from instances import InstanceError
+from studies.pricing import front_comparison, front_figures, front_results
+from studies.writing import style
 
 NOTHING = Certificate(())
 CHOICES = {"seed": 0, "tariff": "free", "follower": "ev_user"}
@@ -140,22 +141,22 @@ def figures() -> dict[str, Any]:
     front, found = made_up(), front_comparison.compare(made_up(), 115.0, 60.0, valid=True)
     large = made_up([point(1e6 + 100 * k, 2e5 + k, math.inf, 2e5 + k + 0.1) for k in range(3)])
     return {
-        "front": front_plots.front(front, "EUR"),
-        "one point": front_plots.front(made_up([point(100.0, 50.0, 100.0, 50.0, "feasible")]), "EUR"),
-        "large numbers": front_plots.front(large, "EUR"),
-        "comparison": front_plots.comparison(front, found, "EUR"),
-        "far": front_plots.comparison(front, front_comparison.compare(front, 90.0, 500.0, valid=False), "EUR"),
-        "trace": front_plots.trace(made_trace([1.0, 0.1, 1e-3, 0.0]), "EUR", 1e-4),
-        "trace at once": front_plots.trace(made_trace([0.0]), "EUR", 1e-4),
+        "front": front_figures.front(front, "EUR"),
+        "one point": front_figures.front(made_up([point(100.0, 50.0, 100.0, 50.0, "feasible")]), "EUR"),
+        "large numbers": front_figures.front(large, "EUR"),
+        "comparison": front_figures.comparison(front, found, "EUR"),
+        "far": front_figures.comparison(front, front_comparison.compare(front, 90.0, 500.0, valid=False), "EUR"),
+        "trace": front_figures.trace(made_trace([1.0, 0.1, 1e-3, 0.0]), "EUR", 1e-4),
+        "trace at once": front_figures.trace(made_trace([0.0]), "EUR", 1e-4),
     }
 
 
 @pytest.mark.parametrize("name", list(figures()))
 def test_figures_fit_one_column_and_say_their_units(name: str) -> None:
     figure = figures()[name]
-    pixels = matplotlib.image.imread(io.BytesIO(plots.render(figure, "png")))[..., :3]
+    pixels = matplotlib.image.imread(io.BytesIO(style.render(figure, "png")))[..., :3]
     assert 0.01 < float((pixels.min(axis=2) < 0.85).mean()) < 0.6
-    assert plots.render(figure, "pdf").startswith(b"%PDF-")
+    assert style.render(figure, "pdf").startswith(b"%PDF-")
     assert figure.get_size_inches()[0] == 3.5
     figure.draw_without_rendering()
     for legend in figure.legends:

@@ -16,9 +16,9 @@ import bilevel
 import formulations
 import instances
 from bilevel import BilevelError, UnknownNameError
-from formulations import credit
-from formulations.market import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, capped
+from formulations.prices import credit
 from instances import Aggregator, Instance, Market, Session, Station
+from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, capped
 
 WAYS = [EXACT, EQUILIBRIUM, COOPERATIVE]
 

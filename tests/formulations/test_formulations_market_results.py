@@ -18,10 +18,12 @@ import formulations
 import instances
 from bilevel.certify.certificate import Certificate
 from bilevel.errors import BilevelError
-from formulations import market_plots, market_results, market_verdict
-from formulations.market import MarketComparison
-from formulations.plots import feeder_paths
 from instances import Instance, InstanceError, Network
+from studies.market import figures as market_figures
+from studies.market import results as market_results
+from studies.market import verdict
+from studies.market.three_ways import MarketComparison
+from studies.writing.feeder_paths import feeder_paths
 
 WAYS = ("exact", "equilibrium", "cooperative")
 CHOICES = {"demand": "scheduled", "seed": None, "fee_per_kwh": 0.05}
@@ -173,18 +175,18 @@ def test_ways_without_a_point_have_no_tables(found: MarketComparison) -> None:
     nothing = market_results.contents(without(found, *WAYS), CHOICES, {}, "highs")
     assert set(nothing) == {"market.json", "comparison.csv", "comparison.tex", "trace.csv"}
     with pytest.raises(BilevelError, match="no way of exact, equilibrium has a point"):
-        market_plots.balances(without(found, *WAYS))
+        market_figures.balances(without(found, *WAYS))
 
 
 def test_a_point_better_than_a_bound_is_a_contradiction(found: MarketComparison) -> None:
     runs = dict(found.runs)
     cheap = replace(runs["equilibrium"].solution, objective=0.9 * runs["exact"].solution.bound)
     runs["equilibrium"] = replace(runs["equilibrium"], solution=cheap)
-    said = market_verdict.difference(replace(found, runs=runs)).contradiction
+    said = verdict.difference(replace(found, runs=runs)).contradiction
     assert "equilibrium" in said
     assert "bound" in said
     invalid = replace(runs["equilibrium"], solution=replace(cheap, status="rejected"))
-    assert market_verdict.difference(replace(found, runs={**runs, "equilibrium": invalid})).contradiction == ""
+    assert verdict.difference(replace(found, runs={**runs, "equilibrium": invalid})).contradiction == ""
 
 
 def test_a_folder_is_replaced_or_refused_as_a_whole(found: MarketComparison, files: Files, tmp_path: Any) -> None:
@@ -199,7 +201,7 @@ def test_a_folder_is_replaced_or_refused_as_a_whole(found: MarketComparison, fil
 
 def test_every_bus_of_a_drawn_feeder_has_its_own_place() -> None:
     network = Network.from_feeder(instances.load("ieee33_aggregator").feeder)
-    x, y = market_plots.feeder_places(network, feeder_paths(network))
+    x, y = market_figures.feeder_places(network, feeder_paths(network))
     assert len(set(zip(x.tolist(), y.tolist(), strict=True))) == len(network.buses)
     assert (x[0], y[0]) == (0.0, 0.0)
     for bus in range(1, len(network.buses)):

@@ -10,9 +10,9 @@ import pytest
 from market_oracles import small_market
 
 import formulations
-from formulations import market_verdict
-from formulations.market import MarketComparison
 from studies.command_line import market
+from studies.market import verdict
+from studies.market.three_ways import MarketComparison
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def changed(found: MarketComparison, **ways: dict[str, Any]) -> MarketComparison
 
 
 def test_all_certified_and_in_order(found: MarketComparison) -> None:
-    assert market_verdict.verdict(found).status == "certified"
+    assert verdict.verdict(found).status == "certified"
     assert market._code(found) == 0
 
 
@@ -50,7 +50,7 @@ def test_all_certified_and_in_order(found: MarketComparison) -> None:
 )
 def test_every_way_counts(found: MarketComparison, ways: dict[str, str], status: str, code: int) -> None:
     given = changed(found, **{way: {"status": word, "reason": f"{word} indeed"} for way, word in ways.items()})
-    said = market_verdict.verdict(given)
+    said = verdict.verdict(given)
     assert (said.status, market._code(given)) == (status, code)
     if status != "certified":
         assert all(word in said.reason and way in said.reason for way, word in ways.items())
@@ -70,11 +70,11 @@ def test_every_way_counts(found: MarketComparison, ways: dict[str, str], status:
 def test_every_inequality_is_checked(found: MarketComparison, way: str, field: str, share: float, words: str) -> None:
     solution = found.runs[way].solution
     given = changed(found, **{way: {field: share * getattr(solution, field)}})
-    said = market_verdict.verdict(given)
+    said = verdict.verdict(given)
     assert (said.status, market._code(given)) == ("contradiction", 5)
     assert re.search(words, said.reason), said.reason
 
 
 def test_a_way_that_is_not_certified_may_be_dearer(found: MarketComparison) -> None:
     dear = {"objective": 1.2 * found.runs["exact"].solution.objective, "status": "feasible", "reason": "time"}
-    assert market_verdict.verdict(changed(found, exact=dear)).status == "feasible"
+    assert verdict.verdict(changed(found, exact=dear)).status == "feasible"

@@ -13,8 +13,9 @@ from market_oracles import small_market
 import bilevel
 import formulations
 import instances
-from formulations import carbon_dispatch, carbon_search, carbon_values
-from formulations.carbon_system import CarbonSystem
+from formulations import carbon_dispatch
+from formulations.carbon import start, states
+from formulations.carbon.system import CarbonSystem
 from instances import (
     Branch,
     Bus,
@@ -97,5 +98,5 @@ def test_a_day_with_generators_at_their_limits_put_into_its_model() -> None:
     model = carbon_dispatch.carbon_dispatch(case)
     periods = case.horizon.periods
     for output in (system.output_min_kw, system.output_max_kw, np.nextafter(system.output_max_kw, np.inf)):
-        day = carbon_search.Dispatched(np.tile(output, (periods, 1)), system.settle(np.tile(output, (periods, 1))))
-        carbon_values.put(model, system, day)
+        day = states.Dispatched(np.tile(output, (periods, 1)), system.settle(np.tile(output, (periods, 1))))
+        start.put(model, system, day)

@@ -20,7 +20,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.deadline import Deadline
 from bilevel.equilibrium import feasible_prices, price_rules
 from bilevel.equilibrium.given_loads import GivenLoads
-from formulations.nodal import LOSS_SHARE
+from formulations.prices.nodal import LOSS_SHARE
 from instances import Branch, Bus, Feeder, Instance, Session, Station
 
 

@@ -13,8 +13,10 @@ from oracles import grid_engine, tiny_case
 
 import bilevel
 import formulations
-from formulations import checks, power_flow, tables
+from formulations import power_flow
+from formulations.operator import checks
 from instances import Branch, Bus, Feeder, Instance, Network, Session, Station, ac_power_flow
+from studies.writing import frames
 
 
 def two_buses(load_kw: float = 800.0, charging_kw: float = 100.0) -> Instance:
@@ -86,7 +88,7 @@ def test_the_replay_and_the_model_agree_with_an_independent_ac_engine(solved: An
     load_kw = checks.bus_load_kw(model, case, network)
     loss_kw, voltage, _ = grid_engine(case, network, load_kw, np.outer(case.load_factor, network.load_kvar))
     assert loss_kw.sum() * case.horizon.period_hours == pytest.approx(pyo.value(model.network_loss), rel=1e-6)
-    modelled = tables.voltages(model, case).pivot(index="period", columns="bus", values="voltage_pu")
+    modelled = frames.voltages(model, case).pivot(index="period", columns="bus", values="voltage_pu")
     assert modelled[list(network.buses)].to_numpy() == pytest.approx(voltage, abs=1e-7)
     assert solution.certificate["AC replay, losses"].value < 1e-6
     assert solution.certificate["AC replay, voltages"].value < 1e-7

@@ -22,10 +22,12 @@ import formulations
 import instances
 from bilevel import BilevelError, ModelError, UnknownNameError
 from bilevel.model import APPROXIMATION
-from formulations import carbon_values, checks, power_flow
+from formulations import power_flow
+from formulations.carbon import start
+from formulations.carbon.states import Dispatched
+from formulations.carbon.system import CarbonSystem
 from formulations.carbon_dispatch import carbon_dispatch
-from formulations.carbon_search import Dispatched
-from formulations.carbon_system import CarbonSystem
+from formulations.operator import checks
 from formulations.power_flow import FlowPoint
 from instances import Branch, Bus, Feeder, Instance, Network, Renewable, Session, Station, ac_power_flow
 
@@ -463,7 +465,7 @@ def test_a_physical_day_is_a_point_of_carbon_dispatch_with_every_exact_flow(flow
     system = CarbonSystem(case)
     output = np.array([[(g.active_min_kw + g.active_max_kw) / 2 for g in case.generators]] * case.horizon.periods)
     model = carbon_dispatch(case, flow=flow)
-    carbon_values.put(model, system, Dispatched(output, system.settle(output)))
+    start.put(model, system, Dispatched(output, system.settle(output)))
     certificate = bilevel.certify(model)
     assert certificate.valid, certificate.first_failure
     assert certificate["AC replay, losses"].value < 1e-9 and certificate["cones"].value < 1e-9

@@ -14,8 +14,10 @@ from oracles import cheapest_bill, tiny_case
 import bilevel
 import formulations
 from bilevel import BilevelError, UnknownNameError
-from formulations import followers, objectives, power_flow, tables
+from formulations import followers, objectives, power_flow
 from instances import Instance, Network, PriceLimits, Session, ac_power_flow
+from studies.pricing import tables
+from studies.writing import frames
 
 SERIES = (0.30, 0.20, 0.10)
 
@@ -173,5 +175,5 @@ def test_a_row_of_the_users_own_is_respected() -> None:
 
 def test_hours_go_on_past_midnight(solved: Any) -> None:
     case: Instance = solved[0]
-    hours = tables.hours(replace(case, horizon=replace(case.horizon, start="2019-09-27T18:30:00")))
+    hours = frames.hours(replace(case, horizon=replace(case.horizon, start="2019-09-27T18:30:00")))
     assert (hours[0], hours[-1]) == (18.5, 42.5)

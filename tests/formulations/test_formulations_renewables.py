@@ -10,7 +10,7 @@ from oracles import grid_engine
 
 import formulations
 import instances
-from formulations import checks
+from formulations.operator import checks
 from instances import Network, Renewable
 
 

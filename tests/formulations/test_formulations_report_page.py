@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formulations.report_page import KINDS, feeder_drawing, html, svg
-from formulations.report_page.feeder_drawing import Feeder, layout
-from formulations.report_page.panels import PANELS
+from studies.page import KINDS
+from studies.page.panels import PANELS
+from studies.page.parts import feeder_drawing, html, svg
+from studies.page.parts.feeder_drawing import Feeder, layout
 
 
 @st.composite

@@ -11,7 +11,7 @@ import pytest
 import bilevel
 import formulations
 import instances
-from formulations import checks
+from formulations.operator import checks
 
 
 def fed_in(kw: float, voltage_max_pu: float) -> instances.Instance:

@@ -12,10 +12,10 @@ import bilevel
 import formulations
 import instances
 from formulations import power_flow
-from formulations.evaluate import PricingCandidates
-from formulations.flow_ranges import flow_ranges
 from formulations.power_flow import FlowPoint
+from formulations.power_flow.ranges import flow_ranges
 from instances import Branch, Bus, Feeder, Horizon, Instance, Network, PriceLimits, Session, Station, ac_power_flow
+from studies.contest.problems.pricing_genes import PricingCandidates
 
 TAPS = (
     Branch("a", "b", 1.5, 1.0, tap_ratio=0.96, charging_kvar=40.0),

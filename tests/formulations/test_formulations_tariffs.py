@@ -16,10 +16,10 @@ import bilevel
 import formulations
 import instances
 from bilevel import BilevelError, UnknownNameError
-from formulations import tables
 from formulations.followers import FOLLOWERS
 from formulations.tariffs import TARIFFS, blocks, levels
 from instances import Instance, PriceLimits, Session
+from studies.pricing import tables
 
 LEVELS = (0.12, 0.3, 0.48)
 

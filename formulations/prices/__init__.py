@@ -1,0 +1,1 @@
+"""Prices from duals and from credit points."""

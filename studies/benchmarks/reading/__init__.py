@@ -1,0 +1,1 @@
+"""What benchmark stores say: summaries, tables, figures, fits."""

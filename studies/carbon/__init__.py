@@ -1,0 +1,1 @@
+"""Carbon-aware dispatch, run and told."""

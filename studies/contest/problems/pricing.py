@@ -1,0 +1,118 @@
+"""Charging prices, exact and by heuristics: free prices and users at the least bill, in both (docs/model.md sections 3, 5, 8)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+import bilevel
+from bilevel.solution import VALID
+from formulations import charging_pricing, objectives
+from instances import Instance
+from studies.contest.problems.base import ExactAnswer, FloatArray, Quantity, feasible
+from studies.contest.problems.pricing_genes import PricingCandidates
+
+COLUMNS = {
+    "network_loss_kwh": "network_loss", "station_profit": "station_profit", "ev_bill": "ev_bill", "supply_cost": "supply_cost",
+}  # fmt: skip
+"""Column of a quantity: the model's expression."""
+TICK = 1e-6
+"""Of the range of prices: exact prices that differ by less are equal, but for what solvers leave."""
+WORDS = {"loss": "network loss", "profit": "station profit", "bill": "EV bill", "cost": "cost of supply"}
+
+
+@dataclass(frozen=True)
+class PricingProblem:
+    """See `studies.contest.problems.base.Problem`; `weights` are those of `objectives.parse`."""
+
+    case: Instance
+    weights: Mapping[str, float]
+
+    name = "pricing"
+    solver = "highs"
+    gap = 1e-4
+    scale_words = "the exact objective"
+    note = (
+        "Users who are indifferent choose in the leader's favour in the exact answer (optimistic), and by a fixed rule in the "
+        "heuristics (lowest base load first), so that its optimum may lie beyond their reach."
+    )
+
+    @staticmethod
+    def of(case: Instance, objective: str | None) -> "PricingProblem":
+        """The problem with an objective of `charging_pricing`, loss where None is given."""
+        return PricingProblem(case, objectives.parse("loss" if objective is None else objective))
+
+    @property
+    def sense(self) -> int:
+        """1 if the objective is minimised, -1 if maximised."""
+        return objectives.combine(dict.fromkeys(COLUMNS.values(), 0.0), self.weights)[1]
+
+    @property
+    def objective(self) -> str:
+        """The objective in words."""
+        if len(self.weights) == 1:
+            ((name, weight),) = self.weights.items()
+            return WORDS[name] if weight == 1 else f"{weight:g} {WORDS[name]}"
+        terms = [
+            f"{'-' if objectives.TERMS[name][1] < 0 else '+'} {_times(weight)}{name}"
+            for name, weight in self.weights.items()
+        ]
+        return " ".join(terms).removeprefix("+ ")
+
+    @property
+    def unit(self) -> str:
+        """kWh, the currency, or both where they are added up."""
+        units = dict.fromkeys("kWh" if name == "loss" else self.case.currency for name in self.weights)
+        return ", ".join(units)
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Loss, profit, bills and cost of supply over the horizon."""
+        money = self.case.currency
+        return (
+            Quantity("network_loss_kwh", "network loss", "kWh", 2), Quantity("station_profit", "station profit", money, 2),
+            Quantity("ev_bill", "EV bills", money, 2), Quantity("supply_cost", "cost of supply", money, 2),
+        )  # fmt: skip
+
+    def candidates(self) -> PricingCandidates:
+        """Prices by station and period as genes."""
+        return PricingCandidates(self.case, self.weights)
+
+    def achieved(self, found: Any) -> FloatArray:
+        """The leader's objective (n,)."""
+        return found.objective  # type: ignore[no-any-return]
+
+    def details(self, found: Any) -> Mapping[str, float]:
+        """The quantities of one candidate."""
+        return {column: float(getattr(found, column)[0]) for column in COLUMNS}
+
+    def exact(self, gap: float, time_limit: float | None, progress: bool) -> ExactAnswer:
+        """`bilevel.solve` of `charging_pricing`."""
+        model = charging_pricing(self.case, self.weights)
+        found = bilevel.solve(model, self.solver, gap=gap, time_limit=time_limit, progress=progress)
+        valid = found.status in VALID
+        answer = ExactAnswer(math.nan, found.bound, found.status, found.reason, sum(found.seconds.values()), {})
+        if not valid:
+            return answer
+        details = {column: float(pyo.value(getattr(model, name))) for column, name in COLUMNS.items()}
+        return replace(answer, objective=found.objective, details=details, by_rule=self._by_rule(model))
+
+    def _by_rule(self, model: Any) -> float:
+        """The objective at the model's prices where users break ties by the rule of the candidates."""
+        limits = self.case.price_limits
+        prices = [pyo.value(model.price[station.name, t]) for station in self.case.stations for t in model.T]
+        span = limits.price_max_per_kwh - limits.price_min_per_kwh
+        shares = (np.array(prices) - limits.price_min_per_kwh) / (span or 1.0)
+        found = self.candidates().evaluate(np.clip(np.round(shares / TICK) * TICK, 0.0, 1.0)[np.newaxis])
+        return float(found.objective[0]) if feasible(found)[0] else math.nan
+
+    def scale(self, reference: float) -> float:
+        """The exact objective's size."""
+        return abs(reference)
+
+
+def _times(weight: float) -> str:
+    return "" if weight == 1 else f"{weight:g} "

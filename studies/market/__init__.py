@@ -1,0 +1,5 @@
+"""The DSO-aggregator market three ways, days of credit points, and what is written of them."""
+
+from studies.market.three_ways import MarketComparison, MarketRun, three_ways
+
+__all__ = ["MarketComparison", "MarketRun", "three_ways"]

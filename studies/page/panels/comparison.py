@@ -1,0 +1,58 @@
+"""Tables that put methods, ways, or an equilibrium and a front side by side."""
+
+from typing import Any
+
+import pandas as pd
+
+from studies.page.parts.folder import ResultsFolder
+from studies.page.parts.html import number, table, text
+
+FILES = {"compare": "compare.csv", "market": "comparison.csv", "compare-equilibrium": "comparison.csv"}
+UNITS = {"seconds": "s", "cpu_seconds": "s", "gap": "relative", "gap_to_bound": "relative", "gap_to_exact": "relative",
+         "loss_kwh": "kWh", "network_loss_kwh": "kWh", "peak_kw": "kW",
+         "time_ratio": "times exact"}  # fmt: skip
+COUNTS = ("runs", "infeasible", "evaluations")
+
+
+def draw(results: ResultsFolder) -> str:
+    """A column a method or way, a row a quantity with its unit; empty for other commands."""
+    if results.kind not in FILES:
+        return ""
+    found = results.table(FILES[results.kind]).dropna(axis="columns", how="all")
+    if results.kind == "compare-equilibrium":
+        return _distances(results, found)
+    first, *rest = found.columns
+    heads = ["quantity", "unit", *found[first].astype(str)]
+    rows = [[_words(name), text(_unit(results, name)), *(_cell(value) for value in found[name])] for name in rest]
+    return table(heads, rows, "Side by side", range(2, len(heads)))
+
+
+def _distances(results: ResultsFolder, found: pd.DataFrame) -> str:
+    """What the front has more: at least by the points found, at most by the proven bounds."""
+    heads = ["quantity", "unit", *(_heading(str(name)) for name in found.columns[1:])]
+    rows = [
+        [_words(name), text(_unit(results, name)), *map(_cell, values)] for name, *values in found.to_numpy().tolist()
+    ]
+    return table(heads, rows, "The end of the iteration beside the front", range(2, len(heads)))
+
+
+def _heading(name: str) -> str:
+    return name.replace("_", " ") + (" (relative)" if name.startswith("share") else "")
+
+
+def _words(name: str) -> str:
+    return text(name.removesuffix("_kwh").removesuffix("_kw").replace("_", " "))
+
+
+def _unit(results: ResultsFolder, name: str) -> str:
+    if name in UNITS:
+        return UNITS[name]
+    if name in (*COUNTS, "status", "check"):
+        return ""
+    if results.kind == "compare" and name in ("best", "mean", "worst", "std", "best_by_rule"):
+        return str(results.data["problem"]["unit"])
+    return results.currency
+
+
+def _cell(value: Any) -> str:
+    return text(value) if isinstance(value, str) else number(float(value))

@@ -1,0 +1,118 @@
+"""The Pareto front: every point can be hovered over, and chosen by click or key to show its prices and charging."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studies.page.parts import svg
+from studies.page.parts.day import day
+from studies.page.parts.folder import MissingPieceError, ResultsFolder
+from studies.page.parts.html import number, text
+from studies.page.parts.svg import Frame
+from studies.pricing.front_points import DECISIONS
+
+WIDTH, HEIGHT = 900, 360
+Point = Mapping[str, Any]
+
+
+def draw(results: ResultsFolder) -> str:
+    """Empty for commands without a front."""
+    if results.kind not in ("pareto", "compare-equilibrium"):
+        return ""
+    points = results.json("front.json")["points"]
+    if not points:
+        raise MissingPieceError("the front has no point")
+    return _chart(results, points) + _days(results, points)
+
+
+def _chart(results: ResultsFolder, points: Sequence[Point]) -> str:
+    money, end = results.currency, _equilibrium(results)
+    loss, profit = "network_loss_kwh", "station_profit"
+    seen = [*points, *([end] if end else [])]
+    shape = _roomy(svg.frame([p[loss] for p in seen], [v for p in seen for v in (p[profit], p.get("bound")) if v is not None],
+                             width=WIDTH, height=HEIGHT))  # fmt: skip
+    marks = "".join(_mark(shape, p, k, money) for k, p in enumerate(points, 1))
+    body = svg.axes(shape, "network loss (kWh)", f"station profit ({money})") + _bound(shape, points) + marks
+    body += _diamond(shape, end, money) if end else ""
+    title = "Points of the front; choose one to see its prices and charging"
+    hint = "Arrow keys go from point to point; Enter or a click chooses one."
+    return (
+        f'<figure class="broad"><figcaption>{title}</figcaption>'
+        f'<svg id="front-chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{title}">{body}</svg>'
+        f'{_legend(bool(end))}</figure><p class="hint">{hint}</p>'
+    )
+
+
+def _roomy(shape: Frame) -> Frame:
+    """Room at both sides, so that no point stands on the edge."""
+    low, high = shape.x
+    room = 0.04 * (high - low)
+    return Frame((low - room, high + room), shape.y, shape.width, shape.height)
+
+
+def _mark(shape: Frame, point: Point, k: int, money: str) -> str:
+    x, y = shape.px(point["network_loss_kwh"]), shape.py(point["station_profit"])
+    said = _said(point, k, money)
+    kind = "point" if point["status"] == "certified" else "point open"
+    return (
+        f'<g class="{kind}" tabindex="0" role="button" data-point="{k}" aria-pressed="{"true" if k == 1 else "false"}" '
+        f'aria-label="{text(said)}" data-tip="{text(said)}"><circle class="reach" cx="{x:.1f}" cy="{y:.1f}" r="12"/>'
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5.5"/></g>'
+    )
+
+
+def _said(point: Point, k: int, money: str) -> str:
+    loss, profit = number(point["network_loss_kwh"], 7), number(point["station_profit"], 6)
+    bound = f", proven at most {number(point['bound'], 6)} {money}" if point["bound"] is not None else ""
+    return f"point {k}: loss {loss} kWh, profit {profit} {money}{bound}, {point['status']}"
+
+
+def _bound(shape: Frame, points: Sequence[Point]) -> str:
+    """The proven bounds as short bars above the points."""
+    bars = [(shape.px(p["network_loss_kwh"]), shape.py(p["bound"])) for p in points if p["bound"] is not None]
+    return "".join(
+        f'<line class="bound" x1="{x - 9:.1f}" x2="{x + 9:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>' for x, y in bars
+    )
+
+
+def _equilibrium(results: ResultsFolder) -> Point | None:
+    """Where the iteration ends, if the folder holds one with a point."""
+    if results.kind != "compare-equilibrium" or not results.has("trace.json"):
+        return None
+    trace = results.json("trace.json")
+    return None if trace["network_loss_kwh"] is None or trace["station_profit"] is None else trace
+
+
+def _diamond(shape: Frame, end: Point, money: str) -> str:
+    x, y = shape.px(end["network_loss_kwh"]), shape.py(end["station_profit"])
+    loss, profit = number(end["network_loss_kwh"], 7), number(end["station_profit"], 6)
+    said = f"end of the iteration: loss {loss} kWh, profit {profit} {money}, {end['solution']['status']}"
+    path = f"M{x:.1f} {y - 8:.1f}l8 8l-8 8l-8-8z"
+    return f'<g class="end" tabindex="0" role="img" aria-label="{text(said)}" data-tip="{text(said)}"><path d="{path}"/></g>'
+
+
+def _legend(end: bool) -> str:
+    marks = {
+        "certified": '<g class="point"><circle class="dot" cx="14" cy="8" r="5.5"/></g>',
+        "not certified": '<g class="point open"><circle class="dot" cx="14" cy="8" r="5.5"/></g>',
+        "proven bound": '<line class="bound" x1="5" x2="23" y1="8" y2="8"/>',
+    }
+    if end:
+        marks["end of the iteration"] = '<g class="end"><path d="M14 1l7 7l-7 7l-7-7z"/></g>'
+    items = (
+        f'<li><svg viewBox="0 0 28 16" width="28" height="16" aria-hidden="true">{mark}</svg>{name}</li>'
+        for name, mark in marks.items()
+    )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _days(results: ResultsFolder, points: Sequence[Point]) -> str:
+    """The decisions of every point, all but the first hidden until they are chosen."""
+    if not results.has(DECISIONS):
+        return f"<p>{DECISIONS} is not in the folder, so that prices and charging of the points are left out.</p>"
+    parts = dict(list(results.table(DECISIONS).groupby("point")))
+    days = "".join(
+        f'<div class="day" id="point-{k}"{"" if k == 1 else " hidden"}><h3>{text(_said(p, k, results.currency))}</h3>'
+        f"{day(parts[k], results.currency, f'point {k}')}</div>"
+        for k, p in enumerate(points, 1)
+    )
+    return f'<div aria-live="polite">{days}</div>'

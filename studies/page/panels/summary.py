@@ -1,0 +1,106 @@
+"""What was asked and what came of it, in a few lines."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from studies.page.parts.folder import ResultsFolder
+from studies.page.parts.html import facts, light, number, text
+
+Facts = list[tuple[str, str]]
+
+
+def draw(results: ResultsFolder) -> str:
+    """The verdict, the figures, and the problem."""
+    verdict, reason, found = _OUTCOMES[results.kind](results)
+    seconds = results.data.get("seconds")
+    if seconds:
+        found.append(("seconds", ", ".join(f"{phase} {value:.2f}" for phase, value in seconds.items())))
+    return f'<p class="verdict">{light(verdict)} {text(reason)}</p>{facts([*found, *_problem(results.about)])}'
+
+
+def _problem(about: Mapping[str, Any]) -> Facts:
+    words = {"case": "case", "evs": "sessions", "seed": "seed of the fleet", "tariff": "tariff", "follower": "users",
+             "flow": "power flow", "demand": "demand"}  # fmt: skip
+    return [(said, str(about[name])) for name, said in words.items() if about.get(name) is not None]
+
+
+def _solve(results: ResultsFolder) -> tuple[str, str, Facts]:
+    data, about, money = results.data, results.about, results.currency
+    return data["status"], data["reason"], [
+        ("objective", f"{number(data['objective'], 8)} (weights: {_weights(about['objective'])})"),
+        ("proven bound", number(data["bound"], 8)),
+        ("gap", f"{number(data['gap'], 3)} relative"),
+        ("network loss", f"{number(about['network_loss_kwh'])} kWh"),
+        ("station profit", f"{number(about['station_profit'])} {money}"),
+        ("EV bill", f"{number(about['ev_bill'])} {money}"),
+    ]  # fmt: skip
+
+
+def _weights(weights: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+
+
+def _front(results: ResultsFolder) -> tuple[str, str, Facts]:
+    front, money = results.json("front.json"), results.currency
+    done = (
+        "certified"
+        if front["certified"] and front["complete"]
+        else "not certified"
+        if front["complete"]
+        else "incomplete"
+    )
+    return done, front["reason"], [
+        ("points", str(len(front["points"]))),
+        ("least loss, proven", f"{number(front['least_limited'], 7)} kWh"),
+        ("most profit, proven", f"{number(front['most_maximized'], 7)} {money}"),
+        ("hypervolume", f"{number(front['hypervolume']['least'])} to {number(front['hypervolume']['most'])} kWh {money}"),
+    ]  # fmt: skip
+
+
+def _iteration(results: ResultsFolder) -> tuple[str, str, Facts]:
+    trace = results.json("trace.json")
+    return trace["status"], trace["reason"], [
+        ("iterations", str(trace["iterations"])),
+        ("residual", f"{number(trace['residual'], 3)} of the scale of loads"),
+        ("last point", f"{trace['solution']['status']}: {trace['solution']['reason']}"),
+        ("loss of the last point", f"{number(trace['network_loss_kwh'])} kWh"),
+        ("profit of the last point", f"{number(trace['station_profit'])} {results.currency}"),
+    ]  # fmt: skip
+
+
+def _both(results: ResultsFolder) -> tuple[str, str, Facts]:
+    verdict, reason, front = _front(results)
+    ended, why, trace = _iteration(results)
+    found = results.data["comparison"]
+    side = "none: the front or the equilibrium has no point" if found is None else found["side"]
+    return verdict, f"front of {reason}", [("beside the front", side), *front, ("iteration", f"{ended}: {why}"), *trace]
+
+
+def _market(results: ResultsFolder) -> tuple[str, str, Facts]:
+    ways, money, apart = results.data["ways"], results.currency, results.data["difference"]
+    costs = [
+        (
+            f"operator's cost, {way}",
+            f"{number(run['objective'], 7)} {money} ({run['status']}), bound {number(run['bound'], 7)}",
+        )
+        for way, run in ways.items()
+    ]
+    more = [("iteration costs more by", f"{number(apart['found'])} {money}, at most {number(apart['proven_at_most'])}")]
+    said = results.data.get("verdict", ways["exact"])
+    verdict = "FAIL" if apart["contradiction"] else said["status"]
+    return verdict, apart["contradiction"] or said["reason"], [*costs, *more]
+
+
+def _methods(results: ResultsFolder) -> tuple[str, str, Facts]:
+    data = results.data
+    problem, exact = data["problem"], data["exact"]
+    status = "none" if exact is None else exact["status"]
+    verdict = "FAIL" if data["verdict"]["contradiction"] else "incomplete" if not data["complete"] else status
+    found = [("problem", f"{problem['sense']} {problem['objective']} ({problem['unit']})"), ("note", problem["note"])]
+    return verdict, data["verdict"]["sentence"], found
+
+
+_OUTCOMES = {
+    "solve": _solve, "pareto": _front, "equilibrium": _iteration, "compare-equilibrium": _both, "market": _market,
+    "compare": _methods,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""What panels are made of: the results folder that they read, HTML, SVG, the drawn day and feeder."""

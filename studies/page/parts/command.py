@@ -1,0 +1,90 @@
+"""The command line that makes a results folder again, from what the folder records."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from studies.page.parts.folder import ResultsFolder
+
+Options = dict[str, Any]
+_WEIGHT = re.compile(r"(?:(\d[\d.e+-]*) )?(?:network |station |EV )?(loss|profit|bill|cost)\b")
+
+
+def line(results: ResultsFolder) -> str:
+    """The command, a line an option, with every option written out, also those at their defaults, but for those that were None."""
+    options = {**_problem(results), **_OPTIONS[results.kind](results), "out": results.path.resolve().name}
+    words = [shlex.join(["bilevel", results.kind, str(results.about["case"])])]
+    for name, value in options.items():
+        if value is not None:
+            words.append(shlex.join([f"--{name.replace('_', '-')}", _said(value)]))
+    return " \\\n  ".join(words)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={_said(weight)}" for name, weight in value.items())
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _problem(results: ResultsFolder) -> Options:
+    """The fleet, where one was drawn, and prices and users."""
+    about = results.about
+    found: Options = {"follower": about.get("follower"), "discomfort": about.get("discomfort_per_kwh")}
+    if about.get("seed") is not None:
+        found |= {"evs": about["evs"], "seed": about["seed"]}
+    if results.kind in ("solve", "pareto"):
+        found |= {name: about.get(name) for name in ("tariff", "blocks", "levels")}
+    return found
+
+
+def _search(settings: Mapping[str, Any]) -> Options:
+    asked = settings.get("mode_asked", settings.get("mode"))
+    return {"mode": asked, **{name: settings.get(name) for name in ("solver", "cones", "gap", "time_limit")}}
+
+
+def _solve(results: ResultsFolder) -> Options:
+    weights = results.about["objective"]
+    return {"objective": weights, "flow": results.about.get("flow"), **_search(results.data["settings"])}
+
+
+def _front(results: ResultsFolder) -> Options:
+    settings = results.json("front.json")["settings"]
+    found = {"method": settings["method"], "points": settings["points"], **_search(settings)}
+    return found | ({} if settings["method"] == "augmented" else {"tolerance": settings["tolerance"]})
+
+
+def _iteration(results: ResultsFolder) -> Options:
+    settings = results.json("trace.json")["settings"]
+    return {
+        **{name: settings[name] for name in ("damping", "tolerance", "max_iterations")},
+        "fee": settings["fee_per_kwh"],
+    }
+
+
+def _both(results: ResultsFolder) -> Options:
+    return {**_front(results), **_iteration(results)}
+
+
+def _market(results: ResultsFolder) -> Options:
+    data = results.data
+    prices = {"demand": data["demand"], "fee": data["fee_per_kwh"], "loss_price": data["loss_price_per_kwh"]}
+    return {**prices, **data["settings"]}
+
+
+def _methods(results: ResultsFolder) -> Options:
+    """The seed of a comparison is that of its runs, and of the fleet where one was drawn."""
+    data = results.data
+    found = {"problem": data["problem"]["name"], **data["settings"]}
+    if data["problem"]["name"] == "pricing":
+        weights = _WEIGHT.findall(data["problem"]["objective"])
+        found["objective"] = {name: float(weight or 1) for weight, name in weights}
+    return found
+
+
+_OPTIONS = {
+    "solve": _solve, "pareto": _front, "equilibrium": _iteration, "compare-equilibrium": _both, "market": _market,
+    "compare": _methods,
+}  # fmt: skip

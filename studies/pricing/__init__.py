@@ -1,0 +1,1 @@
+"""Charging prices: tables, figures, fronts and what is written of them."""

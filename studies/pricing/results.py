@@ -1,0 +1,94 @@
+"""The result folder of a solve: JSON, CSV tables and figures, replaced as a whole (docs/model.md, section 9)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyomo.environ as pyo
+
+from bilevel import Solution
+from instances import Instance, check_folder, write_folder
+from studies.pricing import figures as pricing_figures
+from studies.pricing import tables
+from studies.writing import files as writing_files
+from studies.writing import frames
+
+SOLUTION, CERTIFICATE = "solution.json", "certificate.csv"
+TABLES = {
+    "prices.csv": tables.prices, "charging.csv": tables.charging, "voltages.csv": frames.voltages,
+    frames.FEEDER: frames.feeder,
+}  # fmt: skip
+FIGURES = {"prices_charging": pricing_figures.prices_charging, "voltage_profile": pricing_figures.voltage_profile}
+FILES = (SOLUTION, *TABLES, CERTIFICATE, *(f"{name}.{kind}" for name in FIGURES for kind in writing_files.FORMATS))
+USABLE = ("certified", "feasible")
+
+
+def check(directory: str | Path) -> None:
+    """Raise `InstanceError` when a later `write` to `directory` would be refused; writes nothing."""
+    check_folder(directory, FILES, "a solve")
+
+
+def outcome(
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    objective: Mapping[str, float],
+    choices: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the case came to: name, evs (sessions), `choices`, objective weights, currency, and, where there is a point,
+    network_loss_kwh, station_profit and ev_bill (currency); None where there is none."""
+    found = bool(solution.values)
+    return {
+        "name": case.name,
+        "evs": len(case.sessions),
+        **(choices or {}),
+        "objective": dict(objective),
+        "currency": case.currency,
+        "network_loss_kwh": float(pyo.value(model.network_loss)) if found else None,
+        "station_profit": float(pyo.value(model.station_profit)) if found else None,
+        "ev_bill": float(pyo.value(model.ev_bill)) if found else None,
+    }
+
+
+def contents(
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    objective: Mapping[str, float],
+    choices: Mapping[str, Any] | None = None,
+) -> dict[str, str | bytes]:
+    """Every file of the result, name to content; `choices` (seed, tariff, follower, ...) join the case in solution.json.
+
+    solution.json always; certificate.csv where there is a point; tables and figures where that point is usable, that is
+    certified or feasible.
+    """
+    data = solution.to_dict()
+    values = data.pop("values")
+    data |= {"case": outcome(model, case, solution, objective, choices), "values": values}
+    files: dict[str, str | bytes] = {SOLUTION: writing_files.json_text(data)}
+    if solution.certificate.checks:
+        files[CERTIFICATE] = writing_files.csv(solution.certificate.to_frame())
+    if solution.status in USABLE:
+        for name, table in TABLES.items():
+            files[name] = writing_files.csv(table(model, case))
+        for name, draw in FIGURES.items():
+            files |= writing_files.figures(name, draw(model, case))
+    return files
+
+
+def write(
+    model: Any,
+    case: Instance,
+    solution: Solution,
+    objective: Mapping[str, float],
+    directory: str | Path,
+    choices: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    """Write the result as the folder `directory`, whole or not at all; gives the names of the files.
+
+    Whatever kills the run, the folder holds the old result or the new one; between the two renames that swap them, the old one
+    stands beside it as `.<name>.old`.  Raises `InstanceError` when the folder holds other files or cannot be written.
+    """
+    files = contents(model, case, solution, objective, choices)
+    write_folder(directory, files, FILES, "a solve")
+    return tuple(files)

@@ -1,0 +1,1 @@
+"""What all results share: files, LaTeX, frames, figure style."""

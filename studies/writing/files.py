@@ -1,0 +1,46 @@
+"""What results of every kind share: which points count, the facts that files begin with, and the formats of files."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bilevel import solvers
+from bilevel.solvers import tested
+from instances import Instance
+from studies.writing import style
+
+FORMATS = ("png", "pdf")
+
+
+def facts(case: Instance, choices: Mapping[str, Any], solver: str) -> dict[str, Any]:
+    """What `problem` says, and the versions of the software."""
+    packages = ("bilevel-grid", "pyomo", "numpy", "scipy")
+    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+    versions[solver] = solvers.find(solver).version()
+    versions |= {package: f"{release} (not tested)" for package, release in tested.untested(solver).items()}
+    return {**problem(case, choices), "versions": versions}
+
+
+def problem(case: Instance, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Case, evs (sessions), currency, and `choices` (seed, tariff, follower and their options)."""
+    return {"case": case.name, "evs": len(case.sessions), "currency": case.currency, **choices}
+
+
+def csv(table: pd.DataFrame) -> str:
+    """A table as comma-separated values with a header."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """Plain types as JSON; raises `ValueError` for a number that is not finite."""
+    return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def figures(name: str, figure: Figure) -> dict[str, str | bytes]:
+    """A figure in every format, name of the file to content."""
+    return {f"{name}.{kind}": style.render(figure, kind) for kind in FORMATS}

@@ -1,0 +1,32 @@
+"""LaTeX tables: escaped names, numbers at a common precision, booktabs."""
+
+import math
+from collections.abc import Sequence
+
+ZERO = 1e-9
+"""What is nearer to 0 than this is shown as 0."""
+NONE = "--"
+
+
+def escaped(text: str) -> str:
+    """Text with the characters escaped that mean something to LaTeX."""
+    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
+
+
+def booktabs(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], comments: Sequence[str] = ()) -> str:
+    """A table for the LaTeX package booktabs, its first column to the left; texts are escaped, comments stand above it."""
+    lines = [" & ".join(map(escaped, line)) + r" \\" for line in (*heads, *rows)]
+    return "\n".join([
+        *(f"% {comment}" for comment in (*comments, r"needs \usepackage{booktabs}")),
+        rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}", r"\toprule", *lines[: len(heads)], r"\midrule",
+        *lines[len(heads) :], r"\bottomrule", r"\end{tabular}", "",
+    ])  # fmt: skip
+
+
+def digits(value: float, count: int) -> str:
+    """A number with so many digits at least and no power of ten aside, "--" where it is none; what is under 1e-9 counts as 0."""
+    if not math.isfinite(value):
+        return NONE
+    if abs(value) < ZERO:
+        return "0"
+    return f"{value:.{max(0, count - 1 - math.floor(math.log10(abs(value))))}f}"
