@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bilevel.front.pareto import METHODS, pareto
+from bilevel.front.methods import METHODS
+from bilevel.front.pareto import pareto
 from bilevel.front.pareto_front import ParetoFront
-from formulations import front_points, front_results
 from studies.command_line import display
 from studies.command_line.options import (
     CODES,
@@ -39,6 +39,7 @@ from studies.command_line.options import (
     whole,
 )
 from studies.command_line.workers import pool
+from studies.pricing import front_points, front_results
 
 MOST_POINTS, MOST_WORKERS = 1000, 1024
 

@@ -1,0 +1,76 @@
+"""What the answers of a front prove together: its ends, and every point rechecked with the best bound for its limit."""
+
+import math
+from dataclasses import replace
+
+import pyomo.environ as pyo
+from pyomo.common.collections import ComponentMap
+
+from bilevel.certify import certificate
+from bilevel.front.pareto_front import FrontPoint, nondominated
+from bilevel.front.runner import Runner
+from bilevel.program.rows import Vector
+
+
+def proven_ends(run: Runner) -> tuple[float, float]:
+    """Proven least of the limited and most of the maximised expression."""
+    least, most = -math.inf, math.inf
+    for task in run.tasks:
+        answer = run.store.get(task)
+        if answer is None or task.floor > -math.inf:
+            continue
+        if task.maximized_weight == 0 and task.limit == math.inf:
+            least = max(least, answer.bound / task.limited_weight)
+        if task.limited_weight == 0 and task.limit == math.inf:
+            most = min(most, -answer.bound / task.maximized_weight)
+    return least, most
+
+
+def _bounds(run: Runner) -> list[tuple[float, float]]:
+    """(limit, most of the maximised expression under it) of every answer that has a bound of that kind."""
+    found = []
+    for task in run.tasks:
+        answer = run.store.get(task)
+        if answer is not None and task.maximized_weight > 0 and task.floor == -math.inf:
+            more = task.limited_weight * task.limit if task.limited_weight else 0.0
+            found.append((task.limit, (more - answer.bound) / task.maximized_weight))
+    return found
+
+
+def points(run: Runner) -> tuple[FrontPoint, ...]:
+    """Every answer that is a point of the front, rechecked with the best bound that any answer gives for its limit."""
+    bounds, found_points = _bounds(run), []
+    for task in dict.fromkeys(run.tasks):
+        answer = run.store.get(task)
+        if answer is None or answer.x is None or task in run.helpers:
+            continue
+        limited, maximized, x, values = _loaded(run, answer.x)
+        limit = task.limit if task.maximized_weight else limited
+        bound = min([most for under, most in bounds if under >= limit], default=math.inf)
+        recheck = _recheck(run, x, answer.x, bound, task.limit)
+        gap = recheck["global gap"].value
+        named = {str(variable.name): value for variable, value in values.items()}
+        found = limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, named, values
+        found_points.append(FrontPoint(*found))
+    return nondominated(found_points)
+
+
+def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, ComponentMap]:
+    """The values in the model, both expressions at them, the program's columns with z1 and z2 equal to the expressions."""
+    x = run.two.program.within(found[: run.two.program.columns])
+    values = ComponentMap((variable, float(x[at])) for at, variable in run.own)
+    for variable, value in values.items():
+        variable.set_value(value, skip_validation=True)
+    limited, maximized = (float(pyo.value(expression)) for expression in run.expressions)
+    x[[run.two.limited, run.two.maximized]] = limited, maximized
+    return limited, maximized, x, values
+
+
+def _recheck(run: Runner, x: Vector, found: Vector, bound: float, limit: float) -> certificate.Certificate:
+    """The certificate of a point, with its limit as a row of the leader's: ties have to keep it too."""
+    upper = run.alone.upper.copy()
+    # The limit is met within rounding
+    upper[run.two.limited] = max(limit, float(x[run.two.limited])) if limit < math.inf else math.inf
+    alone = replace(run.alone, upper=upper)
+    duals = found[run.two.program.columns : run.form.kkt.columns]
+    return certificate.check_point(run.model, alone, x, run.form, duals, bound, run.setting.gap)

@@ -1,0 +1,140 @@
+"""Solves the tasks of a front, here or in an executor's workers, and keeps every answer."""
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bilevel import relax as cone_treatments
+from bilevel import solvers
+from bilevel.front.store import Store, fingerprint
+from bilevel.front.tasks import Answer, Living, Setting, Task, packed, solve_packed
+from bilevel.front.two_objectives import TwoObjectives, compile_two
+from bilevel.progress import ProgressEvent
+from bilevel.reformulate.single_level import assemble
+from bilevel.solve import pick_mode
+
+
+@dataclass(frozen=True)
+class Given:
+    """The method's name, how many points at most, and its tolerance."""
+
+    method: str
+    points: int
+    tolerance: float
+
+
+class StoppedEarly(Exception):  # noqa: N818  # not an error: Ctrl-C or a task without an answer ends the method early
+    """Why the method cannot go on."""
+
+
+class Runner:
+    """One front: the compiled program, the answers so far, and where they are solved."""
+
+    def __init__(
+        self, model: Any, maximize: Any, limit: Any, given: Given, setting: Setting, executor: Executor | None,
+        store: str | Path | None, progress: bool | Callable[[ProgressEvent], None],
+    ) -> None:  # fmt: skip
+        began = time.perf_counter()
+        self.model, self.given, self.executor, self.show = model, given, executor, progress
+        self.expressions = limit, maximize
+        engine, treatment = solvers.find(setting.solver), cone_treatments.find(setting.cones)
+        self.two: TwoObjectives = compile_two(model, maximize, limit)
+        self.form = assemble(self.two.program, "nonconvex" in engine.features)
+        chosen, treatment = pick_mode(setting.mode, self.form, engine, treatment)
+        self.setting = replace(setting, mode=chosen.name, cones=treatment.name)
+        about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}
+        self.store = Store(None if store is None else Path(store), about)
+        self.alone = self.two.maximizing()
+        ends = self.two.limited, self.two.maximized
+        self.own = [(at, variable) for at, variable in self.two.program.own if at not in ends]
+        self.living = Living(self.form, self.two.limited, self.two.maximized, self.setting)
+        self.token, self.work = secrets.token_hex(8), b""
+        self.weight = 0.0
+        self.solved, self.compile_seconds = 0, time.perf_counter() - began
+        self.tasks: list[Task] = []
+        self.helpers: set[Task] = set()
+        self.line: Any = None
+
+    def settings(self) -> dict[str, Any]:
+        """What the front was made with."""
+        given, setting = self.given, self.setting
+        return {
+            "method": given.method, "points": given.points, "tolerance": given.tolerance, "solver": setting.solver,
+            "mode": setting.mode, "cones": setting.cones, "gap": setting.gap, "time_limit": setting.seconds,
+        }  # fmt: skip
+
+    def solve(self, tasks: Iterable[Task], what: str) -> list[Answer]:
+        """Answers of independent tasks, in their order; new ones are stored as they come."""
+        tasks = list(tasks)
+        self.tasks.extend(tasks)
+        missing = [task for task in dict.fromkeys(tasks) if task not in self.store]
+        if self.executor is None:
+            for task in missing:
+                self._check_stop()
+                self.line.phase(f"{what} {len(self.store.answers) + 1}")
+                self._add(task, self.living.solve(task, self._starts(task), self.line))
+        else:
+            self._solve_apart(missing, what)
+        self._check_stop()
+        return [self.store[task] for task in tasks]
+
+    def _solve_apart(self, missing: list[Task], what: str) -> None:
+        """The same in the executor's workers."""
+        executor: Any = self.executor
+        self.work = self.work or packed(self.form, self.two.limited, self.two.maximized, self.setting)
+        waiting = {
+            executor.submit(solve_packed, self.token, self.work, task, self._starts(task)): task for task in missing
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self.line.phase(f"{what} {len(self.store.answers) + 1}")
+                    self._add(waiting.pop(future), future.result())
+                self._check_stop()
+        finally:
+            for future, task in waiting.items():
+                # What was ready when Ctrl-C came is kept; what had not begun is left
+                if not future.cancel() and future.done() and future.exception() is None:
+                    self._add(task, future.result())
+
+    def _add(self, task: Task, answer: Answer) -> None:
+        """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""
+        if answer.x is not None:
+            x, ends = answer.x.copy(), [self.two.limited, self.two.maximized]
+            x[: self.two.program.columns] = self.two.program.within(x[: self.two.program.columns])
+            x[ends] = self.two.values(x[: self.two.program.columns])
+            answer = replace(answer, x=x)
+        self.store.add(task, answer)
+        self.solved += 1
+
+    def _check_stop(self) -> None:
+        if self.line.interrupted:
+            raise StoppedEarly("interrupted by Ctrl-C")
+
+    def _starts(self, task: Task) -> list[Any]:
+        """Points of other tasks that this one allows: the best one."""
+        at, best, value = [self.two.limited, self.two.maximized], None, math.inf
+        for answer in self.store.answers.values():
+            if answer.x is None or answer.slack_zero is None:
+                continue
+            limited, maximized = answer.x[at]
+            worth = task.limited_weight * limited - task.maximized_weight * maximized
+            if limited <= task.limit and maximized >= task.floor and worth < value:
+                whole = np.zeros(self.form.mip.columns)
+                whole[: len(answer.x)] = answer.x
+                best, value = (answer.slack_zero, whole), worth
+        return [] if best is None else [best]
+
+    def value(self, answer: Answer, what: str) -> tuple[float, float]:
+        """(limited, maximized) of an answer that the method cannot go on without."""
+        if answer.x is None:
+            raise StoppedEarly(f"{what}: {answer.verdict or 'nothing was found in the time given'}")
+        return float(answer.x[self.two.limited]), float(answer.x[self.two.maximized])
