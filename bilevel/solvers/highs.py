@@ -1,5 +1,6 @@
 """HiGHS through highspy: linear and mixed-integer programs; no cones, no SOS1 sets."""
 
+import contextlib
 import functools
 import time
 from typing import Any
@@ -150,13 +151,13 @@ class _Highs:
             highs.setOptionValue(option, not improving)
         self.watch = watch
         fresh, started = not mip and not highs.getBasis().valid, time.monotonic()
-        highs.run()
+        self._run(aloud=not (mip or fresh))
         if not mip and seconds > patience and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
             # From a basis of other bounds the simplex may crawl where it is quick from nothing
             highs.clearSolver()
             self._limit(seconds - patience)
             fresh, started = True, time.monotonic()
-            highs.run()
+            self._run()
         if fresh:
             self.longest = max(self.longest, time.monotonic() - started)
         if not mip and highs.getModelStatus() not in _STATUS:
@@ -174,6 +175,11 @@ class _Highs:
         finally:
             self.highs.setOptionValue("presolve", "choose")
 
+    def _run(self, aloud: bool = False) -> None:
+        """Its postsolve now and then prints to standard output, whatever the options say; from a basis there is none."""
+        with contextlib.nullcontext() if aloud else silent():
+            self.highs.run()
+
     def _limit(self, seconds: float) -> None:
         """Time for the next run; HiGHS counts from the session's beginning."""
         self.highs.setOptionValue("time_limit", min(self.highs.getRunTime() + seconds, 1e20))
@@ -183,13 +189,13 @@ class _Highs:
         self.highs.clearSolver()
         for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
             self.highs.setOptionValue(option, tolerances.MIP_FEASIBILITY)
-        self.highs.run()
+        self._run()
 
     def _run_again(self) -> None:
         """The dual simplex now and then gives up on free columns without a status; the primal one does not."""
         self.highs.clearSolver()
         self.highs.setOptionValue("simplex_strategy", _PRIMAL)
-        self.highs.run()
+        self._run()
         self.highs.setOptionValue("simplex_strategy", _DUAL)
 
     def _set_integrality(self, mip: bool) -> None:

@@ -131,3 +131,30 @@ def test_silence_ends_when_the_last_thread_leaves_it(capfd: pytest.CaptureFixtur
         print("from Python")
     print("afterwards")
     assert capfd.readouterr().out.split("\n") == ["from Python", "afterwards", ""]
+
+
+# What the postsolve of HiGHS says of a degenerate column, at every verbosity
+POSTSOLVE = """
+import math, os
+from bilevel.progress import Quiet
+from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.solvers import highs
+import numpy as np, scipy.sparse as sp
+rows = Rows(sp.csr_array(np.array([[3.0, 7.0]])), np.full(1, -np.inf), np.array([11.0]))
+mip = Mip(-np.ones(2), 0.0, np.zeros(2), np.full(2, 5.0), np.array([True, WHOLE]), rows, Cones.none(2), (), np.ones(2))
+session = highs.open()
+run = session.highs.run
+def loud():
+    os.write(1, b"undo Col")
+    return run()
+session.highs.run = loud
+session.load(mip)
+for integer in (True, False):
+    assert session.solve(integer, 1e-4, math.inf, False, Quiet()).status == "optimal"
+assert session.solve_carefully(True, 1e-4, math.inf, Quiet()).status == "optimal"
+"""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_the_postsolve_of_highs_says_is_not_heard(whole: bool) -> None:
+    assert python(POSTSOLVE.replace("WHOLE", str(whole))) == ("", "")
