@@ -4,6 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,13 @@ from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation, assemble
 from bilevel.relax import ConeTreatment, exact, tangent
 from bilevel.search import verdicts
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.diagnose import loose_cones, reasons, unattained, user_limits
 from bilevel.search.diagnose.explain import explained
+from bilevel.search.diagnose.finer import finer
 from bilevel.search.diagnose.infeasible import blame_followers
 from bilevel.search.engine import Search
-from bilevel.search.finer import finer
-from bilevel.search.found import Found
+from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
 from bilevel.solvers import SessionFactory, clarabel, tested
 
@@ -77,29 +78,31 @@ def solve(
     limit = _FOREVER if time_limit is None else float(time_limit)
     clock = [time.perf_counter()]
     with Progress(progress) as line:
-        effort = Effort(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
+        allowed = Budget(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
         program = compile_model(model)
         line.sign = program.sign
         settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
         settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
         form: Reformulation | None = None
-        found = Found()
+        found = Incumbent()
         doubts: tuple[Check, ...] = ()
-        with budget.until(effort.deadline, line):
+        with budget.until(allowed.deadline, line):
             try:
                 line.phase("proving limits", later=True)
                 form, chosen, treatment = _reformulated(program, engine, treatment, mode)
                 settings |= {"mode": chosen.name, "cones": treatment.name}
                 clock.append(time.perf_counter())
                 decisions = _decisions(model, program, warm_start)
-                form, found, doubts = _answered(form, engine, chosen, treatment, effort, decisions)
+                answer = _answered(form, engine, chosen, treatment, allowed, decisions)
+                form, found, doubts = answer.form, answer.found, answer.doubts
+                settings["strategy"] = [{"step": name, "seconds": spent} for name, spent in answer.steps]
                 program = form.program
             except OutOfTimeError as error:
                 found.ended = str(error)
         clock = [*clock[:2], *[time.perf_counter()] * (3 - len(clock[:2]))]
         stopped, line.finishing = line.interrupted, True
         line.phase("rechecking")
-        with budget.until(effort.deadline + effort.grace, Quiet()):
+        with budget.until(allowed.deadline + allowed.grace, Quiet()):
             x = load_point(program, found)
             recheck = _recheck(model, form, x, found, gap, doubts)
         line.finishing = False
@@ -109,44 +112,56 @@ def solve(
     return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped, line.nodes))
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What was found on a program, the checks that came with it, and name and seconds of every step that the search took."""
+
+    form: Reformulation
+    found: Incumbent
+    doubts: tuple[Check, ...]
+    steps: tuple[tuple[str, float], ...]
+
+
 def _answered(
-    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort,
+    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, allowed: Budget,
     decisions: tuple[np.ndarray, ...],
-) -> tuple[Reformulation, Found, tuple[Check, ...]]:  # fmt: skip
+) -> _Answer:  # fmt: skip
     """What is found, once more in finer units where that was solved too coarsely; and the program in these units."""
-    found, doubts = _searched(form, engine, mode, treatment, effort, decisions)
-    done = found.gap(form.program.objective_floor(found.x)) <= effort.gap
-    fine = finer(form, found.x) if done and not effort.over() else None
+    answer = _searched(form, engine, mode, treatment, allowed, decisions)
+    found = answer.found
+    done = found.gap(form.program.objective_floor(found.x)) <= allowed.gap
+    fine = finer(form, found.x) if done and not allowed.over() else None
     if fine is not None:
-        again, more = _searched(fine, engine, mode, treatment, effort, decisions)
-        if again.x is not None:
-            return fine, again, more
-    return form, found, doubts
+        again = _searched(fine, engine, mode, treatment, allowed, decisions)
+        steps = (*answer.steps, *again.steps)
+        answer = replace(again if again.found.x is not None else answer, steps=steps)
+    return answer
 
 
 def _searched(
-    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort,
+    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, allowed: Budget,
     decisions: tuple[np.ndarray, ...],
-) -> tuple[Found, tuple[Check, ...]]:  # fmt: skip
+) -> _Answer:  # fmt: skip
     """What the search finds, and looks that it takes afterwards: unattained infima, limits of the user's, loose cones."""
     program = form.program
-    search = Search(form, engine, mode, treatment, effort)
+    search = Search(form, engine, mode, treatment, allowed)
     found = search.run(decisions=decisions)
-    if not effort.over() and found.gap(program.objective_floor(found.x)) > effort.gap:
-        found = unattained.probe(form, found, engine, mode, treatment, effort)
-        found = found.refuted(effort.gap, program.objective_floor(found.x))
+    steps = search.trace
+    if not allowed.over() and found.gap(program.objective_floor(found.x)) > allowed.gap:
+        found = unattained.probe(form, found, engine, mode, treatment, allowed)
+        found = found.refuted(allowed.gap, program.objective_floor(found.x))
     doubts: tuple[Check, ...] = ()
     if mode.needs_bounds and form.bounds.user and found.x is not None:
 
-        def again(wide: Reformulation) -> Found:
-            return Search(wide, engine, mode, treatment, effort).run()
+        def again(wide: Reformulation) -> Incumbent:
+            return Search(wide, engine, mode, treatment, allowed).run()
 
-        doubts = user_limits.checks(form, found, effort, "nonconvex" in engine.features, again)
-    charged = loose_cones.close(form, search, found, effort)
+        doubts = user_limits.checks(form, found, allowed, "nonconvex" in engine.features, again)
+    charged = loose_cones.close(form, search, found, allowed)
     if found.verdict == "infeasible":
         blame_followers(form)
         found.proof = verdicts.infeasible(form, found.proof)
-    return charged.found, (*doubts, *([charged.check] if charged.check else []))
+    return _Answer(form, charged.found, (*doubts, *([charged.check] if charged.check else [])), steps)
 
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
@@ -228,7 +243,7 @@ def _require_bounds(form: Reformulation) -> None:
     dual_bounds.require_finite(form.program, form.kkt, form.bounds)
 
 
-def load_point(program: Program, found: Found) -> np.ndarray | None:
+def load_point(program: Program, found: Incumbent) -> np.ndarray | None:
     """The point within its column bounds, put into the Pyomo variables."""
     if found.x is None:
         return None
@@ -236,7 +251,7 @@ def load_point(program: Program, found: Found) -> np.ndarray | None:
 
 
 def _recheck(
-    model: Any, form: Reformulation | None, x: np.ndarray | None, found: Found, gap: float, more: tuple[Check, ...]
+    model: Any, form: Reformulation | None, x: np.ndarray | None, found: Incumbent, gap: float, more: tuple[Check, ...]
 ) -> Certificate:
     if form is None or x is None or found.x is None:
         return Certificate(found.proof, found.verdict)
@@ -245,7 +260,7 @@ def _recheck(
 
 
 def solution_of(
-    program: Program, found: Found, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
+    program: Program, found: Incumbent, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
     settings: dict[str, Any], stopped: bool, nodes: int = 0,
 ) -> Solution:  # fmt: skip
     """The answer for what a search found, with the status that its certificate gives."""

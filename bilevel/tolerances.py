@@ -37,9 +37,6 @@ SOLVER_INTEGRALITY = 1e-7
 MIP_FEASIBILITY = 1e-7
 """Row feasibility of mixed-integer programs, on scaled rows and columns."""
 
-ACTIVE = 1e-7
-"""A slack or dual under this share of its own scale counts as zero when complementarity sides are read from a point."""
-
 AC_LOSS = 1e-4
 """Losses of the AC replay against the model's, relative."""
 
@@ -61,6 +58,34 @@ NOTHING = 1e-6
 
 SIDE_SECONDS = 30.0
 """Time for one of the small linear programs beside the search; without its answer nothing is claimed."""
+
+PAIR_SIDE = 1e-6
+"""A slack or multiplier under this share of its own scale counts as zero where the sides of a pair are read from a point.  Larger,
+and sides of small pairs are guessed wrongly; smaller, and points of interior-point methods decide nothing."""
+
+INTERIOR_DIGITS = 0.01
+"""Of the gap: how far an interior point's optimum may be off in its last digits."""
+
+MIP_SHARE = 0.75
+"""Of the gap goes to branch and bound, the rest to the tangents that its point still lacks."""
+
+SETTLED = 0.01
+"""Of the gap: how far linear programs may stay below the relaxation's optimum when its last tangents are not looked for."""
+
+AT_THE_WALL = 0.99
+"""Of the objective at which an endless relaxation is stopped: bounds from there on prove nothing."""
+
+HELD_EXACTLY = 1e-9
+"""How far columns of followers with cones may be moved from their exact response, over their scale."""
+
+HELD_LOOSELY = 1e-6
+"""The same where the response itself is only that exact."""
+
+TANGENT_NEAR = 1e-8
+"""Tangents further than this from a point, over their largest term there, are dropped: many come on the way, few hold."""
+
+TANGENT_UNSEEN = 1e-8
+"""A cone broken by less, over its expected product, is what solvers do not see in a scaled row: ten times what they keep."""
 
 AGREEMENT = 1e-5
 """What a solver's objective, bound, rows and integers may be off at its own point, on scaled rows and columns, over the size

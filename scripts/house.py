@@ -4,9 +4,8 @@
     python scripts/house.py --beside REVISION    # and an earlier revision of it
     python scripts/house.py --picture docs/img/house.svg
 
-A room is a folder; its floor is the longest chain of imports below its files.  An arrow points up where a package imports one above
-it (`LAYERS`), or a room of a package one that stands after it in `ROOMS`.  What a package's `__init__` lists is its roof: it may
-name any of its own rooms.
+A room is a folder; floors are the longest chain of imports within a package.  An arrow points up where a package imports one above
+it (`LAYERS`), or a room of a package one that stands after it in `ROOMS`.  Between a room and one within it files decide.
 """
 
 import argparse

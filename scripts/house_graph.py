@@ -19,7 +19,7 @@ ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
         "program", "compile", "solvers", "relax", "followers", "bounds", "reformulate", "reformulate.modes", "certify",
-        "search", "search.diagnose", "interchange", "equilibrium", "front", "heuristics",
+        "search", "search.steps", "search.diagnose", "interchange", "equilibrium", "front", "heuristics",
     ),
     "formulations": ("power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (
@@ -54,10 +54,6 @@ class House:
         """The folder of a module, dotted."""
         return module if self.files[module].name == "__init__.py" else module.rpartition(".")[0]
 
-    def roof(self, module: str) -> bool:
-        """Whether it is a package's own list of names."""
-        return self.files[module].name == "__init__.py"
-
     def upward(self) -> list[Arrow]:
         """Arrows that point up, between packages or between rooms of one."""
         return [arrow for arrow in self.arrows if self._up(arrow)]
@@ -68,18 +64,15 @@ class House:
             return other not in LAYERS[package]
         here, there = (self.room(name).partition(".")[2] for name in (arrow.source, arrow.target))
         order = ROOMS[package]
-        below = self.roof(arrow.source) and (not here or there.startswith(here))
-        if below or here not in order or there not in order:
+        if _nested(here, there) or here not in order or there not in order:
             return False
         return order.index(there) > order.index(here)
 
     def circles(self) -> list[list[str]]:
-        """Modules that import each other in a circle, and rooms that do; roofs aside."""
+        """Modules that import each other in a circle, and rooms that do; between a room and one within it files decide."""
         modules = nx.DiGraph((arrow.source, arrow.target) for arrow in self.arrows if arrow.source != arrow.target)
-        inner = [arrow for arrow in self.arrows if not self.roof(arrow.source)]
-        rooms = nx.DiGraph((self.room(arrow.source), self.room(arrow.target)) for arrow in inner)
-        rooms.remove_nodes_from([package for package in LAYERS if package in rooms])
-        rooms.remove_edges_from([(room, room) for room in list(rooms)])
+        pairs = {(self.room(arrow.source), self.room(arrow.target)) for arrow in self.arrows}
+        rooms = nx.DiGraph(pair for pair in pairs if not _nested(*pair))
         found = [*nx.strongly_connected_components(modules), *nx.strongly_connected_components(rooms)]
         return [sorted(names) for names in found if len(names) > 1]
 
@@ -121,6 +114,11 @@ class House:
         """The longest chain of imports within a package, circles counted as one."""
         inner = nx.DiGraph((a.source, a.target) for a in self.arrows if a.source in own and a.target in own)
         return nx.dag_longest_path_length(nx.condensation(inner)) + 1 if inner else 1
+
+
+def _nested(here: str, there: str) -> bool:
+    """Whether two rooms are one, or one is within the other."""
+    return not (here and there) or f"{here}.".startswith(f"{there}.") or f"{there}.".startswith(f"{here}.")
 
 
 def read(root: Path) -> House:

@@ -19,9 +19,9 @@ from bilevel.progress import Progress
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import CONES
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
-from bilevel.search.found import Found
+from bilevel.search.incumbent import Incumbent
 from bilevel.solvers import SOLVERS
 
 
@@ -107,11 +107,11 @@ def search(
     cones: str = "tangent",
     gap: float = 1e-6,
     seconds: float = 60,
-) -> tuple[Found, float, float]:
+) -> tuple[Incumbent, float, float]:
     """Run the engine without its certificate: what was found, objective and bound in the user's sense."""
     program = compile_model(model)
-    effort = Effort(gap, time.monotonic() + seconds, Progress(False))
-    found = Search(assemble(program), SOLVERS[solver], MODES[mode], CONES[cones], effort).run()
+    budget = Budget(gap, time.monotonic() + seconds, Progress(False))
+    found = Search(assemble(program), SOLVERS[solver], MODES[mode], CONES[cones], budget).run()
     return found, program.sign * found.objective, program.sign * found.bound
 
 

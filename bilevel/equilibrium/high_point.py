@@ -19,9 +19,8 @@ from bilevel.program.rows import Cones, Mip, Vector, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.relax import exact, tangent
 from bilevel.search import verdicts
-from bilevel.search.cut_session import MIP_SHARE
 from bilevel.search.diagnose.explain import explained
-from bilevel.search.found import Found
+from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS, clarabel
@@ -111,14 +110,16 @@ def _require_linear(program: Program) -> None:
         )
 
 
-def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> Found:
+def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> Incumbent:
     """Tangents until no cone is broken; leader integers by branch and bound each time."""
     cones = stack_cones(program.cones, program.followers.cones)
     session = Scaled(SOLVERS["highs"].open())
     session.load(_mip(program, Cones.none(program.columns)))
-    found, last, walled = Found(), None, not cones.count
+    found, last, walled = Incumbent(), None, not cones.count
     for _ in range(_ROUNDS):
-        outcome = session.solve(bool(program.integer.any()), MIP_SHARE * gap, deadline - time.monotonic(), False, line)
+        outcome = session.solve(
+            bool(program.integer.any()), tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line
+        )
         if outcome.status == "unbounded" and not walled:
             # Without any tangent of its cones a program may have no end
             session.add_rows(tangent.walls(cones, _WALL))
@@ -126,7 +127,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> F
             continue
         if outcome.status in ("infeasible", "unbounded"):
             verdict = outcome.status if outcome.status == "infeasible" or not cones.count else ""
-            return Found(verdict=verdict)
+            return Incumbent(verdict=verdict)
         found.bound = max(found.bound, outcome.bound)
         line.update(found.bound, found.objective)
         if outcome.x is None:
@@ -164,7 +165,7 @@ def _mip(program: Program, cones: Cones) -> Mip:
     )
 
 
-def _interior(program: Program, _gap: float, deadline: float, line: Progress) -> Found:
+def _interior(program: Program, _gap: float, deadline: float, line: Progress) -> Incumbent:
     whole = np.flatnonzero(program.integer)
     if len(whole):
         raise ModelError(
@@ -181,8 +182,8 @@ def _interior(program: Program, _gap: float, deadline: float, line: Progress) ->
         again = clarabel.solve(replace(mip, scale=scale), deadline - time.monotonic())
         outcome = again if np.isfinite(again.bound) else outcome
     if outcome.x is None:
-        return Found(verdict=outcome.status if outcome.status in ("infeasible", "unbounded") else "")
-    found = Found(outcome.bound, outcome.objective, outcome.x)
+        return Incumbent(verdict=outcome.status if outcome.status in ("infeasible", "unbounded") else "")
+    found = Incumbent(outcome.bound, outcome.objective, outcome.x)
     line.update(found.bound, found.objective)
     return found
 

@@ -13,9 +13,9 @@ from bilevel.program.rows import Mask, Vector
 from bilevel.progress import Progress
 from bilevel.reformulate import modes
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
-from bilevel.search.found import Found
+from bilevel.search.incumbent import Incumbent
 
 _FOREVER = 1e15
 
@@ -72,21 +72,21 @@ class Living:
         """Solve one task; `starts` are points of other tasks, on top of those of this solver."""
         began = time.monotonic()
         limit = _FOREVER if self.setting.seconds is None else self.setting.seconds
-        effort = Effort(self.setting.gap, began + limit, progress)
-        search = self._search(task, effort)
+        budget = Budget(self.setting.gap, began + limit, progress)
+        search = self._search(task, budget)
         last = [start for start in self.last if not any(np.array_equal(start[0], other[0]) for other in starts)]
         found = search.run((*starts, *last))
         if found.x is not None and found.slack_zero is not None:
             self.last = [(found.slack_zero, found.x)]
-        late = progress.interrupted or time.monotonic() >= effort.deadline
+        late = progress.interrupted or time.monotonic() >= budget.deadline
         return _answer(found, time.monotonic() - began, late, self.form.kkt.columns)
 
-    def _search(self, task: Task, effort: Effort) -> Search:
+    def _search(self, task: Task, budget: Budget) -> Search:
         cost = np.zeros(self.form.mip.columns)
         cost[self.columns] = task.limited_weight, -task.maximized_weight
         cost[self.form.program.columns :] = 0.0
         lower, upper = np.array([-np.inf, task.floor]), np.array([task.limit, np.inf])
-        if self.search is None or not self.search.lives:
+        if self.search is None or not self.search.incremental:
             mip = self.form.mip
             low, high = mip.lower.copy(), mip.upper.copy()
             low[self.columns], high[self.columns] = lower, upper
@@ -94,14 +94,14 @@ class Living:
             form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
             setting = self.setting
             self.search = Search(
-                form, solvers.find(setting.solver), modes.find(setting.mode), cones.find(setting.cones), effort
+                form, solvers.find(setting.solver), modes.find(setting.mode), cones.find(setting.cones), budget
             )
         else:
-            self.search.change(cost, self.columns, lower, upper, effort)
+            self.search.change(cost, self.columns, lower, upper, budget)
         return self.search
 
 
-def _answer(found: Found, seconds: float, late: bool, columns: int) -> Answer:
+def _answer(found: Incumbent, seconds: float, late: bool, columns: int) -> Answer:
     return Answer(
         found.bound, None if found.x is None else found.x[:columns], found.slack_zero, found.verdict, seconds, late
     )

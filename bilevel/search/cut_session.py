@@ -1,6 +1,5 @@
 """One living solver session over a reformulated program: cut loops, and restrictions that are undone again."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,51 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
-from bilevel.progress import Progress
+from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, tangent
+from bilevel.search.budget import Budget
+from bilevel.search.sides import Sides, limits
 from bilevel.solvers import Outcome, SessionFactory, clarabel
 from bilevel.solvers.base import Forgetful
 from bilevel.solvers.scaled import Scaled
 
 MAX_ROUNDS = 100
-_FINISH_SECONDS = 30.0  # after Ctrl-C
-_NEAR = 1e-8
-_UNSEEN = 10 * tolerances.SOLVER_FEASIBILITY
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
-MANY_CONES = 2000
-"""Cones from which convex programs are left to an interior-point method, as it is faster than linear programs with tangents."""
-_SETTLED = 0.01
-"""Of the gap: how far linear programs may stay below the relaxation's optimum when its last tangents are not looked for."""
-MIP_SHARE = 0.75  # of the gap goes to branch and bound, the rest to the tangents that its point still lacks
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How to solve: relative gap, end of time (time.monotonic), where to report, whether to scale for the solver.
-
-    `grace`: seconds after the deadline in which the best point found may still be made precise.
-    """
-
-    gap: float
-    deadline: float
-    progress: Progress
-    scaling: bool = True
-    grace: float = tolerances.GRACE_SECONDS
-
-    def over(self) -> bool:
-        """Whether to stop now."""
-        return self.progress.stop() or time.monotonic() >= self.deadline
-
-    def finishing(self) -> "Effort":
-        """A short extension, deaf to the first Ctrl-C, in which the best point found is made precise."""
-        end = self.deadline + self.grace
-        if self.progress.interrupted:
-            end = min(end, time.monotonic() + _FINISH_SECONDS)
-        self.progress.finishing = True
-        return replace(self, deadline=end, grace=0.0)
 
 
 @dataclass(frozen=True)
@@ -65,43 +31,31 @@ class Point:
     value: float
 
 
-@dataclass(frozen=True)
-class Sides:
-    """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open.
-
-    `integers`: narrower limits of the program's integer columns, in their order; None for their own.
-    """
-
-    slack_zero: Mask
-    dual_zero: Mask
-    integers: tuple[Vector, Vector] | None = None
-
-
-class Stage:
+class CutSession:
     """`mip` is what the solver holds, `cones` the true cones over its columns."""
 
-    def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, effort: Effort) -> None:
-        self.form, self.mip, self.effort = form, mip, effort
+    def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, budget: Budget) -> None:
+        self.form, self.mip, self.budget = form, mip, budget
         self.cones = cones.widened(mip.columns)
         session = solver.open()
         self.forgets = isinstance(session, Forgetful)
-        self.session = Scaled(session, effort.scaling)
+        self.session = Scaled(session, budget.scaling)
         self.session.load(mip)
         self.tangents = no_rows(mip.columns)
 
     def change(
-        self, form: Reformulation, cost: Vector, columns: Index, lower: Vector, upper: Vector, effort: Effort
+        self, form: Reformulation, cost: Vector, columns: Index, lower: Vector, upper: Vector, budget: Budget
     ) -> None:
         """Another objective and other bounds of some columns; rows stay."""
         low, high = self.mip.lower.copy(), self.mip.upper.copy()
         low[columns], high[columns] = lower, upper
         whole = np.concatenate([cost, np.zeros(self.mip.columns - len(cost))])
-        self.form, self.mip, self.effort = form, replace(self.mip, cost=whole, lower=low, upper=high), effort
+        self.form, self.mip, self.budget = form, replace(self.mip, cost=whole, lower=low, upper=high), budget
         self.session.set_cost(whole, self.mip.offset)
         self.session.set_column_bounds(columns, lower, upper)
 
     def solve(self, integer: bool, improving: bool = False) -> Outcome:
-        """One call of the solver within what is left of the effort.
+        """One call of the solver within what is left of the budget.
 
         Without the solver holding the cones, "unbounded" proves nothing: tangents ever further out are tried, then it fails.
         """
@@ -116,9 +70,11 @@ class Stage:
         return replace(outcome, status="failed")
 
     def _solve(self, integer: bool, improving: bool) -> Outcome:
-        seconds = self.effort.deadline - time.monotonic()
-        outcome = self.session.solve(integer, MIP_SHARE * self.effort.gap, seconds, improving, self.effort.progress)
-        self.effort.progress.nodes += outcome.nodes
+        seconds = self.budget.seconds
+        outcome = self.session.solve(
+            integer, tolerances.MIP_SHARE * self.budget.gap, seconds, improving, self.budget.progress
+        )
+        self.budget.progress.nodes += outcome.nodes
         return outcome
 
     def add_cuts(self, rows: Rows) -> None:
@@ -130,26 +86,26 @@ class Stage:
     def seed(self) -> Outcome:
         """The optimum by an interior point, which holds the cones; those that it lies on get tangents: few rounds are left."""
         held = replace(self.mip, cones=self.cones)
-        outcome = clarabel.solve(held, self.effort.deadline - time.monotonic(), tolerances.SOLVER_FEASIBILITY)
+        outcome = clarabel.solve(held, self.budget.seconds, tolerances.SOLVER_FEASIBILITY)
         if outcome.x is not None:
-            self.touch(outcome.x)
+            self.add_active_tangents(outcome.x)
         return outcome
 
     def settled(self, outcome: Outcome) -> float:
         """The value that linear programs will come near enough to after an interior point's optimum; it is no bound."""
         if outcome.x is None:
             return np.inf
-        return outcome.objective - _SETTLED * self.effort.gap * abs(outcome.objective)
+        return outcome.objective - tolerances.SETTLED * self.budget.gap * abs(outcome.objective)
 
-    def touch(self, x: Vector) -> None:
+    def add_active_tangents(self, x: Vector) -> None:
         """Add tangents to the cones that x lies on."""
         held = self.cones.take(np.flatnonzero(self.cones.held(x)))
         self.add_cuts(tangent.cuts(held, x, -np.inf))
 
-    def forget(self, x: Vector) -> None:
+    def drop_slack_tangents(self, x: Vector) -> None:
         """Drop tangents that are far from x, over their largest term there: many come on the way, few hold in the end."""
         size = abs(self.tangents.matrix) @ np.abs(x) + np.abs(self.tangents.lower)
-        near = self.tangents.matrix @ x - self.tangents.lower <= _NEAR * size
+        near = self.tangents.matrix @ x - self.tangents.lower <= tolerances.TANGENT_NEAR * size
         if len(self.session.row) != self.mip.rows.count + self.tangents.count or near.all():
             return
         self.session.delete_rows(self.mip.rows.count + np.flatnonzero(~near))
@@ -160,7 +116,7 @@ class Stage:
         """Linear programs and cuts until no cone is broken, or until the value, which only rises, is `enough`."""
         point, excess, before = Point("limit", None, -np.inf), np.inf, None
         for _ in range(MAX_ROUNDS):
-            if self.effort.over():
+            if self.budget.over():
                 return Point("limit", None, point.value)
             outcome = self.solve(integer=False)
             if outcome.status != "optimal" or outcome.x is None:
@@ -172,7 +128,7 @@ class Stage:
             last, excess = excess, self.cones.excess(outcome.x)
             still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
             # A tangent nearer than the solver keeps rows moves nothing
-            if not rows.count or (last <= excess <= _UNSEEN):
+            if not rows.count or (last <= excess <= tolerances.TANGENT_UNSEEN):
                 return point
             if still:
                 break
@@ -233,26 +189,3 @@ class Stage:
         finally:
             self.session.set_column_bounds(columns, mip.lower[columns], mip.upper[columns])
             self.session.set_row_bounds(rows, mip.rows.lower[rows], mip.rows.upper[rows])
-
-
-def limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
-    """Limits of a program's columns and rows, which begin with those of the reformulation, with sides and integers fixed."""
-    pairs = form.kkt.pairs
-    low, high = mip.lower.copy(), mip.upper.copy()
-    row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
-    high[pairs.dual[sides.dual_zero]] = 0.0
-    for index, first, bottom, top in (
-        (pairs.column, 0, low, high),
-        (pairs.row, form.first_follower_row, row_low, row_high),
-    ):
-        at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
-        at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
-        to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
-        top[at_low] = to_low
-        bottom[at_high] = to_high
-    whole = np.flatnonzero(form.program.integer)
-    if sides.integers is not None:
-        low[whole], high[whole] = sides.integers
-    if near is not None:
-        low[whole] = high[whole] = np.round(near[whole])
-    return low, high, row_low, row_high

@@ -1,75 +1,98 @@
-"""What a search holds while it goes on: the program, its solvers, the bound and the best point."""
+"""What a search holds while its steps work on it: the program, its solver sessions, the bound and the best point."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bilevel import tolerances
 from bilevel.followers.best_response import known_values
-from bilevel.program.rows import Index, Mask, Mip, Vector
+from bilevel.program.rows import Index, Mask, Mip, Rows, Vector
 from bilevel.reformulate import envelopes
 from bilevel.reformulate.modes import Mode, strong_duality
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, tangent
-from bilevel.search.cut_session import MANY_CONES, Effort, Point, Sides, Stage
-from bilevel.search.found import Found
-from bilevel.search.small_tree import whole
+from bilevel.search.budget import Budget
+from bilevel.search.cut_session import CutSession, Point
+from bilevel.search.incumbent import Incumbent
+from bilevel.search.tree import Part, whole
 from bilevel.solvers import SOLVERS, SessionFactory, clarabel
 
-_SMALL = 1e-6
-ROUGH = 0.01
-"""Of the gap: how far an interior point's optimum may be off in its last digits."""
-_NEAR = 0.99
-"""Of the objective's floor far out: what counts as there."""
+MANY_CONES = 2000
+"""Cones from which convex programs are left to an interior-point method, as it is faster than linear programs with tangents."""
 
 
-class State:
-    """The parts of a search that its steps share."""
+@dataclass
+class Sessions:
+    """The living solvers of a search.
 
-    def __init__(
-        self,
-        form: Reformulation,
-        solver: SessionFactory,
-        mode: Mode,
-        treatment: ConeTreatment,
-        effort: Effort,
-    ) -> None:
-        self.form, self.mode, self.treatment, self.effort = form, mode, treatment, effort
-        self.solver = solver
-        self.found = Found()
-        self.point: Vector | None = None
-        self.parts = whole(form.kkt.pairs.count)
-        self.floor_value = -np.inf
-        self.started = self.finished = False
-        full = mode.apply(form)
-        prepared = treatment.prepare(full)
-        known = known_values(form.program).widened(prepared.columns)
-        strong = envelopes.add(form, prepared.with_rows(known))
-        self.main = Stage(form, strong, full.cones, solver, effort)
-        # The last, precise step is left to tangents on HiGHS: other solvers keep rows less well, or are given cones or products
-        self.whole = not self.main.mip.convex
-        # Nor are rows that one computed answer of a follower gave: they may contradict its own, by rounding;
-        # nor strong duality, whose tangents leave a quadratic follower's answer off by a root
-        sure = solver is SOLVERS["highs"] and not known.count and mode.name != strong_duality.name
-        apart = form.mip.products is None and (self.whole or not sure)
-        many = treatment is tangent and self.lives and self.main.cones.count >= MANY_CONES
-        self.quick: Stage | None = None
-        if many and form.mip.products is None and not form.conic:
-            self.quick, apart = Stage(form, form.mip, form.mip.cones, clarabel, effort), True
-        self.exact = self._precise(form.mip) if apart else self.main
-        # Points of sides that were tried, where nothing else decides them
-        self.tried: dict[bytes, Point] = {}
+    - `master` holds the mode's program, with the rows that only make it tighter: relaxations and branch and bound;
+    - `precise` takes the last step, with one side of every pair fixed: linear programs with tangents, whose corners keep rows as
+      no interior point does; the master itself where that is as good;
+    - `interior` does the same for many cones by an interior-point method, until its points are made precise; None without.
+    """
+
+    master: CutSession
+    precise: CutSession
+    interior: CutSession | None
+
+    def each(self) -> tuple[CutSession, ...]:
+        """Every session once."""
+        found = {id(session): session for session in (self.master, self.precise, self.interior) if session is not None}
+        return tuple(found.values())
+
+
+@dataclass
+class SearchState:
+    """What the steps of a search share; each step reads it and leaves in it what it has found.
+
+    - `incumbent`: the bound and the best point; `relaxed`: the optimum of the relaxation, None before;
+    - `parts`: a division of the decision space, of each part a lower bound; `least`: an objective so low that it is no bound;
+    - `tried`: points of sides that were tried, where nothing else decides them;
+    - `resumed`: whether the search goes on from points of an earlier program; `finished`: whether only digits are left to do;
+    - `trace`: name and seconds of every step, in order.
+    """
+
+    form: Reformulation
+    solver: SessionFactory
+    mode: Mode
+    treatment: ConeTreatment
+    budget: Budget
+    sessions: Sessions
+    parts: tuple[Part, ...]
+    incumbent: Incumbent = field(default_factory=Incumbent)
+    relaxed: Vector | None = None
+    least: float = -np.inf
+    tried: dict[bytes, Point] = field(default_factory=dict)
+    resumed: bool = False
+    finished: bool = False
+    trace: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def master(self) -> CutSession:
+        """The session that holds the whole program."""
+        return self.sessions.master
+
+    @property
+    def precise(self) -> CutSession:
+        """The session of the last step."""
+        return self.sessions.precise
 
     @property
     def floor(self) -> float:
         """What gaps are relative to at least, at the best point."""
-        return self.form.program.objective_floor(self.found.x)
+        return self.form.program.objective_floor(self.incumbent.x)
 
     @property
-    def lives(self) -> bool:
-        """Whether `change` is possible: what other solvers are told of one objective must not stay for the next."""
-        return self.solver is SOLVERS["highs"]
+    def holds_cones(self) -> bool:
+        """Whether the solver is given cones or products, and decides all by itself."""
+        return not self.master.mip.convex
 
-    def change(self, cost: Vector, columns: Index, lower: Vector, upper: Vector, effort: Effort) -> None:
+    @property
+    def incremental(self) -> bool:
+        """Whether `change` is possible: what some solvers are told of one objective must not stay for the next."""
+        return self.solver.incremental
+
+    def change(self, cost: Vector, columns: Index, lower: Vector, upper: Vector, budget: Budget) -> None:
         """Another objective, and other bounds of some columns; tangents and solvers stay, what was found does not.
 
         `cost` is over the columns of `form.mip`, as `columns` are.
@@ -84,61 +107,90 @@ class State:
         low[columns], high[columns] = lower, upper
         program = replace(self.form.program, cost=cost[: self.form.program.columns])
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
-        self.found, self.point, self.effort, self.tried = Found(), None, effort, {}
-        for stage in {id(stage): stage for stage in (self.main, self.exact, self.quick) if stage is not None}.values():
-            stage.change(self.form, cost, columns, lower, upper, effort)
+        self.incumbent, self.relaxed, self.budget, self.tried, self.trace = Incumbent(), None, budget, {}, []
+        for session in self.sessions.each():
+            session.change(self.form, cost, columns, lower, upper, budget)
 
-    def _precise(self, mip: Mip) -> Stage:
-        return Stage(self.form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(self.effort, scaling=True))
+    def over(self) -> bool:
+        """Whether the gap is closed, a verdict found, or the budget spent."""
+        gap = self.budget.gap
+        if self.sessions.interior is not None:
+            gap *= 1.0 - tolerances.INTERIOR_DIGITS
+        closed = self.incumbent.gap(self.floor) <= gap
+        return bool(self.incumbent.verdict) or closed or self.budget.over()
 
-    def _over(self) -> bool:
-        # The optimum of an interior point may be off in its last digits
-        gap = self.effort.gap * (1.0 if self.quick is None else 1.0 - ROUGH)
-        return bool(self.found.verdict) or self.found.gap(self.floor) <= gap or self.effort.over()
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Time is up, or nearly: what follows only makes the best point precise."""
         self.finished = True
-        self.effort = self.main.effort = self.exact.effort = self.effort.finishing()
+        self.budget = self.master.budget = self.precise.budget = self.budget.finishing()
 
-    def _resume(self, effort: Effort) -> None:
+    def resume(self, budget: Budget) -> None:
         """Search on, and hear Ctrl-C again."""
-        effort.progress.finishing = self.finished = False
-        self.effort = self.main.effort = self.exact.effort = effort
+        budget.progress.finishing = self.finished = False
+        self.budget = self.master.budget = self.precise.budget = budget
 
-    def _fixed(self, slack_zero: Mask) -> Sides:
-        """Every pair decided but those of followers with cones, which are held as they are."""
-        given = ~self.form.program.followers.conic[self.form.kkt.pairs.owner]
-        return Sides(slack_zero & given, ~slack_zero & given)
+    def take(self, x: Vector, slack_zero: Mask) -> None:
+        """Make a point over the reformulation's columns the best one."""
+        self.incumbent.objective = self.objective(x)
+        self.incumbent.slack_zero, self.incumbent.x = slack_zero, x[: self.form.mip.columns].copy()
+        self.budget.progress.update(self.incumbent.bound, self.incumbent.objective)
 
-    def _padded(self, x: Vector) -> Vector:
-        """A point over the columns of the precise stage."""
-        n = self.form.mip.columns
-        return np.concatenate([x[:n], np.zeros(self.exact.mip.columns - n)])
+    def drop_incumbent(self) -> None:
+        """Give the best point up; the bound stays."""
+        self.incumbent.x, self.incumbent.objective, self.incumbent.slack_zero = None, np.inf, None
 
-    def _take(self, x: Vector, slack_zero: Mask) -> None:
-        self.found.objective = self._objective(x)
-        self.found.slack_zero, self.found.x = slack_zero, x[: self.form.mip.columns].copy()
-        self.effort.progress.update(self.found.bound, self.found.objective)
-
-    def _objective(self, x: Vector) -> float:
+    def objective(self, x: Vector) -> float:
+        """The minimised objective at x."""
         mip = self.form.mip
         return float(mip.cost @ x[: mip.columns]) + mip.offset
 
-    def _raise_bound(self, bound: float) -> None:
-        # An infinite one says that there is no point, which `_exhaust` looks at
-        if bound < np.inf and bound > _NEAR * self.floor_value + self.form.mip.offset:
-            self.found.bound = max(self.found.bound, bound)
-        self.effort.progress.update(self.found.bound, self.found.objective)
+    def as_good(self) -> float:
+        """The worst objective that is as good as the best point's."""
+        room = tolerances.INTERIOR_DIGITS * self.budget.gap * max(abs(self.incumbent.objective), self.floor)
+        return self.incumbent.objective + room
 
-    def _small_slack(self, x: Vector) -> Mask:
-        return np.asarray(self.form.kkt.pairs.slack(x) <= _SMALL * self.form.slack_scale())
+    def raise_bound(self, bound: float) -> None:
+        """Take note of a lower bound; an infinite one says that there is no point, which exhaustion looks at."""
+        if bound < np.inf and bound > tolerances.AT_THE_WALL * self.least + self.form.mip.offset:
+            self.incumbent.bound = max(self.incumbent.bound, bound)
+        self.budget.progress.update(self.incumbent.bound, self.incumbent.objective)
 
-    def _small_dual(self, x: Vector) -> Mask:
-        return np.asarray(x[self.form.kkt.pairs.dual] <= _SMALL * self.form.dual_scale())
+    def padded(self, x: Vector) -> Vector:
+        """A point over the columns of the precise session."""
+        n = self.form.mip.columns
+        return np.concatenate([x[:n], np.zeros(self.precise.mip.columns - n)])
 
-    def _sides(self, x: Vector) -> Mask:
-        """Which pairs of a complementary point have their slack at zero: the smaller of both, each in its own scale."""
-        slack = np.abs(self.form.kkt.pairs.slack(x)) / self.form.slack_scale()
-        dual = np.abs(x[self.form.kkt.pairs.dual]) / self.form.dual_scale()
-        return np.asarray((slack < dual) & (dual > _SMALL))
+
+def opened(
+    form: Reformulation, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
+) -> SearchState:
+    """A search before its first step: the mode's program in the solver, and the session of the last step beside it."""
+    full = mode.apply(form)
+    prepared = treatment.prepare(full)
+    known = known_values(form.program).widened(prepared.columns)
+    strong = envelopes.add(form, prepared.with_rows(known))
+    master = CutSession(form, strong, full.cones, solver, budget)
+    many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
+    plain = form.mip.products is None
+    interior = (
+        CutSession(form, form.mip, form.mip.cones, clarabel, budget) if many and plain and not form.conic else None
+    )
+    apart = interior is not None or (plain and not _as_precise(master, solver, mode, known))
+    precise = precise_session(form, form.mip, budget) if apart else master
+    return SearchState(
+        form, solver, mode, treatment, budget, Sessions(master, precise, interior), whole(form.kkt.pairs.count)
+    )
+
+
+def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: Rows) -> bool:
+    """Whether the last step can be left to the master.
+
+    Other solvers keep rows less well, or are given cones or products.  Rows that one computed answer of a follower gave may
+    contradict its own, by rounding; the tangents of strong duality leave a quadratic follower's answer off by a root.
+    """
+    return master.mip.convex and solver.incremental and not known.count and mode.name != strong_duality.name
+
+
+def precise_session(form: Reformulation, mip: Mip, budget: Budget) -> CutSession:
+    """A session of linear programs with tangents, in scaled numbers, for the last step."""
+    return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True))

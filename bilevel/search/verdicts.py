@@ -21,7 +21,7 @@ from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_rows
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import outer_approximation, tangent
-from bilevel.search.cut_session import Sides, limits
+from bilevel.search.sides import Sides, limits
 
 COOPERATION = "followers that cooperate have a point"
 EXHAUSTED = "exhausted search"

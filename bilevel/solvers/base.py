@@ -86,10 +86,15 @@ class Careful(Session, Protocol):
 
 
 class SessionFactory(Protocol):
-    """A solver: `name`, `features` out of integer, sos1, indicator, cone, nonconvex; `open` gives a session."""
+    """A solver: `name`, `features` out of integer, sos1, indicator, cone, nonconvex; `open` gives a session.
+
+    `incremental`: whether a session may live from one objective to the next, because what it was told of the one is not kept for
+    the other, and its linear programs keep rows to the last digits.
+    """
 
     name: str
     features: frozenset[str]
+    incremental: bool
 
     def open(self) -> Session:
         """A new session; raises `LicenceError` or `FeatureError` when the solver cannot be used here."""

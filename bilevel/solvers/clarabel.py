@@ -15,6 +15,7 @@ from bilevel.solvers import Outcome, Watch
 
 name = "clarabel"
 features = frozenset({"cone"})
+incremental = False
 
 _TOLERANCE = 1e-10
 _SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved

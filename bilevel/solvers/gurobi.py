@@ -14,6 +14,7 @@ from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "gurobi"
 features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+incremental = False
 
 _STATUS = {
     GRB.OPTIMAL: "optimal",

@@ -16,6 +16,7 @@ from bilevel.solvers.silence import silent
 
 name = "highs"
 features = frozenset({"integer"})
+incremental = True
 
 # Searches within the search: beside a good point they took half of the time on ieee33 and found nothing
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")

@@ -88,6 +88,7 @@ class PyomoSolver:
         self.name = name
         self.kind = _KNOWN.get(name.removeprefix(PREFIX), _OTHER)
         self.features = self.kind.features
+        self.incremental = False
 
     def open(self) -> Session:
         """A new session; raises `FeatureError` when the solver cannot be used here, naming those that can."""

@@ -14,6 +14,7 @@ from bilevel.solvers.silence import silent
 
 name = "scip"
 features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+incremental = False
 
 # Presolvers of SCIP 10.0 that cut off optima: the first of linear programs, the second next to nonconvex rows (tests: fuzz)
 _WRONG = ("dualsparsify", "inttobinary")

@@ -18,7 +18,7 @@ from bilevel.progress import Progress, ProgressEvent, Quiet
 from bilevel.reformulate.modes import find
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import tangent
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.diagnose.user_limits import CONFIRMED, ENLARGED
 from bilevel.search.engine import Search
 from bilevel.solvers import SOLVERS
@@ -65,11 +65,11 @@ def test_grace_is_two_seconds_or_a_twentieth() -> None:
 
 def test_a_search_that_finishes_keeps_to_its_grace() -> None:
     progress = Progress(False)
-    late = Effort(1e-4, time.monotonic() - 1.0, progress, grace=3.0)
+    late = Budget(1e-4, time.monotonic() - 1.0, progress, grace=3.0)
     assert late.finishing().deadline == pytest.approx(late.deadline + 3.0)
     assert late.finishing().finishing().deadline == pytest.approx(late.deadline + 3.0), "once only"
     progress.interrupted = True
-    assert Effort(1e-4, np.inf, progress).finishing().deadline < time.monotonic() + 60.0, (
+    assert Budget(1e-4, np.inf, progress).finishing().deadline < time.monotonic() + 60.0, (
         "Ctrl-C is no licence to go on"
     )
 
@@ -139,10 +139,10 @@ def test_ctrl_c_is_heard_by_a_later_search_and_leaves_it_unconfirmed(no_bases: N
 def test_no_search_leaves_the_progress_deaf() -> None:
     with Progress(False) as progress:
         program = compile_model(moving())
-        effort = Effort(1e-4, time.monotonic() - 1.0, progress)
-        search = Search(assemble(program), SOLVERS["highs"], find("big_m"), tangent, effort)
-        search._finish()
+        budget = Budget(1e-4, time.monotonic() - 1.0, progress)
+        search = Search(assemble(program), SOLVERS["highs"], find("big_m"), tangent, budget)
+        search.state.finish()
         search.run()
         assert not progress.finishing
         progress.interrupted = True
-        assert effort.over()
+        assert budget.over()

@@ -19,8 +19,10 @@ from bilevel import ModelError
 from bilevel.errors import UnknownNameError
 from bilevel.program.rows import Cones, Mip, Rows, coo
 from bilevel.relax import outer_approximation, tangent
-from bilevel.search import refinement, state
-from bilevel.search.cut_session import Point, Sides, Stage
+from bilevel.search import state
+from bilevel.search.cut_session import CutSession, Point
+from bilevel.search.sides import Sides
+from bilevel.search.steps import refinement
 from bilevel.solvers import clarabel
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -327,15 +329,15 @@ def test_a_point_that_is_not_confirmed_is_given_up_and_searched_again(monkeypatc
     plain = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
     monkeypatch.setattr(state, "MANY_CONES", 1)
     monkeypatch.setattr(refinement, "tight_state", lambda *_: None)
-    decided, refused = Stage.decided, []
+    decided, refused = CutSession.decided, []
 
-    def once(stage: Stage, sides: Sides, near: Any) -> Point:
-        if stage.mip.cones.count or refused:
-            return decided(stage, sides, near)
-        refused.append(stage.effort.progress)
+    def once(session: CutSession, sides: Sides, near: Any) -> Point:
+        if session.mip.cones.count or refused:
+            return decided(session, sides, near)
+        refused.append(session.budget.progress)
         return Point("failed", None, np.inf)
 
-    monkeypatch.setattr(Stage, "decided", once)
+    monkeypatch.setattr(CutSession, "decided", once)
     found = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)
     assert found.status == "certified" and found.objective == pytest.approx(plain.objective, rel=1e-4)
     # Ctrl-C, which is not heard while a point is made precise, was heard again

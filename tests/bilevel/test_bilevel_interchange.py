@@ -28,7 +28,7 @@ from bilevel.progress import Progress
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import CONES
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.solvers import pyomo as pyomo_solvers
 from bilevel.solvers.scaled import Scaled
@@ -859,8 +859,8 @@ def test_a_program_above_the_licence_says_so() -> None:
 def test_the_engine_runs_on_a_pyomo_solver(solver: str, mode: str) -> None:
     program = compile_model(tolls())
     factory = pyomo_solvers.find(f"pyomo:{solver}")
-    effort = Effort(1e-6, 1e15, QUIET)
-    found = Search(assemble(program), factory, MODES[mode], CONES["tangent"], effort).run()
+    budget = Budget(1e-6, 1e15, QUIET)
+    found = Search(assemble(program), factory, MODES[mode], CONES["tangent"], budget).run()
     assert program.sign * found.objective == pytest.approx(TOLLS, rel=1e-6)
     assert program.sign * found.bound == pytest.approx(TOLLS, rel=1e-5)
 

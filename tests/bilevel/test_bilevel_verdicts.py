@@ -16,8 +16,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.model import Check
 from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.reformulate.single_level import assemble
-from bilevel.search import verdicts
-from bilevel.search.engine import Search
+from bilevel.search import strategy, verdicts
 
 SEEDS = (1, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 18, 21, 22)
 GOOD, BAD = Check("good", 0.0, 1.0, "relative"), Check("bad", 2.0, 1.0, "relative")
@@ -208,14 +207,14 @@ def test_every_check_of_a_ray_fails_alone() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_thorough_tree_closes_what_a_solver_leaves(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against enumeration, with leader integers among the problems; nothing but relaxation, guesses and tree."""
-    for step in ("_branch", "_tree", "_restricted"):
-        monkeypatch.setattr(Search, step, lambda self: None)
+    for step in ("branch_and_bound", "small_tree", "restricted"):
+        monkeypatch.setattr(strategy, step, lambda state: None)
     p = draw(seed)
     assert check(p, (p, 1.0, "as drawn"), "highs", "auto", seed).verdict == "right"
 
 
 def test_a_tree_that_comes_to_no_end_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Search, "_exhaust", lambda self: None)
+    monkeypatch.setattr(strategy, "exhaustion", lambda state: None)
     solution = bilevel.solve(answering(), progress=False)
     assert solution.status == "unknown" and not solution.certificate.ok
 

@@ -14,9 +14,9 @@ from bilevel import tolerances
 from bilevel.model import Check
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
-from bilevel.search.found import Found
+from bilevel.search.incumbent import Incumbent
 
 CHARGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """What is tried: the share of the objective that the charge on the loose point comes to."""
@@ -29,31 +29,31 @@ NAME = "cone charge"
 class Charged:
     """What was found, and the line that says so (None where no cone was loose, or nothing could be done)."""
 
-    found: Found
+    found: Incumbent
     check: Check | None
 
 
-def close(form: Reformulation, search: Search, found: Found, effort: Effort) -> Charged:
+def close(form: Reformulation, search: Search, found: Incumbent, budget: Budget) -> Charged:
     """The best point with tight cones that a charge leads to; what there is where cones are tight already, or none does."""
-    able = search.lives and form.mip.products is None and not form.conic
+    able = search.incremental and form.mip.products is None and not form.conic
     loose = _loose(form, found)
-    if not able or loose <= tolerances.CONE_GAP or effort.over():
+    if not able or loose <= tolerances.CONE_GAP or budget.over():
         return Charged(found, None)
-    effort.progress.phase("closing cones", local=True)
+    budget.progress.phase("closing cones", local=True)
     best, last, share = found, 0.0, 0.0
     for charge in CHARGES:
-        point = _with_charge(form, search, found, charge, effort)
+        point = _with_charge(form, search, found, charge, budget)
         if point is not None:
             best, share = point, charge
             break
-        if effort.over():
+        if budget.over():
             return Charged(found, None)
         last = charge
     if best is found:
         return Charged(found, None)
     for _ in range(_HALVINGS):
         charge = float(np.sqrt(max(last, share / 100.0) * share))
-        point = None if effort.over() else _with_charge(form, search, found, charge, effort)
+        point = None if budget.over() else _with_charge(form, search, found, charge, budget)
         if point is None:
             last = charge
         elif point.objective <= best.objective:
@@ -65,7 +65,7 @@ def close(form: Reformulation, search: Search, found: Found, effort: Effort) -> 
     return Charged(best, Check(NAME, share, None, "of objective", detail=detail))
 
 
-def _loose(form: Reformulation, found: Found) -> float:
+def _loose(form: Reformulation, found: Incumbent) -> float:
     """The largest gap of the leader's cones that relax equalities."""
     cones = form.program.cones
     if found.x is None or not cones.count:
@@ -73,12 +73,14 @@ def _loose(form: Reformulation, found: Found) -> float:
     return float(cones.gaps(form.program.tight(found.x[: form.program.columns])).max(initial=0.0))
 
 
-def _over(best: Found, found: Found, form: Reformulation) -> float:
+def _over(best: Incumbent, found: Incumbent, form: Reformulation) -> float:
     floor = form.program.objective_floor(found.x)
     return (best.objective - found.objective) / max(abs(found.objective), floor)
 
 
-def _with_charge(form: Reformulation, search: Search, found: Found, charge: float, effort: Effort) -> Found | None:
+def _with_charge(
+    form: Reformulation, search: Search, found: Incumbent, charge: float, budget: Budget
+) -> Incumbent | None:
     """The point with this charge and its own objective, with the bound of the program without; None where cones stay loose."""
     if found.x is None or found.slack_zero is None:
         return None
@@ -86,7 +88,7 @@ def _with_charge(form: Reformulation, search: Search, found: Found, charge: floa
     size = max(abs(found.objective), form.program.objective_floor(found.x))
     unit = charge * size / max(float(small @ found.x), 1e-300)
     none = np.zeros(0, dtype=np.int64)
-    search.change(form.mip.cost + unit * small, none, np.zeros(0), np.zeros(0), effort)
+    search.change(form.mip.cost + unit * small, none, np.zeros(0), np.zeros(0), budget)
     near = search.run(((found.slack_zero, found.x),))
     if near.x is None or _loose(form, near) > tolerances.CONE_GAP:
         return None

@@ -13,9 +13,9 @@ import numpy as np
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment
-from bilevel.search.cut_session import Effort
+from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
-from bilevel.search.found import Found
+from bilevel.search.incumbent import Incumbent
 from bilevel.solvers import SessionFactory
 
 STEPS = (1e2, 1e3, 1e4)
@@ -26,8 +26,8 @@ NOT_ATTAINED = "not attained"
 
 
 def probe(
-    form: Reformulation, found: Found, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, effort: Effort
-) -> Found:
+    form: Reformulation, found: Incumbent, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
+) -> Incumbent:
     """`found` with the best point inside the steps; "not attained" where each one at least halves the distance to the bound."""
     mip, n = form.mip, form.program.columns
     endless = np.flatnonzero(~np.isfinite(mip.lower[:n]) | ~np.isfinite(mip.upper[:n]))
@@ -38,14 +38,14 @@ def probe(
     away = []
     best = found
     for step in STEPS:
-        if effort.over():
+        if budget.over():
             return best
         lower, upper = mip.lower.copy(), mip.upper.copy()
         lower[endless] = np.maximum(lower[endless], -step * mip.scale[endless])
         upper[endless] = np.minimum(upper[endless], step * mip.scale[endless])
         inside = replace(form, mip=replace(mip, lower=lower, upper=upper))
-        effort.progress.phase(f"within {step:g} times the scale", local=True)
-        near = Search(inside, solver, mode, treatment, effort).run()
+        budget.progress.phase(f"within {step:g} times the scale", local=True)
+        near = Search(inside, solver, mode, treatment, budget).run()
         if near.x is None:
             return best
         away.append(near.objective - found.bound)

@@ -8,15 +8,15 @@ import numpy as np
 from bilevel.budget import OutOfTimeError
 from bilevel.model import Check
 from bilevel.reformulate.single_level import Reformulation, assemble
-from bilevel.search.cut_session import Effort
-from bilevel.search.found import Found
+from bilevel.search.budget import Budget
+from bilevel.search.incumbent import Incumbent
 
 _FACTOR = 1000.0
 ENLARGED, CONFIRMED = "user bounds enlarged", "user bounds confirmed"
 
 
 def checks(
-    form: Reformulation, found: Found, effort: Effort, nonconvex: bool, search: Callable[[Reformulation], Found]
+    form: Reformulation, found: Incumbent, budget: Budget, nonconvex: bool, search: Callable[[Reformulation], Incumbent]
 ) -> tuple[Check, ...]:
     """A better point proves the limits too small; a second search that comes to no end confirms nothing, and fails a check.
 
@@ -26,10 +26,10 @@ def checks(
     wide = replace(
         stack, row_dual_limit=_FACTOR * stack.row_dual_limit, column_dual_limit=_FACTOR * stack.column_dual_limit
     )
-    effort.progress.phase("user bounds again")
-    second = Found()
+    budget.progress.phase("user bounds again")
+    second = Incumbent()
     try:
-        if not effort.over():
+        if not budget.over():
             second = search(assemble(replace(form.program, followers=wide), nonconvex))
     except OutOfTimeError:
         pass
@@ -42,7 +42,7 @@ def checks(
         detail = f"with limits {_FACTOR:g} times as large no point was found in the time left"
     else:
         detail = f"with limits {_FACTOR:g} times as large the best is {form.program.sign * second.objective:.9g}"
-    enlarged = Check(ENLARGED, better, effort.gap, "relative", detail=detail)
-    if enlarged.ok and unsure > 2.0 * effort.gap:
-        return (enlarged, Check(CONFIRMED, unsure, 2.0 * effort.gap, "relative", detail=f"{detail}: not confirmed"))
+    enlarged = Check(ENLARGED, better, budget.gap, "relative", detail=detail)
+    if enlarged.ok and unsure > 2.0 * budget.gap:
+        return (enlarged, Check(CONFIRMED, unsure, 2.0 * budget.gap, "relative", detail=f"{detail}: not confirmed"))
     return (enlarged,)

@@ -1,4 +1,4 @@
-"""A branch and bound over complementarity pairs, by linear programs on the living session.
+"""A branch and bound over complementarity pairs, by linear programs on a living session.
 
 Where the relaxation is good only a few pairs are open, and going through them costs less than a mixed-integer solver's root node.
 Each node fixes one side of some pairs; its linear program is a relaxation, so the least value of the open nodes is a lower bound.
@@ -16,7 +16,8 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.program.rows import Index, Mask, Vector
 from bilevel.relax import ConeTreatment
-from bilevel.search.cut_session import MAX_ROUNDS, Sides, Stage
+from bilevel.search.cut_session import MAX_ROUNDS, CutSession
+from bilevel.search.sides import Sides
 
 MOST_NODES = 400
 """Nodes after which the mixed-integer solver takes over."""
@@ -64,7 +65,7 @@ class Tree:
     more; it ends when it is done, or `enough`.
     """
 
-    stage: Stage
+    session: CutSession
     treatment: ConeTreatment
     open_pairs: Callable[[Vector], Vector]
     incumbent: Callable[[], float]
@@ -108,11 +109,11 @@ class Tree:
 
     def _solve(self, part: Part, node: int) -> Part | tuple[Part, ...] | None:
         """The part as it is done, or what to solve in its place; None if its linear program is not solved."""
-        with self.stage.restricted(part.sides) as possible:
+        with self.session.restricted(part.sides) as possible:
             if not possible:
                 return Part(part.sides, np.inf)
-            outcome = self.stage.solve(integer=False)
-        self.stage.effort.progress.nodes += 1
+            outcome = self.session.solve(integer=False)
+        self.session.budget.progress.nodes += 1
         if outcome.status == "infeasible":
             return Part(part.sides, np.inf)
         if outcome.status == "unbounded" and self.thorough:
@@ -125,13 +126,13 @@ class Tree:
             return solved
         split = self._split(part.sides, x)
         # The root has tangents where they count; more of them only at points that would be answers
-        rows = None if split else self.treatment.cuts(self.stage.cones, x, tolerances.CONE_CUT)
+        rows = None if split else self.treatment.cuts(self.session.cones, x, tolerances.CONE_CUT)
         if node % 10 == 0 or node < 3 or rows is not None:
             self.attempt(x, part.sides)
         if solved.value >= self._cutoff():
             return solved
         if rows is not None:
-            self.stage.add_cuts(rows)
+            self.session.add_cuts(rows)
             if rows.count:
                 return (replace(solved, rounds=part.rounds + 1),) if part.rounds < MAX_ROUNDS else solved
             split = self._doubtful(part.sides, x) if self.thorough else ()
@@ -143,13 +144,13 @@ class Tree:
         undecided = np.flatnonzero(~(sides.slack_zero | sides.dual_zero))
         if len(undecided):
             return tuple(replace(part, sides=half) for half in self._sides(sides, int(undecided[0])))
-        self.attempt(np.zeros(self.stage.form.mip.columns), sides)
+        self.attempt(np.zeros(self.session.form.mip.columns), sides)
         return Part(sides, -np.inf)
 
     def _split(self, sides: Sides, x: Vector) -> tuple[Sides, ...]:
         """What to branch on at x: the leader's integer that is furthest from whole, else the pair that is furthest from
         complementary; nothing where none is."""
-        whole = x[: self.stage.form.program.columns][self.stage.form.program.integer]
+        whole = x[: self.session.form.program.columns][self.session.form.program.integer]
         off = np.abs(whole - np.round(whole))
         if off.max(initial=0.0) > tolerances.SOLVER_INTEGRALITY:
             return self._halves(sides, int(off.argmax()), float(whole[off.argmax()]))
@@ -159,9 +160,9 @@ class Tree:
 
     def _halves(self, sides: Sides, integer: int, value: float) -> tuple[Sides, Sides]:
         """The integer column of this rank at most and at least a whole value."""
-        program = self.stage.form.program
-        low, high = sides.integers or (self.stage.mip.lower[: program.columns][program.integer],
-                                       self.stage.mip.upper[: program.columns][program.integer])  # fmt: skip
+        program = self.session.form.program
+        low, high = sides.integers or (self.session.mip.lower[: program.columns][program.integer],
+                                       self.session.mip.upper[: program.columns][program.integer])  # fmt: skip
         down, up = high.copy(), low.copy()
         down[integer], up[integer] = np.floor(value), np.floor(value) + 1.0
         return replace(sides, integers=(low, down)), replace(sides, integers=(up, high))
@@ -169,7 +170,7 @@ class Tree:
     def _doubtful(self, sides: Sides, x: Vector) -> tuple[Sides, ...]:
         """Both sides of the undecided pair that is furthest from complementary, however little that is; none where all are
         decided."""
-        pairs = self.stage.form.kkt.pairs
+        pairs = self.session.form.kkt.pairs
         undecided = np.flatnonzero(~(sides.slack_zero | sides.dual_zero))
         if not len(undecided):
             return ()

@@ -9,7 +9,7 @@ from bilevel.program.rows import Mask, Vector
 
 
 @dataclass
-class Found:
+class Incumbent:
     """What a search has: a bound and the best point (over the reformulation's columns) of the minimised program.
 
     `verdict` is "infeasible" or "unbounded" when that is what is proven, else ""; `proof` are the checks that say how; `ended`
@@ -31,7 +31,7 @@ class Found:
             return float("inf")
         return max(0.0, self.objective - self.bound) / max(abs(self.objective), floor)
 
-    def refuted(self, gap: float, floor: float) -> "Found":
+    def refuted(self, gap: float, floor: float) -> "Incumbent":
         """A point below a bound, as solvers may give where a program has no end, proves the bound wrong: nothing is proven then."""
         if self.x is not None and self.bound > self.objective + gap * max(abs(self.objective), floor):
             self.bound = -np.inf

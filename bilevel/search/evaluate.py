@@ -1,0 +1,89 @@
+"""The one place where a candidate becomes a point with a value: one side of every pair is fixed, and what is left is solved.
+
+With the sides fixed the program is convex, so that its optimum, by linear programs and tangents, is bilevel feasible and an upper
+bound of the bilevel optimum.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.bounds.slater import seen
+from bilevel.program.rows import Mask, Vector
+from bilevel.reformulate import leader_products
+from bilevel.relax import tangent
+from bilevel.search import conic_response, verdicts
+from bilevel.search.cut_session import Point
+from bilevel.search.incumbent import Incumbent
+from bilevel.search.sides import Sides, every_pair, sides_at
+from bilevel.search.state import SearchState, precise_session
+
+_SURE = ("optimal", "infeasible")
+
+
+def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
+    """Fix one side of every pair and take the optimum of what is left; it is the incumbent where it is better. Gives the point.
+
+    `near` is where products are made linear and integers rounded.
+    """
+    form = state.form
+    key = slack_zero.tobytes()
+    if key in state.tried:
+        return state.tried[key]
+    point = _polished(state, slack_zero, near) if form.conic else _decided(state, slack_zero, near)
+    alone = not (form.conic or form.program.integer.any()) and form.mip.products is None
+    if alone and point.status in _SURE:
+        state.tried[key] = point
+    if point.status == "unbounded" and form.mip.products is None and not form.conic:
+        # Every point of this linear program should be bilevel feasible, and its ray the leader's: the followers are asked
+        proof = verdicts.ray(form, every_pair(form, slack_zero), near)
+        if proof and all(check.ok for check in proof):
+            state.incumbent = Incumbent(verdict="unbounded", proof=proof)
+    if point.x is not None and state.objective(point.x) < state.incumbent.objective:
+        state.take(point.x, slack_zero)
+    return point
+
+
+def evaluate_within(state: SearchState, x: Vector, decided: Sides) -> None:
+    """The point with the sides that are decided, and those that x has of the others."""
+    evaluate(state, (sides_at(state.form, x) | decided.slack_zero) & ~decided.dual_zero, x)
+
+
+def _decided(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
+    if state.form.mip.products is not None:
+        state.sessions.precise = precise_session(state.form, leader_products.near(state.form.mip, near), state.budget)
+        state.precise.add_cuts(tangent.cuts(state.precise.cones, state.padded(near), -np.inf))
+    sides = every_pair(state.form, slack_zero)
+    interior = state.sessions.interior
+    point = interior.decided(sides, near) if interior is not None else None
+    return point if point is not None and point.status in _SURE else state.precise.decided(sides, near)
+
+
+def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
+    """Followers with cones are held at their exact response to the leader's decisions; the rest is as without them."""
+    form, n = state.form, state.form.kkt.columns
+    response, exact = conic_response.respond(form, near[:n])
+    point = np.concatenate([response, near[n : form.mip.columns]])
+    program, kkt = form.program, form.kkt
+    mine = np.append(program.followers.conic, False)
+    columns = [np.flatnonzero(mine[program.followers.owner]), seen(program), kkt.lam[mine[kkt.equal_owner]]]
+    columns += [kkt.pairs.dual[mine[kkt.pairs.owner]], kkt.conic.columns]
+    kept = np.r_[: program.cones.count, form.first_curved_cone : form.mip.cones.count]
+    mip = leader_products.near(replace(form.mip, cones=form.mip.cones.take(kept)), point)
+    room = tolerances.HELD_EXACTLY if exact else tolerances.HELD_LOOSELY
+    held = leader_products.hold(mip, point, np.concatenate(columns), room)
+    state.sessions.precise = precise_session(form, held, state.budget)
+    return state.precise.decided(every_pair(form, slack_zero), point)
+
+
+def holds(state: SearchState, point: Vector, slack_zero: Mask, within: float = tolerances.HELD_EXACTLY) -> bool:
+    """Whether a point over the reformulation's columns keeps everything within a relative tolerance, with these sides."""
+    form, mip = state.form, state.form.mip
+    worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
+    size = abs(mip.rows.matrix) @ np.maximum(np.abs(point), tolerances.SIZE_FLOOR * form.size)
+    worst.append(float((mip.rows.violation(point) / np.maximum(size, 1e-300)).max(initial=0.0)))
+    worst.append(float((np.abs(form.kkt.pairs.slack(point)) / form.slack_scale())[slack_zero].max(initial=0.0)))
+    worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))
+    gaps = mip.cones.gaps(point)
+    return max(worst) <= within and float(np.abs(gaps).max(initial=0.0)) <= tolerances.CONE_GAP / 10

@@ -1,0 +1,77 @@
+"""Sides of complementarity pairs: which slacks and which multipliers are held at zero, and how a point is read for them.
+
+A pair says slack * multiplier = 0 with both at least 0.  Once one side of every pair is fixed, what is left is convex.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.program.rows import Mask, Mip, Vector
+from bilevel.reformulate.single_level import Reformulation
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open.
+
+    `integers`: narrower limits of the program's integer columns, in their order; None for their own.
+    """
+
+    slack_zero: Mask
+    dual_zero: Mask
+    integers: tuple[Vector, Vector] | None = None
+
+
+def every_pair(form: Reformulation, slack_zero: Mask) -> Sides:
+    """Every pair decided but those of followers with cones, which are held as they are."""
+    given = ~form.program.followers.conic[form.kkt.pairs.owner]
+    return Sides(slack_zero & given, ~slack_zero & given)
+
+
+def small_slack(form: Reformulation, x: Vector) -> Mask:
+    """Pairs whose slack counts as zero at x, in its own scale."""
+    return np.asarray(form.kkt.pairs.slack(x) <= tolerances.PAIR_SIDE * form.slack_scale())
+
+
+def small_dual(form: Reformulation, x: Vector) -> Mask:
+    """Pairs whose multiplier counts as zero at x, in its own scale."""
+    return np.asarray(x[form.kkt.pairs.dual] <= tolerances.PAIR_SIDE * form.dual_scale())
+
+
+def sides_at(form: Reformulation, x: Vector) -> Mask:
+    """Which pairs of a complementary point have their slack at zero: the smaller of both, each in its own scale."""
+    slack = np.abs(form.kkt.pairs.slack(x)) / form.slack_scale()
+    dual = np.abs(x[form.kkt.pairs.dual]) / form.dual_scale()
+    return np.asarray((slack < dual) & (dual > tolerances.PAIR_SIDE))
+
+
+def incomplementarity(form: Reformulation, x: Vector) -> Vector:
+    """slack * multiplier of every pair, in its follower's cost: what strong duality lacks; 0 where a side counts as zero."""
+    pairs = form.kkt.pairs
+    product = np.abs(pairs.slack(x) * x[pairs.dual])
+    return np.where(small_slack(form, x) | small_dual(form, x), 0.0, product)
+
+
+def limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
+    """Limits of a program's columns and rows, which begin with those of the reformulation, with sides and integers fixed."""
+    pairs = form.kkt.pairs
+    low, high = mip.lower.copy(), mip.upper.copy()
+    row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
+    high[pairs.dual[sides.dual_zero]] = 0.0
+    for index, first, bottom, top in (
+        (pairs.column, 0, low, high),
+        (pairs.row, form.first_follower_row, row_low, row_high),
+    ):
+        at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
+        at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
+        to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
+        top[at_low] = to_low
+        bottom[at_high] = to_high
+    whole = np.flatnonzero(form.program.integer)
+    if sides.integers is not None:
+        low[whole], high[whole] = sides.integers
+    if near is not None:
+        low[whole] = high[whole] = np.round(near[whole])
+    return low, high, row_low, row_high

@@ -1,0 +1,78 @@
+"""Branch and bound by the solver, on the pairs that the relaxation leaves open and then on all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.search.cut_session import MAX_ROUNDS
+from bilevel.search.evaluate import evaluate
+from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
+from bilevel.search.state import SearchState
+from bilevel.search.steps.relaxation import far
+from bilevel.solvers import Outcome
+
+
+def restricted(state: SearchState) -> None:
+    """Branch only on the pairs that the relaxation leaves open."""
+    if state.relaxed is None:
+        return
+    state.budget.progress.phase("restricted search", local=True)
+    slack, dual = small_slack(state.form, state.relaxed), small_dual(state.form, state.relaxed)
+    with state.master.restricted(Sides(slack & ~dual, dual & ~slack)) as possible:
+        if not possible:
+            return
+        outcome = state.master.solve(integer=True)
+    if outcome.x is not None:
+        evaluate(state, sides_at(state.form, outcome.x), outcome.x)
+
+
+def branch_and_bound(state: SearchState) -> None:
+    """Branch and bound on the whole program; again with new tangents until bound and incumbent meet.
+
+    What a solver says of a program without a point is not believed: exhaustion looks for itself, and a ray is looked at.
+    """
+    state.budget.progress.phase("branch and bound", trusted=state.holds_cones)
+    for _ in range(MAX_ROUNDS):
+        state.incumbent.rounds += 1
+        before = state.incumbent.objective
+        outcome = _better(state)
+        if outcome.status == "unbounded":
+            _look_far_out(state)
+            return
+        state.raise_bound(outcome.bound if outcome.status != "infeasible" else -np.inf)
+        if outcome.status in ("limit", "interrupted"):
+            state.finish()
+        new_cuts = 0
+        if outcome.x is not None:
+            rows = state.treatment.cuts(state.master.cones, outcome.x, tolerances.CONE_CUT)
+            state.master.add_cuts(rows)
+            new_cuts = rows.count
+            evaluate(state, sides_at(state.form, outcome.x), outcome.x)
+        if outcome.status != "optimal" or state.over() or not (new_cuts or state.incumbent.objective < before):
+            return
+
+
+def _look_far_out(state: SearchState) -> None:
+    """A point at a very low objective of a program that a solver calls unbounded: its sides may have a ray."""
+    with state.master.priced(far(state) + state.master.mip.offset, np.inf):
+        outcome = state.master.solve(integer=True)
+    if outcome.x is not None:
+        evaluate(state, sides_at(state.form, outcome.x), outcome.x)
+
+
+def _better(state: SearchState) -> Outcome:
+    """A point better than the best by more than the gap, with a bound of the whole; no start is given.
+
+    A solver may hand a start back as its optimum, with its value as bound.  A limit on the objective prunes as well, and what
+    the solver then says, most often that there is no such point, owes nothing to the best one.
+    """
+    if state.incumbent.x is None:
+        return state.master.solve(integer=True)
+    size = max(abs(state.incumbent.objective), state.floor)
+    cutoff = state.incumbent.objective - tolerances.MIP_SHARE * state.budget.gap * size
+    with state.master.priced(-np.inf, cutoff):
+        outcome = state.master.solve(integer=True, improving=True)
+    if outcome.status == "infeasible":
+        return Outcome("optimal", None, np.inf, cutoff, nodes=outcome.nodes)
+    return replace(outcome, bound=min(outcome.bound, cutoff))

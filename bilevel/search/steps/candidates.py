@@ -1,0 +1,101 @@
+"""Points that a search tries before it branches: earlier ones, guesses, the followers' answers to a decision."""
+
+import numpy as np
+
+from bilevel.certify.repair import multipliers
+from bilevel.errors import ModelError
+from bilevel.followers.best_response import best_response
+from bilevel.program.rows import Mask, Vector
+from bilevel.search.evaluate import evaluate, holds
+from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
+from bilevel.search.state import SearchState
+
+
+def earlier_points(state: SearchState, starts: tuple[tuple[Mask, Vector], ...]) -> None:
+    """The best points with the same sides as those of earlier programs."""
+    state.budget.progress.phase("earlier points" if starts else "relaxation")
+    for slack_zero, x in starts:
+        if not state.over():
+            evaluate(state, slack_zero, x)
+
+
+def guess(state: SearchState) -> None:
+    """Keep the relaxation's schedule and find prices that make it the followers' choice; then the converse; then answers."""
+    if state.relaxed is None or state.resumed:
+        return
+    state.budget.progress.phase("first schedules")
+    for slack_zero in (small_slack(state.form, state.relaxed), ~small_dual(state.form, state.relaxed)):
+        evaluate(state, slack_zero, state.relaxed)
+        if state.over():
+            return
+    for decision in (state.relaxed, _middle(state)):
+        if not (state.form.conic or state.over()):
+            answer(state, decision)
+
+
+def _middle(state: SearchState) -> Vector:
+    """The middle of every column's bounds, the end where there is one bound only."""
+    program = state.form.program
+    low, high = np.isfinite(program.lower), np.isfinite(program.upper)
+    ends = [np.where(np.isfinite(end), end, 0.0) for end in (program.lower, program.upper)]
+    return np.asarray(np.where(low & high, (ends[0] + ends[1]) / 2, ends[0] + ends[1]))
+
+
+def answer(state: SearchState, x: Vector) -> None:
+    """Keep the leader's decision: the followers' exact answer to it, with multipliers that say which limits have to hold."""
+    form = state.form
+    n = form.program.columns
+    answered = np.zeros(form.kkt.columns)
+    answered[:n] = x[:n]
+    try:
+        answered[form.program.followers.columns] = best_response(form.program, x[:n])
+    except ModelError:
+        return
+    answered[n:] = multipliers(form, answered[:n], bounded=True)
+    if not np.isfinite(answered).all():
+        return
+    point = evaluate(state, ~small_dual(form, answered), answered)
+    if point.x is not None or state.over():
+        return
+    # Pairs with nothing on either side may have been read wrongly: leave them open, and read them from what comes of it
+    slack, dual = small_slack(form, answered), small_dual(form, answered)
+    with state.master.restricted(Sides(slack & ~dual, dual & ~slack), answered) as possible:
+        point = state.master.converge(state.treatment) if possible else point
+    if point.x is not None:
+        evaluate(state, sides_at(form, point.x), point.x)
+
+
+def given_point(state: SearchState, x: Vector) -> None:
+    """A point for a nonconvex program: as it is where it is bilevel feasible, else with the followers' answer in it."""
+    form, program = state.form, state.form.program
+    if form.conic:
+        return
+    n = program.columns
+    state.budget.progress.phase("given point")
+    for answers in (False, True):
+        point = np.zeros(form.mip.columns)
+        point[:n] = np.where(program.integer, np.round(x[:n]), x[:n])
+        if answers:
+            try:
+                point[program.followers.columns] = best_response(program, point[:n])
+            except ModelError:
+                return
+        point[n : form.kkt.columns] = multipliers(form, point[:n], bounded=True)
+        _complete(state, point)
+        if not np.isfinite(point).all():
+            continue
+        slack_zero = ~small_dual(form, point)
+        if holds(state, point, slack_zero):
+            state.take(point, slack_zero)
+            return
+        if evaluate(state, slack_zero, point).x is not None:
+            return
+
+
+def _complete(state: SearchState, point: Vector) -> None:
+    """Fill the columns after the multipliers: squares of quadratic followers' revenue, and the objective's own products."""
+    mip, first = state.form.mip, state.form.kkt.columns
+    squares = mip.cones.parts(point)[1][state.form.first_curved_cone :]
+    point[first : first + len(squares)] = squares
+    if mip.products is not None and mip.columns > first + len(squares):
+        point[-1] = mip.products.activity(point)[0]

@@ -1,0 +1,80 @@
+"""What the solver's branch and bound leaves open: a tree of linear programs to its end, or the same question asked otherwise."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.model import Check
+from bilevel.program.rows import Mip
+from bilevel.relax import tangent
+from bilevel.search.cut_session import CutSession
+from bilevel.search.state import SearchState, precise_session
+from bilevel.search.steps.small_tree import tree_on
+from bilevel.search.tree import whole
+from bilevel.search.verdicts import EXHAUSTED
+
+_ENDLESS = 10**9
+
+
+def exhaustion(state: SearchState) -> None:
+    """What is left, by linear programs on pairs and integers until it is closed.
+
+    The solver's tolerances hide a little of a multiplier behind a large limit, which may be worth more than the gap; and that it
+    finds no point proves nothing by itself.  Followers with cones and nonconvex rows are no linear programs: there the same solver
+    is asked again, in other numbers.
+    """
+    if state.form.conic or state.form.mip.products is not None:
+        _asked_again(state)
+        return
+    state.budget.progress.phase("branching on pairs")
+    plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
+    tree = replace(tree_on(state, plain, tangent), most=_ENDLESS, thorough=True)
+    parts = tree.run(state.incumbent.bound, whole(state.form.kkt.pairs.count))
+    found = state.incumbent
+    if found.x is None and not found.verdict and all(part.value == np.inf for part in parts):
+        _exhausted(state, f"a tree of {len(parts)} parts, each without a point by a linear program")
+    elif not state.over():
+        found.ended = "linear programs of the tree over complementarity pairs were not solved"
+
+
+def _asked_again(state: SearchState) -> None:
+    """Infeasible by the same solver a second time: in other units, or with limits as loose as a certificate allows."""
+    name = state.solver.name
+    if state.incumbent.x is not None:
+        state.incumbent.ended = (
+            "the solver's bound does not meet its own point, and nonconvex programs have no other search"
+        )
+        return
+    state.budget.progress.phase("asking again")
+    first = state.master.solve(integer=True).status
+    answers = {}
+    for way, mip, scaling in _other_ways(state):
+        if first != "infeasible" or state.over():
+            return
+        budget = replace(state.budget, scaling=scaling)
+        session = CutSession(state.form, mip, state.master.cones, state.solver, budget)
+        session.add_cuts(state.master.tangents)
+        answers[way] = session.solve(integer=True).status
+        if answers[way] == "infeasible":
+            _exhausted(state, f"branch and bound of {name} leaves no part, nor {way}")
+            return
+    told = ", ".join(f"{status!r} {way}" for way, status in answers.items())
+    state.incumbent.ended = f"{name} says 'infeasible' at first, and {told}: nothing is proven"
+
+
+def _other_ways(state: SearchState) -> list[tuple[str, Mip, bool]]:
+    """In words, the program, and whether it is scaled."""
+    mip, scaling = state.master.mip, state.budget.scaling
+    ways = [("in other units", mip, not scaling)]
+    if mip.products is not None:
+        # What a certificate would still accept has to be impossible as well
+        loose = replace(mip, products=mip.products.loosened(tolerances.FEASIBILITY, mip.scale))
+        ways.append(("with nonconvex rows loosened by what a certificate allows", loose, scaling))
+    return ways
+
+
+def _exhausted(state: SearchState, how: str) -> None:
+    found = state.incumbent
+    found.verdict, found.bound = "infeasible", -np.inf
+    found.proof = (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how),)

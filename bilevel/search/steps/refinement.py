@@ -1,0 +1,59 @@
+"""Making the best point of a search precise: of interior points, below a bound, or with loose cones."""
+
+from bilevel import tolerances
+from bilevel.search.evaluate import holds
+from bilevel.search.sides import every_pair
+from bilevel.search.state import SearchState
+from bilevel.search.tight_state import tight_state
+
+
+def agreement(state: SearchState) -> None:
+    """A point a little below the bound breaks cones that tangents laid later hold: take it again with these."""
+    found, form = state.incumbent, state.form
+    convex = form.mip.products is None and not form.conic
+    if not convex or found.x is None or found.slack_zero is None or found.objective >= found.bound:
+        return
+    point = state.precise.decided(every_pair(form, found.slack_zero), found.x)
+    if point.x is not None and state.objective(point.x) > found.objective:
+        state.take(point.x, found.slack_zero)
+
+
+def sharpened(state: SearchState) -> bool:
+    """Make the best point of an interior point precise; false where it is given up.
+
+    With its own decisions, and the network's state of tight cones; if that does not hold, by linear programs, whose corners
+    keep rows as no interior point does.  A point that they do not confirm is given up while there is time for another, and
+    else left to the certificate.
+    """
+    found = state.incumbent
+    if found.x is None or found.slack_zero is None:
+        return True
+    stopped = state.finished or state.budget.over()
+    state.finish()
+    state.budget.progress.phase("making precise")
+    near = tight_state(state.form, found.x, state.budget.seconds)
+    kept = near is not None and holds(state, near, found.slack_zero, tolerances.FEASIBILITY / 3)
+    if near is not None and kept and state.objective(near) <= state.as_good():
+        state.take(near, found.slack_zero)
+        return True
+    state.precise.add_active_tangents(found.x)
+    point = state.precise.decided(every_pair(state.form, found.slack_zero), found.x)
+    if point.x is not None:
+        state.take(point.x, found.slack_zero)
+    elif not stopped:
+        state.drop_incumbent()
+    return point.x is not None or stopped
+
+
+def tightening(state: SearchState) -> None:
+    """Where the objective leaves cones loose, take the optimum whose cones are tight, at no loss."""
+    found, precise = state.incumbent, state.precise
+    if found.x is None or found.slack_zero is None or not precise.cones.count:
+        return
+    if float(precise.cones.gaps(state.padded(found.x)).max()) <= tolerances.CONE_GAP / 10:
+        return
+    state.finish()
+    state.budget.progress.phase("tightening cones")
+    point = precise.tightened(every_pair(state.form, found.slack_zero), state.padded(found.x))
+    if point.x is not None:
+        state.take(point.x, found.slack_zero)

@@ -1,0 +1,62 @@
+"""Which steps a search takes, in which order: the one place that chooses them.
+
+A step is a function of the state in a file of `bilevel.search.steps`.  Steps of `search` are taken until the gap is closed or the
+budget is spent; those of `opening` and `closing` always.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from bilevel.program.rows import Mask, Vector
+from bilevel.search.state import SearchState
+from bilevel.search.steps.branch_and_bound import branch_and_bound, restricted
+from bilevel.search.steps.candidates import answer, earlier_points, given_point, guess
+from bilevel.search.steps.exhaustion import exhaustion
+from bilevel.search.steps.refinement import agreement, tightening
+from bilevel.search.steps.relaxation import relaxation, relaxation_apart, wall
+from bilevel.search.steps.small_tree import small_tree
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done to the state, under a name for people."""
+
+    name: str
+    act: Callable[[SearchState], None]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """The steps of one search, in order."""
+
+    opening: tuple[Step, ...]
+    search: tuple[Step, ...]
+    closing: tuple[Step, ...]
+
+
+def strategy(
+    state: SearchState, starts: tuple[tuple[Mask, Vector], ...] = (), decisions: tuple[Vector, ...] = ()
+) -> Strategy:
+    """The steps for this program and solver.
+
+    `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point; `decisions` are
+    points of which only the leader's part counts.
+    """
+    opening = () if state.incremental else (Step("wall", wall),)
+    closing = (Step("agreement", agreement), Step("tightening", tightening))
+    complete = (Step("branch and bound", branch_and_bound), Step("exhaustion", exhaustion))
+    if state.holds_cones:
+        given = tuple(Step("given point", partial(given_point, x=x)) for x in decisions)
+        first = (*given, Step("relaxation apart", relaxation_apart)) if decisions else ()
+        return Strategy(opening, (*first, *complete), closing)
+    search = (
+        Step("earlier points", partial(earlier_points, starts=starts)),
+        Step("relaxation", relaxation),
+        *(Step("answer", partial(answer, x=x)) for x in decisions),
+        Step("guesses", guess),
+        Step("small tree", small_tree),
+        Step("restricted search", restricted),
+        *complete,
+    )
+    return Strategy(opening, search, closing)
