@@ -1,12 +1,26 @@
-"""The order of the tests."""
+"""The order of the tests, and a solved case that several folders share."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-FIRST = "test_bilevel_solver_releases.py"
+import bilevel
+import formulations
+import instances
+
+FIRST = "test_solver_releases.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A release of a solver that gives wrong answers fails every other test too, so it is told by name before them."""
     items.sort(key=lambda item: item.path.name != FIRST)
+
+
+@pytest.fixture(scope="session")
+def solved() -> tuple[instances.Instance, Any, bilevel.Solution]:
+    """Five sessions of ieee33, the weighted objective: case, model with its values, solution."""
+    case = instances.scale(instances.load("ieee33"), 5)
+    model = formulations.charging_pricing(case, "loss=1,profit=1")
+    return case, model, bilevel.solve(model, progress=False)

@@ -23,8 +23,8 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(
         ("your-own-model.md", "fronts.md", "credit-points.md", "heuristics.md", "carbon.md"), "test_docs.py"
     ),
-    "interchange.md": "bilevel/test_bilevel_interchange.py",
-    "feeders.md": "instances/test_instances_feeders.py",
+    "interchange.md": "bilevel/interchange/test_interchange.py",
+    "feeders.md": "instances/files/test_feeders.py",
 }
 """Pages whose blocks need files or an output of their own, and the tests that run them."""
 

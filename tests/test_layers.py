@@ -83,3 +83,12 @@ def test_what_points_down_is_allowed(tmp_path: Path) -> None:
         "bilevel__0program__0a": "",
     }
     assert not list(write(tmp_path, **down).faults())
+
+
+def test_tests_stand_where_the_rooms_do() -> None:
+    others = {"bilevel.fuzz", "instances.data"}  # of the whole engine, and of the shipped cases
+    for package, rooms in house_graph.ROOMS.items():
+        known = {package, *(f"{package}.{room}" for room in rooms), *others}
+        for file in (ROOT / "tests" / package).rglob("test_*.py"):
+            assert ".".join(file.relative_to(ROOT / "tests").parts[:-1]) in known, file
+            assert not file.name.startswith(f"test_{package}_"), file

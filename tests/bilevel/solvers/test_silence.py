@@ -14,7 +14,7 @@ from oracles import tiny_case
 import instances
 from bilevel.solvers import SOLVERS, pyomo, silence
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PYOMO = [pyomo.PREFIX + name for name in pyomo.available() if "integer" in pyomo.find(pyomo.PREFIX + name).features]
 
 # Whole leader columns, a cone, a quadratic follower beside a linear one, and a row that a follower sees

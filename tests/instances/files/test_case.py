@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import instances
 from instances import Branch, Bus, Instance, InstanceError, Source, read, write
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAMES = st.text(min_size=1, max_size=12).filter(lambda text: text.isprintable() and text == text.strip())
 NUMBERS = st.floats(-1e9, 1e9)

@@ -264,7 +264,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
             time.sleep(0.3)
             return slow(self, *given)
         tasks.Living.solve = solve
-        from test_bilevel_pareto import ladder, traced
+        from test_pareto import ladder, traced
         traced(ladder(4), points=9, store={str(tmp_path / "killed")!r})
     """)
     running = subprocess.Popen([sys.executable, "-c", script])
@@ -298,7 +298,7 @@ def test_ctrl_c_keeps_the_points(tmp_path: Path) -> None:
             time.sleep(0.3)
             return slow(self, *given)
         tasks.Living.solve = solve
-        from test_bilevel_pareto import ladder, traced
+        from test_pareto import ladder, traced
         front = traced(ladder(4), points=30)
         print("kept", len(front), front.complete, front.reason)
     """)

@@ -39,7 +39,7 @@ from studies.benchmarks import (
 )
 from studies.benchmarks.reading import summary, tables
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMOKE = SETS["smoke"].specs()
 
 

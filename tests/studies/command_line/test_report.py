@@ -28,7 +28,7 @@ from studies.command_line import main
 from studies.page.parts import command
 from studies.pricing import front_points
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 CASE = "ieee33"
 
 

@@ -26,7 +26,7 @@ from bilevel import Solution
 from studies.command_line.main import EXIT_CODES
 from studies.pricing import results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 TABLES = [name for name in results.FILES if name.endswith(".csv")]
 FIGURES = [name for name in results.FILES if name.endswith((".png", ".pdf"))]
 

@@ -24,7 +24,7 @@ from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, Outcome, clarabel, convex_qp, highs, pyomo
 from bilevel.solvers.scaled import Scaled
 
-STORED = json.loads((Path(__file__).parents[1] / "solver_programs.json").read_text(encoding="utf-8"))
+STORED = json.loads((Path(__file__).parents[2] / "solver_programs.json").read_text(encoding="utf-8"))
 PROGRAMS = {program["name"]: program for program in STORED}
 PYOMO = [pyomo.PREFIX + name for name in pyomo.available()]
 PACKAGES = {"highs": "highspy", "scip": "pyscipopt", "gurobi": "gurobipy", "clarabel": "clarabel"}

@@ -873,7 +873,7 @@ def test_solve_by_name() -> None:
 
 def test_the_how_to_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[2] / "docs" / "interchange.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "interchange.md").read_text(encoding="utf-8")
     for name, content in re.findall(r"`(\w+\.(?:mps|aux))`:\n\n```\n(.*?)```", text, re.DOTALL):
         (tmp_path / name).write_text(content, encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -16,7 +16,7 @@ import pytest
 import instances
 from instances import Branch, Bus, Feeder, InstanceError, Network, PowerFlow, Source, ac_power_flow
 
-PAGE = (Path(__file__).parents[2] / "docs" / "feeders.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "feeders.md").read_text(encoding="utf-8")
 NAMES = ("case33bw", "case69", "case118zh", "case136ma", "case141", "case533mt_hi", "case533mt_lo", "case1197")
 
 

@@ -17,7 +17,7 @@ import bilevel
 from bilevel.solvers import tested
 from studies.command_line import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIRED = {one.name: one.specifier for one in map(Requirement, PROJECT["dependencies"])}
 
