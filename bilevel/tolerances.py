@@ -98,7 +98,7 @@ GRACE_SECONDS = 2.0
 """Beyond a time limit, or GRACE_SHARE of it if that is more: time to make the best point precise and to recheck it."""
 
 GRACE_SHARE = 0.05
-"""See GRACE_SECONDS."""
+"""The share of a time limit that GRACE_SECONDS names: long limits may take more time for digits than short ones."""
 
 FRONT_EQUAL = 1e-9
 """Two points of a front are one where their maximised expression differs by less, over its largest value on the front."""
@@ -116,3 +116,79 @@ INFINITE = 1e20
 
 DOMAIN = 1e-9
 """Bounds of whole numbers and of steps may miss a number by this, over its size (at least 1) in steps: rounding has moved them."""
+
+PROPAGATION_ROUNDING = 1e-9
+"""What rounding may shift a row's activity by when bounds are propagated, over its terms: larger only weakens limits."""
+
+COST_LIMIT_ROOM = 1e-6
+"""What a limit on a follower's cost is moved outwards by, over its terms: the point that proves it meets its rows within a solver's
+tolerance only."""
+
+IMPLIED_ROUNDING = 1e-9
+"""What implied bounds are moved outwards by, over the terms that they come from: rounding must not cut anything off."""
+
+SLATER_MARGIN = 1e-6
+"""Margin of an interior point of a follower's rows, over their size, from which multipliers are bounded by it."""
+
+SINGULAR = 1e-11
+"""Smallest over largest singular value of a basis from which it counts as one."""
+
+NEVER_REACHED = 1e-6
+"""How far a limit must be from every point of the rows, over itself, to be called never reached."""
+
+DUST = 1e-9
+"""Scaled entries under this are dropped by SCIP and HiGHS without a word; here they are cleared, and limits moved for them."""
+
+INTERIOR_POINT = 1e-10
+"""What interior points are asked for: gap and feasibility, relative."""
+
+EMPTY_ROW = 1e-9
+"""What a row without columns may be off, in its own unit."""
+
+SAME_COEFFICIENT = 1e-9
+"""Coefficients of prices in leader rows and follower costs that differ by less, over their size, are proportional."""
+
+PRODUCT_BOX = 1e-5
+"""How far factors of products may move around a point where these are made linear, over their scale."""
+
+FARKAS_ROUNDING = 1e-12
+"""Rounding of the sums of a Farkas proof, over their largest terms."""
+
+FARKAS_MARGIN = 1e-9
+"""Margin of a Farkas proof, over the size of the rows that it weighs, under which it is none."""
+
+BLAMED_ROW = 1e-6
+"""Least violation, over a follower's row's terms, for which a row is named as the reason of infeasibility."""
+
+CONE_SNAP = 1e-7
+"""How far, over its size, a factor of a cone may be above what the cone asks for, to be taken for an interior point's doing."""
+
+REPAIR_NOISE = 1e-12
+"""Violations under this, over their rows' terms, are rounding and are not repaired."""
+
+REPAIR_OPEN = 1e-6
+"""Share of its scale under which a side of a pair is left open where multipliers are taken anew."""
+
+REPAIR_LEFT = 1e-6
+"""What a move may leave of a violation, over the worst one."""
+
+TIE_DIFFERENCE = 1e-7
+"""Objectives of ties that differ by less, relatively, are one."""
+
+FOLLOWER_CONE = 1e-9
+"""A follower's cone broken by less, over its product, is kept; multipliers under it count as zero where their limit is infinite."""
+
+FIXED_FOLLOWER_ROOM = 1e-8
+"""How much wider than a computed answer the rows are that say what followers without a choice do, over their terms."""
+
+RESPONSE_STILL = 1e-12
+"""A step of a follower's response under this, over its scale, is its last."""
+
+BOUND_MEETS = 1e-7
+"""A bound within this of an objective known to be attained, relatively, has met it."""
+
+OUTER_INTERIOR_POINT = 1e-8
+"""What an interior point is asked for where its dual objective is taken as bound."""
+
+TANGENT_FACTOR_FLOOR = 1e-3
+"""Least factor of a cone at which its tangent is laid, over what it is expected to be: nearer to the apex tangents are steep."""

@@ -13,10 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from bilevel import tolerances
 from bilevel.program.rows import Index, Vector
 
 MOST_BASES = 5000
-_SINGULAR = 1e-11
 _SAFETY = 1.0 + 1e-9
 
 
@@ -50,7 +50,7 @@ def _over_bases(dense: np.ndarray, rate_low: Vector, rate_high: Vector) -> tuple
     choice = np.array(list(combinations(range(every.shape[1]), m)))
     bases = np.moveaxis(every[:, choice], 1, 0)
     singular = np.linalg.svd(bases, compute_uv=False)
-    usable = singular[:, -1] > _SINGULAR * singular[:, 0]
+    usable = singular[:, -1] > tolerances.SINGULAR * singular[:, 0]
     inverse = np.linalg.inv(bases[usable]).transpose(0, 2, 1)
     ends = np.stack([inverse * cost_low[choice[usable]][:, None, :], inverse * cost_high[choice[usable]][:, None, :]])
     low, high = ends.min(axis=0).sum(axis=2).min(axis=0), ends.max(axis=0).sum(axis=2).max(axis=0)

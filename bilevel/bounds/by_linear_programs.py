@@ -36,7 +36,6 @@ from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
 
 _SAFETY = 1.0 + 1e-6
-_LEAST_MARGIN = 1e-6
 _WHAT = "limits of the followers' multipliers were being proven"
 
 
@@ -251,7 +250,7 @@ class _Margins:
         if outcome.status != "optimal":
             return 0.0
         margin = -outcome.objective - sign * float(limit)
-        return 0.0 if margin < _LEAST_MARGIN * size else margin
+        return 0.0 if margin < tolerances.SLATER_MARGIN * size else margin
 
 
 def _slacks(program: Program, kkt: Kkt, limits: Bounds, rows: Rows) -> Vector:

@@ -17,10 +17,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
 
 _ROUNDS = 30
-_ROOM = 1e-9
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _idle(
             np.where(a > 0, least + a * (top - lower[entries.column]), least),
             np.where(a > 0, most, most + a * (top - lower[entries.column])),
         )
-    room = _ROOM * (1.0 + np.abs(a * np.where(np.isfinite(top), top, 0.0)))
+    room = tolerances.PROPAGATION_ROUNDING * (1.0 + np.abs(a * np.where(np.isfinite(top), top, 0.0)))
     broken = (least > whole.upper[entries.row] + room) | (most < whole.lower[entries.row] - room)
     pushing = np.where(a > 0, high[entries.row] > 0, low[entries.row] < 0)
     slack = np.where(a > 0, least > whole.lower[entries.row] + room, most < whole.upper[entries.row] - room)

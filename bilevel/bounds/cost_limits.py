@@ -11,14 +11,11 @@ which holds at every bilevel feasible point (model page section 4, "Every big-M"
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import budget
+from bilevel import budget, tolerances
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, coo, no_rows, stack_rows
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
-
-_ROOM = 1e-6
-"""What the limit is moved outwards by, over its terms: the point meets its rows within the solver's tolerance only."""
 
 
 def cost_rows(program: Program, rates: tuple[Vector, Vector], followers: Index) -> Rows:
@@ -49,7 +46,9 @@ def _row(program: Program, rates: tuple[Vector, Vector], follower: int) -> Rows 
     square = float(y @ stack.quadratic[mine][:, mine] @ y) / 2
     terms = most * z
     limit = float(terms.sum()) + square + float(np.sum(sign * least * origin))
-    limit += _ROOM * (float(np.abs(terms).sum()) + abs(square) + float(np.abs(least * origin).sum()))
+    limit += tolerances.COST_LIMIT_ROOM * (
+        float(np.abs(terms).sum()) + abs(square) + float(np.abs(least * origin).sum())
+    )
     row = coo(
         [(0, int(at), float(value)) for at, value in zip(mine, sign * least, strict=True) if value],
         (1, program.columns),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.bounds import by_propagation, implied
 from bilevel.bounds.by_bases import basis_ranges
 from bilevel.errors import UnboundedDualError
@@ -27,8 +28,6 @@ DERIVED = "derived"
 PROVEN = "proven"
 USER = "user"
 UNKNOWN = "unknown"
-_NEVER = 1e-6
-"""How far a limit must be from every point of the rows, over itself, to be called never reached."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     least, most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)
     mu = np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at]))
     # A limit that no point of the rows comes near prices nothing
-    never = least + pairs.slack_constant > _NEVER * np.abs(pairs.slack_constant)
+    never = least + pairs.slack_constant > tolerances.NEVER_REACHED * np.abs(pairs.slack_constant)
     return Bounds(
         lam_lower=low[equal],
         lam_upper=high[equal],

@@ -7,14 +7,13 @@ declared bound of 1e9 that the rows never let a column come near would make ever
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
 
 LOOSE = 1e3
 """A bound counts as loose where the rows imply one that is this much nearer to zero; others are kept as they are."""
 
 _ROUNDS = 12
-_ROOM = 1e-9
-"""What implied bounds are moved outwards by, over the terms that they come from: rounding must not cut anything off."""
 
 
 def tightened(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
@@ -43,8 +42,8 @@ def _propagated(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vecto
         most, most_size = _others(row, tops, rows.count)
         # What the limits leave for the term of this entry
         with np.errstate(invalid="ignore"):
-            room = rows.upper[row] - least + _ROOM * (least_size + np.abs(rows.upper[row]))
-            need = rows.lower[row] - most - _ROOM * (most_size + np.abs(rows.lower[row]))
+            room = rows.upper[row] - least + tolerances.IMPLIED_ROUNDING * (least_size + np.abs(rows.upper[row]))
+            need = rows.lower[row] - most - tolerances.IMPLIED_ROUNDING * (most_size + np.abs(rows.lower[row]))
         above, below = np.where(value > 0, room, need) / value, np.where(value > 0, need, room) / value
         new_low, new_high = low.copy(), high.copy()
         np.fmin.at(new_high, column, np.where(np.isnan(above), np.inf, above))

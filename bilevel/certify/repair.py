@@ -19,10 +19,6 @@ from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import clarabel as conic
 
 NAME = "mended objective"
-_NOISE = 1e-12
-_OPEN = 1e-6
-_MENDED = 1e-6
-"""What a move may leave of a violation, over the worst one."""
 _REGIONS = (1e2, 1e4, 1e6)
 """How far columns may move, over their sizes and the worst violation: the nearest region that serves is the best conditioned."""
 
@@ -50,9 +46,9 @@ def mended_objective(
         return Check(NAME, 0.0, gap, "relative")
     size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * usual)
     worse, worst, where = float("inf"), 0.0, ""
-    for slack in (0.0, _NOISE):
+    for slack in (0.0, tolerances.REPAIR_NOISE):
         moves, worst, where = _moves(rows, point, size, slack)
-        if worst <= _NOISE:
+        if worst <= tolerances.REPAIR_NOISE:
             return Check(NAME, 0.0, gap, "relative")
         worse = min(worse, _least(program, x, moves, size, gap / worst) * worst)
         if worse <= gap:
@@ -133,7 +129,7 @@ def _conditions(form: Reformulation, point: Vector) -> list[Rows]:
     pairs = kkt.pairs
     slack, dual = pairs.slack(point), point[pairs.dual]
     small_slack, small_dual = np.abs(slack) / form.slack_scale(), np.abs(dual) / form.dual_scale()
-    decided = np.maximum(small_slack, small_dual) > _OPEN
+    decided = np.maximum(small_slack, small_dual) > tolerances.REPAIR_OPEN
     no_slack, no_dual = decided & (small_slack < small_dual), decided & (small_slack >= small_dual)
     names = tuple(f"complementarity of {form.program.followers.names[int(owner)]}" for owner in pairs.owner)
     unit = sp.csr_array((np.ones(pairs.count), (np.arange(pairs.count), pairs.dual)), shape=(pairs.count, columns))
@@ -151,7 +147,7 @@ def _cone_conditions(form: Reformulation, point: Vector) -> list[Rows]:
     x = point[: form.program.columns]
     tangents = tangent.cuts(cones, x, -np.inf)
     size = form.mip.scale[conic.r]
-    active = np.abs(point[conic.r]) > _OPEN * size
+    active = np.abs(point[conic.r]) > tolerances.REPAIR_OPEN * size
     exact = replace(tangents, upper=np.where(active, tangents.lower, np.inf), names=cones.names)
     unit = sp.csr_array((np.ones(cones.count), (np.arange(cones.count), conic.r)), shape=(cones.count, columns))
     multipliers = Rows(unit, np.zeros(cones.count), np.where(active, np.inf, 0.0), cones.names)
@@ -180,8 +176,8 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     sizes = np.where(sizes > 0, sizes, 1.0)
     low, high = (rows.lower - activity) / sizes, (rows.upper - activity) / sizes
     low, high = (
-        np.where(low <= _NOISE, np.minimum(low, 0.0), low - slack),
-        np.where(high >= -_NOISE, np.maximum(high, 0.0), high + slack),
+        np.where(low <= tolerances.REPAIR_NOISE, np.minimum(low, 0.0), low - slack),
+        np.where(high >= -tolerances.REPAIR_NOISE, np.maximum(high, 0.0), high + slack),
     )
     broken = np.maximum(low, -high)
     at = int(broken.argmax())
@@ -222,7 +218,7 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
 def _interior(mip: Mip, enough: float) -> float:
     """What a move costs that an interior point finds for a large program; infinite where it mends too little, or costs too much."""
     move = conic.last_point(mip, budget.seconds()) if mip.columns >= outer_approximation.LARGE else None
-    if move is None or float(mip.rows.violation(move).max(initial=0.0)) > _MENDED:
+    if move is None or float(mip.rows.violation(move).max(initial=0.0)) > tolerances.REPAIR_LEFT:
         return float("inf")
     return max(0.0, float(move[-1])) if move[-1] <= enough else float("inf")
 

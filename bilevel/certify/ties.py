@@ -19,7 +19,6 @@ from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_ro
 from bilevel.relax import outer_approximation
 
 _MAX_STEPS = 5
-_BETTER = 1e-7
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _free_range(program: Program, problem: _Problem, x: Vector) -> tuple[float, 
 def _best(problem: _Problem, x: Vector, free: tuple[float, float] | None) -> float:
     """Least minimised objective over ties that keep the leader's rows; NaN where none does."""
     attained = float(problem.mip.cost @ x) + problem.mip.offset
-    if free is not None and free[0] >= attained - _BETTER * abs(attained):
+    if free is not None and free[0] >= attained - tolerances.TIE_DIFFERENCE * abs(attained):
         return attained
     outcome = outer_approximation.Problem(problem.mip, problem.cones, x).optimum(attained)
     return outcome.objective if outcome.x is not None else float("nan")
@@ -145,7 +144,7 @@ def _worst(problem: _Problem, x: Vector) -> tuple[float, str]:
         outcome = given.optimum()
         if outcome.x is None or outcome.reduced_cost is None:
             return np.inf, "some tie breaks the leader's rows"
-        if outcome.objective <= value + _BETTER * abs(value):
+        if outcome.objective <= value + tolerances.TIE_DIFFERENCE * abs(value):
             break
         value = outcome.objective
         vertex = _vertex(problem, -outcome.reduced_cost[mine])

@@ -11,9 +11,7 @@ from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack
 from bilevel.relax import outer_approximation
 from bilevel.solvers import Outcome, convex_qp
 
-_ROOM = 1e-8
 _REFINED = 6
-_STILL = 1e-12
 
 
 def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
@@ -34,7 +32,7 @@ def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
     return np.clip(outcome.x * program.scale[stack.columns], program.lower[stack.columns], program.upper[stack.columns])
 
 
-def known_values(program: Program, room: float = _ROOM) -> Rows:
+def known_values(program: Program, room: float = tolerances.FIXED_FOLLOWER_ROOM) -> Rows:
     """Rows for every follower that sees no free leader variable: what its optima have in common, whatever the leader does.
 
     Linear costs are least, gradients of quadratic ones the same for all optima.  Followers with quadratic rows get none.  `room`:
@@ -110,7 +108,7 @@ def _solve(program: Program, x: Vector, which: Index) -> Outcome:
                 return answer
             mine = np.isin(stack.owner, group)
             found[mine] += answer.x * program.scale[mine]
-            if step and np.abs(answer.x).max(initial=0.0) <= _STILL:
+            if step and np.abs(answer.x).max(initial=0.0) <= tolerances.RESPONSE_STILL:
                 break
     mine = np.isin(stack.owner, which)
     return Outcome("optimal", found[mine] / program.scale[mine], 0.0, -np.inf)

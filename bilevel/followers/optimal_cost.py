@@ -18,7 +18,6 @@ from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
 from bilevel.relax import tangent
 
-_ZERO = 1e-9
 _WALL = 1e3
 _MAX_ROUNDS = 60
 
@@ -76,7 +75,7 @@ def respond(program: Program, x: Vector) -> Response:
             break
         z = x.copy()
         z[mine] = y * unit
-        new, cones = _tangents(program, z, _ZERO)
+        new, cones = _tangents(program, z, tolerances.FOLLOWER_CONE)
         if not len(cones):
             break
         rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
@@ -172,7 +171,7 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
 def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:
     """min of dual * value over lower <= value <= upper; a dual under 1e-9 counts as 0 where its limit is infinite."""
     limit = np.where(dual > 0, lower, upper)
-    small = ~np.isfinite(limit) & (np.abs(dual) <= _ZERO)
+    small = ~np.isfinite(limit) & (np.abs(dual) <= tolerances.FOLLOWER_CONE)
     safe = np.where(np.isfinite(limit), limit, 0.0)
     return np.where(small | (dual == 0), 0.0, np.where(np.isfinite(limit), dual * safe, -np.inf))
 

@@ -12,13 +12,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from bilevel import tolerances
+
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _HELD = 0.01
-_SNAP = 1e-7
-"""How far, over its size, a factor of a cone may be above what the cone asks for, to be taken for an interior point's doing."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Cones:
         _, total, u, w = self.parts(x)
         alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.tight
         least = total / np.where(u > 0, u, 1.0)
-        near = np.flatnonzero(alone & (np.abs(w - least) <= _SNAP * np.maximum(self.w_scale, 1e-30)))
+        near = np.flatnonzero(alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, 1e-30)))
         x, at = x.copy(), self.w.indptr[near]
         x[self.w.indices[at]] = (least[near] - self.w0[near]) / self.w.data[at]
         return x

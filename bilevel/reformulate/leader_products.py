@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.bilevel_program import Bilinear
 from bilevel.program.rows import Index, Mip, Products, Rows, Vector, coo, stack_products, stack_rows
-
-_BOX = 1e-5
 
 
 def keep(mip: Mip, left: Bilinear) -> Mip:
@@ -48,7 +47,7 @@ def near(mip: Mip, point: Vector) -> Mip:
         return mip
     n = mip.columns
     columns = np.unique(np.concatenate([products.first, products.second]))
-    mip = hold(mip, point, columns, _BOX)
+    mip = hold(mip, point, columns, tolerances.PRODUCT_BOX)
     at = np.clip(point[:n], mip.lower, mip.upper)
     row = np.tile(products.row, 2)
     column = np.concatenate([products.second, products.first])

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.errors import ModelError
 from bilevel.followers.kkt import Kkt
 from bilevel.program.bilevel_program import LEADER, Bilinear, Program
 from bilevel.program.convexity import square_root
 from bilevel.program.rows import Cones, Index, Vector, coo, widen
-
-_RELATIVE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
     weight = float((wanted * offered).sum() / (offered * offered).sum()) if offered.nnz else 0.0
     difference, size = sp.csr_array(abs(wanted - weight * offered)), abs(wanted) + abs(weight * offered)
     # Entry by entry, as a small coefficient may belong to large variables
-    rest = sp.coo_array(difference * (difference > _RELATIVE * size))
+    rest = sp.coo_array(difference * (difference > tolerances.SAME_COEFFICIENT * size))
     worst = int(np.argmax(rest.data)) if rest.nnz else -1
     if worst >= 0 and rest.data[worst] > 0:
         i, j = (int(at[worst]) for at in rest.coords)

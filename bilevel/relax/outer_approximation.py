@@ -14,9 +14,7 @@ from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
 
 _MAX_ROUNDS = 60
-_MEETS = 1e-7
 _WALL = 1e3
-_DIGITS = 1e-8
 LARGE = 10_000
 """Columns from which an interior-point method is asked first."""
 
@@ -50,7 +48,9 @@ class Problem:
     def optimum(self, attained: float = np.inf) -> Outcome:
         """What `converge` gives."""
         if self.mip.columns >= LARGE:
-            outcome = clarabel.solve(replace(self.mip, cones=self.cones), budget.seconds(), _DIGITS)
+            outcome = clarabel.solve(
+                replace(self.mip, cones=self.cones), budget.seconds(), tolerances.OUTER_INTERIOR_POINT
+            )
             if outcome.status == "infeasible" and np.isinf(attained):
                 return outcome
             if outcome.x is not None and np.isfinite(outcome.bound):
@@ -75,7 +75,7 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
     for _ in range(_MAX_ROUNDS):
         if outcome.status != "optimal" or outcome.x is None:
             return replace(outcome, x=None)
-        if outcome.objective >= attained - _MEETS * abs(attained):
+        if outcome.objective >= attained - tolerances.BOUND_MEETS * abs(attained):
             break
         rows = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT)
         if not rows.count:

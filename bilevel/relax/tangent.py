@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_rows
 
 name = "tangent"
 features: frozenset[str] = frozenset()
-_NEAR = 1e-3
 
 
 def prepare(mip: Mip) -> Mip:
@@ -41,7 +41,7 @@ def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     broken = np.flatnonzero(-cones.gaps(x) > tolerance)
     # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
     ahead = total / np.maximum(np.maximum(w, cones.w_scale), 1e-300)
-    u_safe = np.where(u < _NEAR * ahead, ahead, u)
+    u_safe = np.where(u < tolerances.TANGENT_FACTOR_FLOOR * ahead, ahead, u)
     u_safe = np.maximum(u_safe, 1e-9 * np.maximum(1.0, np.abs(u).max(initial=0.0)))
     rank = np.full(cones.count, -1)
     rank[broken] = np.arange(len(broken))

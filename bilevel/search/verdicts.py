@@ -33,8 +33,6 @@ ANSWERS = (
 )
 
 _ROUNDS = 20
-_ROUNDING = 1e-12
-_CONTRADICTS = 1e-9
 _OUT = (1e3, 1e6)
 """How far out a ray is looked at, over its columns' scales."""
 
@@ -161,9 +159,9 @@ def _lack(mip: Mip, rows: Rows, dual: Vector) -> tuple[float, str]:
     margin = float(terms[0].sum() - terms[1].sum())
     largest = sum(float(np.abs(part).sum()) for part in terms)
     open_columns = float(np.abs(slope[~known]) @ mip.scale[~known])
-    if margin <= _CONTRADICTS * float(np.abs(y) @ (abs(rows.matrix) @ mip.scale)) or not len(y):
+    if margin <= tolerances.FARKAS_MARGIN * float(np.abs(y) @ (abs(rows.matrix) @ mip.scale)) or not len(y):
         return float("inf"), ""
-    return (open_columns + _ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
+    return (open_columns + tolerances.FARKAS_ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
 
 
 def ray(form: Reformulation, sides: Sides, near: Vector) -> tuple[Check, ...]:

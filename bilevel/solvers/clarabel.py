@@ -10,6 +10,7 @@ import clarabel
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector
 from bilevel.solvers import Outcome, Watch
 
@@ -17,7 +18,6 @@ name = "clarabel"
 features = frozenset({"cone"})
 incremental = False
 
-_TOLERANCE = 1e-10
 _SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved
 _STATUS = {
     clarabel.SolverStatus.PrimalInfeasible: "infeasible",
@@ -82,7 +82,7 @@ def solve(mip: Mip, seconds: float, tolerance: float | None = None) -> Outcome:
     matrix, b, cones, places = _rows(mip)
     cost = mip.cost * mip.scale
     weight = float(np.abs(cost).max(initial=0.0)) or 1.0
-    tolerance = _TOLERANCE if tolerance is None else tolerance
+    tolerance = tolerances.INTERIOR_POINT if tolerance is None else tolerance
     found = _run(cost / weight, matrix, b, cones, seconds, tolerance)
     if found.status not in (_SOLVED, _NEARLY):
         status = _STATUS.get(found.status, "failed")
@@ -100,7 +100,9 @@ def solve(mip: Mip, seconds: float, tolerance: float | None = None) -> Outcome:
 def last_point(mip: Mip, seconds: float) -> Vector | None:
     """Where the interior point came to, whatever it says of it, for those who look for themselves; None where it is no number."""
     cost = mip.cost * mip.scale
-    found = _run(cost / (float(np.abs(cost).max(initial=0.0)) or 1.0), *_rows(mip)[:3], seconds, _TOLERANCE)
+    found = _run(
+        cost / (float(np.abs(cost).max(initial=0.0)) or 1.0), *_rows(mip)[:3], seconds, tolerances.INTERIOR_POINT
+    )
     x = np.array(found.x)
     return np.clip(x * mip.scale, mip.lower, mip.upper) if np.isfinite(x).all() else None
 

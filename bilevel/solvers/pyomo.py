@@ -29,7 +29,6 @@ PREFIX = "pyomo:"
 
 _T = TypeVar("_T")
 _FOREVER = 1e7  # seconds: no limit is passed on
-_EMPTY_ROW = 1e-9  # what a row without columns may be off
 
 _STATUS = {
     TerminationCondition.optimal: "optimal",
@@ -186,7 +185,7 @@ class _Pyomo:
             body = self.bodies[row]
             # Pyomo takes neither crossed limits nor rows without columns
             self.impossible.discard(row)
-            if low > high or (body is None and (low > _EMPTY_ROW or high < -_EMPTY_ROW)):
+            if low > high or (body is None and (low > tolerances.EMPTY_ROW or high < -tolerances.EMPTY_ROW)):
                 self.impossible.add(row)
             if row in self.model.rows:
                 del self.model.rows[row]

@@ -14,8 +14,6 @@ from bilevel.program.rows import Cones, Index, Mask, Mip, Products, Rows, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.checked import Checked
 
-_DUST = 1e-9
-
 
 class Scaled:
     """Same verbs as a `Session`, in the units of the program that was loaded.
@@ -114,7 +112,7 @@ class Scaled:
 
         What was taken out and the limits as they were are kept behind those of the rows before.
         """
-        dust = np.abs(rows.matrix.data) < _DUST
+        dust = np.abs(rows.matrix.data) < tolerances.DUST
         matrix, taken = _part(rows.matrix, ~dust), _part(rows.matrix, dust)
         first = self.rows.count
         lower, upper = np.concatenate([self.rows.lower, rows.lower]), np.concatenate([self.rows.upper, rows.upper])

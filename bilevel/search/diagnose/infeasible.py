@@ -3,14 +3,12 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import budget
+from bilevel import budget, tolerances
 from bilevel.errors import ModelError
 from bilevel.program.rows import Cones, Mip, Rows, Vector
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
-
-_BROKEN = 1e-6
 
 
 def blame_followers(form: Reformulation) -> None:
@@ -67,4 +65,4 @@ def _broken_row(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> str 
         return None
     broken = x[n : n + count] + x[n + count :]
     worst = int(broken.argmax())
-    return rows.names[worst] if broken[worst] > _BROKEN else None
+    return rows.names[worst] if broken[worst] > tolerances.BLAMED_ROW else None

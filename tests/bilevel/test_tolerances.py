@@ -1,0 +1,44 @@
+"""Tolerances stand in one file, each with what it is relative to and why."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import bilevel
+
+HERE = Path(bilevel.__file__).parent
+ELSEWHERE = {
+    ("ga.py", "_APART"),  # of an operator, as its paper has it
+    ("tower.py", "RELATIVE_ERROR"),  # what the approximation is built for
+    ("finer.py", "_FINEST"),  # a unit, not a tolerance
+}
+
+
+def constants(file: Path) -> dict[str, tuple[ast.expr, str]]:
+    """Assignments of a module: value, and the docstring that follows."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    found = {}
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            said = after.value if isinstance(after, ast.Expr) else None
+            text = said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else ""
+            found[node.targets[0].id] = (node.value, text)
+    return found
+
+
+def test_every_tolerance_says_what_it_is() -> None:
+    found = constants(HERE / "tolerances.py")
+    assert len(found) >= 50
+    assert [name for name, (_, text) in found.items() if len(text.split()) < 5] == []
+
+
+def test_no_other_file_has_one() -> None:
+    small = [
+        (file.name, name)
+        for file in sorted(HERE.rglob("*.py"))
+        if file.name != "tolerances.py"
+        for name, (value, _) in constants(file).items()
+        if isinstance(value, ast.Constant) and isinstance(value.value, float) and 0 < value.value <= 1e-3
+    ]
+    assert set(small) - ELSEWHERE == set()
