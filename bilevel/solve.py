@@ -13,7 +13,6 @@ from pyomo.common.collections import ComponentMap
 from bilevel import budget, solvers
 from bilevel import relax as cones
 from bilevel.bounds import dual_bounds
-from bilevel.bounds.slater import seen
 from bilevel.budget import OutOfTimeError
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
@@ -175,7 +174,7 @@ def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any
             require_own(variable, model, "warm_start gives a value for")
             if id(variable) in column:
                 x[column[id(variable)]] = value
-        if not np.isnan(x[seen(program)]).any():
+        if not np.isnan(x[program.linking_columns]).any():
             x = np.clip(np.where(np.isnan(x), 0.0, x), program.lower, program.upper)
             found.append(program.domains.completed(x))
     return tuple(found)

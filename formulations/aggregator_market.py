@@ -50,7 +50,7 @@ def aggregator_market(
     market, flow_model = _market(case), power_flow.find(flow)
     if demand not in aggregators.AGGREGATORS:
         raise UnknownNameError("demand", demand, aggregators.AGGREGATORS)
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     model = pyo.ConcreteModel(name=case.name)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)

@@ -60,7 +60,7 @@ def carbon_dispatch(
     started = time.perf_counter()
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    flow_model, network = power_flow.find(flow), Network.from_feeder(case.feeder)
+    flow_model, network = power_flow.find(flow), Network.of(case.feeder)
     power_flow.require_exact(flow, "emission factors")
     carbon_of(case)
     model = pyo.ConcreteModel(name=case.name)

@@ -64,7 +64,7 @@ def charging_pricing(
     flow_model = power_flow.find(flow)
     add_follower = options.choose("follower", follower, FOLLOWERS, discomfort_per_kwh=discomfort_per_kwh)
     add_tariff = options.choose("tariff", tariff, TARIFFS, blocks=blocks, levels=levels)
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     model = pyo.ConcreteModel(name=case.name)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)

@@ -2,7 +2,7 @@
 
 >>> import instances
 >>> case = instances.load("ieee33")
->>> network = instances.Network.from_feeder(case.feeder)
+>>> network = instances.Network.of(case.feeder)
 >>> round(float(instances.ac_power_flow(network, network.load_kw, network.load_kvar).loss_kw), 3)
 202.677
 """

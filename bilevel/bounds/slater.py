@@ -182,14 +182,6 @@ class _Part:
         return lower, upper
 
 
-def seen(program: Program) -> Index:
-    """The leader columns in prices, rows or cones of any follower."""
-    stack = program.followers
-    used = [stack.rows.matrix, stack.cones.squares, stack.cones.u, stack.cones.w]
-    column = np.unique(np.concatenate([sp.coo_array(stack.price).coords[0], *(part.indices for part in used)]))
-    return np.asarray(column[stack.owner[column] == LEADER])
-
-
 def _wide(matrix: sp.csr_array, total: int) -> sp.csr_array:
     part = sp.csr_array(matrix)
     return sp.csr_array((part.data, part.indices, part.indptr), shape=(part.shape[0], total))

@@ -130,6 +130,14 @@ class Program:
         added = (type(None), Choice)
         return [(at, variable) for at, variable in enumerate(self.variables) if not isinstance(variable, added)]
 
+    @property
+    def linking_columns(self) -> Index:
+        """The leader columns that any follower sees: in its prices, rows or cones."""
+        stack = self.followers
+        used = [stack.rows.matrix, stack.cones.squares, stack.cones.u, stack.cones.w]
+        column = np.unique(np.concatenate([sp.coo_array(stack.price).coords[0], *(part.indices for part in used)]))
+        return np.asarray(column[stack.owner[column] == LEADER])
+
     def values(self) -> Vector:
         """The values that stand in the Pyomo model now; NaN where a variable has none."""
         return np.array([_value_of(variable) for variable in self.variables])

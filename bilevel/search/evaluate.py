@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.bounds.slater import seen
 from bilevel.program.rows import Mask, Vector
 from bilevel.reformulate import leader_products
 from bilevel.relax import tangent
@@ -67,7 +66,7 @@ def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     point = np.concatenate([response, near[n : form.mip.columns]])
     program, kkt = form.program, form.kkt
     mine = np.append(program.followers.conic, False)
-    columns = [np.flatnonzero(mine[program.followers.owner]), seen(program), kkt.lam[mine[kkt.equal_owner]]]
+    columns = [np.flatnonzero(mine[program.followers.owner]), program.linking_columns, kkt.lam[mine[kkt.equal_owner]]]
     columns += [kkt.pairs.dual[mine[kkt.pairs.owner]], kkt.conic.columns]
     kept = np.r_[: program.cones.count, form.first_curved_cone : form.mip.cones.count]
     mip = leader_products.near(replace(form.mip, cones=form.mip.cones.take(kept)), point)

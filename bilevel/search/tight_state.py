@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.bounds.slater import seen
 from bilevel.program.rows import Index, Rows, Vector
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import clarabel
@@ -45,7 +44,7 @@ def _state(form: Reformulation) -> Index:
     """Continuous columns of the leader that no follower sees."""
     program = form.program
     free = (program.followers.owner < 0) & ~program.integer
-    free[seen(program)] = False
+    free[program.linking_columns] = False
     return np.flatnonzero(free)
 
 

@@ -83,7 +83,7 @@ def excess_price(case: Instance, market: Market, slope: float, most: float) -> f
 
 def paid_per_kwh(case: Instance, aggregator: Aggregator, posted_per_kwh: np.ndarray, ev_kw: np.ndarray) -> np.ndarray:
     """What users pay for charging by `ev_kw` at these posted prices, (periods,): by the elasticity matrix, not by rows."""
-    per_unit = Network.from_feeder(case.feeder).per_unit
+    per_unit = Network.of(case.feeder).per_unit
     plugged = plugged_power(case, aggregator, per_unit) > 0
     paid = np.array(posted_per_kwh, dtype=float)
     if not plugged.any():

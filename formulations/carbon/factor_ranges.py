@@ -32,7 +32,7 @@ def factor_ranges(network: Network, flows: FlowRanges, feeds: Sequence[Feed], gr
     high = np.full(shape, max(float(f.max()) for f in factors))
     grid = np.broadcast_to(np.asarray(grid_factor, dtype=float), shape[:-1])
     at: list[list[Feed]] = [[feed for feed in feeds if feed.bus == k] for k in range(shape[-1])]
-    children = _children(network)
+    children = network.children
     order = range(shape[-1])
     for sweep in (order, reversed(order), order):
         for k in sweep:
@@ -40,13 +40,6 @@ def factor_ranges(network: Network, flows: FlowRanges, feeds: Sequence[Feed], gr
             low[..., k] = np.maximum(low[..., k], _least_mean(inflows, 1.0))
             high[..., k] = np.minimum(high[..., k], -_least_mean(inflows, -1.0))
     return low, high
-
-
-def _children(network: Network) -> list[list[int]]:
-    found: list[list[int]] = [[] for _ in network.buses]
-    for k in range(1, len(network.buses)):
-        found[int(network.parent[k])].append(k)
-    return found
 
 
 def _inflows(

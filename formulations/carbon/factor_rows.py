@@ -42,9 +42,7 @@ class _Law:
         self.model, self.case, self.network, self.flows, self.ranges = model, case, network, flows, ranges
         self.grid = carbon_of(case).grid_factor_kg_per_kwh
         self.known: dict[tuple[int, int], Any] = {}
-        self.children: list[list[int]] = [[] for _ in network.buses]
-        for k in range(1, len(network.buses)):
-            self.children[int(network.parent[k])].append(k)
+        self.children = network.children
         self.feeds = self._feeds()
         model.mixed_factor = pyo.Var(pyo.Any, dense=False)
         model.mixing = pyo.Constraint(pyo.Any)

@@ -49,7 +49,7 @@ class CarbonFlows:
     """
 
     def __init__(self, case: Instance) -> None:
-        self.case, self.network = case, Network.from_feeder(case.feeder)
+        self.case, self.network = case, Network.of(case.feeder)
         self.grid_factor = np.array(carbon_of(case).grid_factor_kg_per_kwh)
         self.station_bus = np.array([self.network.index[bus] for bus in case.station_bus.values()])
         limits = np.array([_limits(generator) for generator in case.generators]).reshape(-1, 3)

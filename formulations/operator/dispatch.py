@@ -54,7 +54,7 @@ class Dispatch:
         loss_price_per_kwh: float | None = None,
         supply_weight: float = 1.0,
     ) -> None:
-        self.case, self.network = case, Network.from_feeder(case.feeder)
+        self.case, self.network = case, Network.of(case.feeder)
         self.buses = self.network.buses
         market_price = 0.0 if case.market is None else case.market.loss_price_per_kwh
         self.loss_price_per_kwh = market_price if loss_price_per_kwh is None else loss_price_per_kwh

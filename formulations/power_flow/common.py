@@ -126,9 +126,7 @@ def add_balances(
     model: Any, network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load, lossless: bool = False
 ) -> None:  # fmt: skip
     """Rows `active_balance` (1) and `reactive_balance` (2), without the branches' own share if `lossless`."""
-    children: dict[str, list[str]] = {bus: [] for bus in network.buses}
-    for i, j in model.L:
-        children[i].append(j)
+    children = {bus: [network.buses[k] for k in own] for bus, own in zip(network.buses, network.children, strict=True)}
 
     def balance(flow: Any, impedance: Any, drawn: Any, more: Load, shunt: Any) -> Any:
         def row(m: Any, i: str, j: str, t: int) -> Any:

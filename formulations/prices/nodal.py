@@ -39,7 +39,7 @@ def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -
     if not math.isfinite(fee):
         raise BilevelError(f"fee_per_kwh is {fee_per_kwh!r}: give a finite number in currency/kWh")
     energy = model.per_unit.base_kva * case.horizon.period_hours
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     _require_cost(model, network, energy * wholesale)
     parent = {bus: network.buses[int(network.parent[k])] for k, bus in enumerate(network.buses) if k}
     rules = ComponentMap()

@@ -34,7 +34,7 @@ def fit_limits(case: Instance, widen: bool) -> Instance:
     broken limit raises `InstanceError` with the bus or branch and the period. Limits of the supply are never widened, as prices may
     well move charging to where they hold; `InstanceError` where the base load alone needs more.
     """
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     load_kw = base_load_kw(case, network)
     _check_supply(network, ac_power_flow(network, load_kw, base_load_kvar(case, network)))
     for row, bus in zip(uncontrolled_load_kw(case), case.station_bus.values(), strict=True):

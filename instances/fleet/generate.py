@@ -68,7 +68,7 @@ def generate(
     load_factor = refine(donor.load_factor, fine)
     share_kw = share * _drawn_kw(feeder)
     generator = np.random.default_rng(seed)
-    buses = spread_buses(Network.from_feeder(feeder), stations, share_kw / stations, generator)
+    buses = spread_buses(Network.of(feeder), stations, share_kw / stations, generator)
     places = tuple(Station(f"station_{number}", bus) for number, bus in enumerate(buses, start=1))
     lot = generator.permutation(np.arange(evs) % stations).tolist()
     case = replace(

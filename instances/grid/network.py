@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,11 @@ class Network:
     supply_active_pu: tuple[float, float]
     supply_reactive_pu: tuple[float, float]
 
+    @staticmethod
+    def of(feeder: Feeder) -> Network:
+        """Return the network of ``feeder`` in the bases of `PerUnit.for_feeder`: the same object for the same feeder."""
+        return _of(feeder)
+
     @classmethod
     def from_feeder(cls, feeder: Feeder, per_unit: PerUnit | None = None) -> Network:
         """Orient ``feeder`` and convert it, by default to the bases of `PerUnit.for_feeder`.
@@ -96,6 +102,14 @@ class Network:
             **frozen,
         )
 
+    @property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the downstream neighbours of every bus, in increasing order."""
+        found: list[list[int]] = [[] for _ in self.buses]
+        for bus, up in enumerate(self.parent.tolist()[1:], start=1):
+            found[up].append(bus)
+        return tuple(map(tuple, found))
+
     def incidence(self) -> sparse.csc_matrix[np.float64]:
         """Return B, shape (n-1, n-1), with ``B @ branch_current`` = what is drawn at ``buses[1:]``, shunts included.
 
@@ -108,6 +122,11 @@ class Network:
         columns = np.concatenate([branch, inner])
         values = np.concatenate([np.ones(branch.size), -1.0 / self.ratio[inner]])
         return sparse.csc_matrix((values, (rows, columns)), shape=(branch.size, branch.size))
+
+
+@lru_cache(maxsize=16)
+def _of(feeder: Feeder) -> Network:
+    return Network.from_feeder(feeder)
 
 
 def _column(records: Sequence[object], field: str) -> FloatArray:

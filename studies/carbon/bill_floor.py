@@ -97,7 +97,7 @@ class _Search:
 
     def __init__(self, system: CarbonSystem, deviation_kw: float, stop: Callable[[], bool]) -> None:
         self.system, self.case, self.deviation_kw, self.stop = system, system.case, deviation_kw, stop
-        self.network = Network.from_feeder(self.case.feeder)
+        self.network = Network.of(self.case.feeder)
         self.limits = system.output_min_kw, system.output_max_kw
 
     def root(self) -> _Node:

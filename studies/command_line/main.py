@@ -139,7 +139,7 @@ def check(case: CaseName) -> None:
     """
     found = find_case(case)
     display.console().print(display.facts_table(_summary(found)))
-    if doubt := instances.implausible(Network.from_feeder(found.feeder)):
+    if doubt := instances.implausible(Network.of(found.feeder)):
         print(f"bilevel: warning: {doubt}", file=sys.stderr)
     print("ok")
 
@@ -220,7 +220,7 @@ def _outcome(model: Any, case: Instance, solution: Solution, weights: dict[str, 
 
 
 def _summary(case: Instance) -> list[display.Fact]:
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     flow = instances.ac_power_flow(network, network.load_kw, network.load_kvar)
     voltage = abs(flow.voltage_pu)
     vehicles = sum(session.count for session in case.sessions)

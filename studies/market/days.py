@@ -128,7 +128,7 @@ class _Market:
     ) -> None:
         self.case, self.given, self.on, self.nodal_prices = case, given, points, nodal_prices
         self.rules = case_parts.rules(case)
-        self.base_kw = base_load_kw(case, Network.from_feeder(case.feeder)).sum(axis=1)
+        self.base_kw = base_load_kw(case, Network.of(case.feeder)).sum(axis=1)
         self.flat = float(credit.fee_per_kwh(0.0, self.rules)) if flat is None else flat
         self.names = [station.name for station in case.stations]
         self.users = _users(case, given)

@@ -35,7 +35,7 @@ def nodal_prices(found: MarketComparison) -> Figure:
     when neither way has a point.
     """
     runs, case = _runs(found, EXACT, EQUILIBRIUM), found.case
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     paths = feeder_paths(network)
     prices = [_price_table(run, network) for run in runs]
     scale = Normalize(min(p.min() for p in prices), max(p.max() for p in prices))

@@ -111,7 +111,7 @@ def voltage_profile(model: Any, case: Instance) -> Figure:
 
     The main path from the substation comes first, then every lateral, in the order in which they branch off.
     """
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     table = frames.voltages(model, case).pivot_table(index="period", columns="bus", values="voltage_pu")
     voltage = table[list(network.buses)].to_numpy()
     peak = int(bus_load_kw(model, case, network).sum(axis=1).argmax())

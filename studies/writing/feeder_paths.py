@@ -10,11 +10,10 @@ MOST_LATERALS = 12
 def feeder_paths(network: Network) -> list[np.ndarray]:
     """Bus positions of the longest path from the substation, then of each lateral, every one followed by its own."""
     count = len(network.buses)
-    children: list[list[int]] = [[] for _ in range(count)]
+    children = network.children
     height = np.zeros(count, dtype=int)
     for bus in range(count - 1, 0, -1):
         up = int(network.parent[bus])
-        children[up].insert(0, bus)
         height[up] = max(height[up], height[bus] + 1)
     paths, heads = [], [0]
     while heads:

@@ -32,7 +32,7 @@ def voltages(model: Any, _case: Instance) -> pd.DataFrame:
 def feeder(_model: Any, case: Instance) -> pd.DataFrame:
     """One row a bus, the substation first and every other bus after its parent: bus, parent (empty at the substation),
     voltage_min_pu, voltage_max_pu (its limits) and the names of its stations, with spaces between them."""
-    network = Network.from_feeder(case.feeder)
+    network = Network.of(case.feeder)
     at: dict[str, list[str]] = {}
     for station in case.stations:
         at.setdefault(station.bus, []).append(station.name)

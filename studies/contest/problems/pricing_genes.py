@@ -76,7 +76,7 @@ class PricingCandidates:
                 f"case {case.name!r} has the generator {case.generators[0].name!r}, which candidates cannot dispatch: use "
                 "bilevel.solve, or a case without generators"
             )
-        self.network = Network.from_feeder(case.feeder)
+        self.network = Network.of(case.feeder)
         self.genes = len(case.stations) * case.horizon.periods
         self._base_kw = base_load_kw(case, self.network)
         self._base_kvar = base_load_kvar(case, self.network)
