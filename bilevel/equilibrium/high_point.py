@@ -17,16 +17,16 @@ from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Mip, Vector, stack_cones, stack_rows
 from bilevel.progress import Progress, ProgressEvent
-from bilevel.relax import exact, tangent
+from bilevel.relax import exact, outer_approximation, tangent
 from bilevel.search import verdicts
 from bilevel.search.diagnose.explain import explained
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
-from bilevel.solvers import SOLVERS, clarabel
+from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
 
-_ROUNDS, _WALL = 200, 1e3
+_WALL = 1e3
 _FINER = 1e-2
 """Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
 
@@ -115,37 +115,26 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
     cones = stack_cones(program.cones, program.followers.cones)
     session = Scaled(SOLVERS["highs"].open())
     session.load(_mip(program, Cones.none(program.columns)))
-    found, last, walled = Incumbent(), None, not cones.count
-    for _ in range(_ROUNDS):
-        outcome = session.solve(
-            bool(program.integer.any()), tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line
-        )
-        if outcome.status == "unbounded" and not walled:
+    found, whole = Incumbent(), bool(program.integer.any())
+    latest: list[Outcome] = []
+
+    def solve() -> Outcome:
+        outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
+        if outcome.status == "unbounded" and cones.count and not latest:
             # Without any tangent of its cones a program may have no end
             session.add_rows(tangent.walls(cones, _WALL))
-            walled = True
-            continue
-        if outcome.status in ("infeasible", "unbounded"):
-            verdict = outcome.status if outcome.status == "infeasible" or not cones.count else ""
-            return Incumbent(verdict=verdict)
+            outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
         found.bound = max(found.bound, outcome.bound)
         line.update(found.bound, found.objective)
-        if outcome.x is None:
-            break
-        cuts = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT)
-        # Nearer than the solver keeps rows, a tangent moves nothing
-        still = last is not None and np.array_equal(outcome.x, last)
-        last = outcome.x
-        if not cuts.count or (still and cones.gaps(outcome.x).min() >= -tolerances.CONE_GAP):
-            found.x, found.objective = outcome.x, outcome.objective
-            break
-        if outcome.status != "optimal" or line.stop():
-            break
-        session.add_rows(cuts)
-    else:
-        # Corners that take turns within the solver's tolerance end no round, and are near enough
-        if last is not None and cones.gaps(last).min(initial=0.0) >= -tolerances.CONE_GAP:
-            found.x, found.objective = last, program.offset + float(program.cost @ last)
+        latest.append(outcome)
+        return outcome
+
+    outcome = outer_approximation.rounds(solve, session.add_rows, tangent.cuts, cones, over=line.stop)
+    if outcome.status in ("infeasible", "unbounded"):
+        return Incumbent(verdict=outcome.status if outcome.status == "infeasible" or not cones.count else "")
+    x = latest[-1].x if latest else None
+    if x is not None and cones.gaps(x).min(initial=0.0) >= -tolerances.CONE_GAP:
+        found.x, found.objective = x, program.offset + float(program.cost @ x)
     return found
 
 

@@ -3,17 +3,18 @@
 Large ones are left to an interior-point method first, which starts from nothing as fast as a simplex goes on from a basis.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from bilevel import budget, tolerances
-from bilevel.program.rows import Cones, Index, Mip, Vector
+from bilevel.program.rows import Cones, Index, Mip, Rows, Vector
 from bilevel.relax import tangent
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
 
-_MAX_ROUNDS = 60
+MOST_ROUNDS = 200
 _WALL = 1e3
 LARGE = 10_000
 """Columns from which an interior-point method is asked first."""
@@ -68,21 +69,56 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
     Its objective is a lower bound of the minimum, as tangents hold everywhere; its point may break cones by `CONE_CUT`.  Where some
     point is known to have the objective `attained`, a bound that meets it ends the rounds.
     """
-    outcome = _solve(session)
-    if outcome.status == "unbounded" and cones.count:
-        session.add_rows(tangent.walls(cones, _WALL))
+
+    def solve() -> Outcome:
         outcome = _solve(session)
-    for _ in range(_MAX_ROUNDS):
+        if outcome.status == "unbounded" and cones.count:
+            session.add_rows(tangent.walls(cones, _WALL))
+            outcome = _solve(session)
+        return outcome
+
+    def enough(value: float) -> bool:
+        return value >= attained - tolerances.BOUND_MEETS * abs(attained)
+
+    return rounds(solve, session.add_rows, tangent.cuts, cones, enough)
+
+
+def rounds(
+    solve: Callable[[], Outcome],
+    add: Callable[[Rows], None],
+    cuts: Callable[[Cones, Vector, float], Rows],
+    cones: Cones,
+    enough: Callable[[float], bool] = lambda _value: False,
+    over: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Solve, cut off the point by tangents of the cones that it breaks, and again: Kelley's method on a living session.
+
+    The value rises from round to round.  It ends with a point where no cone is broken by more than a solver sees, or where the
+    value is `enough`; else without one, and the last value, which stays a lower bound, is the outcome's `bound`.
+    """
+    last, excess, before = Outcome("limit", None, np.inf, -np.inf), np.inf, None
+    for _ in range(MOST_ROUNDS):
+        if over():
+            return Outcome("limit", None, np.inf, last.value if last.x is not None else -np.inf)
+        outcome = solve()
         if outcome.status != "optimal" or outcome.x is None:
-            return replace(outcome, x=None)
-        if outcome.objective >= attained - tolerances.BOUND_MEETS * abs(attained):
+            return Outcome(outcome.status, None, np.inf, last.value if last.x is not None else -np.inf)
+        last = outcome
+        if enough(outcome.value):
+            return outcome
+        rows = cuts(cones, outcome.x, tolerances.CONE_CUT)
+        earlier, excess = excess, cones.excess(outcome.x)
+        still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
+        # A tangent nearer than the solver keeps rows moves nothing
+        if not rows.count or (earlier <= excess <= tolerances.TANGENT_UNSEEN):
+            return outcome
+        if still:
             break
-        rows = tangent.cuts(cones, outcome.x, tolerances.CONE_CUT)
-        if not rows.count:
-            break
-        session.add_rows(rows)
-        outcome = _solve(session)
-    return outcome
+        add(rows)
+    # Corners that take turns within the solver's tolerance are near enough; a point that breaks a cone is better than any true one
+    if last.x is not None and cones.gaps(last.x).min(initial=0.0) < -tolerances.CONE_GAP:
+        return Outcome("limit", None, np.inf, last.value)
+    return last
 
 
 def _solve(session: Scaled) -> Outcome:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,7 +11,7 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.relax import ConeTreatment, exact, tangent
+from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
 from bilevel.search.budget import Budget
 from bilevel.search.sides import Sides, limits
 from bilevel.solvers import Outcome, SessionFactory, clarabel
@@ -18,6 +19,7 @@ from bilevel.solvers.base import Forgetful
 from bilevel.solvers.scaled import Scaled
 
 MAX_ROUNDS = 100
+"""Of branch and bound and its tangents."""
 _ENDLESS = ("unbounded", "failed")  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
 
@@ -112,31 +114,12 @@ class CutSession:
         kept = self.tangents
         self.tangents = Rows(sp.csr_array(kept.matrix[near]), kept.lower[near], kept.upper[near])
 
-    def converge(self, treatment: ConeTreatment, enough: Callable[[float], bool] | None = None) -> Point:
+    def converge(self, treatment: ConeTreatment, enough: Callable[[float], bool] = lambda _value: False) -> Point:
         """Linear programs and cuts until no cone is broken, or until the value, which only rises, is `enough`."""
-        point, excess, before = Point("limit", None, -np.inf), np.inf, None
-        for _ in range(MAX_ROUNDS):
-            if self.budget.over():
-                return Point("limit", None, point.value)
-            outcome = self.solve(integer=False)
-            if outcome.status != "optimal" or outcome.x is None:
-                return Point(outcome.status, None, point.value)
-            point = Point("optimal", outcome.x, outcome.value)
-            if enough is not None and enough(outcome.value):
-                return point
-            rows = treatment.cuts(self.cones, outcome.x, tolerances.CONE_CUT)
-            last, excess = excess, self.cones.excess(outcome.x)
-            still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
-            # A tangent nearer than the solver keeps rows moves nothing
-            if not rows.count or (last <= excess <= tolerances.TANGENT_UNSEEN):
-                return point
-            if still:
-                break
-            self.add_cuts(rows)
-        # A point that still breaks a cone is better than any true one
-        if point.x is not None and self.cones.gaps(point.x).min(initial=0.0) < -tolerances.CONE_GAP:
-            return Point("limit", None, point.value)
-        return point
+        outcome = outer_approximation.rounds(
+            partial(self.solve, integer=False), self.add_cuts, treatment.cuts, self.cones, enough, self.budget.over
+        )
+        return Point(outcome.status, outcome.x, outcome.bound if outcome.x is None else outcome.value)
 
     def decided(self, sides: Sides, near: Vector) -> Point:
         """The convex optimum with these sides fixed, and the leader's integers rounded from `near`."""

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 import bilevel
 import formulations
 import instances
-from bilevel import ModelError
+from bilevel import ModelError, tolerances
 from bilevel.errors import UnknownNameError
 from bilevel.program.rows import Cones, Mip, Rows, coo
 from bilevel.relax import outer_approximation, tangent
@@ -249,7 +249,7 @@ def test_no_time_is_no_answer() -> None:
 def test_an_answer_of_a_few_digits_has_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     m = base()
     m.objective = pyo.Objective(expr=(m.x - 2) ** 2 + m.f.y)
-    monkeypatch.setattr(clarabel, "_TOLERANCE", 1e-30)
+    monkeypatch.setattr(tolerances, "INTERIOR_POINT", 1e-30)
     found = cooperative(m)
     assert found.status == "feasible" and np.isnan(found.bound)
     assert found.certificate.first_failure is not None and found.certificate.first_failure.name == "global gap"
