@@ -191,27 +191,37 @@ def _sensitivity(program: Program, ranges: Ranges, follower: int, rows: Index) -
     low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
     if not np.all((tight_low <= tight_high) & (tight_low < np.inf) & (tight_high > -np.inf)):
         return low, high
-    spread = _spread(program, ranges, mine)
     margins = _Margins(robust, program.lower[mine], program.upper[mine], program.scale[mine])
-    for k, row in enumerate(rows.tolist()):
-        at = int(np.flatnonzero(every == row)[0])
-        up, down = margins.of(at, raise_limit=True), margins.of(at, raise_limit=False)
-        high[k] = _limit(spread, up) if np.isfinite(lower[at]) else 0.0
-        low[k] = -_limit(spread, down) if np.isfinite(upper[at]) else 0.0
+    places = np.searchsorted(every, rows)
+    up = np.array([margins.of(at, raise_limit=True) for at in places.tolist()])
+    down = np.array([margins.of(at, raise_limit=False) for at in places.tolist()])
+    spread = _spread(program, ranges, mine, _moved(stack.rows, rows, up, down))
+    for k, at in enumerate(places.tolist()):
+        high[k] = _limit(spread, up[k]) if np.isfinite(lower[at]) else 0.0
+        low[k] = -_limit(spread, down[k]) if np.isfinite(upper[at]) else 0.0
     return low, high
+
+
+def _moved(rows: Rows, which: Index, up: Vector, down: Vector) -> Rows:
+    """The rows with room for every equality among `which` to move by its margins: moved, it has points that it had not."""
+    lower, upper = rows.lower.copy(), rows.upper.copy()
+    equal = lower[which] == upper[which]
+    lower[which[equal]] -= down[equal]
+    upper[which[equal]] += up[equal]
+    return replace(rows, lower=lower, upper=upper)
 
 
 def _limit(spread: float, margin: float) -> float:
     return _SAFETY * spread / margin if margin > 0 else np.inf
 
 
-def _spread(program: Program, ranges: Ranges, mine: Index) -> float:
+def _spread(program: Program, ranges: Ranges, mine: Index, rows: Rows) -> float:
     """Largest difference of the follower's cost between two of its points at one leader decision.
 
-    Over what its own rows allow, as the tightened follower may use points that no leader row allows.
+    Over what these rows of followers allow, as the tightened follower may use points that no leader row allows.
     """
     rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
-    lower, upper = implied.tightened(program.followers.rows, program.lower, program.upper)
+    lower, upper = implied.tightened(rows, program.lower, program.upper)
     if np.any(program.followers.quadratic[mine].data):
         rate_low, rate_high = rate_interval(program, lower, upper)
     rate = np.maximum(np.abs(rate_low[mine]), np.abs(rate_high[mine]))
