@@ -15,9 +15,10 @@ class Deadline:
         self.seconds = seconds
         self.end = math.inf if seconds is None else time.monotonic() + seconds
 
-    def over(self) -> bool:
-        """Whether the time has passed."""
-        return time.monotonic() >= self.end
+    def over(self, keep: float = 0.0) -> bool:
+        """Whether the time has passed, but for the share `keep` of the limit, which is kept for later parts."""
+        kept = 0.0 if self.seconds is None else keep * self.seconds
+        return time.monotonic() >= self.end - kept
 
     def left(self, keep: float = 0.0) -> float | None:
         """Seconds for the next part, where the share `keep` of the limit is kept for later ones."""

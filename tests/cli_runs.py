@@ -23,7 +23,7 @@ def run(*arguments: object, columns: int = 80, **options: object) -> subprocess.
 
 
 def refuse(capsys: Capture, arguments: Sequence[object], *words: str) -> None:
-    """A refusal needs no process of its own: `cli.run` is what the entry point calls."""
+    """A refusal needs no process of its own: `main.run` is what the entry point calls."""
     assert main.run(list(map(str, arguments))) == 2
     said = capsys.readouterr()
     assert said.out == ""

@@ -15,7 +15,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget, tolerances
-from bilevel.bounds import implied
 from bilevel.bounds.cost_limits import cost_rows
 from bilevel.bounds.dual_bounds import (
     Bounds,
@@ -30,6 +29,7 @@ from bilevel.bounds.dual_bounds import (
     true_rows,
 )
 from bilevel.followers.kkt import Kkt
+from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, stack_rows
 from bilevel.solvers import SOLVERS

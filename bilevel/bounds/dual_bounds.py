@@ -17,10 +17,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.bounds import by_propagation, implied
+from bilevel.bounds import by_propagation
 from bilevel.bounds.by_bases import basis_ranges
 from bilevel.errors import UnboundedDualError
 from bilevel.followers.kkt import Kkt
+from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Mask, Rows, Vector, stack_rows
 

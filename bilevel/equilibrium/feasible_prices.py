@@ -24,6 +24,9 @@ LATEST = 10
 TICKS = tuple(digit * 10.0**power for power in range(-3, 0) for digit in (1, 2, 5))
 """Ticks of posted prices over the power of ten just under the largest one, tried from fine to coarse."""
 
+_KEPT = 0.25
+"""Share of the time limit that is kept from candidates for the last solve, whose verdict they would leave unknown."""
+
 NO_POINT = ("infeasible", "rejected")
 """How a solve ends at prices that are of no use; one that was interrupted is not solved again elsewhere."""
 
@@ -49,7 +52,7 @@ def settled(
     """
     for iteration, tick, prices in _candidates(rules, history):
         x = rules.put(np.zeros(program.columns), prices)
-        if limit.over():
+        if limit.over(_KEPT):
             break
         if fixed_prices.broken_rows(program, x, price_rows) or not _admits(program, rules, x, price_rows, iteration):
             continue

@@ -2,7 +2,8 @@
 
 A bound says how large a column may become, not how large it does.  An "unbounded" sentinel of 1e9, or a generous limit of a
 penalty, would make every relative test vacuous.  So a bound counts as loose where it is far beyond what the rows of its column
-are about: in each row, the limit and the largest term that is far below the column's own at its bound.  Terms of the same size as
+are about: in each row, the limit and the largest term that is far below the column's own at its bound.  A row's limit that nothing
+comes near says as little, and of two limits far apart the nearer one tells more.  Terms of the same size as
 the column's own may balance it, and count as a reason for its bound unless that is further still.  Loose columns, and those
 without bounds, get what their rows are about; those in no row what makes their cost a term like the others of the objective.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel.program import implied
 from bilevel.program.rows import Index, Mask, Rows, Vector
 
 _LOOSE = 1e3
@@ -55,7 +57,7 @@ def expected(rows: Rows, terms: Terms, lower: Vector, upper: Vector, hint: Vecto
     told = np.full(len(bound), np.nan) if hint is None else hint
     bound = np.where(np.isfinite(bound), bound, np.where(np.isnan(told), _ENDLESS, told))
     least = np.maximum(np.maximum(lower, -upper), 0.0)
-    size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower)
+    size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper)
     for _ in range(_ROUNDS):
         about = entries.about(bound, size)
         new = np.where((about > 0) & (bound > _LOOSE * np.maximum(about, least)), np.maximum(about, least), bound)
@@ -67,25 +69,34 @@ def expected(rows: Rows, terms: Terms, lower: Vector, upper: Vector, hint: Vecto
 
 @dataclass(frozen=True)
 class _Entries:
-    """The entries of all rows: row, column, absolute value, the row's limit, and whether the row keeps the column from growing."""
+    """The entries of all rows: row, column, absolute value, the row's limit, the nearer one where it has two that are far apart,
+    and whether the row keeps the column from growing."""
 
     row: Index
     column: Index
     value: Vector
     limit: Vector
+    nearer: Vector
     held: Mask
     columns: int
 
     @staticmethod
-    def of(rows: Rows, lower: Vector) -> "_Entries":
+    def of(rows: Rows, lower: Vector, upper: Vector) -> "_Entries":
         matrix = sp.csr_array(rows.matrix)
         row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         used = matrix.data != 0
         row, column, value = row[used], matrix.indices[used], matrix.data[used]
-        low, high = np.isfinite(rows.lower)[row], np.isfinite(rows.upper)[row]
-        ends = [np.where(np.isfinite(end), np.abs(end), 0.0) for end in (rows.lower, rows.upper)]
+        reach = implied.activity(rows, lower, upper)
+        kept = [
+            np.isfinite(end) & ~(np.abs(end) > _LOOSE * np.where(reach > 0, reach, np.inf))
+            for end in (rows.lower, rows.upper)
+        ]
+        low, high = kept[0][row], kept[1][row]
+        ends = [np.where(known, np.abs(end), 0.0) for known, end in zip(kept, (rows.lower, rows.upper), strict=True)]
+        near, far = np.minimum(*ends), np.maximum(*ends)
+        nearer = np.where((near > 0) & (far > _LOOSE * near), near, far)
         held = np.where(lower[column] >= 0, np.where(value > 0, high, low), low & high)
-        return _Entries(row, column, np.abs(value), np.maximum(*ends)[row], held, len(lower))
+        return _Entries(row, column, np.abs(value), far[row], nearer[row], held, len(lower))
 
     def about(self, bound: Vector, size: Vector) -> Vector:
         """For every column what its rows are about, in the column's unit; 0 where no row says anything.
@@ -94,7 +105,8 @@ class _Entries:
         """
         own, term = self.value * bound[self.column], self.value * size[self.column]
         below, balanced = _others(self.row, own, term)
-        found = np.maximum(self.limit, below)
+        limit = np.where(own > _FURTHER * self.nearer, self.nearer, self.limit)
+        found = np.maximum(limit, below)
         # A balance of two columns is a reason for their bounds, unless these are further still
         found = np.where(balanced & (own < _ENDLESS * self.value) & (own <= _FURTHER * found), own, found) / self.value
         known = found > 0

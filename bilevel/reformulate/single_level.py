@@ -123,11 +123,15 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
     curved = cones.w_scale[len(cones.w_scale) - len(far) :]
     size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), curved])
+    lower, upper = np.concatenate([program.lower, dual_lower]), np.concatenate([program.upper, dual_upper])
+    cost = np.concatenate([program.cost, np.zeros(extra)]) + linear.cost
+    # What is held at zero costs nothing, however dear: the rest is measured without it
+    cost = np.where((lower == 0) & (upper == 0), 0.0, cost)
     mip = Mip(
-        cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost,
+        cost=cost,
         offset=program.offset,
-        lower=np.concatenate([program.lower, dual_lower]),
-        upper=np.concatenate([program.upper, dual_upper]),
+        lower=lower,
+        upper=upper,
         integer=np.concatenate([program.integer, np.zeros(extra, dtype=bool)]),
         rows=stack_rows(
             [leader, program.followers.rows.widened(n), kkt.stationarity.widened(n), dual_links(program, kkt, n)]

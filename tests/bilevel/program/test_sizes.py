@@ -8,9 +8,9 @@ import pytest
 import scipy.sparse as sp
 
 import bilevel
-from bilevel.bounds.implied import tightened
 from bilevel.compile.compiler import compile_model
 from bilevel.program import sizes
+from bilevel.program.implied import tightened
 from bilevel.program.rows import Rows
 from bilevel.reformulate.single_level import assemble, dual_sizes
 
@@ -381,3 +381,53 @@ def test_an_answer_far_under_its_bounds_is_solved_again_in_its_own_units(solver:
     assert solution.status == "certified" and solution.objective == pytest.approx(15.0, rel=1e-6), solution.reason
     coarse = bilevel.certify(m, solution.bound)
     assert [check.name for check in coarse.checks if not check.ok] == ["objective resolution"]
+
+
+# Limits of rows may be as loose as bounds of columns (found by random problems: loose:7000133, together:7000155, together:7000011)
+
+
+@pytest.mark.parametrize("loose", [1e3, 1e7, 2e13, 1e19])
+@pytest.mark.parametrize("mode", ["auto", "strong_duality"])
+def test_a_row_s_limit_that_nothing_comes_near_is_no_size(loose: float, mode: str) -> None:
+    """The follower takes y = -1/3; the leader's row says no more than y >= -loose."""
+    m = pyo.ConcreteModel()
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(None, 0))
+    m.f.cost = pyo.Objective(expr=3 * m.f.y)
+    m.f.row = pyo.Constraint(expr=3 * m.f.y >= -1)
+    m.row = pyo.Constraint(expr=(0, -m.f.y, loose))
+    m.objective = pyo.Objective(expr=-m.f.y)
+    program = compile_model(m)
+    assert program.size[0] == pytest.approx(1 / 3)
+    solution = bilevel.solve(m, mode=mode, progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("far", [-5e4, -5e13, -1e19])
+def test_of_two_limits_far_apart_the_nearer_one_tells_the_size(far: float) -> None:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 6))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var()
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.row = pyo.Constraint(expr=(far, -3 * m.f.y - m.x, -2))
+    m.objective = pyo.Objective(expr=m.f.y)
+    assert sorted(compile_model(m).size.tolist()) == pytest.approx([2.0, 6.0])
+    m.x.setub(1e3)
+    m.f.y.setlb(-5.0)
+    m.f.y.setub(5.0)
+    assert 5.0 in compile_model(m).size.tolist(), "a bound that the rows leave room for is one"
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+@pytest.mark.parametrize("limit", [-1.0, -4e11])
+def test_what_is_held_at_zero_is_no_unit_of_the_objective(solver: str, limit: float) -> None:
+    """4 x y falls without end: for x < 0 the follower takes y = 2.  The multiplier of its empty row is 0, and would cost 2e11."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var()
+    m.f = bilevel.Follower()
+    m.f.z, m.f.y = pyo.Var(bounds=(0, 4)), pyo.Var(bounds=(2, 5))
+    m.f.cost = pyo.Objective(expr=-2 * m.x * m.f.y)
+    m.f.row = pyo.Constraint(expr=0 * m.f.z >= limit)
+    m.objective = pyo.Objective(expr=4 * m.x * m.f.y)
+    assert bilevel.solve(m, solver, progress=False).status == "unbounded"

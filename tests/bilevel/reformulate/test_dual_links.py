@@ -282,3 +282,17 @@ def test_limits_from_bases_hold_an_optimal_dual(seed):
         )  # fmt: skip
         assert dual.status == 0, f"seed {seed}: no dual within the limits"
         assert dual.fun == pytest.approx(0.0, abs=1e-7), f"seed {seed}: no optimal dual within the limits"
+
+
+def test_an_equality_that_is_moved_has_points_that_it_had_not() -> None:
+    """b is 0 by the rows wherever these stand, but its equality may be moved, at 1 a unit: the multiplier is -1."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 1))
+    m.f = bilevel.Follower()
+    m.f.a, m.f.b, m.f.c = pyo.Var(bounds=(-1, 4)), pyo.Var(bounds=(-1, 1)), pyo.Var(bounds=(3, 3))
+    m.f.cost = pyo.Objective(expr=m.f.a - m.x * m.f.a + m.x * m.f.b)
+    m.f.first = pyo.Constraint(expr=m.f.a == 1)
+    m.f.second = pyo.Constraint(expr=m.f.a - m.f.b + m.f.c == 4)
+    m.objective = pyo.Objective(expr=-2 * m.f.dual(m.f.second))
+    solution = bilevel.solve(m, progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(2.0)

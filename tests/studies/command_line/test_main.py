@@ -343,7 +343,7 @@ def test_output_that_nobody_reads_is_no_error(tiny: Path) -> None:
 KILLER = """
 import os, signal, sys
 import bilevel, formulations, instances
-from formulations import results
+from studies.pricing import results
 from cli_runs import BILEVEL, run
 from oracles import tiny_case
 

@@ -139,7 +139,8 @@ def test_ctrl_c_stops_all_ways_keeps_what_was_found_and_a_second_one_ends(tmp_pa
 
 TWICE = """
 import signal, sys
-from bilevel import cli, progress
+from bilevel import progress
+from studies.command_line import main
 
 def phase(self, name, *rest, **more):
     if name == "relaxation":
@@ -147,7 +148,7 @@ def phase(self, name, *rest, **more):
         signal.raise_signal(signal.SIGINT)
 
 progress.Progress.phase = phase
-sys.exit(cli.run(["market", sys.argv[1], "--out", sys.argv[2], "--quiet"]))
+sys.exit(main.run(["market", sys.argv[1], "--out", sys.argv[2], "--quiet"]))
 """
 
 
@@ -172,7 +173,7 @@ def test_a_cooperative_answer_that_is_rejected_is_not_a_certified_market(
     case: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     # The solver of the cooperative way gives a point whose voltages contradict its flows
-    cooperative = importlib.import_module("bilevel.cooperative")
+    cooperative = importlib.import_module("bilevel.equilibrium.high_point")
     real = cooperative._optimum
 
     def careless(program: Any, *more: Any) -> Any:

@@ -23,6 +23,18 @@ def tightened(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]
     return np.where(loose_low, low, lower), np.where(loose_high, high, upper)
 
 
+def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
+    """The largest size that each row can have anywhere within the bounds that all rows imply; infinite where nothing limits it."""
+    low, high = _propagated(rows, lower, upper)
+    matrix = sp.csr_array(rows.matrix)
+    row = np.repeat(np.arange(rows.count), np.diff(matrix.indptr))
+    used = matrix.data != 0
+    row, column, value = row[used], matrix.indices[used], matrix.data[used]
+    ends = np.stack([value * low[column], value * high[column]])
+    least, most = (np.bincount(row, weights=end, minlength=rows.count) for end in (ends.min(axis=0), ends.max(axis=0)))
+    return np.maximum(np.abs(least), np.abs(most))
+
+
 def _loose(declared: Vector, implied: Vector, other: Vector) -> Mask:
     with np.errstate(invalid="ignore"):
         reach = np.maximum(np.abs(implied), np.where(np.isfinite(other), np.abs(other), 0.0))
