@@ -65,6 +65,15 @@ def _inflows(
 def _least_mean(inflows: Sequence[tuple[Interval, Interval]], sign: float) -> Any:
     """The least weighted mean of sign * factor over weights within their intervals; -inf where nothing flows in."""
     shape = np.broadcast_shapes(*(np.shape(power[0]) for power, _ in inflows))
+    # Most branches carry power one way only, and most buses have one source
+    inflows = [inflow for inflow in inflows if np.any(inflow[0][1] > 0)]
+    if not inflows:
+        return np.full(shape, -np.inf)
+    if len(inflows) == 1:
+        power, factor = inflows[0]
+        return np.where(
+            np.asarray(power[1]) > 0, factor[0] if sign > 0 else -np.asarray(factor[1]), np.full(shape, -np.inf)
+        )
     low, high = (np.stack([np.broadcast_to(power[end], shape) for power, _ in inflows]) for end in (0, 1))
     ends = [factor[0] if sign > 0 else -np.asarray(factor[1]) for _, factor in inflows]
     value = np.stack([np.broadcast_to(end, shape) for end in ends])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,16 @@ ENUMERATED = [
     name for name, entry in ENTRIES.items() if entry["expect"] != "refused" and not entry["class"].endswith("QCP")
 ]
 OTHERS = [pair for pair in combinations() if pair != DEFAULT]
-SECONDS = {"default": 20.0, "others": 0.6}  # what takes longer is not certified, which is allowed
+SECONDS = {"default": 20.0, "others": 3.0}  # what takes longer is not certified, which is allowed
+SHARE = 4
+RIGHT = {
+    ("auto", "highs"): 21, ("auto", "scip"): 25, ("auto", "gurobi"): 27,
+    ("big_m", "highs"): 18, ("big_m", "scip"): 20, ("big_m", "gurobi"): 18,
+    ("sos1", "scip"): 28, ("sos1", "gurobi"): 27, ("indicator", "scip"): 27, ("indicator", "gurobi"): 27,
+    ("product", "scip"): 24, ("product", "gurobi"): 26, ("strong_duality", "highs"): 1,
+    ("strong_duality", "scip"): 23, ("strong_duality", "gurobi"): 23,
+}  # fmt: skip
+"""Right answers that each has to have of its 35 entries: a few less than there were (22 to 31) when this was written."""
 
 # Products of the two levels in the leader's objective that no multiple of the follower's own product gives, or whose
 # follower is quadratic or sees the leader in its rows: to be refused by name until a nonconvex solver takes them
@@ -91,14 +101,18 @@ def test_default_settings_are_right_or_refuse_with_a_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "solver"), OTHERS)
-@pytest.mark.parametrize("name", ENTRIES)
-def test_no_mode_is_certified_and_wrong(name: str, mode: str, solver: str) -> None:
-    entry = ENTRIES[name]
-    _skip_early(entry)
-    found = run(entry, mode, solver, SECONDS["others"])
-    allowed = ("refused",) if entry["expect"] == "refused" else ("right", "refused", "not certified")
-    assert found.verdict in allowed, found.reason
-    assert found.verdict != "refused" or len(str(found.error)) > 20, "a refusal says why"
+def test_modes_are_right_on_their_share_or_say_why_not(mode: str, solver: str) -> None:
+    """Each on a quarter of the entries, another one each; `scripts/literature.py` runs all pairs on all entries."""
+    counts: Counter[str] = Counter()
+    for entry in list(ENTRIES.values())[OTHERS.index((mode, solver)) % SHARE :: SHARE]:
+        if too_early(entry):
+            continue
+        found = run(entry, mode, solver, SECONDS["others"])
+        allowed = ("refused",) if entry["expect"] == "refused" else ("right", "refused", "not certified")
+        assert found.verdict in allowed, (entry["name"], found.reason)
+        assert found.verdict != "refused" or len(str(found.error)) > 20, "a refusal says why"
+        counts[found.verdict] += 1
+    assert counts["right"] >= RIGHT.get((mode, solver), 0), counts
 
 
 def _skip_early(entry: dict[str, Any]) -> None:
