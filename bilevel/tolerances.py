@@ -192,3 +192,6 @@ OUTER_INTERIOR_POINT = 1e-8
 
 TANGENT_FACTOR_FLOOR = 1e-3
 """Least factor of a cone at which its tangent is laid, over what it is expected to be: nearer to the apex tangents are steep."""
+
+LIMIT_NOISE = 1e-7
+"""Share of its usual size under which a proven limit of a slack or multiplier is what linear programs leave of 0."""

@@ -88,13 +88,20 @@ def _domains(rng: Rng) -> tuple[Problem, Changes, Style]:
     low, high, integer = p.x_low.copy(), p.x_high.copy(), p.integer.copy()
     for k in range(len(p.c)):
         how = rng.choice(["step", "set", "gap", "integer", "none"], p=[0.2, 0.2, 0.2, 0.25, 0.15])
-        pieces.append(_pieces(rng, str(how)))
+        # Pyomo knows no domain of a variable that stands nowhere
+        pieces.append(_pieces(rng, str(how)) if _used(p, k) else ())
         integer[k] = how == "integer" or (how == "none" and integer[k])
         if how == "integer":
             low[k], high[k] = low[k] - rng.choice([0.2, 0.5, 0.6]), high[k] + rng.choice([0.3, 0.5, 0.8])
         if pieces[-1]:
             low[k], high[k] = (-INF, INF) if rng.random() < 0.6 else (low[k] - 0.5, high[k] + 1.5)
     return replace(p, x_low=low, x_high=high, integer=integer, pieces=tuple(pieces)), NOTHING, _writing(rng, 0.15)
+
+
+def _used(p: Problem, k: int) -> bool:
+    """Whether leader variable k stands in the objective, a row or a follower."""
+    mine = [p.c[k], p.G[:, k], p.S[:, k], *(part for f in p.followers for part in (f.B[:, k], f.C[k]))]
+    return any(np.any(part) for part in mine)
 
 
 def _pieces(rng: Rng, how: str) -> Pieces:

@@ -76,7 +76,8 @@ def loosening(p: Problem, rng: np.random.Generator, share: float = 0.7) -> Chang
     rng.shuffle(sides)  # type: ignore[arg-type]
     for picked in (sides, *([side] for side in sides[:6])):
         found = Changes(tuple(picked), tuple(_far(max(1.0, abs(limit(p, side))), rng) for side in picked))
-        if known is not None and picked and keep_the_optimum(p, found, known):
+        # What has no optimum may get one where several limits move, one further than another
+        if known is not None and np.isfinite(known) and picked and keep_the_optimum(p, found, known):
             return found
     return NOTHING
 

@@ -85,9 +85,22 @@ class Lp:
             cost = self.cost
             self.set_cost(np.zeros(len(cost)))
             self.highs.run()
-            feasible = self.highs.getModelStatus() == _STATUS.kOptimal
+            feasible = self.highs.getModelStatus() == _STATUS.kOptimal or not self._surely_infeasible()
             self.set_cost(cost)
             return ("unbounded" if feasible else "infeasible"), z
         if status not in (_STATUS.kOptimal, _STATUS.kInfeasible):
             raise TooLargeError(f"HiGHS says {status}")
+        if status == _STATUS.kInfeasible and not self._surely_infeasible():
+            status, z = self.highs.getModelStatus(), np.array(self.highs.getSolution().col_value)
         return ("optimal" if status == _STATUS.kOptimal else "infeasible"), z
+
+    def _surely_infeasible(self) -> bool:
+        """Whether it is so from nothing too, with and without presolve: from an old basis the simplex now and then errs."""
+        for presolve in ("off", "on"):
+            self.highs.clearSolver()
+            self.highs.setOptionValue("presolve", presolve)
+            self.highs.run()
+            self.highs.setOptionValue("presolve", "off")
+            if self.highs.getModelStatus() != _STATUS.kInfeasible:
+                return False
+        return True

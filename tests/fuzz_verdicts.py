@@ -234,7 +234,9 @@ def compare(status: str, objective: float, bound: float, truth: Truth, owed: flo
     else:
         wrong = bool(bound > best + size)
         if status in ("certified", "feasible"):
-            wrong |= bool(known is not None and not objective >= known - size - 2 * owed)
+            # What cannot be mended is no excuse
+            room = size + (2 * owed if np.isfinite(owed) else 0.0)
+            wrong |= bool(known is not None and not objective >= known - room)
         if status == "certified":
             wrong |= bool(not objective <= best + size)
     if wrong:

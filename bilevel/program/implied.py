@@ -15,12 +15,22 @@ LOOSE = 1e3
 
 _ROUNDS = 12
 
+_SHARE = 2.0**-50 / tolerances.IMPLIED_ROUNDING
+"""Of a row's terms, rounding errors of their sum, in the unit of `tolerances.IMPLIED_ROUNDING`."""
+
 
 def tightened(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     """The bounds, with those replaced that are finite and a thousand times as far as what the rows imply."""
     low, high = _propagated(rows, lower, upper)
     loose_low, loose_high = _loose(lower, low, high), _loose(upper, high, low)
     return np.where(loose_low, low, lower), np.where(loose_high, high, upper)
+
+
+def known(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+    """`tightened`, with what the rows imply where there is no bound."""
+    low, high = _propagated(rows, lower, upper)
+    near_low, near_high = _loose(lower, low, high), _loose(upper, high, low)
+    return np.where(near_low | np.isinf(lower), low, lower), np.where(near_high | np.isinf(upper), high, upper)
 
 
 def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
@@ -70,12 +80,17 @@ def _propagated(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vecto
 
 
 def _others(row: np.ndarray, term: Vector, rows: int) -> tuple[Vector, Vector]:
-    """For every entry the sum of the other terms of its row, infinite where one of them is, and the sum of their sizes."""
+    """For every entry the sum of the other terms of its row, infinite where one of them is, and the sum of their sizes.
+
+    The own term is subtracted from the row's sum, which rounds; the size has a share of it for that, but in a row of its own.
+    """
     bad = ~np.isfinite(term)
     finite = np.where(bad, 0.0, term)
+    alone = np.bincount(row, minlength=rows)[row] == 1
     count = np.bincount(row, weights=bad, minlength=rows)[row] - bad
-    total = np.bincount(row, weights=finite, minlength=rows)[row] - finite
-    size = np.bincount(row, weights=np.abs(finite), minlength=rows)[row]
+    total = np.where(alone, 0.0, np.bincount(row, weights=finite, minlength=rows)[row] - finite)
+    whole = np.bincount(row, weights=np.abs(finite), minlength=rows)[row]
+    size = np.where(alone, 0.0, np.maximum(whole - np.abs(finite), 0.0) + _SHARE * whole)
     sign = np.sign(np.where(bad, term, 0.0))
     worst = np.bincount(row, weights=sign, minlength=rows)[row] - sign
     endless = np.where(worst != 0, np.sign(worst), -1.0) * np.inf

@@ -238,6 +238,19 @@ class Mip:
         """The program with linear rows appended."""
         return replace(self, rows=stack_rows([self.rows, rows]))
 
+    def without_idle(self, first: int) -> "Mip":
+        """The same program without cost and row entries of columns from `first` on that are held at zero.
+
+        However large such an entry is, and a limit of 1e17 is one, it says nothing; solvers lose their digits to it.
+        """
+        idle = (self.lower == 0) & (self.upper == 0)
+        idle[:first] = False
+        if not idle.any():
+            return self
+        matrix = sp.csr_array(self.rows.matrix @ sp.diags_array((~idle).astype(float)))
+        matrix.eliminate_zeros()
+        return replace(self, cost=np.where(idle, 0.0, self.cost), rows=replace(self.rows, matrix=matrix))
+
 
 def stack_cones(first: Cones, second: Cones) -> Cones:
     """Cones of the same width, one block after the other."""

@@ -53,11 +53,13 @@ def expected(rows: Rows, terms: Terms, lower: Vector, upper: Vector, hint: Vecto
 
     `rows` are all linear rows of leader and followers; `hint` stands for the bounds of columns without (NaN: nothing is known).
     """
+    missing = np.isinf(lower) | np.isinf(upper)
+    lower, upper = implied.known(rows, lower, upper)
     bound = np.maximum(np.abs(lower), np.abs(upper))
     told = np.full(len(bound), np.nan) if hint is None else hint
     bound = np.where(np.isfinite(bound), bound, np.where(np.isnan(told), _ENDLESS, told))
     least = np.maximum(np.maximum(lower, -upper), 0.0)
-    size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper)
+    size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper, missing)
     for _ in range(_ROUNDS):
         about = entries.about(bound, size)
         new = np.where((about > 0) & (bound > _LOOSE * np.maximum(about, least)), np.maximum(about, least), bound)
@@ -70,18 +72,19 @@ def expected(rows: Rows, terms: Terms, lower: Vector, upper: Vector, hint: Vecto
 @dataclass(frozen=True)
 class _Entries:
     """The entries of all rows: row, column, absolute value, the row's limit, the nearer one where it has two that are far apart,
-    and whether the row keeps the column from growing."""
+    whether the column has no bound of its own, and whether the row keeps it from growing."""
 
     row: Index
     column: Index
     value: Vector
     limit: Vector
     nearer: Vector
+    open: Mask
     held: Mask
     columns: int
 
     @staticmethod
-    def of(rows: Rows, lower: Vector, upper: Vector) -> "_Entries":
+    def of(rows: Rows, lower: Vector, upper: Vector, missing: Mask) -> "_Entries":
         matrix = sp.csr_array(rows.matrix)
         row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         used = matrix.data != 0
@@ -96,7 +99,7 @@ class _Entries:
         near, far = np.minimum(*ends), np.maximum(*ends)
         nearer = np.where((near > 0) & (far > _LOOSE * near), near, far)
         held = np.where(lower[column] >= 0, np.where(value > 0, high, low), low & high)
-        return _Entries(row, column, np.abs(value), far[row], nearer[row], held, len(lower))
+        return _Entries(row, column, np.abs(value), far[row], nearer[row], missing[column], held, len(lower))
 
     def about(self, bound: Vector, size: Vector) -> Vector:
         """For every column what its rows are about, in the column's unit; 0 where no row says anything.
@@ -105,7 +108,7 @@ class _Entries:
         """
         own, term = self.value * bound[self.column], self.value * size[self.column]
         below, balanced = _others(self.row, own, term)
-        limit = np.where(own > _FURTHER * self.nearer, self.nearer, self.limit)
+        limit = np.where(self.open | (own > _FURTHER * self.nearer), self.nearer, self.limit)
         found = np.maximum(limit, below)
         # A balance of two columns is a reason for their bounds, unless these are further still
         found = np.where(balanced & (own < _ENDLESS * self.value) & (own <= _FURTHER * found), own, found) / self.value

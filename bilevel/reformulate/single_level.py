@@ -5,16 +5,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.bounds.by_linear_programs import best_bounds
-from bilevel.bounds.dual_bounds import Bounds, fixed_columns
+from bilevel.bounds.dual_bounds import Bounds, fixed_columns, true_rows
 from bilevel.bounds.slater import interiors
 from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
+from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Mask, Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
 from bilevel.reformulate import leader_products, revenue
 
-_NOISE, _LOOSE = 1e-9, 1e3
-"""Shares of its usual size from which, and up to which, a proven limit says how large a slack or multiplier is."""
+_LOOSE = 1e3
+"""Share of its usual size up to which a proven limit says how large a slack or multiplier is."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Reformulation:
 
 
 def usual_size(limit: Vector, usual: Vector) -> Vector:
-    """The limits where they are finite and within a thousand times what is usual, not under 1e-9 of it; else what is usual."""
-    fits = np.isfinite(limit) & (limit > _NOISE * usual) & (limit <= _LOOSE * usual)
+    """The limits where they are finite and within a thousand times what is usual, not noise beside it; else what is usual."""
+    fits = np.isfinite(limit) & (limit > tolerances.LIMIT_NOISE * usual) & (limit <= _LOOSE * usual)
     return _positive(np.where(fits, limit, usual))
 
 
@@ -123,10 +125,10 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
     curved = cones.w_scale[len(cones.w_scale) - len(far) :]
     size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), curved])
-    lower, upper = np.concatenate([program.lower, dual_lower]), np.concatenate([program.upper, dual_upper])
+    # Declared bounds that no point comes near would cost a solver its digits
+    low, high = implied.tightened(true_rows(program), program.lower, program.upper)
+    lower, upper = np.concatenate([low, dual_lower]), np.concatenate([high, dual_upper])
     cost = np.concatenate([program.cost, np.zeros(extra)]) + linear.cost
-    # What is held at zero costs nothing, however dear: the rest is measured without it
-    cost = np.where((lower == 0) & (upper == 0), 0.0, cost)
     mip = Mip(
         cost=cost,
         offset=program.offset,
@@ -140,6 +142,7 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
         sos1=(),
         scale=np.concatenate([_with_links(program), _positive(size)]),
     )
+    mip = mip.without_idle(program.columns)
     mip = mip if linear.left is None else leader_products.keep(mip, linear.left)
     return Reformulation(program, kkt, limits, mip, inner.inside)
 

@@ -168,7 +168,7 @@ def opened(
     full = mode.apply(form)
     prepared = treatment.prepare(full)
     known = known_values(form.program).widened(prepared.columns)
-    strong = envelopes.add(form, prepared.with_rows(known))
+    strong = envelopes.add(form, prepared.with_rows(known)).without_idle(form.program.columns)
     master = CutSession(form, strong, full.cones, solver, budget)
     many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
     plain = form.mip.products is None

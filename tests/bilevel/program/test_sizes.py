@@ -431,3 +431,49 @@ def test_what_is_held_at_zero_is_no_unit_of_the_objective(solver: str, limit: fl
     m.f.row = pyo.Constraint(expr=0 * m.f.z >= limit)
     m.objective = pyo.Objective(expr=4 * m.x * m.f.y)
     assert bilevel.solve(m, solver, progress=False).status == "unbounded"
+
+
+@pytest.mark.parametrize("loose", [1e5, 1e12, 1e17, 1e20, 1e30])
+@pytest.mark.parametrize("solver", ["highs", "scip"])
+def test_bounds_that_rows_imply_stand_for_missing_and_far_ones(solver: str, loose: float) -> None:
+    """y = 2 x / 3 is at most 4, so that y >= 4.8 is impossible; with bounds of 1e20 a violation of 0.8 was nothing."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(-loose, 6))
+    m.f, m.g = bilevel.Follower(), bilevel.Follower()
+    m.f.y, m.g.y = pyo.Var(bounds=(-1, loose / 2)), pyo.Var(bounds=(-1, loose))
+    m.f.cost, m.f.row = pyo.Objective(expr=0 * m.f.y), pyo.Constraint(expr=-3 * m.f.y + 2 * m.x == 0)
+    m.g.cost = pyo.Objective(expr=2 * m.g.y + 2.5 * m.g.y**2)
+    m.row = pyo.Constraint(expr=m.f.y + 2 * m.g.y >= 4)
+    m.objective = pyo.Objective(expr=m.x)
+    assert bilevel.solve(m, solver, progress=False).status == "infeasible"
+    m.row.set_value(m.f.y + 2 * m.g.y >= 3)
+    solution = bilevel.solve(m, solver, progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(5.7)
+
+
+@pytest.mark.parametrize("loose", [1e5, 1e12, 1e17])
+def test_a_far_bound_costs_no_digits(loose: float) -> None:
+    """y is 2 by its row: the bound of -1e17 stood in strong duality, times a multiplier that is 0, and HiGHS gave up."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 3))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(-loose, 7))
+    m.f.cost, m.f.row = pyo.Objective(expr=m.x * m.f.y), pyo.Constraint(expr=-2 * m.f.y == -4)
+    m.objective = pyo.Objective(expr=-m.x * m.f.y)
+    solution = bilevel.solve(m, progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(-6.0)
+
+
+@pytest.mark.parametrize("row", [lambda m: (0, -m.x, 0), lambda m: m.x <= 0, lambda m: 3 * m.x == 0])
+def test_a_column_that_a_row_holds_at_zero_keeps_its_size(row: Any) -> None:
+    """Interval propagation with a margin for rounding shrank it to 1e-108, and y's costs with it."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 4))
+    m.row = pyo.Constraint(expr=row(m))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(-1, 2))
+    m.f.cost = pyo.Objective(expr=m.f.y - 2 * m.x * m.f.y)
+    m.objective = pyo.Objective(expr=5 * m.f.y + m.x * m.f.y)
+    assert sorted(compile_model(m).size.tolist()) == [2.0, 4.0]
+    solution = bilevel.solve(m, progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(-5.0)
