@@ -22,15 +22,17 @@ _SHARE = 2.0**-50 / tolerances.IMPLIED_ROUNDING
 def tightened(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     """The bounds, with those replaced that are finite and a thousand times as far as what the rows imply."""
     low, high = _propagated(rows, lower, upper)
-    loose_low, loose_high = _loose(lower, low, high), _loose(upper, high, low)
+    held = _at_zero(rows, lower, upper, low, high)
+    loose_low, loose_high = _loose(lower, low, high) & ~held, _loose(upper, high, low) & ~held
     return np.where(loose_low, low, lower), np.where(loose_high, high, upper)
 
 
 def known(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     """`tightened`, with what the rows imply where there is no bound."""
     low, high = _propagated(rows, lower, upper)
-    near_low, near_high = _loose(lower, low, high), _loose(upper, high, low)
-    return np.where(near_low | np.isinf(lower), low, lower), np.where(near_high | np.isinf(upper), high, upper)
+    held = _at_zero(rows, lower, upper, low, high)
+    near_low, near_high = (_loose(*ends) | np.isinf(ends[0]) for ends in ((lower, low, high), (upper, high, low)))
+    return np.where(near_low & ~held, low, lower), np.where(near_high & ~held, high, upper)
 
 
 def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
@@ -45,13 +47,25 @@ def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
     return np.maximum(np.abs(least), np.abs(most))
 
 
+def _at_zero(rows: Rows, lower: Vector, upper: Vector, low: Vector, high: Vector) -> Mask:
+    """Columns whose implied ends are margins for rounding, mostly: the rows hold them at zero, which says nothing of their size."""
+    with np.errstate(invalid="ignore"):
+        wide = np.maximum(np.abs(low), np.abs(high))
+        if not (wide < np.maximum(np.abs(lower), np.abs(upper)) / LOOSE).any():
+            return np.zeros(len(lower), dtype=bool)
+        exact_low, exact_high = _propagated(rows, lower, upper, 0.0)
+        return np.maximum(np.abs(exact_low), np.abs(exact_high)) < 0.5 * wide
+
+
 def _loose(declared: Vector, implied: Vector, other: Vector) -> Mask:
     with np.errstate(invalid="ignore"):
         reach = np.maximum(np.abs(implied), np.where(np.isfinite(other), np.abs(other), 0.0))
         return np.isfinite(declared) & np.isfinite(implied) & (np.abs(declared) > LOOSE * reach) & (reach > 0)
 
 
-def _propagated(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+def _propagated(
+    rows: Rows, lower: Vector, upper: Vector, margin: float = tolerances.IMPLIED_ROUNDING
+) -> tuple[Vector, Vector]:
     """Bounds after some rounds of: no term of a row may be more than its limit leaves when the others are at their best."""
     matrix = sp.csr_array(rows.matrix)
     matrix.eliminate_zeros()
@@ -64,8 +78,8 @@ def _propagated(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vecto
         most, most_size = _others(row, tops, rows.count)
         # What the limits leave for the term of this entry
         with np.errstate(invalid="ignore"):
-            room = rows.upper[row] - least + tolerances.IMPLIED_ROUNDING * (least_size + np.abs(rows.upper[row]))
-            need = rows.lower[row] - most - tolerances.IMPLIED_ROUNDING * (most_size + np.abs(rows.lower[row]))
+            room = rows.upper[row] - least + margin * (least_size + np.abs(rows.upper[row]))
+            need = rows.lower[row] - most - margin * (most_size + np.abs(rows.lower[row]))
         above, below = np.where(value > 0, room, need) / value, np.where(value > 0, need, room) / value
         new_low, new_high = low.copy(), high.copy()
         np.fmin.at(new_high, column, np.where(np.isnan(above), np.inf, above))
