@@ -106,18 +106,10 @@ def cells(found: MarketComparison, quantity: Quantity) -> list[str]:
 
 def latex(found: MarketComparison) -> str:
     """The three ways as a table for the LaTeX package booktabs, a row a quantity with its unit."""
-    lines = [
-        f"% case {found.case.name}, {len(found.case.sessions)} sessions, demand {found.demand}; needs \\usepackage{{booktabs}}",
-        rf"\begin{{tabular}}{{ll{'r' * len(found.runs)}}}",
-        r"\toprule",
-        " & ".join(["quantity", "unit", *found.runs]) + r" \\",
-        r"\midrule",
-    ]
-    for quantity in quantities(found):
-        row = [writing_latex.escaped(quantity.words), writing_latex.escaped(quantity.unit), *cells(found, quantity)]
-        lines.append(" & ".join(row) + r" \\")
-    status = ["status", "", *(run.solution.status for run in found.runs.values())]
-    return "\n".join([*lines, " & ".join(status) + r" \\", r"\bottomrule", r"\end{tabular}", ""])
+    about = f"case {found.case.name}, {len(found.case.sessions)} sessions, demand {found.demand}"
+    rows = [[quantity.words, quantity.unit, *cells(found, quantity)] for quantity in quantities(found)]
+    rows.append(["status", "", *(run.solution.status for run in found.runs.values())])
+    return writing_latex.booktabs([["quantity", "unit", *found.runs]], rows, [about], f"ll{'r' * len(found.runs)}")
 
 
 def _data(found: MarketComparison, about: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

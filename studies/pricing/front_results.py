@@ -103,19 +103,16 @@ def latex(table: pd.DataFrame, about: Mapping[str, Any]) -> str:
     said = ", ".join(
         f"{key} {about[key]}" for key in ("case", "evs", "seed", "tariff", "follower") if about[key] is not None
     )
-    money = writing_latex.escaped(about["currency"])
-    lines = [
-        f"% {said}; needs \\usepackage{{booktabs}}",
-        r"\begin{tabular}{rrrrl}",
-        r"\toprule",
-        r"network loss & station profit & proven bound & gap & certified \\",
-        rf"kWh & {money} & {money} & \% & \\",
-        r"\midrule",
+    money = about["currency"]
+    heads = (
+        ("network loss", "station profit", "proven bound", "gap", "certified"),
+        ("kWh", money, money, "%", ""),
+    )
+    rows = [
+        (_fixed(row[0], 3), _fixed(row[1], 2), _fixed(row[2], 2), _fixed(100 * row[3], 4), "yes" if row[4] else "no")
+        for row in table.itertuples(index=False)
     ]
-    for row in table.itertuples(index=False):
-        cells = (_fixed(row[0], 3), _fixed(row[1], 2), _fixed(row[2], 2), _fixed(100 * row[3], 4))
-        lines.append(" & ".join(cells) + (r" & yes \\" if row[4] else r" & no \\"))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    return writing_latex.booktabs(heads, rows, [said], "rrrrl")
 
 
 def _fixed(value: Any, decimals: int) -> str:

@@ -13,12 +13,17 @@ def escaped(text: str) -> str:
     return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
 
 
-def booktabs(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], comments: Sequence[str] = ()) -> str:
-    """A table for the LaTeX package booktabs, its first column to the left; texts are escaped, comments stand above it."""
-    lines = [" & ".join(map(escaped, line)) + r" \\" for line in (*heads, *rows)]
+def booktabs(
+    heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], comments: Sequence[str] = (), align: str = ""
+) -> str:
+    """A table for the LaTeX package booktabs; texts are escaped, comments stand above it.
+
+    `align` has a letter a column; without it the first is to the left, the others to the right.
+    """
+    lines = [" & ".join(map(escaped, line)).rstrip() + r" \\" for line in (*heads, *rows)]
     return "\n".join([
         *(f"% {comment}" for comment in (*comments, r"needs \usepackage{booktabs}")),
-        rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}", r"\toprule", *lines[: len(heads)], r"\midrule",
+        rf"\begin{{tabular}}{{{align or 'l' + 'r' * (len(heads[0]) - 1)}}}", r"\toprule", *lines[: len(heads)], r"\midrule",
         *lines[len(heads) :], r"\bottomrule", r"\end{tabular}", "",
     ])  # fmt: skip
 
