@@ -32,6 +32,7 @@ from bilevel.followers.kkt import Kkt
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, stack_rows
+from bilevel.program.sparse import magnitude
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
 
@@ -72,9 +73,9 @@ def _best(program: Program, kkt: Kkt) -> Bounds:
 
 def _loose(program: Program, kkt: Kkt, limits: Bounds) -> bool:
     """Whether some slack that counts has a limit far beyond the terms of its row: a declared bound that nothing reaches."""
-    usual = abs(kkt.pairs.slack_matrix) @ program.size + np.abs(kkt.pairs.slack_constant)
+    usual = magnitude(kkt.pairs.slack_matrix, program.size) + np.abs(kkt.pairs.slack_constant)
     far = _far(program.lower, program.size) | _far(program.upper, program.size)
-    touched = abs(kkt.pairs.slack_matrix) @ far.astype(float) > 0
+    touched = magnitude(kkt.pairs.slack_matrix, far.astype(float)) > 0
     return bool((touched & (limits.mu_upper > 0) & (limits.slack_upper > implied.LOOSE * usual)).any())
 
 

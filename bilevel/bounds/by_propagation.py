@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
+from bilevel.program.sparse import row_of
 
 _ROUNDS = 30
 
@@ -36,7 +37,7 @@ class Entries:
     @staticmethod
     def of(matrix: sp.csr_array) -> "Entries":
         """Those of a CSR matrix."""
-        row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        row = row_of(matrix)
         return Entries(row, matrix.indices.astype(np.int64), matrix.data, matrix.shape[0], matrix.shape[1])
 
     def parts(self) -> np.ndarray:
@@ -114,7 +115,7 @@ def _idle(
 ) -> Mask:
     """Upper bounds that no optimum needs: at them some row is broken, or no row that pushes the column up can bind and it costs."""
     matrix = whole.matrix
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    row = row_of(matrix)
     column, value = matrix.indices, matrix.data
     with np.errstate(invalid="ignore"):
         ends = value * lower[column], value * upper[column]

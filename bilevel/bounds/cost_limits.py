@@ -12,8 +12,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget, tolerances
+from bilevel.bounds.dual_bounds import interval
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, coo, no_rows, stack_rows
+from bilevel.program.sparse import part
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
 
@@ -60,9 +62,9 @@ def robust_point(program: Program, follower: int, cost: Vector) -> Vector | None
     """The cheapest point of a follower that meets its rows whatever the leader does within its bounds; None without one."""
     stack = program.followers
     mine, every = np.flatnonzero(stack.owner == follower), np.flatnonzero(stack.row_owner == follower)
-    leader = np.where(stack.owner < 0, 1.0, 0.0)
     matrix = sp.csr_array(stack.rows.matrix[every])
-    low, high = _shift(sp.csr_array(matrix @ sp.diags_array(leader)), program.lower, program.upper)
+    leader = (stack.owner[matrix.indices] < 0) & (matrix.data != 0)
+    low, high = interval(part(matrix, leader), program.lower, program.upper)
     # A row without a limit asks nothing, however far the leader goes
     lower, upper = stack.rows.lower[every], stack.rows.upper[every]
     with np.errstate(invalid="ignore"):
@@ -79,13 +81,3 @@ def robust_point(program: Program, follower: int, cost: Vector) -> Vector | None
     )
     outcome = session.solve(False, 0.0, budget.seconds(), False, budget.watch())
     return outcome.x if outcome.status == "optimal" else None
-
-
-def _shift(matrix: sp.csr_array, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
-    """Least and largest matrix @ x over the bounds."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    used = matrix.data != 0
-    row, column, value = row[used], matrix.indices[used], matrix.data[used]
-    least = np.where(value > 0, value * lower[column], value * upper[column])
-    most = np.where(value > 0, value * upper[column], value * lower[column])
-    return tuple(np.bincount(row, weights=part, minlength=matrix.shape[0]).astype(float) for part in (least, most))  # type: ignore[return-value]

@@ -24,6 +24,7 @@ from bilevel.followers.kkt import Kkt
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Mask, Rows, Vector, stack_rows
+from bilevel.program.sparse import part, row_of
 
 DERIVED = "derived"
 PROVEN = "proven"
@@ -192,7 +193,7 @@ def interval(matrix: sp.csr_array, low: Vector, high: Vector) -> tuple[Vector, V
 def _upper(matrix: sp.csr_array, low: Vector, high: Vector) -> Vector:
     column = matrix.indices
     most = np.where(matrix.data > 0, matrix.data * high[column], matrix.data * low[column])
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    row = row_of(matrix)
     return np.bincount(row, weights=most, minlength=matrix.shape[0]).astype(float)
 
 
@@ -207,18 +208,16 @@ def rate_interval(program: Program, lower: Vector, upper: Vector) -> tuple[Vecto
 def own_matrix(program: Program) -> sp.csr_array:
     """The follower rows with the leader's columns blanked."""
     stack = program.followers
-    mask = np.zeros(program.columns)
-    mask[stack.columns] = 1.0
-    matrix = sp.csr_array(stack.rows.matrix @ sp.diags_array(mask))
-    matrix.eliminate_zeros()
-    return matrix
+    own = stack.owner >= 0
+    matrix = stack.rows.matrix
+    return part(matrix, own[matrix.indices] & (matrix.data != 0))
 
 
 def single_row_parts(program: Program) -> np.ndarray:
     """Whether each follower row shares none of its follower columns with another row."""
     matrix = own_matrix(program)
     uses = np.bincount(matrix.indices, minlength=program.columns)
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    row = row_of(matrix)
     most = np.zeros(matrix.shape[0])
     np.maximum.at(most, row, uses[matrix.indices].astype(float))
     return np.asarray(most <= 1)
@@ -244,7 +243,7 @@ def _row_duals(
     Of several rows that limit one column, at most one is in an optimal basis with it; the others' duals are 0.
     """
     matrix = own_matrix(program)
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    row = row_of(matrix)
     ends = np.stack([rate_low[matrix.indices] / matrix.data, rate_high[matrix.indices] / matrix.data])
     low, high = np.full(matrix.shape[0], np.inf), np.full(matrix.shape[0], -np.inf)
     np.minimum.at(low, row, ends.min(axis=0))

@@ -20,6 +20,7 @@ from bilevel.bounds.dual_bounds import rate_interval
 from bilevel.followers.kkt import Kkt, Pairs
 from bilevel.program.bilevel_program import LEADER, Program
 from bilevel.program.rows import Cones, Index, Mask, Mip, Rows, Vector, stack_rows
+from bilevel.program.sparse import magnitude
 from bilevel.relax import outer_approximation
 
 MOST_SEEN = 6
@@ -111,7 +112,7 @@ class _Part:
         total = n + k + m
         scale = program.scale[self.columns]
         slack = self.slack[:, self.columns]
-        wanted = _WANTED * (abs(slack) @ scale + np.abs(self.constant))
+        wanted = _WANTED * (magnitude(slack, scale) + np.abs(self.constant))
         inside = self._cones(program, total)
         u_size = _WANTED * (abs(inside.u)[:, :n] @ scale + np.abs(inside.u0))
         w_size = _WANTED * inside.w_scale

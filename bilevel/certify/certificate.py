@@ -18,6 +18,7 @@ from bilevel.followers.optimal_cost import Response, respond
 from bilevel.model import Check, checks
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Rows, Vector
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links, dual_sizes
 
 
@@ -126,7 +127,7 @@ def _worst_row(
     """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
     broken = rows.violation(x)
     own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
-    size = np.maximum(abs(rows.matrix) @ own + limits, 1e-300)
+    size = np.maximum(magnitude(rows.matrix, own) + limits, 1e-300)
     outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
     relative = np.concatenate([broken / size, np.where(mine, outside / own, 0.0)])
     if not len(relative):
@@ -159,7 +160,7 @@ def _stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
         return Check("stationarity", 0.0, tolerances.FEASIBILITY, "relative")
     mine = program.followers.columns
     usual_row, usual_column = dual_sizes(program)
-    size = abs(rows.matrix) @ np.abs(full) + np.abs(rows.lower) + tolerances.SIZE_FLOOR * usual_column[mine]
+    size = magnitude(rows.matrix, np.abs(full)) + np.abs(rows.lower) + tolerances.SIZE_FLOOR * usual_column[mine]
     relative = rows.violation(full) / size
     pairs = kkt.pairs
     usual = np.where(pairs.row >= 0, np.append(usual_row, 1.0)[pairs.row], usual_column[pairs.column])

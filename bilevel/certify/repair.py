@@ -14,6 +14,7 @@ from bilevel import budget, tolerances
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector, stack_rows
+from bilevel.program.sparse import magnitude, scaled
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links
 from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import clarabel as conic
@@ -172,7 +173,7 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     With `slack` they are mended up to so much: rows that say the same, a cone and the equality that it relaxes, contradict each
     other by rounding.
     """
-    activity, sizes = rows.matrix @ point, abs(rows.matrix) @ size
+    activity, sizes = rows.matrix @ point, magnitude(rows.matrix, size)
     sizes = np.where(sizes > 0, sizes, 1.0)
     low, high = (rows.lower - activity) / sizes, (rows.upper - activity) / sizes
     low, high = (
@@ -182,7 +183,7 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     broken = np.maximum(low, -high)
     at = int(broken.argmax())
     worst = max(float(broken[at]), 1e-300)
-    matrix = sp.csr_array(sp.diags_array(1.0 / sizes) @ rows.matrix)
+    matrix = scaled(rows.matrix, 1.0 / sizes)
     with np.errstate(over="ignore"):
         return Rows(matrix, low / worst, high / worst), worst, rows.names[at]
 

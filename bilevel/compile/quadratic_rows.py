@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from bilevel.errors import ModelError
 from bilevel.program.convexity import least_eigenvalue, square_root
 from bilevel.program.rows import Cones, Vector, coo
+from bilevel.program.sparse import magnitude
 
 Quadratic = dict[tuple[int, int], float]
 Affine = tuple[dict[int, float], float]
@@ -74,9 +75,9 @@ class ConeBuilder:
         squares, second = coo(entries, (len(forms), columns)), _affine(self.w, columns, variables)
         # An epigraph column has no size of its own: that of its squares
         epigraph = np.array([any(column < 0 for column in w[0]) for w in self.w], dtype=bool)
-        total = np.bincount(owner, weights=(abs(squares) @ scale) ** 2, minlength=len(self.forms))
+        total = np.bincount(owner, weights=magnitude(squares, scale) ** 2, minlength=len(self.forms))
         constant = _constant(self.w)
-        w_scale = np.where(epigraph, total, abs(second) @ scale + np.abs(constant))
+        w_scale = np.where(epigraph, total, magnitude(second, scale) + np.abs(constant))
         tight = np.array(self.tight, dtype=bool)
         return Cones(
             squares, owner, _affine(self.u, columns, variables), _constant(self.u), second, constant, w_scale, tight,

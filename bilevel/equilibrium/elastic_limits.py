@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, stack_rows
+from bilevel.program.sparse import magnitude
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def elastic(program: Program, mip: Mip) -> Elastic:
     over = np.flatnonzero(own & (rows.lower < rows.upper) & np.isfinite(rows.upper))
     cones = soft_cones(program)
     at, side = np.concatenate([under, over]), np.repeat([1.0, -1.0], [len(under), len(over)])
-    size = abs(rows.matrix) @ mip.scale
+    size = magnitude(rows.matrix, mip.scale)
     unit = np.concatenate([size[at], program.cones.w_scale[cones]])
     unit = np.where(unit > 0, unit, 1.0)
     n, count = mip.columns, len(unit)
@@ -75,7 +76,7 @@ def elastic(program: Program, mip: Mip) -> Elastic:
 def soft_cones(program: Program) -> Index:
     """The cones that limit something: neither an equality relaxed, nor a piece of the objective."""
     added = np.array([variable is None for variable in program.variables], dtype=float)
-    return np.flatnonzero(~program.cones.tight & (abs(program.cones.w) @ added == 0))
+    return np.flatnonzero(~program.cones.tight & (magnitude(program.cones.w, added) == 0))
 
 
 def _bounds_as_rows(program: Program, mip: Mip) -> tuple[Rows, Vector, Vector, Index]:

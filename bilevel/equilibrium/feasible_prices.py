@@ -15,6 +15,7 @@ from bilevel.equilibrium.price_rules import Prices
 from bilevel.followers.best_response import best_response
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Mask, Mip, Rows, Vector, stack_rows
+from bilevel.program.sparse import magnitude, scaled
 from bilevel.progress import ProgressEvent
 from bilevel.relax import outer_approximation
 from bilevel.solution import Solution
@@ -95,8 +96,8 @@ def _admits(program: Program, rules: Prices, x: Vector, price_rows: Mask, iterat
     x = x.copy()
     x[mine] = best_response(program, x, iteration)
     own = sp.csr_array((np.ones(len(mine)), (stack.owner[mine], mine)), shape=(len(stack.names), program.columns))
-    rates = sp.csr_array(own @ sp.diags_array(np.where(stack.owner >= 0, stack.rates(x), 0.0)))
-    best = Rows(rates, np.full(rates.shape[0], -np.inf), rates @ x + tolerances.FOLLOWER * (abs(rates) @ np.abs(x)))
+    rates = scaled(own, columns=np.where(stack.owner >= 0, stack.rates(x), 0.0))
+    best = Rows(rates, np.full(rates.shape[0], -np.inf), rates @ x + tolerances.FOLLOWER * magnitude(rates, np.abs(x)))
     price = np.zeros(program.columns, dtype=bool)
     price[rules.column[rules.column >= 0]] = True
     inside = b.row >= 0

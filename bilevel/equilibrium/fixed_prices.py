@@ -14,6 +14,7 @@ from bilevel.equilibrium.price_rules import Prices
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Mask, Vector
+from bilevel.program.sparse import magnitude
 from bilevel.progress import ProgressEvent
 from bilevel.solution import Solution
 from bilevel.solve import solve
@@ -56,7 +57,7 @@ def broken_rows(program: Program, x: Vector, price_rows: Mask) -> list[str]:
 
 def _violation(program: Program, x: Vector, price_rows: Mask) -> Vector:
     """By how much each row on prices alone is broken, over the size of its terms; 0 for other rows."""
-    size = abs(program.rows.matrix) @ np.abs(x)
+    size = magnitude(program.rows.matrix, np.abs(x))
     return np.where(price_rows, program.rows.violation(x) / np.where(size > 0, size, 1.0), 0.0)
 
 

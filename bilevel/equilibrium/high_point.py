@@ -16,6 +16,7 @@ from bilevel.errors import ModelError, UnknownNameError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Mip, Vector, stack_cones, stack_rows
+from bilevel.program.sparse import part
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.relax import exact, outer_approximation, tangent
 from bilevel.search import verdicts
@@ -142,7 +143,7 @@ def _with_epigraphs(program: Program) -> Vector:
     """The columns' scales, those of epigraphs as large as their squares."""
     scale, cones = program.scale.copy(), program.cones
     added = np.array([variable is None for variable in program.variables])
-    at = sp.coo_array(cones.w @ sp.diags_array(added.astype(float)))
+    at = sp.coo_array(part(cones.w, added[cones.w.indices]))
     scale[at.coords[1]] = cones.w_scale[at.coords[0]]
     return scale
 

@@ -8,6 +8,7 @@ from bilevel.errors import ModelError
 from bilevel.followers.optimal_cost import Response, respond
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.sparse import largest, magnitude, scaled
 from bilevel.relax import outer_approximation
 from bilevel.solvers import Outcome, convex_qp
 
@@ -67,7 +68,7 @@ def _least_costs(program: Program, x: Vector, which: Index, proof: Response, roo
     rates = stack.rates(x)
     place = np.searchsorted(which, stack.owner[mine])
     matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
-    wide = room * (abs(matrix) @ np.maximum(np.abs(x), program.scale))
+    wide = room * magnitude(matrix, np.maximum(np.abs(x), program.scale))
     cheaper = np.bincount(
         stack.row_owner, weights=np.abs(proof.row_dual) * stack.rows.violation(x), minlength=len(stack.names)
     )
@@ -83,7 +84,7 @@ def _pinned(program: Program, x: Vector, which: Index, proof: Response, room: fl
     excess = np.maximum(proof.linear_cost - proof.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * proof.size
     wide = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
     matrix = sp.csr_array(stack.quadratic[curved])
-    wide += room * (abs(matrix) @ program.scale)
+    wide += room * magnitude(matrix, program.scale)
     names = tuple(f"gradient of {program.name(int(column))}" for column in curved)
     return Rows(matrix, matrix @ x - wide, matrix @ x + wide, names)
 
@@ -124,21 +125,20 @@ def _solve_together(program: Program, x: Vector, which: Index) -> Outcome:
     share = unit / _cost_units(np.abs(rates) * unit, abs(curve.diagonal()) * unit**2, owner, len(stack.names))[owner]
     whole = stack.rows.matrix[rows]
     moved = whole @ x
-    matrix = sp.csr_array(whole[:, mine] @ sp.diags_array(unit))
-    largest = abs(matrix).max(axis=1).toarray().ravel() if min(matrix.shape) else np.zeros(matrix.shape[0])
-    largest = np.where(largest > 0, largest, 1.0)
+    matrix = scaled(sp.csr_array(whole[:, mine]), columns=unit)
+    size = largest(matrix)
+    size = np.where(size > 0, size, 1.0)
     limits = Rows(
-        sp.csr_array(sp.diags_array(1.0 / largest) @ matrix),
-        (stack.rows.lower[rows] - moved) / largest,
-        (stack.rows.upper[rows] - moved) / largest,
+        scaled(matrix, 1.0 / size),
+        (stack.rows.lower[rows] - moved) / size,
+        (stack.rows.upper[rows] - moved) / size,
     )
     n = len(mine)
     mip = Mip(
         rates * share, 0.0, (program.lower[mine] - x[mine]) / unit, (program.upper[mine] - x[mine]) / unit,
         outer_approximation.continuous(n), limits, Cones.none(n), (), np.ones(n),
     )  # fmt: skip
-    hessian = sp.diags_array(share) @ curve @ sp.diags_array(unit)
-    return convex_qp.solve(mip, sp.csr_array(hessian))
+    return convex_qp.solve(mip, scaled(sp.csr_array(curve), share, unit))
 
 
 def _cost_units(rates: Vector, curves: Vector, owner: Index, count: int) -> Vector:

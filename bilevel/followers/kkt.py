@@ -25,6 +25,7 @@ import scipy.sparse as sp
 
 from bilevel.program.bilevel_program import FollowerStack, Program
 from bilevel.program.rows import Cones, Index, Products, Rows, Vector, stack_products
+from bilevel.program.sparse import magnitude, scaled
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def optimality_conditions(program: Program) -> Kkt:
     dual = n + len(lam) + np.arange(len(one_sided.value))
     conic = _cone_duals(program, n + len(lam) + len(dual))
     total = n + len(lam) + len(dual) + len(conic.columns)
-    signed = sp.csr_array(sp.diags_array(one_sided.side.astype(float)) @ one_sided.matrix)
+    signed = scaled(one_sided.matrix, one_sided.side.astype(float))
     pairs = Pairs(
         slack_matrix=signed, slack_constant=-one_sided.side * one_sided.value, dual=dual, row=one_sided.row,
         column=one_sided.column, side=one_sided.side, twin=_twins(one_sided), owner=one_sided.owner,
@@ -205,7 +206,7 @@ def _cone_duals(program: Program, first: int) -> ConeDuals:
     entries = [sp.coo_array(matrix) for matrix, _, _ in parts]
     row = np.concatenate([owner[e.coords[0]] for e, (_, _, owner) in zip(entries, parts, strict=True)])
     dual = np.concatenate([column[e.coords[0]] for e, (_, column, _) in zip(entries, parts, strict=True)])
-    constant = sp.csr_array(sp.diags_array(cones.u0) @ _pick(q, total) + sp.diags_array(cones.w0) @ _pick(r, total))
+    constant = sp.csr_array(scaled(_pick(q, total), cones.u0) + scaled(_pick(r, total), cones.w0))
     products = Products(
         row=row, first=np.concatenate([e.coords[1] for e in entries]), second=dual,
         value=np.concatenate([e.data for e in entries]),
@@ -222,7 +223,7 @@ def _alignment(cones: Cones, p: Index, r: Index, total: int) -> Products:
     first = np.concatenate([u.coords[1], s.coords[1]])
     second = np.concatenate([p[u.coords[0]], r[owner[s.coords[0]]]])
     value = np.concatenate([u.data, 2.0 * s.data])
-    linear = sp.csr_array(sp.diags_array(cones.u0[owner]) @ _pick(p, total))
+    linear = scaled(_pick(p, total), cones.u0[owner])
     far, zero = np.full(terms, -np.inf), np.zeros(terms)
     return stack_products(
         Products(row, first, second, value, Rows(linear, far, zero)),
@@ -241,6 +242,6 @@ def cone_dual_size(program: Program) -> Vector:
     stack, cones = program.followers, program.followers.cones
     cost = stack.cost_size(program.size)[stack.cone_owner]
     w = np.maximum(cones.w_scale, 1e-12)
-    u = np.maximum(abs(cones.u) @ program.size + np.abs(cones.u0), 1e-12)
+    u = np.maximum(magnitude(cones.u, program.size) + np.abs(cones.u0), 1e-12)
     s = np.sqrt(u * w)[cones.owner]
     return np.concatenate([cost[cones.owner] / s, cost / u, cost / w])

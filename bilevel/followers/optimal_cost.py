@@ -16,6 +16,7 @@ from scipy.optimize import linprog
 from bilevel import budget, tolerances
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
+from bilevel.program.sparse import column_magnitude, magnitude, scaled
 from bilevel.relax import tangent
 
 _WALL = 1e3
@@ -108,8 +109,8 @@ def _rows(program: Program, rows: Rows, x: Vector) -> tuple[sp.csr_array, Vector
     leader = np.where(program.followers.owner < 0, x, 0.0)
     moved = rows.matrix @ leader
     size = _row_size(program, rows)
-    matrix = sp.diags_array(1.0 / size) @ rows.matrix[:, mine] @ sp.diags_array(program.scale[mine])
-    return sp.csr_array(matrix), (rows.lower - moved) / size, (rows.upper - moved) / size
+    matrix = scaled(sp.csr_array(rows.matrix[:, mine]), 1.0 / size, program.scale[mine])
+    return matrix, (rows.lower - moved) / size, (rows.upper - moved) / size
 
 
 def _column_limits(program: Program) -> tuple[Vector, Vector]:
@@ -131,7 +132,9 @@ def _cost_size(program: Program, x: Vector) -> Vector:
     stack, mine = program.followers, program.followers.columns
     owner = stack.owner[mine]
     # Terms that cancel at x leave rounding errors, which are no size to compare with
-    rates = (np.abs(stack.cost) + abs(stack.price).T @ np.abs(x) + abs(stack.quadratic) @ np.abs(x))[mine]
+    rates = (np.abs(stack.cost) + column_magnitude(stack.price, np.abs(x)) + magnitude(stack.quadratic, np.abs(x)))[
+        mine
+    ]
     terms = np.bincount(owner, weights=rates * np.abs(x[mine]), minlength=len(stack.names))
     floor = np.zeros(len(stack.names))
     np.maximum.at(floor, owner, rates * program.least_size[mine])

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.choices import Choice, Domains
 from bilevel.program.rows import Cones, Index, Mask, Rows, Vector
+from bilevel.program.sparse import column_magnitude, magnitude
 
 LEADER = -1
 
@@ -70,7 +71,7 @@ class FollowerStack:
     def cost_size(self, size: Vector) -> Vector:
         """Largest absolute cost term of each follower over columns of these sizes; 1 for a follower without costs."""
         mine = self.columns
-        rate = np.abs(self.cost) + abs(self.price).T @ size + abs(self.quadratic) @ size
+        rate = np.abs(self.cost) + column_magnitude(self.price, size) + magnitude(self.quadratic, size)
         found = np.zeros(len(self.names))
         np.maximum.at(found, self.owner[mine], (rate * size)[mine])
         return np.where(found > 0, found, 1.0)

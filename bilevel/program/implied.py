@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
+from bilevel.program.sparse import row_of
 
 LOOSE = 1e3
 """A bound counts as loose where the rows imply one that is this much nearer to zero; others are kept as they are."""
@@ -39,7 +40,7 @@ def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
     """The largest size that each row can have anywhere within the bounds that all rows imply; infinite where nothing limits it."""
     low, high = _propagated(rows, lower, upper)
     matrix = sp.csr_array(rows.matrix)
-    row = np.repeat(np.arange(rows.count), np.diff(matrix.indptr))
+    row = row_of(matrix)
     used = matrix.data != 0
     row, column, value = row[used], matrix.indices[used], matrix.data[used]
     ends = np.stack([value * low[column], value * high[column]])
@@ -69,7 +70,7 @@ def _propagated(
     """Bounds after some rounds of: no term of a row may be more than its limit leaves when the others are at their best."""
     matrix = sp.csr_array(rows.matrix)
     matrix.eliminate_zeros()
-    row, column, value = np.repeat(np.arange(rows.count), np.diff(matrix.indptr)), matrix.indices, matrix.data
+    row, column, value = row_of(matrix), matrix.indices, matrix.data
     low, high = lower.copy(), upper.copy()
     for _ in range(_ROUNDS):
         ends = np.where(value > 0, value * low[column], value * high[column])

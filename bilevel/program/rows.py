@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bilevel import tolerances
+from bilevel.program.sparse import magnitude, part, stacked
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -160,7 +161,7 @@ class Products:
     def sizes(self, scale: Vector) -> Vector:
         """The size of every row's terms at the columns' scales."""
         sizes = np.abs(self.value * scale[self.first] * scale[self.second])
-        size: Vector = np.bincount(self.row, weights=sizes, minlength=self.count) + abs(self.linear.matrix) @ scale
+        size: Vector = np.bincount(self.row, weights=sizes, minlength=self.count) + magnitude(self.linear.matrix, scale)
         return size
 
     def loosened(self, share: float, scale: Vector) -> "Products":
@@ -247,19 +248,18 @@ class Mip:
         idle[:first] = False
         if not idle.any():
             return self
-        matrix = sp.csr_array(self.rows.matrix @ sp.diags_array((~idle).astype(float)))
-        matrix.eliminate_zeros()
+        matrix = part(self.rows.matrix, ~idle[self.rows.matrix.indices])
         return replace(self, cost=np.where(idle, 0.0, self.cost), rows=replace(self.rows, matrix=matrix))
 
 
 def stack_cones(first: Cones, second: Cones) -> Cones:
     """Cones of the same width, one block after the other."""
     return Cones(
-        squares=sp.csr_array(sp.vstack([first.squares, second.squares])),
+        squares=stacked([first.squares, second.squares]),
         owner=np.concatenate([first.owner, first.count + second.owner]),
-        u=sp.csr_array(sp.vstack([first.u, second.u])),
+        u=stacked([first.u, second.u]),
         u0=np.concatenate([first.u0, second.u0]),
-        w=sp.csr_array(sp.vstack([first.w, second.w])),
+        w=stacked([first.w, second.w]),
         w0=np.concatenate([first.w0, second.w0]),
         w_scale=np.concatenate([first.w_scale, second.w_scale]),
         tight=np.concatenate([first.tight, second.tight]),
@@ -285,7 +285,7 @@ def no_rows(columns: int) -> Rows:
 def stack_rows(parts: Sequence[Rows]) -> Rows:
     """Rows of the same width, one block under the other."""
     return Rows(
-        matrix=sp.csr_array(sp.vstack([part.matrix for part in parts], format="csr")),
+        matrix=stacked([part.matrix for part in parts]),
         lower=np.concatenate([part.lower for part in parts]),
         upper=np.concatenate([part.upper for part in parts]),
         names=tuple(name for part in parts for name in part.names),

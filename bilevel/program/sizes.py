@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from bilevel.program import implied
 from bilevel.program.rows import Index, Mask, Rows, Vector
+from bilevel.program.sparse import row_of
 
 _LOOSE = 1e3
 """Share of a column's term at its bound, over what its row is about, from which the bound is loose.
@@ -86,7 +87,7 @@ class _Entries:
     @staticmethod
     def of(rows: Rows, lower: Vector, upper: Vector, missing: Mask) -> "_Entries":
         matrix = sp.csr_array(rows.matrix)
-        row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        row = row_of(matrix)
         used = matrix.data != 0
         row, column, value = row[used], matrix.indices[used], matrix.data[used]
         reach = implied.activity(rows, lower, upper)

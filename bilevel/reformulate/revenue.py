@@ -20,6 +20,7 @@ from bilevel.followers.kkt import Kkt
 from bilevel.program.bilevel_program import LEADER, Bilinear, Program
 from bilevel.program.convexity import square_root
 from bilevel.program.rows import Cones, Index, Vector, coo, widen
+from bilevel.program.sparse import magnitude, part
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def curvature(program: Program, followers: Sequence[int], columns: int) -> Cones
     count = len(owner)
     t, at = columns - count + np.arange(count), np.arange(count)
     w = sp.csr_array((np.ones(count), (at, t)), shape=(count, columns))
-    size = np.asarray(abs(forms) @ program.scale) ** 2
+    size = magnitude(forms, program.scale) ** 2
     order = at - np.searchsorted(owner, owner) + 1
     names = tuple(f"y'Qy of {program.followers.names[k]}, square {n}" for k, n in zip(owner, order, strict=True))
     none = sp.csr_array((count, columns))
@@ -157,9 +158,8 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
     """The constant k with leader products = k times the follower's price term."""
     n = program.columns
     wanted = sp.csr_array((value, (leader, own)), shape=(n, n))
-    mask = np.zeros(n)
-    mask[program.followers.owner == follower] = 1.0
-    offered = sp.csr_array(program.followers.price @ sp.diags_array(mask))
+    price = program.followers.price
+    offered = part(price, program.followers.owner[price.indices] == follower)
     weight = float((wanted * offered).sum() / (offered * offered).sum()) if offered.nnz else 0.0
     difference, size = sp.csr_array(abs(wanted - weight * offered)), abs(wanted) + abs(weight * offered)
     # Entry by entry, as a small coefficient may belong to large variables

@@ -13,6 +13,7 @@ from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Mask, Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
+from bilevel.program.sparse import magnitude, row_of
 from bilevel.reformulate import leader_products, revenue
 
 _LOOSE = 1e3
@@ -52,7 +53,7 @@ class Reformulation:
     def slack_scale(self) -> Vector:
         """Size of each pair's slack: its proven limit, or that of its row's terms where the limit is none, noise or loose."""
         pairs = self.kkt.pairs
-        terms = abs(pairs.slack_matrix) @ self.program.size + np.abs(pairs.slack_constant)
+        terms = magnitude(pairs.slack_matrix, self.program.size) + np.abs(pairs.slack_constant)
         return usual_size(self.bounds.slack_upper, terms)
 
     def dual_scale(self) -> Vector:
@@ -87,7 +88,7 @@ def dual_sizes(program: Program) -> tuple[Vector, Vector]:
 def _largest_term(matrix: sp.csr_array, size: Vector) -> Vector:
     """Largest absolute term of each row where columns have these sizes."""
     found = np.zeros(matrix.shape[0])
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    row = row_of(matrix)
     np.maximum.at(found, row, np.abs(matrix.data) * size[matrix.indices])
     return found
 

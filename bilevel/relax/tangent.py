@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_rows
+from bilevel.program.rows import Cones, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.sparse import scaled
 
 name = "tangent"
 features: frozenset[str] = frozenset()
@@ -24,21 +25,25 @@ def prepare(mip: Mip) -> Mip:
 
 def walls(cones: Cones, size: float) -> Rows:
     """Tangents on both sides of every square at `size` times the cone's expected size, for programs unbounded without."""
-    k, term = cones.owner, np.arange(len(cones.owner))
+    k = cones.owner
     u_size = np.maximum(np.abs(cones.u0), 1.0)[k]
     at = size * np.sqrt(np.maximum(cones.w_scale[k], 1e-12) * u_size)
     parts = []
     for side in (1.0, -1.0):
-        slope, curve = sp.diags_array(2.0 * side * at / u_size), (at / u_size) ** 2
-        matrix = cones.w[k] - slope @ cones.squares[term] + sp.diags_array(curve) @ cones.u[k]
+        slope, curve = 2.0 * side * at / u_size, (at / u_size) ** 2
+        matrix = cones.w[k] - scaled(cones.squares, slope) + scaled(cones.u[k], curve)
         parts.append(Rows(sp.csr_array(matrix), -cones.w0[k] - curve * cones.u0[k], np.full(len(k), np.inf)))
     return stack_rows(parts)
 
 
 def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     """One tangent for every cone that x breaks by more than `tolerance` of its own size."""
+    if not cones.count:
+        return no_rows(cones.u.shape[1])
     s, total, u, w = cones.parts(x)
     broken = np.flatnonzero(-cones.gaps(x) > tolerance)
+    if not len(broken):
+        return no_rows(cones.u.shape[1])
     # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
     ahead = total / np.maximum(np.maximum(w, cones.w_scale), 1e-300)
     u_safe = np.where(u < tolerances.TANGENT_FACTOR_FLOOR * ahead, ahead, u)
@@ -49,6 +54,6 @@ def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     owner = cones.owner[mine]
     slope = sp.csr_array((2.0 * s[mine] / u_safe[owner], (rank[owner], mine)), shape=(len(broken), len(s)))
     curve = (total / u_safe**2)[broken]
-    matrix = cones.w[broken] - slope @ cones.squares + sp.diags_array(curve) @ cones.u[broken]
+    matrix = cones.w[broken] - slope @ cones.squares + scaled(cones.u[broken], curve)
     lower = -cones.w0[broken] - curve * cones.u0[broken]
     return Rows(sp.csr_array(matrix), lower, np.full(len(broken), np.inf))

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, widen
+from bilevel.program.sparse import magnitude, scaled
 
 name = "tower"
 features: frozenset[str] = frozenset()
@@ -63,10 +64,10 @@ def prepare(mip: Mip) -> Mip:
     if not cones.count:
         return mip
     root = np.sqrt(np.maximum(cones.w_scale, 1e-12))
-    first = _Forms(sp.csr_array(sp.diags_array(root) @ cones.u), root * cones.u0)
-    second = _Forms(sp.csr_array(sp.diags_array(1.0 / root) @ cones.w), cones.w0 / root)
+    first = _Forms(scaled(cones.u, root), root * cones.u0)
+    second = _Forms(scaled(cones.w, 1.0 / root), cones.w0 / root)
     tip, chain = first.plus(second), first.plus(second, -1.0)
-    size = np.maximum(abs(tip.matrix) @ mip.scale + np.abs(tip.constant), 1e-9)
+    size = np.maximum(magnitude(tip.matrix, mip.scale) + np.abs(tip.constant), 1e-9)
     terms = np.bincount(cones.owner, minlength=cones.count)
     order = np.arange(len(cones.owner)) - np.searchsorted(cones.owner, cones.owner)
     reach = np.flatnonzero(terms == 0)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevel.program.rows import Index, Vector
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation, dual_sizes
 
 _STEPS, _DONE, _SIGN = 20, 1e-11, 1e-7
@@ -80,7 +81,7 @@ class _System:
     def _theta_size(self) -> Vector:
         cones = self.form.program.followers.cones
         size = self.form.mip.scale[self.form.kkt.conic.r]
-        u = np.maximum(abs(cones.u) @ self.form.program.scale + np.abs(cones.u0), 1e-12)
+        u = np.maximum(magnitude(cones.u, self.form.program.scale) + np.abs(cones.u0), 1e-12)
         return np.asarray((size / u)[self.active])
 
     def _residual(self, x: Vector, theta: Vector) -> _Residual:

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
 from bilevel.search.budget import Budget
@@ -106,7 +107,7 @@ class CutSession:
 
     def drop_slack_tangents(self, x: Vector) -> None:
         """Drop tangents that are far from x, over their largest term there: many come on the way, few hold in the end."""
-        size = abs(self.tangents.matrix) @ np.abs(x) + np.abs(self.tangents.lower)
+        size = magnitude(self.tangents.matrix, np.abs(x)) + np.abs(self.tangents.lower)
         near = self.tangents.matrix @ x - self.tangents.lower <= tolerances.TANGENT_NEAR * size
         if len(self.session.row) != self.mip.rows.count + self.tangents.count or near.all():
             return

@@ -10,6 +10,7 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.program.rows import Mask, Vector
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate import leader_products
 from bilevel.relax import tangent
 from bilevel.search import conic_response, verdicts
@@ -80,7 +81,7 @@ def holds(state: SearchState, point: Vector, slack_zero: Mask, within: float = t
     """Whether a point over the reformulation's columns keeps everything within a relative tolerance, with these sides."""
     form, mip = state.form, state.form.mip
     worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
-    size = abs(mip.rows.matrix) @ np.maximum(np.abs(point), tolerances.SIZE_FLOOR * form.size)
+    size = magnitude(mip.rows.matrix, np.maximum(np.abs(point), tolerances.SIZE_FLOOR * form.size))
     worst.append(float((mip.rows.violation(point) / np.maximum(size, 1e-300)).max(initial=0.0)))
     worst.append(float((np.abs(form.kkt.pairs.slack(point)) / form.slack_scale())[slack_zero].max(initial=0.0)))
     worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))

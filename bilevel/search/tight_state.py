@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import clarabel
 
@@ -24,7 +25,7 @@ def tight_state(form: Reformulation, x: Vector, seconds: float) -> Vector | None
     lower[state], upper[state] = mip.lower[state], mip.upper[state]
     touched = np.zeros(mip.columns, dtype=bool)
     touched[state] = True
-    rows = np.flatnonzero(abs(mip.rows.matrix) @ touched > 0)
+    rows = np.flatnonzero(magnitude(mip.rows.matrix, touched) > 0)
     cones = mip.cones.take(_cones(form, touched))
     if not cones.count:
         return None
@@ -51,6 +52,6 @@ def _state(form: Reformulation) -> Index:
 def _cones(form: Reformulation, touched: np.ndarray) -> Index:
     """Cones in which the state stands."""
     cones = form.mip.cones
-    entries = abs(cones.u) @ touched + abs(cones.w) @ touched
-    entries += np.bincount(cones.owner, weights=abs(cones.squares) @ touched, minlength=cones.count)
+    entries = magnitude(cones.u, touched) + magnitude(cones.w, touched)
+    entries += np.bincount(cones.owner, weights=magnitude(cones.squares, touched), minlength=cones.count)
     return np.flatnonzero(entries > 0)

@@ -19,6 +19,7 @@ from bilevel.followers.optimal_cost import respond
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_rows
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import outer_approximation, tangent
 from bilevel.search.sides import Sides, limits
@@ -98,7 +99,7 @@ def cooperates(program: Program) -> bool:
         x = session.solve(True, tolerances.FEASIBILITY, budget.seconds(), False, budget.watch()).x
     if x is None:
         return False
-    size = abs(mip.rows.matrix) @ np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
+    size = magnitude(mip.rows.matrix, np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size))
     return bool((mip.rows.violation(x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)).all())
 
 
@@ -132,7 +133,7 @@ def contradiction(mip: Mip, what: str) -> Check:
 def _least_violation(mip: Mip, rows: Rows) -> tuple[Vector | None, Vector | None]:
     """The point of least violation, each row over its size, and the rows' multipliers there."""
     count, n = rows.count, mip.columns
-    size = np.asarray(abs(rows.matrix) @ mip.scale)
+    size = magnitude(rows.matrix, mip.scale)
     size = np.where(size > 0, size, 1.0)
     slack = sp.diags_array(size)
     total = n + 2 * count
@@ -159,7 +160,7 @@ def _lack(mip: Mip, rows: Rows, dual: Vector) -> tuple[float, str]:
     margin = float(terms[0].sum() - terms[1].sum())
     largest = sum(float(np.abs(part).sum()) for part in terms)
     open_columns = float(np.abs(slope[~known]) @ mip.scale[~known])
-    if margin <= tolerances.FARKAS_MARGIN * float(np.abs(y) @ (abs(rows.matrix) @ mip.scale)) or not len(y):
+    if margin <= tolerances.FARKAS_MARGIN * float(np.abs(y) @ magnitude(rows.matrix, mip.scale)) or not len(y):
         return float("inf"), ""
     return (open_columns + tolerances.FARKAS_ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
 

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Mip, Rows, Vector
+from bilevel.program.sparse import largest, scaled, stacked
 from bilevel.solvers import Outcome, Watch
 
 name = "clarabel"
@@ -140,11 +141,13 @@ class _Places:
 
 def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
     """a x + s == b with s in the cones: equalities, limits of rows and columns, then |(2 S x, u - w)| <= u + w."""
-    size, q = sp.diags_array(mip.scale), _sized(mip.cones, mip.scale)
-    matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(mip.columns)], format="csr") @ size)
+    q = _sized(mip.cones, mip.scale)
+    matrix = scaled(
+        stacked([mip.rows.matrix, sp.csr_array(sp.eye_array(mip.columns, format="csr"))]), columns=mip.scale
+    )
     lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
-    largest = _positive(_largest(matrix))
-    matrix, lower, upper = sp.csr_array(sp.diags_array(1.0 / largest) @ matrix), lower / largest, upper / largest
+    size = _positive(largest(matrix))
+    matrix, lower, upper = scaled(matrix, 1.0 / size), lower / size, upper / size
     equal = np.flatnonzero(lower == upper)
     low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
     high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
@@ -153,13 +156,13 @@ def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
     order = np.argsort(q.owner, kind="stable")
     count = np.bincount(q.owner, minlength=q.count)
     # Rows of cone k: u + w, u - w, then its squares
-    stacked = sp.csr_array(sp.vstack([q.u + q.w, q.u - q.w, 2.0 * q.squares[order]], format="csr"))
+    blocks = sp.csr_array(sp.vstack([q.u + q.w, q.u - q.w, 2.0 * q.squares[order]], format="csr"))
     constant = np.concatenate([q.u0 + q.w0, q.u0 - q.w0, np.zeros(len(order))])
     start = np.concatenate([[0], np.cumsum(count)])
     place = np.concatenate(
         [np.r_[k, q.count + k, 2 * q.count + np.arange(start[k], start[k + 1])] for k in range(q.count)] or [[]]
     ).astype(np.int64)
-    parts.append(-stacked[place])
+    parts.append(-blocks[place])
     right.append(constant[place])
     cones += [clarabel.SecondOrderConeT(2 + int(terms)) for terms in count]
     places = _Places(mip.rows.count, mip.columns, equal, low, high)
@@ -168,21 +171,13 @@ def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
 
 def _sized(q: Cones, scale: Vector) -> Cones:
     """The cones over scaled columns, their factors over their sizes and the squares over the root of these."""
-    by = sp.diags_array(scale)
-    u, w = sp.csr_array(q.u @ by), sp.csr_array(q.w @ by)
-    u_size, w_size = _positive(np.maximum(_largest(u), np.abs(q.u0))), _positive(q.w_scale)
-    root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[q.owner])
+    u, w = scaled(q.u, columns=scale), scaled(q.w, columns=scale)
+    u_size, w_size = _positive(np.maximum(largest(u), np.abs(q.u0))), _positive(q.w_scale)
+    root = np.sqrt(u_size * w_size)[q.owner]
     return replace(
-        q, squares=sp.csr_array(root @ q.squares @ by), u=sp.csr_array(sp.diags_array(1.0 / u_size) @ u), u0=q.u0 / u_size,
-        w=sp.csr_array(sp.diags_array(1.0 / w_size) @ w), w0=q.w0 / w_size,
+        q, squares=scaled(q.squares, 1.0 / root, scale), u=scaled(u, 1.0 / u_size), u0=q.u0 / u_size,
+        w=scaled(w, 1.0 / w_size), w0=q.w0 / w_size,
     )  # fmt: skip
-
-
-def _largest(matrix: sp.csr_array) -> Vector:
-    """Largest absolute entry of each row."""
-    if not min(matrix.shape):
-        return np.zeros(matrix.shape[0])
-    return np.asarray(abs(matrix).max(axis=1).todense()).ravel()
 
 
 def _positive(size: Vector) -> Vector:

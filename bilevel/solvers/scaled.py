@@ -10,7 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Mask, Mip, Products, Rows, Vector, no_rows
+from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector, no_rows
+from bilevel.program.sparse import largest, part, scaled, stacked
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.checked import Checked
 
@@ -37,9 +38,9 @@ class Scaled:
         self.cost, self.offset = mip.cost, mip.offset
         self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
         self.lower, self.upper = mip.lower / self.column, mip.upper / self.column
-        scaled, self.row = self._scaled(mip.rows)
+        rows, self.row = self._scaled(mip.rows)
         self.rows, self.dust = no_rows(mip.columns), sp.csr_array((0, mip.columns))
-        rows = self._without_dust(scaled)
+        rows = self._without_dust(rows)
         self.session.load(
             replace(
                 mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
@@ -57,47 +58,44 @@ class Scaled:
         return float(self._power(np.array([np.abs(cost).max(initial=0.0)]))[0])
 
     def _scaled(self, rows: Rows) -> tuple[Rows, Vector]:
-        matrix = sp.csr_array(rows.matrix @ sp.diags_array(self.column))
+        matrix = scaled(rows.matrix, columns=self.column)
         size = self._power(self._counted(matrix))
-        inverse = sp.diags_array(1.0 / size)
-        return Rows(sp.csr_array(inverse @ matrix), rows.lower / size, rows.upper / size), size
+        return Rows(scaled(matrix, 1.0 / size), rows.lower / size, rows.upper / size), size
 
     def _counted(self, matrix: sp.csr_array) -> Vector:
         """Largest entry of each row, columns that are held at zero aside where others are left: they are no terms of it."""
         free = (self.lower != 0) | (self.upper != 0)
-        size = _row_size(sp.csr_array(matrix @ sp.diags_array(free.astype(float))))
-        return np.where(size > 0, size, _row_size(matrix))
+        size = largest(part(matrix, free[matrix.indices]))
+        return np.where(size > 0, size, largest(matrix))
 
     def _scaled_cones(self, cones: Cones) -> Cones:
         if not cones.count:
             return cones
-        by = sp.diags_array(self.column)
-        squares, u, w = cones.squares @ by, cones.u @ by, cones.w @ by
-        u_size = self._power(np.maximum(_row_size(sp.csr_array(u)), np.abs(cones.u0)))
-        w_size = self._power(np.maximum(_row_size(sp.csr_array(w)), np.abs(cones.w0)))
-        root = sp.diags_array(1.0 / np.sqrt(u_size * w_size)[cones.owner])
+        u, w = scaled(cones.u, columns=self.column), scaled(cones.w, columns=self.column)
+        u_size = self._power(np.maximum(largest(u), np.abs(cones.u0)))
+        w_size = self._power(np.maximum(largest(w), np.abs(cones.w0)))
+        root = np.sqrt(u_size * w_size)[cones.owner]
         return Cones(
-            sp.csr_array(root @ squares), cones.owner, sp.csr_array(sp.diags_array(1 / u_size) @ u), cones.u0 / u_size,
-            sp.csr_array(sp.diags_array(1 / w_size) @ w), cones.w0 / w_size, cones.w_scale / w_size, cones.tight,
+            scaled(cones.squares, 1.0 / root, self.column), cones.owner, scaled(u, 1.0 / u_size), cones.u0 / u_size,
+            scaled(w, 1.0 / w_size), cones.w0 / w_size, cones.w_scale / w_size, cones.tight,
         )  # fmt: skip
 
     def _scaled_products(self, products: Products | None) -> Products | None:
         if products is None:
             return None
         value = products.value * self.column[products.first] * self.column[products.second]
-        matrix = products.linear.matrix @ sp.diags_array(self.column)
-        size = _row_size(sp.csr_array(matrix))
+        matrix = scaled(products.linear.matrix, columns=self.column)
+        size = largest(matrix)
         np.maximum.at(size, products.row, np.abs(value))
         size = self._power(size)
-        linear = sp.csr_array(sp.diags_array(1.0 / size) @ matrix)
-        rows = Rows(linear, products.linear.lower / size, products.linear.upper / size)
+        rows = Rows(scaled(matrix, 1.0 / size), products.linear.lower / size, products.linear.upper / size)
         return Products(products.row, products.first, products.second, value / size[products.row], rows)
 
     def add_rows(self, rows: Rows) -> None:
         """Append rows that may be relaxed, such as tangents."""
-        scaled, size = self._scaled(rows)
+        rows, size = self._scaled(rows)
         self.row = np.concatenate([self.row, size])
-        self.session.add_rows(self._without_dust(scaled))
+        self.session.add_rows(self._without_dust(rows))
 
     def delete_rows(self, rows: Index) -> None:
         """Remove rows of a session that can; those after them move up."""
@@ -113,13 +111,13 @@ class Scaled:
         What was taken out and the limits as they were are kept behind those of the rows before.
         """
         dust = np.abs(rows.matrix.data) < tolerances.DUST
-        matrix, taken = _part(rows.matrix, ~dust), _part(rows.matrix, dust)
+        matrix = part(rows.matrix, ~dust) if dust.any() else rows.matrix
         first = self.rows.count
         lower, upper = np.concatenate([self.rows.lower, rows.lower]), np.concatenate([self.rows.upper, rows.upper])
         self.rows = Rows(sp.csr_array((first + rows.count, matrix.shape[1])), lower, upper)
-        self.dust = sp.csr_array(sp.vstack([self.dust, taken], format="csr"))
+        self.dust = stacked([self.dust, part(rows.matrix, dust)])
         lower, upper = self._limits(first + np.arange(rows.count))
-        return Rows(matrix if dust.any() else rows.matrix, lower, upper)
+        return Rows(matrix, lower, upper)
 
     def _limits(self, rows: Index) -> tuple[Vector, Vector]:
         """Limits of these rows with what was taken out of them at its extremes."""
@@ -202,15 +200,3 @@ class _Scaled:
 
     def report(self, bound: float, incumbent: float) -> None:
         self.watch.report(bound * self.unit, incumbent * self.unit)
-
-
-def _part(matrix: sp.csr_array, entries: Mask) -> sp.csr_array:
-    """The matrix with some of its entries only."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return sp.csr_array((matrix.data[entries], (row[entries], matrix.indices[entries])), shape=matrix.shape)
-
-
-def _row_size(matrix: sp.csr_array) -> Vector:
-    size = np.zeros(matrix.shape[0])
-    np.maximum.at(size, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), np.abs(matrix.data))
-    return size

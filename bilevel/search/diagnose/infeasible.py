@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from bilevel import budget, tolerances
 from bilevel.errors import ModelError
 from bilevel.program.rows import Cones, Mip, Rows, Vector
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
@@ -50,7 +51,7 @@ def _broken_row(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> str 
     count, n = rows.count, len(lower)
     if not count:
         return None
-    size = np.maximum(np.asarray(abs(rows.matrix) @ scale), 1e-12)
+    size = np.maximum(magnitude(rows.matrix, scale), 1e-12)
     slack = sp.diags_array(size)
     matrix = sp.csr_array(sp.hstack([rows.matrix, slack, -slack]))
     cost = np.concatenate([np.zeros(n), np.ones(2 * count)])
