@@ -80,9 +80,14 @@ class _Compiler:
         leader_rows, follower_rows = self.leader_rows.rows(n), self.follower_rows.rows(n)
         cost, products = dense(self.cost, n), bilinear(self.bilinear)
         mine = products.row < 0
-        terms = Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine])
+        follower_cost, price = dense(self.follower_cost, n), coo(self.price, (n, n))
+        quadratic = convex_quadratics(self.quadratic, owner, self.followers)
+        objectives = (
+            Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine]),
+            Terms.of_followers(owner, follower_cost, price, quadratic),
+        )
         told = scales(self.model, everything)
-        size = expected(stack_rows([leader_rows, follower_rows]), terms, lower, upper, told)
+        size = expected(stack_rows([leader_rows, follower_rows]), objectives, lower, upper, told)
         # An epigraph is measured in the objective's own unit
         size[first:] = 1.0
         scale = np.where(np.isnan(told), size, told)
@@ -97,8 +102,7 @@ class _Compiler:
                 rows=follower_rows, row_owner=np.array(self.row_owner, dtype=np.int64),
                 cones=self.follower_cones.build(n, first, lower, least),
                 cone_owner=np.array(self.cone_owner, dtype=np.int64),
-                cost=dense(self.follower_cost, n), price=coo(self.price, (n, n)),
-                quadratic=convex_quadratics(self.quadratic, owner, self.followers), sense=np.array(sense),
+                cost=follower_cost, price=price, quadratic=quadratic, sense=np.array(sense),
                 row_dual_limit=self._dual_limits(self.row_at, len(self.row_owner)),
                 column_dual_limit=self._dual_limits(self.columns.position, n),
             ),

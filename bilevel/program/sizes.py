@@ -8,6 +8,7 @@ the column's own may balance it, and count as a reason for its bound unless that
 without bounds, get what their rows are about; those in no row what makes their cost a term like the others of the objective.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,25 +35,78 @@ _ENDLESS = 1e100
 
 @dataclass(frozen=True)
 class Terms:
-    """The leader's objective: linear coefficients, and products first * second * value."""
+    """Objectives side by side: linear coefficients, products first * second * value, and squares value / 2 * column**2.
+
+    `group` tells the objective of every column, as those of followers share none; None is one objective for all columns.
+    """
 
     linear: Vector
     first: Index
     second: Index
     value: Vector
+    square: Vector | None = None
+    group: Index | None = None
+
+    @staticmethod
+    def of_followers(owner: Index, cost: Vector, price: sp.csr_array, quadratic: sp.csr_array) -> "Terms":
+        """The followers' costs."""
+        across = row_of(quadratic) < quadratic.indices
+        first = np.concatenate([row_of(price), row_of(quadratic)[across]])
+        second = np.concatenate([price.indices, quadratic.indices[across]])
+        value = np.concatenate([price.data, quadratic.data[across]])
+        return Terms(cost, first, second, value, quadratic.diagonal(), owner)
 
     def rates(self, size: Vector) -> Vector:
-        """Largest absolute coefficient of every column, with the other factor of a product at its size."""
+        """Largest absolute coefficient of every column of its objective, with the other factor of a product at its size."""
         rates = np.abs(self.linear)
         np.maximum.at(rates, self.first, np.abs(self.value) * size[self.second])
         np.maximum.at(rates, self.second, np.abs(self.value) * size[self.first])
-        return rates
+        return rates if self.group is None else np.where(self.group >= 0, rates, 0.0)
+
+    def limits(self, size: Vector, sure: Mask) -> Vector:
+        """Of every column, the size at which its term is the largest of the other terms, or its square its rate; else infinite.
+
+        Columns that are not `sure` have only a bound for a witness: where others are left, they are no terms to compare with.
+        """
+        rates, believed = self.rates(size), np.where(sure, size, 0.0)
+        own = self.rates(believed)
+        others = self._others(own * believed, own * size)
+        safe = np.where(rates > 0, rates, 1.0)
+        limit = np.where((rates > 0) & (others > 0), others / safe, np.inf)
+        if self.square is None:
+            return limit
+        curved = (self.square > 0) & (rates > 0)
+        return np.where(curved, np.minimum(limit, rates / np.where(curved, self.square, 1.0)), limit)
+
+    def _others(self, term: Vector, least: Vector) -> Vector:
+        """For every column the largest term of another one of its objective; where there are none, the smallest of `least`."""
+        group = np.zeros(len(term), dtype=np.int64) if self.group is None else self.group + 1
+        count = int(group.max(initial=0)) + 1
+        smallest = np.full(count, np.inf)
+        np.minimum.at(smallest, group, np.where(least > 0, least, np.inf))
+        empty = _largest_by(group, term, count)[group] == 0
+        term = np.where(empty, np.where(least == smallest[group], least, 0.0), term)
+        top = _largest_by(group, term, count)
+        first = np.full(count, len(term))
+        np.minimum.at(first, group, np.where(term == top[group], np.arange(len(term)), len(term)))
+        mine = first[group] == np.arange(len(term))
+        second = _largest_by(group, np.where(mine, 0.0, term), count)
+        return np.where(mine, second[group], top[group])
 
 
-def expected(rows: Rows, terms: Terms, lower: Vector, upper: Vector, hint: Vector | None = None) -> Vector:
+def _largest_by(group: Index, term: Vector, count: int) -> Vector:
+    found = np.zeros(count)
+    np.maximum.at(found, group, term)
+    return found
+
+
+def expected(
+    rows: Rows, objectives: Sequence[Terms], lower: Vector, upper: Vector, hint: Vector | None = None
+) -> Vector:
     """Expected size of every column, shape (columns,): its bound, or where that is loose what its rows and cost are about, else 1.
 
-    `rows` are all linear rows of leader and followers; `hint` stands for the bounds of columns without (NaN: nothing is known).
+    `rows` are all linear rows of leader and followers, `objectives` the leader's and the followers'; `hint` stands for the bounds
+    of columns without (NaN: nothing is known).
     """
     missing = np.isinf(lower) | np.isinf(upper)
     lower, upper = implied.known(rows, lower, upper)
@@ -67,7 +121,7 @@ def expected(rows: Rows, terms: Terms, lower: Vector, upper: Vector, hint: Vecto
         if np.array_equal(new, size):
             break
         size = new
-    return _by_cost(terms, bound, size, about)
+    return _by_cost(objectives, bound, size, about, least)
 
 
 @dataclass(frozen=True)
@@ -144,26 +198,17 @@ def _others(row: Index, own: Vector, term: Vector) -> tuple[Vector, Mask]:
     return np.where(known, term[order[at]], 0.0), balanced
 
 
-def _by_cost(terms: Terms, bound: Vector, size: Vector, about: Vector) -> Vector:
-    """Sizes of loose columns limited to what makes their cost a term like the largest of the others; 1 where nothing is known."""
+def _by_cost(objectives: Sequence[Terms], bound: Vector, size: Vector, about: Vector, least: Vector) -> Vector:
+    """Sizes of loose columns limited to what makes their cost a term like the largest of the others in some objective.
+
+    A column in no row has its bound for a witness only.  Where no objective knows better, and the bound is far, its size is 1.
+    """
     known = size < _ENDLESS
-    cost = terms.rates(np.where(known, size, 0.0))
-    term = np.where(known, cost * size, 0.0)
-    trusted = (about > 0) & (term > 0)
-    if not trusted.any():
-        trusted = term == np.min(term[term > 0], initial=np.inf)
-    others = _largest_of_others(np.where(trusted, term, 0.0))
-    limit = np.where((cost > 0) & (others > 0), others / np.where(cost > 0, cost, 1.0), np.inf)
+    limit = np.full(len(size), np.inf)
+    for terms in objectives:
+        limit = np.minimum(limit, terms.limits(np.where(known, size, 0.0), known & (about > 0)))
     loose = (about > 0) & (size < bound)
-    alone = (about == 0) & (bound > _LOOSE * limit)
-    size = np.where(loose | alone | ~known, np.minimum(size, limit), size)
+    alone = (about == 0) & (bound > _LOOSE * np.where(np.isfinite(limit), limit, np.maximum(1.0, least)))
+    limit = np.where(np.isinf(limit) & alone, 1.0, limit)
+    size = np.where(loose | alone | ~known, np.minimum(size, np.maximum(limit, least)), size)
     return np.where((size > 0) & (size < _ENDLESS), size, 1.0)
-
-
-def _largest_of_others(term: Vector) -> Vector:
-    """For every column the largest term of another one."""
-    if len(term) < 2:
-        return np.zeros(len(term))
-    at = int(term.argmax())
-    second = float(np.partition(term, -2)[-2])
-    return np.asarray(np.where(np.arange(len(term)) == at, second, term[at]))

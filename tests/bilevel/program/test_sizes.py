@@ -73,7 +73,7 @@ def test_expected_sizes(
     right: list[float],
 ) -> None:
     rows, high = rows_of(matrix, lower, upper), np.array(bounds)
-    found = sizes.expected(rows, no_terms(len(bounds), cost), np.zeros(len(bounds)), high)
+    found = sizes.expected(rows, [no_terms(len(bounds), cost)], np.zeros(len(bounds)), high)
     assert found == pytest.approx(right)
 
 
@@ -86,11 +86,11 @@ def test_sizes_follow_the_units_of_columns(seed: int, unit: float) -> None:
     limit = rng.integers(1, 9, 4).astype(float)
     bound = np.where(rng.random(5) < 0.5, 1e12, rng.integers(1, 9, 5))
     rows = rows_of(matrix.tolist(), [-INF] * 4, limit.tolist())
-    plain = sizes.expected(rows, no_terms(5), np.zeros(5), bound)
+    plain = sizes.expected(rows, [no_terms(5)], np.zeros(5), bound)
     units = np.array([unit, 1.0, 1.0, 1.0, 1.0])
     other = Rows(sp.csr_array(matrix / units), rows.lower, rows.upper, rows.names)
     known = (np.abs(matrix).sum(axis=0) > 0) | (bound < 1e12)
-    found = sizes.expected(other, no_terms(5), np.zeros(5), bound * units)
+    found = sizes.expected(other, [no_terms(5)], np.zeros(5), bound * units)
     assert found[known] == pytest.approx((plain * units)[known])
 
 
@@ -213,6 +213,23 @@ def test_small_breaches_beside_a_loose_bound_are_seen(w: float, y: float) -> Non
     m.row = pyo.Constraint(expr=m.w <= m.f.y)
     m.goal = pyo.Objective(expr=1000 * m.w, sense=pyo.maximize)
     assert not bilevel.certify(m, bound=0.0).valid
+
+
+@pytest.mark.parametrize("limit", LOOSE)
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize("beside", [0, 1])
+def test_a_poor_answer_is_seen_where_a_loose_bound_is_all_that_is_known_of_a_column(
+    limit: float, curved: bool, beside: int
+) -> None:
+    """y = 1 costs the follower least.  Its limit stands in no row, and is no size to compare 100 times as much with."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 3), initialize=1)
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(1, limit), initialize=100), pyo.Var(bounds=(1, 4), initialize=1)
+    m.f.cost = pyo.Objective(expr=m.x * m.f.y + beside * m.f.z + (m.f.y**2 if curved else 0))
+    m.goal = pyo.Objective(expr=m.x * m.f.y, sense=pyo.maximize)
+    assert not bilevel.certify(m, bound=100.0).valid
+    right_or_open(solved(m), 3.0)
 
 
 # Units
