@@ -30,7 +30,7 @@ from bilevel.search import verdicts
 from bilevel.search.budget import Budget
 from bilevel.search.diagnose import loose_cones, reasons, unattained, user_limits
 from bilevel.search.diagnose.explain import explained
-from bilevel.search.diagnose.finer import finer
+from bilevel.search.diagnose.finer import finer, resolved
 from bilevel.search.diagnose.infeasible import blame_followers
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
@@ -103,6 +103,7 @@ def solve(
         line.phase("rechecking")
         with budget.until(allowed.deadline + allowed.grace, Quiet()):
             x = load_point(program, found)
+            found = resolved(program, form, found)
             recheck = _recheck(model, form, x, found, gap, doubts)
         line.finishing = False
     clock.append(time.perf_counter())
@@ -263,7 +264,9 @@ def solution_of(
     settings: dict[str, Any], stopped: bool, nodes: int = 0,
 ) -> Solution:  # fmt: skip
     """The answer for what a search found, with the status that its certificate gives."""
-    bound = program.sign * found.bound if math.isfinite(found.bound) else math.nan
+    # A bound that a tie refutes leaves no gap
+    known = math.isfinite(found.bound) and (x is None or math.isfinite(recheck["global gap"].value))
+    bound = program.sign * found.bound if known else math.nan
     if x is None:
         status = recheck.status
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()

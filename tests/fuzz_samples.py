@@ -39,8 +39,12 @@ def _alone(f: Lower, x: Array) -> Problem:
     )  # fmt: skip
 
 
-def reach(p: Problem, x: Array) -> float:
-    """The leader's best minimised objective at x over the followers' ties; inf where rows break or a follower has no optimum."""
+def reach(p: Problem, x: Array, room: float = 1e-7) -> float:
+    """The leader's best minimised objective at x over the followers' ties; inf where rows break or a follower has no optimum.
+
+    Rows of the leader may be broken by `room`, over their limit where that is more than 1, and followers may be off their best
+    cost by as much of its terms.
+    """
     if outside(p, x) > _OUTSIDE:
         return INF
     answers = [respond(f, x) for f in p.followers]
@@ -51,7 +55,9 @@ def reach(p: Problem, x: Array) -> float:
             return INF
         rate, at = f.c + x @ f.C, slice(start, start + len(y))
         parts = [(a, low - b @ x, high - b @ x) for a, b, low, high in zip(f.A, f.B, f.low, f.high, strict=True)]
-        parts += [(q, q @ y - 1e-6, q @ y + 1e-6) for q in f.Q if q.any()] + [(rate, -INF, rate @ y + 1e-6)]
+        # Near a tie the terms of a cost cancel
+        near = max(1e-6, room * float((np.abs(f.c) + np.abs(x) @ np.abs(f.C)) @ np.maximum(np.abs(y), 1.0)))
+        parts += [(q, q @ y - 1e-6, q @ y + 1e-6) for q in f.Q if q.any()] + [(rate, -INF, rate @ y + near)]
         for body, low, high in parts:
             wide = np.zeros(n)
             wide[at] = body
@@ -60,7 +66,8 @@ def reach(p: Problem, x: Array) -> float:
     owner = np.repeat(np.arange(len(p.followers)), np.diff(p.starts))
     for k in range(len(p.low)):
         body = np.concatenate([p.H[k] + p.pay[k][owner] * pays, np.zeros(len(p.S))])
-        rows.append((body, p.low[k] - p.G[k] @ x - 1e-7, p.high[k] - p.G[k] @ x + 1e-7))
+        wide = room * max([1.0, *(abs(end) for end in (p.low[k], p.high[k]) if np.isfinite(end))])
+        rows.append((body, p.low[k] - p.G[k] @ x - wide, p.high[k] - p.G[k] @ x + wide))
     cost = np.concatenate([p.d + p.weight[owner] * pays, np.ones(len(p.S))])
     # The constant part of each square is carried by a column fixed at 1
     shift = p.S[:, : len(x)] @ x

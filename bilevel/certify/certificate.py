@@ -10,7 +10,7 @@ from bilevel.bounds.dual_bounds import USER
 from bilevel.certify.record import GLOBAL
 from bilevel.certify.record import Certificate as Certificate
 from bilevel.certify.repair import mended_objective, multipliers
-from bilevel.certify.ties import tie_checks
+from bilevel.certify.ties import EXACT, tie_checks
 from bilevel.compile.compiler import compile_model
 from bilevel.errors import ModelError
 from bilevel.followers.kkt import Kkt, cone_dual_size
@@ -57,7 +57,8 @@ def check_point(
             found += [_cone_multipliers(form, full, response), _interior(form)]
         if len(program.links.column):
             found.append(_duals_read(program, form.kkt, full))
-    found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
+    ties = tie_checks(program, x, response)
+    found += [_refuted(program, _global_gap(program, x, bound, gap), bound, ties[0]), _resolution(program, x, form)]
     if all(check.ok for check in found if check.name not in GLOBAL):
         found.append(mended_objective(program, x, form, duals, gap))
     if program.cones.count:
@@ -65,7 +66,7 @@ def check_point(
     for checker in checks(model):
         found.extend(checker(model))
     found.extend(more)
-    found.extend(tie_checks(program, x, response))
+    found.extend(ties)
     return Certificate(tuple(found))
 
 
@@ -238,19 +239,42 @@ def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) ->
     return Check("global gap", value, gap, "relative", detail=f"objective {objective:.9g}, bound {shown}")
 
 
-def resolution(program: Program, x: Vector) -> float:
-    """What the solvers' tolerances can hide in the objective, over the objective's largest term at x.
+def _refuted(program: Program, check: Check, bound: float | None, best: Check) -> Check:
+    """The global gap; endless where a tie at the same decisions is better than the bound, which is none then."""
+    if bound is None or not np.isfinite(bound) or best.detail != EXACT:
+        return check
+    better = program.sign * (bound - best.value)
+    if better <= max(check.tolerance or 0.0, tolerances.OBJECTIVE_FLOOR) * max(abs(bound), abs(best.value)):
+        return check
+    return replace(check, value=np.inf, detail=f"{check.detail}, which a tie with {best.value:.9g} refutes")
+
+
+def unseen(program: Program, form: Reformulation | None = None) -> float:
+    """What the solvers' tolerances can hide in the objective, in its unit: their share of its largest term at the columns' scales.
+
+    With a `form` the terms of the one level that is solved count too, where a multiplier stands for revenue times a limit.
+    """
+    terms = [program.largest_term(program.scale)]
+    if form is not None:
+        mip = form.mip
+        idle = (mip.lower == 0) & (mip.upper == 0)
+        terms.append(float(np.abs(np.where(idle, 0.0, mip.cost * mip.scale)).max(initial=0.0)))
+    return tolerances.MIP_FEASIBILITY * max(terms)
+
+
+def resolution(program: Program, x: Vector, form: Reformulation | None = None) -> float:
+    """What is `unseen`, over the objective's largest term at x.
 
     A column whose scale is far above its value is solved too coarsely.  Where every column of the objective is at zero, its
     smallest term is compared with: it passes where all terms are of one size.
     """
-    coarse = tolerances.MIP_FEASIBILITY * program.largest_term(program.scale)
+    coarse = unseen(program, form)
     term = program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR
     return coarse / term if coarse else 0.0
 
 
-def _resolution(program: Program, x: Vector) -> Check:
-    value = resolution(program, x)
+def _resolution(program: Program, x: Vector, form: Reformulation | None = None) -> Check:
+    value = resolution(program, x, form)
     detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
     return Check("objective resolution", value, tolerances.RESOLUTION, "relative", detail=detail)
 

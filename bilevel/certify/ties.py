@@ -19,6 +19,7 @@ from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_ro
 from bilevel.relax import outer_approximation
 
 _MAX_STEPS = 5
+EXACT = "exact"
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
             lost = "not looked for: the leader's own products tie what followers see to their answers"
         return [Check(name, float("nan"), None, "objective", detail=lost) for name in (name_best, name_worst)]
     problem = _problem(program, x, response)
-    exact = "over responses within the tolerance of the followers' cost" if stack.cones.count else "exact"
+    exact = "over responses within the tolerance of the followers' cost" if stack.cones.count else EXACT
     free = _free_range(program, problem, x)
     low = _best(problem, x, free)
-    high, how = _worst(problem, x) if free is None else (free[1], "exact" if np.isfinite(free[1]) else "no optimum")
-    how = exact if how == "exact" else how
+    high, how = _worst(problem, x) if free is None else (free[1], EXACT if np.isfinite(free[1]) else "no optimum")
+    how = exact if how == EXACT else how
     detail = exact if np.isfinite(low) else "no tie keeps the leader's rows"
     return [
         Check(name_best, program.sign * low, None, "objective", detail=detail),

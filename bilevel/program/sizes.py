@@ -29,6 +29,9 @@ _FURTHER = 1e6
 _ROUNDS = 8
 """How far sizes travel from row to row."""
 
+_PASSES = 3
+"""How often columns without bounds are asked again, once it is known which bounds of others are loose."""
+
 _ENDLESS = 1e100
 """Stands for no bound while sizes are looked for; decades are counted up to it."""
 
@@ -66,11 +69,12 @@ class Terms:
     def limits(self, size: Vector, sure: Mask) -> Vector:
         """Of every column, the size at which its term is the largest of the other terms, or its square its rate; else infinite.
 
-        Columns that are not `sure` have only a bound for a witness: where others are left, they are no terms to compare with.
+        Columns that are not `sure` have only a bound for a witness: a product with one is no term, and where others are left,
+        their own are none to compare with.
         """
-        rates, believed = self.rates(size), np.where(sure, size, 0.0)
-        own = self.rates(believed)
-        others = self._others(own * believed, own * size)
+        believed = np.where(sure, size, 0.0)
+        rates = self.rates(believed)
+        others = self._others(rates * believed, rates * size)
         safe = np.where(rates > 0, rates, 1.0)
         limit = np.where((rates > 0) & (others > 0), others / safe, np.inf)
         if self.square is None:
@@ -115,13 +119,24 @@ def expected(
     bound = np.where(np.isfinite(bound), bound, np.where(np.isnan(told), _ENDLESS, told))
     least = np.maximum(np.maximum(lower, -upper), 0.0)
     size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper, missing)
+    for _ in range(_PASSES):
+        # Columns without bounds would hold one another up at what a loose bound told them before it was found loose
+        before, size = size, np.where(bound >= _ENDLESS, bound, size)
+        size, about = _settled(entries, bound, size, least)
+        if np.array_equal(size, before):
+            break
+    return _by_cost(objectives, bound, size, about, least)
+
+
+def _settled(entries: "_Entries", bound: Vector, size: Vector, least: Vector) -> tuple[Vector, Vector]:
+    """Sizes after some rounds from row to row, and what the rows of each column are about."""
     for _ in range(_ROUNDS):
         about = entries.about(bound, size)
         new = np.where((about > 0) & (bound > _LOOSE * np.maximum(about, least)), np.maximum(about, least), bound)
         if np.array_equal(new, size):
             break
         size = new
-    return _by_cost(objectives, bound, size, about, least)
+    return size, about
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Solvers are wrong now and then: a start comes back as the optimum, a presolve lo
 answer that contradicts itself is asked for again in another way, and where that contradicts itself too it is no answer.
 """
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,8 @@ from bilevel.solvers.base import Careful, Forgetful, Outcome, Session, Watch
 _FAILED = Outcome("failed", None, np.inf, -np.inf)
 _POINTS = ("optimal", "limit", "interrupted")
 _AGREE = tolerances.AGREEMENT
+_AGAIN, _SHARE = 1.0, 0.1
+"""Seconds of a second look at an infeasible search, and the share of what the first took, if that is more."""
 
 
 class Checked:
@@ -69,14 +72,46 @@ class Checked:
 
     def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
         """The session's answer where it agrees with itself, else what it says in another way, else "failed"."""
+        began = time.monotonic()
         outcome = self.session.solve(integer, gap, seconds, improving, watch)
+        spent = time.monotonic() - began
         if not self._agrees(outcome, integer, gap) and isinstance(self.session, Careful) and not watch.stop():
             outcome = self.session.solve_carefully(integer, gap, seconds, watch)
         if not self._agrees(outcome, integer, gap):
             return replace(_FAILED, nodes=outcome.nodes)
+        if outcome.status == "infeasible" and integer and isinstance(self.session, Careful) and not watch.stop():
+            outcome = self._looked_again(
+                self.session, outcome, gap, min(seconds - spent, max(_AGAIN, _SHARE * spent)), watch
+            )
         if outcome.status == "optimal" and not integer:
+            outcome = self._proven(outcome)
             self.relaxed = outcome.value
         return outcome
+
+    def _looked_again(self, session: Careful, outcome: Outcome, gap: float, seconds: float, watch: Watch) -> Outcome:
+        """An infeasible search without presolve, for a short time: a point that it finds proves the first answer wrong."""
+        if seconds <= 0:
+            return outcome
+        again = session.solve_carefully(True, gap, seconds, watch)
+        found = again.x is not None and again.status in _POINTS and self._agrees(again, True, gap)
+        return replace(again, nodes=outcome.nodes + again.nodes) if found else outcome
+
+    def _proven(self, outcome: Outcome) -> Outcome:
+        """A linear program's optimum with the bound that its multipliers prove, where that is not the same.
+
+        For any multipliers y and z = cost - A'y, weak duality gives y times the rows' limits plus z times the columns' bounds.
+        Where costs are many decades apart a solver calls multipliers optimal whose errors times far bounds are more than the
+        objective.
+        """
+        x, row_dual = outcome.x, outcome.row_dual
+        if x is None or row_dual is None or self.mip.cones.count or self.mip.products is not None:
+            return outcome
+        rows, mip = self._rows(), self.mip
+        terms = [_at_limit(row_dual, rows.lower, rows.upper, rows.matrix @ x)]
+        terms.append(_at_limit(mip.cost - rows.matrix.T @ row_dual, mip.lower, mip.upper, x))
+        bound = sum(float(part.sum()) for part in terms) + mip.offset
+        size = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in terms))
+        return outcome if bound >= outcome.value - _AGREE * size else replace(outcome, bound=bound)
 
     def _rows(self) -> Rows:
         """All rows, as one block from now on."""
@@ -111,6 +146,12 @@ class Checked:
         if integer and float(np.abs(whole - np.round(whole)).max(initial=0.0)) > _AGREE:
             return False
         return all(_kept(rows, x) for rows in self.parts)
+
+
+def _at_limit(rate: Vector, lower: Vector, upper: Vector, at: Vector) -> Vector:
+    """rate times the end that makes it least; where there is none, what rounding left of a rate counts at the point itself."""
+    end = np.where(rate > 0, lower, upper)
+    return rate * np.where(np.isfinite(end), end, at)
 
 
 def _kept(rows: Rows, x: Vector) -> bool:

@@ -165,7 +165,13 @@ class _Gurobi:
         objective = float(self.model.ObjVal)
         solved = objective if status == "optimal" else -np.inf
         bound = float(self.model.ObjBound) if self.model.IsMIP or self.nonconvex else solved
-        return Outcome(status, np.array(self.columns.X), objective, bound, nodes=nodes)
+        linear = status == "optimal" and not (self.model.IsMIP or self.model.IsQCP or self.nonconvex)
+        dual = np.array(self.model.getAttr("Pi", self._both())).reshape(-1, 2).sum(axis=1) if linear else None
+        return Outcome(status, np.array(self.columns.X), objective, bound, row_dual=dual, nodes=nodes)
+
+    def _both(self) -> list[Any]:
+        """The two rows of every row, one after the other."""
+        return [row for pair in self.rows for row in pair]
 
 
 def _event(model: Any, where: int, watch: Watch) -> None:

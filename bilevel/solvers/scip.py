@@ -65,8 +65,9 @@ class _Events(Eventhdlr):
 class _Scip:
     """Keeps the program; rows are added and bounds changed after `freeTransform`.
 
-    The model is written anew when integrality changes: SCIP rounds bounds of integer columns for good, and SOS1 sets and
-    indicators leave parts behind that cut off points.
+    The model is written anew for every search with integers, and after it: SCIP rounds bounds of integer columns for good, SOS1
+    sets and indicators leave parts behind that cut off points, and a model with integers that was solved before may be called
+    infeasible with one row more, though it is not.
     """
 
     def __init__(self) -> None:
@@ -75,7 +76,7 @@ class _Scip:
         self.columns: list[Any] = []
         self.rows: list[Any] = []
         self.mip: Mip | None = None
-        self.is_mip = False
+        self.is_mip, self.careful = False, False
 
     def load(self, mip: Mip) -> None:
         rows = replace(mip.rows, lower=mip.rows.lower.copy(), upper=mip.rows.upper.copy())
@@ -90,6 +91,8 @@ class _Scip:
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
         for presolver in _WRONG:
             self.model.setParam(f"presolving/{presolver}/maxrounds", 0)
+        if self.careful:
+            self.model.setParam("presolving/maxrounds", 0)
         if mip.products is not None:
             # Presolve cuts off points of product rows, which have no interior; without it SCIP 10.0 crashes where it looks for
             # symmetries and finds a variable times itself (tests: power flows)
@@ -211,20 +214,19 @@ class _Scip:
 
     def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
         self._change()
-        self._set_integrality(integer)
-        self._write(self.program)
-        self.model.setParam("presolving/maxrounds", 0)
+        self.careful = True
         try:
+            self._write(self.program)
             return self.solve(integer, gap, seconds, False, watch)
         finally:
+            self.careful = False
             self._write(self.program)
 
     def _set_integrality(self, integer: bool) -> None:
-        if integer != self.is_mip:
-            self.is_mip = integer
-            mip = self.program
-            if mip.integer.any() or mip.sos1 or mip.indicators:
-                self._write(mip)
+        mip, changed = self.program, integer != self.is_mip
+        self.is_mip = integer
+        if (integer or changed) and (mip.integer.any() or mip.sos1 or mip.indicators):
+            self._write(mip)
 
     def _change(self) -> None:
         if self.model.getStage() != pyscipopt.SCIP_STAGE.PROBLEM:

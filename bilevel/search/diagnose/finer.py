@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.certify.certificate import resolution
+from bilevel.certify.certificate import resolution, unseen
+from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.search.incumbent import Incumbent
 
 _FINEST = 1e-4
 """Least share of its scale that a column is measured in: beyond that its values would be too large for a solver's tolerances."""
@@ -33,3 +35,13 @@ def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
     scale = np.maximum(np.minimum(x, program.scale), share * program.scale)
     whole = np.concatenate([scale, form.mip.scale[program.columns :]])
     return replace(form, program=replace(program, scale=scale), mip=replace(form.mip, scale=whole))
+
+
+def resolved(program: Program, form: Reformulation | None, found: Incumbent) -> Incumbent:
+    """What was found, its bound less what the solvers' tolerances may hide in it where that is more than a certificate allows."""
+    if not np.isfinite(found.bound):
+        return found
+    coarse = unseen(program, form)
+    floors = [program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR for x in (found.x, None)]
+    term = max(abs(found.bound), *floors)
+    return replace(found, bound=found.bound - coarse) if coarse > tolerances.RESOLUTION * term else found

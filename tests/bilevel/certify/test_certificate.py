@@ -219,6 +219,19 @@ def test_ties_range_exact_for_a_linear_objective():
     assert certificate["ties, worst objective"].detail == "exact"
 
 
+def test_a_tie_that_is_better_than_the_bound_refutes_it():
+    """At x = 1 the follower does not care for y in [0, 5]: nobody can have proven that more than 2 is impossible."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 1), initialize=1)
+    model.f = bilevel.Follower()
+    model.f.y = pyo.Var(bounds=(0, 5), initialize=2)
+    model.f.cost = pyo.Objective(expr=(1 - model.x) * model.f.y)
+    model.goal = pyo.Objective(expr=model.f.y, sense=pyo.maximize)
+    check = bilevel.certify(model, bound=2.0)["global gap"]
+    assert not check.ok and "which a tie with 5 refutes" in check.detail
+    assert "refutes" not in bilevel.certify(model, bound=5.0)["global gap"].detail
+
+
 def test_ties_through_a_cone_are_a_reached_bound():
     """The leader pays peak >= p_t^2; an indifferent follower may put all 2 units in one hour: best 1, worst 4."""
     model = pyo.ConcreteModel()

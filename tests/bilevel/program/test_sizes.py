@@ -94,6 +94,22 @@ def test_sizes_follow_the_units_of_columns(seed: int, unit: float) -> None:
     assert found[known] == pytest.approx((plain * units)[known])
 
 
+def test_columns_without_bounds_do_not_hold_one_another_up_at_a_loose_one() -> None:
+    """2 x + 2 y + z + s = 3, y and z without an end, s up to 1e19: all are about what x and the limit are."""
+    rows = rows_of([[2.0, 2.0, 1.0, 1.0]], [3.0], [3.0])
+    low, high = np.array([-1.0, -3.0, -INF, 0.0]), np.array([4.0, INF, 6.0, 1e19])
+    assert sizes.expected(rows, [no_terms(4)], low, high) == pytest.approx([4.0, 4.0, 8.0, 8.0])
+
+
+def test_a_product_with_a_column_of_unknown_size_tells_nothing_of_the_other() -> None:
+    """x in [0, 5] times y in [-1e19, 6], which stand in no row: x is not 1e-19 large because y might be 1e19."""
+    terms = sizes.Terms(np.array([0.0, 2.0, 4.0]), np.array([0, 0]), np.array([1, 2]), np.array([2.0, -2.0]))
+    found = sizes.expected(
+        rows_of([[0.0, 0.0, 1.0]], [-INF], [3.0]), [terms], np.array([0.0, -1e19, 0.0]), np.array([5.0, 6.0, 3.0])
+    )
+    assert found == pytest.approx([5.0, 6.0, 3.0])
+
+
 def test_bounds_that_rows_imply_replace_loose_ones_only() -> None:
     rows = rows_of([[1.0, -1.0, 0.0], [0.0, 0.0, 2.0]], [-INF, -INF], [0.0, 10.0])
     low, high = tightened(rows, np.array([0.0, 1.0, 0.0]), np.array([1e9, 2.0, 7.0]))
@@ -496,3 +512,70 @@ def test_a_column_that_a_row_holds_at_zero_keeps_its_size(row: Any) -> None:
     assert {2.0, 4.0} == set(compile_model(m).size.tolist())
     solution = bilevel.solve(m, progress=False)
     assert solution.status == "certified" and solution.objective == pytest.approx(-5.0)
+
+
+# Numbers that no solver can tell apart
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("limit", [far for far in LOOSE if far < 1e20])
+def test_a_follower_at_its_loose_limit_is_no_trap(limit: float, solver: str) -> None:
+    """At x < -2 the follower takes `limit`, which costs the leader as much; at x = 1 it takes 4/3, and -17/3 is least.
+
+    Revenue by strong duality has the limit in its cost: what is small beside it must not be lost, nor a bound be more than true.
+    """
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(-3, 1))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(-1, 6)), pyo.Var(bounds=(-1, limit))
+    m.f.cost = pyo.Objective(expr=4 * m.f.y + 4 * m.f.z + 2 * m.x * m.f.z)
+    m.f.least = pyo.Constraint(expr=m.f.y + 3 * m.f.z >= 3)
+    m.goal = pyo.Objective(expr=-4 * m.x - 5 * m.f.y - 3 * m.f.z - 2 * m.x * m.f.z)
+    if solver == "highs" and limit >= 1e15:
+        with pytest.raises(bilevel.UnboundedDualError):
+            solved(m, solver=solver)
+        return
+    solution = solved(m, solver=solver)
+    right_or_open(solution, -17 / 3)
+    assert not solution.bound > -17 / 3 + 1e-3
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+@pytest.mark.parametrize("limit", LOOSE)
+def test_a_limit_far_out_in_a_product_row_cuts_nothing_off(limit: float, solver: str) -> None:
+    """Solvers lose what is near where they multiply it with what is far.
+
+    With d = y0 - y1 the follower pays 2 d**2 - (x + 2) d - y1: y1 = 3, d = (x + 2) / 4.  The leader's -18 - 2 d - 2 x d is -19
+    at x = 0.
+    """
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 5), domain=pyo.Integers)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(range(2), bounds=lambda _, k: ((-limit, 6), (0, 3))[k])
+    y0, y1 = m.f.y[0], m.f.y[1]
+    bill = m.x * (y1 - y0)
+    m.f.cost = pyo.Objective(expr=bill - 2 * y0 + y1 + 2 * (y0 - y1) ** 2)
+    m.paid = pyo.Constraint(expr=y1 + bill <= 3)
+    m.goal = pyo.Objective(expr=-2 * y0 - 4 * y1 + 2 * bill, sense=pyo.maximize)
+    solution = solved(m, solver=solver)
+    right_or_open(solution, -19.0)
+    assert not solution.bound < -19.0 - 1e-3
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("cost", [1.0, 1e3])
+@pytest.mark.parametrize("limit", LOOSE)
+def test_no_bound_is_passed_on_that_tolerances_hide(limit: float, cost: float, solver: str) -> None:
+    """A slack at `cost` up to `limit` in x + y + s = 4, y at most 2 - x / 2 by the follower: 2 x - 3 y + cost s >= 0.5 at x = 4."""
+    m = pyo.ConcreteModel()
+    m.x, m.s = pyo.Var(bounds=(0, 4)), pyo.Var(bounds=(0, limit))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, limit))
+    m.f.cost = pyo.Objective(expr=-m.f.y)
+    m.f.most = pyo.Constraint(expr=2 * m.f.y + m.x <= 4)
+    m.balance = pyo.Constraint(expr=m.x + m.f.y + m.s == 4)
+    m.goal = pyo.Objective(expr=2 * m.x - 3 * m.f.y + cost * m.s)
+    best = min(2 * x - 3 * (2 - x / 2) + cost * (2 - x / 2) for x in (0.0, 4.0))
+    solution = solved(m, solver=solver)
+    right_or_open(solution, best)
+    assert not solution.bound > best + 1e-3 * abs(best)

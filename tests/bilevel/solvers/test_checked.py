@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import bilevel
 from bilevel.program.rows import Cones, Mip, Rows
 from bilevel.progress import Quiet
-from bilevel.solvers import convex_qp, highs
+from bilevel.solvers import SOLVERS, convex_qp, highs
 from bilevel.solvers.base import Outcome
 from bilevel.solvers.checked import Checked
 
@@ -74,6 +74,35 @@ def test_a_lie_is_seen_and_the_question_put_another_way(lie: str) -> None:
     outcome = opened(LIES[lie]).solve(True, 0.0, 10.0, False, Quiet())
     assert outcome.status == "optimal" and outcome.objective == pytest.approx(-5.0)
     assert opened(LIES[lie], always=True).solve(True, 0.0, 10.0, False, Quiet()).status == "failed"
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+def test_a_search_that_is_called_infeasible_is_looked_at_again(solver: str) -> None:
+    """What has a point is not infeasible, whoever says so; what has none stays so."""
+    no_point = Outcome("infeasible", None, np.inf, -np.inf)
+    liar = Liar(lambda _told: no_point)
+    liar.inner = SOLVERS[solver].open()
+    session = Checked(liar)  # type: ignore[arg-type]
+    session.load(knapsack())
+    outcome = session.solve(True, 0.0, 10.0, False, Quiet())
+    assert outcome.status == "optimal" and outcome.objective == pytest.approx(-5.0)
+    session.add_rows(Rows(sp.csr_array([[1.0, 1.0]]), np.array([5.0]), np.array([np.inf])))
+    assert session.solve(True, 0.0, 10.0, False, Quiet()).status == "infeasible"
+
+
+def test_a_bound_is_what_multipliers_prove() -> None:
+    """A cost of 3e-12 is under the tolerance of duals: the column stays at 2e10, where an earlier objective left it."""
+    none = Rows(sp.csr_array([[1.0, 0.0]]), np.array([0.5]), np.array([np.inf]))
+    mip = Mip(
+        np.array([1.0, -1.0]), 0.0, np.zeros(2), np.array([2.0, 2e10]), np.zeros(2, dtype=bool), none, Cones.none(2), (),
+        np.ones(2),
+    )  # fmt: skip
+    session = Checked(highs.open())
+    session.load(mip)
+    assert session.solve(False, 0.0, 10.0, False, Quiet()).bound == pytest.approx(0.5 - 2e10)
+    session.set_cost(np.array([1.0, 3e-12]), 0.0)
+    outcome = session.solve(False, 0.0, 10.0, False, Quiet())
+    assert outcome.status == "optimal" and outcome.value == pytest.approx(0.5, abs=1e-9)
 
 
 def test_the_truth_is_let_through() -> None:
