@@ -31,7 +31,7 @@ from bilevel.search.budget import Budget
 from bilevel.search.diagnose import loose_cones, reasons, unattained, user_limits
 from bilevel.search.diagnose.explain import explained
 from bilevel.search.diagnose.finer import finer, resolved
-from bilevel.search.diagnose.infeasible import blame_followers
+from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
@@ -159,7 +159,7 @@ def _searched(
         doubts = user_limits.checks(form, found, allowed, "nonconvex" in engine.features, again)
     charged = loose_cones.close(form, search, found, allowed)
     if found.verdict == "infeasible":
-        blame_followers(form)
+        explain_infeasibility(form)
         found.proof = verdicts.infeasible(form, found.proof)
     return _Answer(form, charged.found, (*doubts, *([charged.check] if charged.check else [])), steps)
 
@@ -239,7 +239,7 @@ def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
 def _require_bounds(form: Reformulation) -> None:
     """Refuse a missing bound by name, unless a follower that can never be solved is the reason."""
     if dual_bounds.first_unbounded(form.kkt, form.bounds) is not None:
-        blame_followers(form)
+        explain_infeasibility(form)
     dual_bounds.require_finite(form.program, form.kkt, form.bounds)
 
 

@@ -31,7 +31,7 @@ from bilevel.bounds.dual_bounds import (
 from bilevel.followers.kkt import Kkt
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, stack_rows
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, stack_rows
 from bilevel.program.sparse import magnitude
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
@@ -125,7 +125,9 @@ class _Polyhedron:
     def of(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> "_Polyhedron":
         n = len(lower)
         session = Scaled(SOLVERS["highs"].open())
-        session.load(Mip(np.zeros(n), 0.0, lower, upper, np.zeros(n, dtype=bool), rows, Cones.none(n), (), scale))
+        session.load(
+            SolverProgram(np.zeros(n), 0.0, lower, upper, np.zeros(n, dtype=bool), rows, Cones.none(n), (), scale)
+        )
         return _Polyhedron(session, n)
 
     def largest(self, form: Vector) -> float:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from bilevel import budget, tolerances
 from bilevel.bounds.dual_bounds import interval
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, coo, no_rows, stack_rows
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, coo, no_rows, stack_rows
 from bilevel.program.sparse import part
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
@@ -77,7 +77,9 @@ def robust_point(program: Program, follower: int, cost: Vector) -> Vector | None
     session = Scaled(SOLVERS["highs"].open())
     whole = np.zeros(n, dtype=bool)
     session.load(
-        Mip(cost, 0.0, program.lower[mine], program.upper[mine], whole, rows, Cones.none(n), (), program.size[mine])
+        SolverProgram(
+            cost, 0.0, program.lower[mine], program.upper[mine], whole, rows, Cones.none(n), (), program.size[mine]
+        )
     )
     outcome = session.solve(False, 0.0, budget.seconds(), False, budget.watch())
     return outcome.x if outcome.status == "optimal" else None

@@ -19,7 +19,7 @@ from bilevel import budget
 from bilevel.bounds.dual_bounds import rate_interval
 from bilevel.followers.kkt import Kkt, Pairs
 from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.rows import Cones, Index, Mask, Mip, Rows, Vector, stack_rows
+from bilevel.program.rows import Cones, Index, Mask, Rows, SolverProgram, Vector, stack_rows
 from bilevel.program.sparse import magnitude
 from bilevel.relax import outer_approximation
 
@@ -131,7 +131,9 @@ class _Part:
         # Depth of cones counts most: without it there is no interior
         cost = np.concatenate([np.zeros(n), np.full(k, -10.0 * (m + 1)), np.full(m, -1.0)])
         scales = np.concatenate([scale, np.ones(k + m)])
-        mip = Mip(cost, 0.0, lower, upper, outer_approximation.continuous(total), matrix, Cones.none(total), (), scales)
+        mip = SolverProgram(
+            cost, 0.0, lower, upper, outer_approximation.continuous(total), matrix, Cones.none(total), (), scales
+        )
         x = outer_approximation.converge(outer_approximation.opened(mip), shrunk).x
         if x is None:
             return None
@@ -167,7 +169,7 @@ class _Part:
         columns, n = self.columns, len(self.columns)
         rows = program.followers.rows
         held = Rows(sp.csr_array(rows.matrix[self.rows][:, columns]), rows.lower[self.rows], rows.upper[self.rows])
-        mip = Mip(
+        mip = SolverProgram(
             np.zeros(n), 0.0, lower[columns], upper[columns], outer_approximation.continuous(n), held, Cones.none(n), (),
             program.scale[columns],
         )  # fmt: skip

@@ -75,7 +75,9 @@ def feasible_checks(program: Program, x: Vector, response: Response | None) -> l
     found = [_leader_rows(program, x), _follower_rows(program, x)]
     cones = (("follower cones", program.followers.cones, x), ("cones", program.cones, program.tight(x)))
     loose = [
-        (name, replace(part, tight=np.zeros(part.count, dtype=bool)), at) for name, part, at in cones if part.count
+        (name, replace(part, relaxes_equality=np.zeros(part.count, dtype=bool)), at)
+        for name, part, at in cones
+        if part.count
     ]
     found += [_cones(*each) for each in loose]
     return found if response is None else [*found, _optimality(program, x, response)]

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from bilevel import budget, tolerances
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector, stack_rows
+from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector, stack_rows
 from bilevel.program.sparse import magnitude, scaled
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links
 from bilevel.relax import outer_approximation, tangent
@@ -77,7 +77,7 @@ def multipliers(form: Reformulation, x: Vector, bounded: bool = False) -> Vector
         form.dual_scale() * form.slack_scale(), initial=1e-9
     )
     scale = form.mip.scale[: kkt.columns]
-    mip = Mip(
+    mip = SolverProgram(
         cost, 0.0, lower, upper, outer_approximation.continuous(kkt.columns), rows, Cones.none(kkt.columns), (), scale
     )
     found = outer_approximation.converge(outer_approximation.opened(mip), kkt.conic.cones).x
@@ -201,7 +201,7 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
     least = float("inf")
     for region in _REGIONS:
         reach = region * size
-        mip = Mip(
+        mip = SolverProgram(
             cost=np.append(np.zeros(columns), 1.0), offset=0.0, lower=np.append(-reach, 0.0), upper=np.append(reach, np.inf),
             integer=outer_approximation.continuous(columns + 1), cones=Cones.none(columns + 1), sos1=(),
             rows=stack_rows([_within(moves, region).widened(columns + 1), objective]), scale=np.append(size, 1.0),
@@ -216,7 +216,7 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
     return least
 
 
-def _interior(mip: Mip, enough: float) -> float:
+def _interior(mip: SolverProgram, enough: float) -> float:
     """What a move costs that an interior point finds for a large program; infinite where it mends too little, or costs too much."""
     move = conic.last_point(mip, budget.seconds()) if mip.columns >= outer_approximation.LARGE else None
     if move is None or float(mip.rows.violation(move).max(initial=0.0)) > tolerances.REPAIR_LEFT:

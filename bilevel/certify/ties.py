@@ -15,7 +15,7 @@ from bilevel import tolerances
 from bilevel.followers.optimal_cost import Response, optimal_face
 from bilevel.model import Check
 from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_rows
+from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, stack_cones, stack_rows
 from bilevel.relax import outer_approximation
 
 _MAX_STEPS = 5
@@ -27,7 +27,7 @@ class _Problem:
     """The leader's minimised objective over all program columns, with the seen decisions fixed; `state` are the leader's
     free columns, `face` and `face_cones` the rows that keep followers optimal; `cones` are all."""
 
-    mip: Mip
+    mip: SolverProgram
     cones: Cones
     state: np.ndarray
     follower: np.ndarray
@@ -84,7 +84,7 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
     products = sp.csr_array((b.coefficient * x[b.leader], (b.row + 1, b.follower)), shape=(program.rows.count + 1, n))
     cost = program.cost + products[[0]].toarray().ravel()
     rows = Rows(sp.csr_array(program.rows.matrix + products[1:]), program.rows.lower, program.rows.upper)
-    mip = Mip(
+    mip = SolverProgram(
         cost,
         program.offset,
         lower,

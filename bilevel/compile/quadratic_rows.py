@@ -19,7 +19,7 @@ class ConeBuilder:
     """
 
     def __init__(self) -> None:
-        self.tight: list[bool] = []
+        self.relaxes_equality: list[bool] = []
         self.forms: list[list[dict[int, float]]] = []
         self.u: list[Affine] = []
         self.w: list[Affine] = []
@@ -54,7 +54,7 @@ class ConeBuilder:
         self._add(terms, ({}, 1.0), ({-self.epigraphs: 1.0}, 0.0), name, tight=True)
 
     def _add(self, terms: Quadratic, u: Affine, w: Affine, name: str, tight: bool) -> None:
-        self.tight.append(tight)
+        self.relaxes_equality.append(tight)
         self.forms.append(_squares(terms, name))
         self.u.append(u)
         self.w.append(w)
@@ -78,7 +78,7 @@ class ConeBuilder:
         total = np.bincount(owner, weights=magnitude(squares, scale) ** 2, minlength=len(self.forms))
         constant = _constant(self.w)
         w_scale = np.where(epigraph, total, magnitude(second, scale) + np.abs(constant))
-        tight = np.array(self.tight, dtype=bool)
+        tight = np.array(self.relaxes_equality, dtype=bool)
         return Cones(
             squares, owner, _affine(self.u, columns, variables), _constant(self.u), second, constant, w_scale, tight,
             tuple(self.names),

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, stack_rows
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, stack_rows
 from bilevel.program.sparse import magnitude
 
 
@@ -24,7 +24,7 @@ class Broken:
 class Elastic:
     """A program and its cones with one slack column for each limit, the last columns; `unit` and `names` are the limits'."""
 
-    mip: Mip
+    mip: SolverProgram
     cones: Cones
     unit: Vector
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class Elastic:
         return Broken(count, float(share[worst]), self.names[worst]) if count else Broken()
 
 
-def elastic(program: Program, mip: Mip) -> Elastic:
+def elastic(program: Program, mip: SolverProgram) -> Elastic:
     """A program whose first rows are the leader's, with every limit elastic at `SCARCITY_RATE`.
 
     Limits are the bounds of the leader's columns that are not held, the sides of the leader's inequality rows, and cones that
@@ -76,10 +76,10 @@ def elastic(program: Program, mip: Mip) -> Elastic:
 def soft_cones(program: Program) -> Index:
     """The cones that limit something: neither an equality relaxed, nor a piece of the objective."""
     added = np.array([variable is None for variable in program.variables], dtype=float)
-    return np.flatnonzero(~program.cones.tight & (magnitude(program.cones.w, added) == 0))
+    return np.flatnonzero(~program.cones.relaxes_equality & (magnitude(program.cones.w, added) == 0))
 
 
-def _bounds_as_rows(program: Program, mip: Mip) -> tuple[Rows, Vector, Vector, Index]:
+def _bounds_as_rows(program: Program, mip: SolverProgram) -> tuple[Rows, Vector, Vector, Index]:
     """The rows with the bounds of free columns under them, the bounds that stay, and the column of each added row."""
     free = (program.followers.owner < 0) & (mip.lower < mip.upper)
     factor = np.zeros(mip.columns, dtype=bool)

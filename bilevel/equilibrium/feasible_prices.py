@@ -14,7 +14,7 @@ from bilevel.equilibrium.elastic_limits import elastic
 from bilevel.equilibrium.price_rules import Prices
 from bilevel.followers.best_response import best_response
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Mask, Mip, Rows, Vector, stack_rows
+from bilevel.program.rows import Cones, Mask, Rows, SolverProgram, Vector, stack_rows
 from bilevel.program.sparse import magnitude, scaled
 from bilevel.progress import ProgressEvent
 from bilevel.relax import outer_approximation
@@ -109,7 +109,7 @@ def _admits(program: Program, rules: Prices, x: Vector, price_rows: Mask, iterat
         sp.csr_array(program.rows.matrix + products), np.where(price_rows, -np.inf, program.rows.lower),
         np.where(price_rows, np.inf, program.rows.upper),
     )  # fmt: skip
-    mip = Mip(
+    mip = SolverProgram(
         program.cost, program.offset, np.where(price, x, program.lower), np.where(price, x, program.upper),
         outer_approximation.continuous(program.columns), stack_rows([rows, stack.rows, best]), Cones.none(program.columns), (),
         program.scale,

@@ -7,7 +7,7 @@ from bilevel import tolerances
 from bilevel.equilibrium.elastic_limits import Broken, elastic, soft_cones
 from bilevel.errors import LooseConeError, ModelError
 from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.rows import Cones, Index, Mask, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.rows import Cones, Index, Mask, Rows, SolverProgram, Vector, no_rows, stack_rows
 from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import Outcome
 
@@ -52,7 +52,7 @@ class GivenLoads:
         free = outcome.x[: self.program.columns]
         return np.where(self.held, x, free), outcome.row_dual[: self.program.rows.count], broken
 
-    def _optimum(self, mip: Mip, cones: Cones) -> Outcome:
+    def _optimum(self, mip: SolverProgram, cones: Cones) -> Outcome:
         """The optimum over these cones, with tangents at the point itself."""
         session = outer_approximation.opened(mip)
         outcome = outer_approximation.converge(session, cones)
@@ -63,7 +63,7 @@ class GivenLoads:
             outcome = outer_approximation.converge(session, cones)
         return outcome
 
-    def _linear_program(self, x: Vector) -> Mip:
+    def _linear_program(self, x: Vector) -> SolverProgram:
         program, b = self.program, self.program.bilinear
         terms = b.coefficient * x[b.leader] * x[b.follower]
         products = np.bincount(b.row + 1, weights=terms, minlength=program.rows.count + 1)
@@ -74,7 +74,7 @@ class GivenLoads:
             np.where(self.price_rows, np.inf, rows.upper - products[1:]),
         )
         n = program.columns
-        return Mip(
+        return SolverProgram(
             program.cost, program.offset + float(products[0]),
             np.where(self.held, x, program.lower), np.where(self.held, x, program.upper), outer_approximation.continuous(n),
             stack_rows([held, self.tangents]), Cones.none(n), (), program.scale,

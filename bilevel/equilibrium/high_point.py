@@ -15,7 +15,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import ModelError, UnknownNameError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Mip, Vector, stack_cones, stack_rows
+from bilevel.program.rows import Cones, SolverProgram, Vector, stack_cones, stack_rows
 from bilevel.program.sparse import part
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.relax import exact, outer_approximation, tangent
@@ -123,7 +123,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
         outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
         if outcome.status == "unbounded" and cones.count and not latest:
             # Without any tangent of its cones a program may have no end
-            session.add_rows(tangent.walls(cones, _WALL))
+            session.add_rows(tangent.initial_tangents(cones, _WALL))
             outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
         found.bound = max(found.bound, outcome.bound)
         line.update(found.bound, found.objective)
@@ -148,9 +148,9 @@ def _with_epigraphs(program: Program) -> Vector:
     return scale
 
 
-def _mip(program: Program, cones: Cones) -> Mip:
+def _mip(program: Program, cones: Cones) -> SolverProgram:
     rows = stack_rows([program.rows, program.followers.rows])
-    return Mip(
+    return SolverProgram(
         program.cost, program.offset, program.lower, program.upper, program.integer, rows, cones, (), program.scale
     )
 

@@ -7,7 +7,7 @@ from bilevel import tolerances
 from bilevel.errors import ModelError
 from bilevel.followers.optimal_cost import Response, respond
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, stack_rows
 from bilevel.program.sparse import largest, magnitude, scaled
 from bilevel.relax import outer_approximation
 from bilevel.solvers import Outcome, convex_qp
@@ -33,7 +33,7 @@ def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
     return np.clip(outcome.x * program.scale[stack.columns], program.lower[stack.columns], program.upper[stack.columns])
 
 
-def known_values(program: Program, room: float = tolerances.FIXED_FOLLOWER_ROOM) -> Rows:
+def fixed_follower_rows(program: Program, room: float = tolerances.FIXED_FOLLOWER_ROOM) -> Rows:
     """Rows for every follower that sees no free leader variable: what its optima have in common, whatever the leader does.
 
     Linear costs are least, gradients of quadratic ones the same for all optima.  Followers with quadratic rows get none.  `room`:
@@ -134,7 +134,7 @@ def _solve_together(program: Program, x: Vector, which: Index) -> Outcome:
         (stack.rows.upper[rows] - moved) / size,
     )
     n = len(mine)
-    mip = Mip(
+    mip = SolverProgram(
         rates * share, 0.0, (program.lower[mine] - x[mine]) / unit, (program.upper[mine] - x[mine]) / unit,
         outer_approximation.continuous(n), limits, Cones.none(n), (), np.ones(n),
     )  # fmt: skip

@@ -199,7 +199,7 @@ def _cone_duals(program: Program, first: int) -> ConeDuals:
     size = cone_dual_size(program)
     duals = Cones(
         squares=_pick(p, total), owner=cones.owner, u=_pick(q, total), u0=np.zeros(count), w=sp.csr_array(4.0 * _pick(r, total)),
-        w0=np.zeros(count), w_scale=4.0 * size[terms + count :], tight=np.zeros(count, dtype=bool),
+        w0=np.zeros(count), w_scale=4.0 * size[terms + count :], relaxes_equality=np.zeros(count, dtype=bool),
         names=tuple(f"multipliers of {name}" for name in cones.names),
     )  # fmt: skip
     parts = [(cones.squares, p, cones.owner), (cones.u, q, np.arange(count)), (cones.w, r, np.arange(count))]

@@ -62,7 +62,9 @@ def respond(program: Program, x: Vector) -> Response:
     cost = np.bincount(owner, weights=rates * x[mine], minlength=len(size)).astype(float)
     rows, row_owner = stack.rows, stack.row_owner
     if stack.cones.count:
-        rows, row_owner = _with_tangents(rows, row_owner, program, tangent.walls(stack.cones, _WALL), stack.cones.owner)
+        rows, row_owner = _with_tangents(
+            rows, row_owner, program, tangent.initial_tangents(stack.cones, _WALL), stack.cones.owner
+        )
         rows, row_owner = _with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
     for _ in range(_MAX_ROUNDS):
         scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
@@ -98,7 +100,7 @@ def _tangents(program: Program, z: Vector, tolerance: float) -> tuple[Rows, Inde
 
 
 def _with_tangents(rows: Rows, owner: Index, program: Program, more: Rows, cones: Index) -> tuple[Rows, Index]:
-    """Rows and owners with tangents of these cones appended; walls are two blocks, one a side."""
+    """Rows and owners with tangents of these cones appended; initial_tangents are two blocks, one a side."""
     owners = program.followers.cone_owner[cones]
     return stack_rows([rows, more]), np.concatenate([owner, np.tile(owners, more.count // max(len(owners), 1))])
 

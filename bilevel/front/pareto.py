@@ -19,7 +19,7 @@ from bilevel.front import recheck
 from bilevel.front.methods import DEFAULT_TOLERANCE, METHODS
 from bilevel.front.pareto_front import ParetoFront
 from bilevel.front.runner import Given, Runner, StoppedEarly
-from bilevel.front.tasks import Setting
+from bilevel.front.tasks import SolveOptions
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.solve import AUTO
 
@@ -61,7 +61,7 @@ def pareto(
     """
     given = _checked(method, points, tolerance, gap, time_limit)
     run = Runner(
-        model, maximize, limit, given, Setting(solver, mode, cones, gap, time_limit), executor, store, progress
+        model, maximize, limit, given, SolveOptions(solver, mode, cones, gap, time_limit), executor, store, progress
     )
     return _front(run)
 

@@ -14,7 +14,7 @@ import numpy as np
 from bilevel import relax as cone_treatments
 from bilevel import solvers
 from bilevel.front.store import Store, fingerprint
-from bilevel.front.tasks import Answer, Living, Setting, Task, packed, solve_packed
+from bilevel.front.tasks import SolveOptions, Task, TaskResult, TaskSolver, packed, solve_packed
 from bilevel.front.two_objectives import TwoObjectives, compile_two
 from bilevel.progress import ProgressEvent
 from bilevel.reformulate.single_level import assemble
@@ -38,7 +38,7 @@ class Runner:
     """One front: the compiled program, the answers so far, and where they are solved."""
 
     def __init__(
-        self, model: Any, maximize: Any, limit: Any, given: Given, setting: Setting, executor: Executor | None,
+        self, model: Any, maximize: Any, limit: Any, given: Given, setting: SolveOptions, executor: Executor | None,
         store: str | Path | None, progress: bool | Callable[[ProgressEvent], None],
     ) -> None:  # fmt: skip
         began = time.perf_counter()
@@ -54,7 +54,7 @@ class Runner:
         self.alone = self.two.maximizing()
         ends = self.two.limited, self.two.maximized
         self.own = [(at, variable) for at, variable in self.two.program.own if at not in ends]
-        self.living = Living(self.form, self.two.limited, self.two.maximized, self.setting)
+        self.living = TaskSolver(self.form, self.two.limited, self.two.maximized, self.setting)
         self.token, self.work = secrets.token_hex(8), b""
         self.weight = 0.0
         self.solved, self.compile_seconds = 0, time.perf_counter() - began
@@ -70,7 +70,7 @@ class Runner:
             "mode": setting.mode, "cones": setting.cones, "gap": setting.gap, "time_limit": setting.seconds,
         }  # fmt: skip
 
-    def solve(self, tasks: Iterable[Task], what: str) -> list[Answer]:
+    def solve(self, tasks: Iterable[Task], what: str) -> list[TaskResult]:
         """Answers of independent tasks, in their order; new ones are stored as they come."""
         tasks = list(tasks)
         self.tasks.extend(tasks)
@@ -105,7 +105,7 @@ class Runner:
                 if not future.cancel() and future.done() and future.exception() is None:
                     self._add(task, future.result())
 
-    def _add(self, task: Task, answer: Answer) -> None:
+    def _add(self, task: Task, answer: TaskResult) -> None:
         """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""
         if answer.x is not None:
             x, ends = answer.x.copy(), [self.two.limited, self.two.maximized]
@@ -133,7 +133,7 @@ class Runner:
                 best, value = (answer.slack_zero, whole), worth
         return [] if best is None else [best]
 
-    def value(self, answer: Answer, what: str) -> tuple[float, float]:
+    def value(self, answer: TaskResult, what: str) -> tuple[float, float]:
         """(limited, maximized) of an answer that the method cannot go on without."""
         if answer.x is None:
             raise StoppedEarly(f"{what}: {answer.verdict or 'nothing was found in the time given'}")

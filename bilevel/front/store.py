@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bilevel import files
-from bilevel.front.tasks import Answer, Task
+from bilevel.front.tasks import Task, TaskResult
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
 
@@ -23,22 +23,22 @@ class Store:
 
     def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
         self.path = None if folder is None else folder / FILE
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, TaskResult] = {}
         if self.path is None:
             return
         self.answers = dict(files.opened(self.path, {"format": _FORMAT, **about}, "front points", _from_line))
 
-    def __getitem__(self, task: Task) -> Answer:
+    def __getitem__(self, task: Task) -> TaskResult:
         return self.answers[task.key]
 
     def __contains__(self, task: Task) -> bool:
         return task.key in self.answers
 
-    def get(self, task: Task) -> Answer | None:
+    def get(self, task: Task) -> TaskResult | None:
         """The answer of a task, None if it has none yet."""
         return self.answers.get(task.key)
 
-    def add(self, task: Task, answer: Answer) -> None:
+    def add(self, task: Task, answer: TaskResult) -> None:
         """Keep an answer; one that was stopped is kept for this run only, so that the next one tries again."""
         self.answers[task.key] = answer
         if self.path is not None and not answer.stopped:
@@ -74,7 +74,7 @@ def _hash(part: tuple[Any, ...]) -> str:
     return digest.hexdigest()
 
 
-def _to_line(answer: Answer) -> dict[str, Any]:
+def _to_line(answer: TaskResult) -> dict[str, Any]:
     return {
         "bound": float(answer.bound).hex(), "seconds": answer.seconds, "verdict": answer.verdict,
         "x": None if answer.x is None else _packed(answer.x),
@@ -82,10 +82,10 @@ def _to_line(answer: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _from_line(line: Mapping[str, Any]) -> tuple[str, Answer]:
+def _from_line(line: Mapping[str, Any]) -> tuple[str, TaskResult]:
     slack = None if line["slack_zero"] is None else _unpacked(line["slack_zero"]) > 0
     x = None if line["x"] is None else _unpacked(line["x"])
-    answer = Answer(float.fromhex(line["bound"]), x, slack, line["verdict"], float(line["seconds"]), False)
+    answer = TaskResult(float.fromhex(line["bound"]), x, slack, line["verdict"], float(line["seconds"]), False)
     return line["task"], answer
 
 

@@ -37,7 +37,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TaskResult:
     """What a search found for a task: a bound of the minimised objective, the point over the program's and multipliers' columns
     (None without one), which slacks were zero there; `verdict` is "infeasible", "unbounded" or ""; `stopped` by time or Ctrl-C."""
 
@@ -50,7 +50,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Setting:
+class SolveOptions:
     """How every point is solved; `seconds` is the time limit of one point, None without."""
 
     solver: str
@@ -60,15 +60,15 @@ class Setting:
     seconds: float | None
 
 
-class Living:
+class TaskSolver:
     """A solver that takes one task after the other; tangents, bounds and earlier points are kept where the solver lets them."""
 
-    def __init__(self, form: Reformulation, limited: int, maximized: int, setting: Setting) -> None:
+    def __init__(self, form: Reformulation, limited: int, maximized: int, setting: SolveOptions) -> None:
         self.form, self.columns, self.setting = form, np.array([limited, maximized]), setting
         self.search: Search | None = None
         self.last: list[tuple[Mask, Vector]] = []
 
-    def solve(self, task: Task, starts: list[tuple[Mask, Vector]], progress: Progress) -> Answer:
+    def solve(self, task: Task, starts: list[tuple[Mask, Vector]], progress: Progress) -> TaskResult:
         """Solve one task; `starts` are points of other tasks, on top of those of this solver."""
         began = time.monotonic()
         limit = _FOREVER if self.setting.seconds is None else self.setting.seconds
@@ -101,8 +101,8 @@ class Living:
         return self.search
 
 
-def _answer(found: Incumbent, seconds: float, late: bool, columns: int) -> Answer:
-    return Answer(
+def _answer(found: Incumbent, seconds: float, late: bool, columns: int) -> TaskResult:
+    return TaskResult(
         found.bound, None if found.x is None else found.x[:columns], found.slack_zero, found.verdict, seconds, late
     )
 
@@ -114,22 +114,22 @@ class _Name:
     name: str
 
 
-def packed(form: Reformulation, limited: int, maximized: int, setting: Setting) -> bytes:
+def packed(form: Reformulation, limited: int, maximized: int, setting: SolveOptions) -> bytes:
     """All that a task needs, without Pyomo objects."""
     names = tuple(None if variable is None else _Name(str(variable.name)) for variable in form.program.variables)
     plain = replace(form, program=replace(form.program, variables=names))
     return pickle.dumps((plain, limited, maximized, setting))
 
 
-_LIVING: dict[str, Living] = {}
+_LIVING: dict[str, TaskSolver] = {}
 
 
-def solve_packed(token: str, work: bytes, task: Task, starts: list[tuple[Mask, Vector]]) -> Answer:
+def solve_packed(token: str, work: bytes, task: Task, starts: list[tuple[Mask, Vector]]) -> TaskResult:
     """A task in another process; its solver is kept there under `token` for the next one."""
     if token not in _LIVING:
         _LIVING.clear()
-        _LIVING[token] = Living(*pickle.loads(work))
+        _LIVING[token] = TaskSolver(*pickle.loads(work))
     living: Any = _LIVING[token]
     with Progress(show=False) as progress:
-        answer: Answer = living.solve(task, starts, progress)
+        answer: TaskResult = living.solve(task, starts, progress)
     return answer

@@ -9,14 +9,14 @@ from pyomo.common.modeling import unique_component_name
 
 from bilevel.compile import to_pyomo
 from bilevel.program.choices import Choice
-from bilevel.program.rows import Mip
+from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
 
 
 class KktBlock:
     """Adds the block `kkt` to an opened copy."""
 
-    def __init__(self, single: Any, form: Reformulation, mip: Mip) -> None:
+    def __init__(self, single: Any, form: Reformulation, mip: SolverProgram) -> None:
         self.single, self.form, self.mip = single, form, mip
         self.block = pyo.Block(concrete=True)
         single.add_component(unique_component_name(single, "kkt"), self.block)

@@ -52,8 +52,8 @@ class Cones:
     """Convex quadratic rows, all as sum of squares (S x)_k^2 over k of the cone <= (U x + u0)(W x + w0), both factors >= 0.
 
     `squares` is (square terms x columns) with `owner` the cone of each; `u`, `w` are (cones x columns).  `w_scale` is the
-    expected size of the second factor, which makes errors relative.  A ball P^2 + Q^2 <= S^2 has u constant.  `tight` cones
-    relax an equality (as l v >= P^2 + Q^2 does), so that a loose one is an error.
+    expected size of the second factor, which makes errors relative.  A ball P^2 + Q^2 <= S^2 has u constant.  A cone that
+    `relaxes_equality` (as l v >= P^2 + Q^2 does) is an error where it is loose.
     """
 
     squares: sp.csr_array
@@ -63,7 +63,7 @@ class Cones:
     w: sp.csr_array
     w0: Vector
     w_scale: Vector
-    tight: Mask
+    relaxes_equality: Mask
     names: tuple[str, ...] = ()
 
     @property
@@ -80,7 +80,7 @@ class Cones:
         terms = np.flatnonzero(np.isin(self.owner, cones))
         return Cones(
             sp.csr_array(self.squares[terms]), np.searchsorted(cones, self.owner[terms]), sp.csr_array(self.u[cones]),
-            self.u0[cones], sp.csr_array(self.w[cones]), self.w0[cones], self.w_scale[cones], self.tight[cones],
+            self.u0[cones], sp.csr_array(self.w[cones]), self.w0[cones], self.w_scale[cones], self.relaxes_equality[cones],
             tuple(self.names[at] for at in cones.tolist()) if self.names else (),
         )  # fmt: skip
 
@@ -104,7 +104,7 @@ class Cones:
     def snapped(self, x: Vector) -> Vector:
         """x with cones that are nearly tight made so, by the one column that is their w; what an interior point leaves open."""
         _, total, u, w = self.parts(x)
-        alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.tight
+        alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.relaxes_equality
         least = total / np.where(u > 0, u, 1.0)
         near = np.flatnonzero(alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, 1e-30)))
         x, at = x.copy(), self.w.indptr[near]
@@ -122,7 +122,7 @@ class Cones:
     def gaps(self, x: Vector) -> Vector:
         """(u w - sum of squares) / (u w) of every cone: positive when loose, negative when broken.
 
-        Cones that need not be `tight`, such as a ball, may stay off their limit, and their gap is 0 then.
+        Cones that relax no equality, such as a ball, may stay off their limit, and their gap is 0 then.
 
         The scale has a floor of 1e-9 of the cone's own expected product (or of what the largest cone is over its own, which
         may be more), under which it carries nothing that counts: squares that should be 0 would be chased for ever.
@@ -132,7 +132,7 @@ class Cones:
         expected = np.maximum(np.abs(u) * self.w_scale, 1e-30)
         floor = 1e-9 * expected * float((np.abs(product) / expected).max(initial=1.0))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
-        return np.where(self.tight, gaps, np.minimum(gaps, 0.0))
+        return np.where(self.relaxes_equality, gaps, np.minimum(gaps, 0.0))
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def stack_products(first: Products | None, second: Products) -> Products:
 
 
 @dataclass(frozen=True)
-class Mip:
+class SolverProgram:
     """Minimise cost @ x + offset over rows, cones, bounds, integrality and what modes add: what a solver is given.
 
     `sos1` holds pairs of columns of which one must be zero; `indicators` (binary, value, column): where the binary has the
@@ -219,7 +219,7 @@ class Mip:
         """Whether, integrality and pairs aside, linear programs and tangents are enough."""
         return not self.cones.count and self.products is None
 
-    def with_columns(self, lower: Vector, upper: Vector, scale: Vector, integer: bool = False) -> "Mip":
+    def with_columns(self, lower: Vector, upper: Vector, scale: Vector, integer: bool = False) -> "SolverProgram":
         """The program with columns appended at no cost; the first of them is column `self.columns`."""
         more = len(lower)
         total = self.columns + more
@@ -235,11 +235,11 @@ class Mip:
             products=None if self.products is None else self.products.widened(total),
         )
 
-    def with_rows(self, rows: Rows) -> "Mip":
+    def with_rows(self, rows: Rows) -> "SolverProgram":
         """The program with linear rows appended."""
         return replace(self, rows=stack_rows([self.rows, rows]))
 
-    def without_idle(self, first: int) -> "Mip":
+    def without_idle(self, first: int) -> "SolverProgram":
         """The same program without cost and row entries of columns from `first` on that are held at zero.
 
         However large such an entry is, and a limit of 1e17 is one, it says nothing; solvers lose their digits to it.
@@ -262,7 +262,7 @@ def stack_cones(first: Cones, second: Cones) -> Cones:
         w=stacked([first.w, second.w]),
         w0=np.concatenate([first.w0, second.w0]),
         w_scale=np.concatenate([first.w_scale, second.w_scale]),
-        tight=np.concatenate([first.tight, second.tight]),
+        relaxes_equality=np.concatenate([first.relaxes_equality, second.relaxes_equality]),
         names=first.names + second.names,
     )
 

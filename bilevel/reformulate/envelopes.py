@@ -12,12 +12,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.errors import ModelError
-from bilevel.program.rows import Index, Mip, Rows, Vector, coo, stack_rows, widen
+from bilevel.program.rows import Index, Rows, SolverProgram, Vector, coo, stack_rows, widen
 from bilevel.reformulate import revenue
 from bilevel.reformulate.single_level import Reformulation
 
 
-def add(form: Reformulation, mip: Mip) -> Mip:
+def add(form: Reformulation, mip: SolverProgram) -> SolverProgram:
     """Append columns and rows for the followers whose revenue the leader counts; none where bounds or linearity are missing."""
     price = sp.coo_array(form.program.followers.price)
     x, y = (part.astype(np.int64) for part in price.coords)

@@ -7,10 +7,10 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.bilevel_program import Bilinear
-from bilevel.program.rows import Index, Mip, Products, Rows, Vector, coo, stack_products, stack_rows
+from bilevel.program.rows import Index, Products, Rows, SolverProgram, Vector, coo, stack_products, stack_rows
 
 
-def keep(mip: Mip, left: Bilinear) -> Mip:
+def keep(mip: SolverProgram, left: Bilinear) -> SolverProgram:
     """Add the products to the rows they stand in (leader rows come first), and those of the objective by a new column >= them."""
     if (left.row < 0).any():
         mip = mip.with_columns(np.array([-np.inf]), np.array([np.inf]), np.array([_size(mip, left)]))
@@ -36,7 +36,7 @@ def keep(mip: Mip, left: Bilinear) -> Mip:
     return replace(mip, rows=replace(mip.rows, lower=lower, upper=upper))
 
 
-def near(mip: Mip, point: Vector) -> Mip:
+def near(mip: SolverProgram, point: Vector) -> SolverProgram:
     """The program with its products replaced by their tangents at `point`, and their columns held within 1e-5 of it.
 
     A solver's point is off by its tolerances, so holding it exactly would leave nothing feasible; inside the box a tangent is off
@@ -61,7 +61,7 @@ def near(mip: Mip, point: Vector) -> Mip:
     return replace(mip, products=None, rows=stack_rows([mip.rows, rows]))
 
 
-def hold(mip: Mip, point: Vector, columns: Index, box: float) -> Mip:
+def hold(mip: SolverProgram, point: Vector, columns: Index, box: float) -> SolverProgram:
     """The program with these columns held within `box` of their scale around `point`, integer ones at the nearest integer."""
     at = np.clip(np.where(mip.integer, np.round(point[: mip.columns]), point[: mip.columns]), mip.lower, mip.upper)
     width = np.where(mip.integer, 0.0, box * mip.scale)[columns]
@@ -71,7 +71,7 @@ def hold(mip: Mip, point: Vector, columns: Index, box: float) -> Mip:
     return replace(mip, lower=lower, upper=upper)
 
 
-def _size(mip: Mip, left: Bilinear) -> float:
+def _size(mip: SolverProgram, left: Bilinear) -> float:
     mine = left.row < 0
     terms = np.abs(left.coefficient * mip.scale[left.leader] * mip.scale[left.follower])[mine]
     return max(float(terms.max(initial=0.0)), 1e-9)

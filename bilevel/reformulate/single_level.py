@@ -12,7 +12,7 @@ from bilevel.bounds.slater import interiors
 from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Mask, Mip, Rows, Vector, coo, stack_cones, stack_rows, widen
+from bilevel.program.rows import Mask, Rows, SolverProgram, Vector, coo, stack_cones, stack_rows, widen
 from bilevel.program.sparse import magnitude, row_of
 from bilevel.reformulate import leader_products, revenue
 
@@ -32,7 +32,7 @@ class Reformulation:
     program: Program
     kkt: Kkt
     bounds: Bounds
-    mip: Mip
+    mip: SolverProgram
     interior: Mask
 
     @property
@@ -130,7 +130,7 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     low, high = implied.tightened(true_rows(program), program.lower, program.upper)
     lower, upper = np.concatenate([low, dual_lower]), np.concatenate([high, dual_upper])
     cost = np.concatenate([program.cost, np.zeros(extra)]) + linear.cost
-    mip = Mip(
+    mip = SolverProgram(
         cost=cost,
         offset=program.offset,
         lower=lower,

@@ -3,7 +3,7 @@
 from typing import Protocol, cast
 
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Cones, Mip, Rows, Vector
+from bilevel.program.rows import Cones, Rows, SolverProgram, Vector
 from bilevel.relax import exact, tangent, tower
 
 
@@ -13,7 +13,7 @@ class ConeTreatment(Protocol):
     name: str
     features: frozenset[str]
 
-    def prepare(self, mip: Mip) -> Mip:
+    def prepare(self, mip: SolverProgram) -> SolverProgram:
         """The program for the solver."""
 
     def cuts(self, cones: Cones, x: Vector, tolerance: float) -> Rows:

@@ -1,12 +1,12 @@
 """Cones handed as they are to a solver that takes them."""
 
-from bilevel.program.rows import Cones, Mip, Rows, Vector, no_rows
+from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, no_rows
 
 name = "exact"
 features = frozenset({"cone"})
 
 
-def prepare(mip: Mip) -> Mip:
+def prepare(mip: SolverProgram) -> SolverProgram:
     """Nothing to change."""
     return mip
 

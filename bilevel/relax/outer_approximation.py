@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import budget, tolerances
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
 from bilevel.relax import tangent
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
@@ -20,7 +20,7 @@ LARGE = 10_000
 """Columns from which an interior-point method is asked first."""
 
 
-def opened(mip: Mip) -> Scaled:
+def opened(mip: SolverProgram) -> Scaled:
     """A living session with this program, whose own cones must be empty."""
     session = Scaled(SOLVERS["highs"].open())
     session.load(mip)
@@ -34,7 +34,7 @@ class Problem:
     the outcome's, and by linear programs only where that fails.
     """
 
-    def __init__(self, mip: Mip, cones: Cones, near: Vector | None = None) -> None:
+    def __init__(self, mip: SolverProgram, cones: Cones, near: Vector | None = None) -> None:
         self.mip, self.cones, self.near = mip, cones, near
         self.session: Scaled | None = None
 
@@ -73,7 +73,7 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
     def solve() -> Outcome:
         outcome = _solve(session)
         if outcome.status == "unbounded" and cones.count:
-            session.add_rows(tangent.walls(cones, _WALL))
+            session.add_rows(tangent.initial_tangents(cones, _WALL))
             outcome = _solve(session)
         return outcome
 

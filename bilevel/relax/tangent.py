@@ -11,19 +11,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, no_rows, stack_rows
 from bilevel.program.sparse import scaled
 
 name = "tangent"
 features: frozenset[str] = frozenset()
 
 
-def prepare(mip: Mip) -> Mip:
+def prepare(mip: SolverProgram) -> SolverProgram:
     """Start without the cones."""
     return replace(mip, cones=Cones.none(mip.columns))
 
 
-def walls(cones: Cones, size: float) -> Rows:
+def initial_tangents(cones: Cones, size: float) -> Rows:
     """Tangents on both sides of every square at `size` times the cone's expected size, for programs unbounded without."""
     k = cones.owner
     u_size = np.maximum(np.abs(cones.u0), 1.0)[k]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, widen
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, widen
 from bilevel.program.sparse import magnitude, scaled
 
 name = "tower"
@@ -57,7 +57,7 @@ class _Forms:
         return Rows(self.matrix, -self.constant, -self.constant)
 
 
-def prepare(mip: Mip) -> Mip:
+def prepare(mip: SolverProgram) -> SolverProgram:
     """Replace every cone by towers of linear rows over new columns; the cones leave the program."""
     cones = mip.cones
     mip = replace(mip, cones=Cones.none(mip.columns))
@@ -82,8 +82,8 @@ def prepare(mip: Mip) -> Mip:
 
 
 def _join(
-    mip: Mip, squares: _Forms, who: Index, chain: _Forms, tip: _Forms, size: Vector, last: np.ndarray
-) -> tuple[Mip, _Forms]:
+    mip: SolverProgram, squares: _Forms, who: Index, chain: _Forms, tip: _Forms, size: Vector, last: np.ndarray
+) -> tuple[SolverProgram, _Forms]:
     """Add norm(square term, chain) <= new column for the cones `who`; a cone's last new column equals its tip."""
     count, start = len(who), mip.columns
     mip = mip.with_columns(np.zeros(count), np.full(count, np.inf), size[who])
@@ -99,7 +99,7 @@ def _join(
     return mip, _Forms(sp.csr_array(matrix), chain.constant * keep)
 
 
-def _tower(mip: Mip, x1: _Forms, x2: _Forms, x3: _Forms, size: Vector) -> Mip:
+def _tower(mip: SolverProgram, x1: _Forms, x2: _Forms, x3: _Forms, size: Vector) -> SolverProgram:
     """norm(x1, x2) <= x3 row by row; the columns are alpha_0, beta_0, alpha_1, beta_1, ... in blocks."""
     depth, count, start = levels(), len(size), mip.columns
     per = 2 * (depth + 1)

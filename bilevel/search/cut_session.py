@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector, no_rows, stack_rows
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, stack_rows
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
@@ -37,7 +37,9 @@ class Point:
 class CutSession:
     """`mip` is what the solver holds, `cones` the true cones over its columns."""
 
-    def __init__(self, form: Reformulation, mip: Mip, cones: Cones, solver: SessionFactory, budget: Budget) -> None:
+    def __init__(
+        self, form: Reformulation, mip: SolverProgram, cones: Cones, solver: SessionFactory, budget: Budget
+    ) -> None:
         self.form, self.mip, self.budget = form, mip, budget
         self.cones = cones.widened(mip.columns)
         session = solver.open()
@@ -66,7 +68,7 @@ class CutSession:
         if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
             return outcome
         for size in _WALLS:
-            self.add_cuts(tangent.walls(self.cones, size))
+            self.add_cuts(tangent.initial_tangents(self.cones, size))
             outcome = self._solve(integer, improving)
             if outcome.status not in _ENDLESS:
                 return outcome
@@ -135,7 +137,7 @@ class CutSession:
         row = sp.csr_array(self.mip.cost[None, :])
         limit = len(self.session.row)
         self.session.add_rows(Rows(row, np.array([-np.inf]), np.array([allowed + 1e-9 * abs(allowed)])))
-        self.session.set_cost((self.cones.tight / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
+        self.session.set_cost((self.cones.relaxes_equality / np.maximum(self.cones.w_scale, 1e-12)) @ self.cones.w, 0.0)
         point = self.decided(sides, best)
         self.session.set_cost(self.mip.cost, self.mip.offset)
         self.session.delete_rows(np.array([limit]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.program.rows import Mask, Mip, Vector
+from bilevel.program.rows import Mask, SolverProgram, Vector
 from bilevel.reformulate.single_level import Reformulation
 
 
@@ -54,7 +54,9 @@ def incomplementarity(form: Reformulation, x: Vector) -> Vector:
     return np.where(small_slack(form, x) | small_dual(form, x), 0.0, product)
 
 
-def limits(form: Reformulation, mip: Mip, sides: Sides, near: Vector | None) -> tuple[Vector, Vector, Vector, Vector]:
+def limits(
+    form: Reformulation, mip: SolverProgram, sides: Sides, near: Vector | None
+) -> tuple[Vector, Vector, Vector, Vector]:
     """Limits of a program's columns and rows, which begin with those of the reformulation, with sides and integers fixed."""
     pairs = form.kkt.pairs
     low, high = mip.lower.copy(), mip.upper.copy()

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.followers.best_response import known_values
-from bilevel.program.rows import Index, Mask, Mip, Rows, Vector
+from bilevel.followers.best_response import fixed_follower_rows
+from bilevel.program.rows import Index, Mask, Rows, SolverProgram, Vector
 from bilevel.reformulate import envelopes
 from bilevel.reformulate.modes import Mode, strong_duality
 from bilevel.reformulate.single_level import Reformulation
@@ -14,7 +14,7 @@ from bilevel.relax import ConeTreatment, tangent
 from bilevel.search.budget import Budget
 from bilevel.search.cut_session import CutSession, Point
 from bilevel.search.incumbent import Incumbent
-from bilevel.search.tree import Part, whole
+from bilevel.search.tree import Subproblem, whole
 from bilevel.solvers import SOLVERS, SessionFactory, clarabel
 
 MANY_CONES = 2000
@@ -58,7 +58,7 @@ class SearchState:
     treatment: ConeTreatment
     budget: Budget
     sessions: Sessions
-    parts: tuple[Part, ...]
+    parts: tuple[Subproblem, ...]
     incumbent: Incumbent = field(default_factory=Incumbent)
     relaxed: Vector | None = None
     least: float = -np.inf
@@ -167,7 +167,7 @@ def opened(
     """A search before its first step: the mode's program in the solver, and the session of the last step beside it."""
     full = mode.apply(form)
     prepared = treatment.prepare(full)
-    known = known_values(form.program).widened(prepared.columns)
+    known = fixed_follower_rows(form.program).widened(prepared.columns)
     strong = envelopes.add(form, prepared.with_rows(known)).without_idle(form.program.columns)
     master = CutSession(form, strong, full.cones, solver, budget)
     many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
@@ -191,6 +191,6 @@ def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: R
     return master.mip.convex and solver.incremental and not known.count and mode.name != strong_duality.name
 
 
-def precise_session(form: Reformulation, mip: Mip, budget: Budget) -> CutSession:
+def precise_session(form: Reformulation, mip: SolverProgram, budget: Budget) -> CutSession:
     """A session of linear programs with tangents, in scaled numbers, for the last step."""
     return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True))

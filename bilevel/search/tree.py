@@ -30,7 +30,7 @@ MOST_PARTS = 60
 
 
 @dataclass(frozen=True)
-class Part:
+class Subproblem:
     """A part of a division: `value` is a lower bound of its least objective, with the reduced costs of the linear program that
     gave it (None where it was not solved); `rounds`: how often it was solved with more tangents."""
 
@@ -39,20 +39,20 @@ class Part:
     reduced_cost: Vector | None = None
     rounds: int = 0
 
-    def moved(self, columns: Index, lower: Vector, upper: Vector) -> "Part":
+    def moved(self, columns: Index, lower: Vector, upper: Vector) -> "Subproblem":
         """The same part after bounds of columns have moved up by `lower` and `upper`: a dual point stays one, its value follows."""
         if self.reduced_cost is None:
-            return Part(self.sides, -np.inf)
+            return Subproblem(self.sides, -np.inf)
         price = self.reduced_cost[columns]
         used = price != 0
         value = self.value + float(np.sum(price[used] * np.where(price > 0, lower, upper)[used]))
         return replace(self, value=value if np.isfinite(value) else -np.inf)
 
 
-def whole(pairs: int) -> tuple[Part, ...]:
+def whole(pairs: int) -> tuple[Subproblem, ...]:
     """The division into one part."""
     neither = np.zeros(pairs, dtype=bool)
-    return (Part(Sides(neither, neither), -np.inf),)
+    return (Subproblem(Sides(neither, neither), -np.inf),)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Tree:
     most: int = MOST_NODES
     thorough: bool = False
 
-    def run(self, bound: float, parts: Sequence[Part]) -> tuple[Part, ...]:
+    def run(self, bound: float, parts: Sequence[Subproblem]) -> tuple[Subproblem, ...]:
         """Search a division, of which this is a bound as a whole; gives the division at the end.
 
         Other bounds of columns leave a division one, so the next program can start from it.
@@ -84,7 +84,7 @@ class Tree:
         number, start = count(), bound
         heap = [(max(bound, part.value), next(number), part) for part in parts]
         heapify(heap)
-        done: list[Part] = []
+        done: list[Subproblem] = []
         closed = np.inf
         for node in range(self.most):
             if not heap:
@@ -98,7 +98,7 @@ class Tree:
             if solved is None:
                 break
             heappop(heap)
-            if isinstance(solved, Part):
+            if isinstance(solved, Subproblem):
                 closed = min(closed, max(value, solved.value))
                 done.append(solved)
                 continue
@@ -107,21 +107,21 @@ class Tree:
         self.report(min(closed, heap[0][0]) if heap else closed)
         return (*done, *(part for _, _, part in heap))
 
-    def _solve(self, part: Part, node: int) -> Part | tuple[Part, ...] | None:
+    def _solve(self, part: Subproblem, node: int) -> Subproblem | tuple[Subproblem, ...] | None:
         """The part as it is done, or what to solve in its place; None if its linear program is not solved."""
         with self.session.restricted(part.sides) as possible:
             if not possible:
-                return Part(part.sides, np.inf)
+                return Subproblem(part.sides, np.inf)
             outcome = self.session.solve(integer=False)
         self.session.budget.progress.nodes += 1
         if outcome.status == "infeasible":
-            return Part(part.sides, np.inf)
+            return Subproblem(part.sides, np.inf)
         if outcome.status == "unbounded" and self.thorough:
             return self._endless(part)
         if outcome.status != "optimal" or outcome.x is None:
             return None
         x = outcome.x
-        solved = Part(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost)
+        solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost)
         if solved.value >= self._cutoff():
             return solved
         split = self._split(part.sides, x)
@@ -138,14 +138,14 @@ class Tree:
             split = self._doubtful(part.sides, x) if self.thorough else ()
         return tuple(replace(solved, sides=half) for half in split) or solved
 
-    def _endless(self, part: Part) -> Part | tuple[Part, ...]:
+    def _endless(self, part: Subproblem) -> Subproblem | tuple[Subproblem, ...]:
         """A part without a least value is divided by any pair; where none is left its ray is looked at."""
         sides = part.sides
         undecided = np.flatnonzero(~(sides.slack_zero | sides.dual_zero))
         if len(undecided):
             return tuple(replace(part, sides=half) for half in self._sides(sides, int(undecided[0])))
         self.attempt(np.zeros(self.session.form.mip.columns), sides)
-        return Part(sides, -np.inf)
+        return Subproblem(sides, -np.inf)
 
     def _split(self, sides: Sides, x: Vector) -> tuple[Sides, ...]:
         """What to branch on at x: the leader's integer that is furthest from whole, else the pair that is furthest from

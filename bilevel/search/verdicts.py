@@ -14,11 +14,11 @@ import scipy.sparse as sp
 
 from bilevel import budget, tolerances
 from bilevel.certify import certificate
-from bilevel.followers.best_response import known_values
+from bilevel.followers.best_response import fixed_follower_rows
 from bilevel.followers.optimal_cost import respond
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Mip, Rows, Vector, stack_cones, stack_rows
+from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, stack_cones, stack_rows
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import outer_approximation, tangent
@@ -55,7 +55,7 @@ def no_answer(form: Reformulation) -> tuple[Check, ...]:
 
     A cost that a feasible answer has is a limit of the optimal one's, so that rows of this kind hold whatever solved the follower.
     """
-    answers = known_values(form.program, tolerances.FOLLOWER).widened(form.mip.columns)
+    answers = fixed_follower_rows(form.program, tolerances.FOLLOWER).widened(form.mip.columns)
     if not answers.count:
         return ()
     proof = contradiction(replace(form.mip, products=None).with_rows(answers), ANSWERS)
@@ -72,7 +72,7 @@ def sentence(proof: certificate.Certificate) -> str:
     return "the followers' optimal answers meet the leader's rows at no decision"
 
 
-def high_point(program: Program) -> Mip:
+def high_point(program: Program) -> SolverProgram:
     """The rows of leader and followers with all cones; rows with products are left out, which only makes it larger."""
     whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
     leader = program.rows
@@ -84,7 +84,7 @@ def high_point(program: Program) -> Mip:
         ]
     )
     cones = stack_cones(program.cones, program.followers.cones)
-    return Mip(
+    return SolverProgram(
         program.cost, program.offset, program.lower, program.upper, program.integer, rows, cones, (), program.scale
     )
 
@@ -103,7 +103,7 @@ def cooperates(program: Program) -> bool:
     return bool((mip.rows.violation(x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)).all())
 
 
-def contradiction(mip: Mip, what: str) -> Check:
+def contradiction(mip: SolverProgram, what: str) -> Check:
     """Whether rows, bounds and cones contradict each other: what multipliers lack of a proof, over its margin.
 
     Cones enter by tangents, which hold everywhere; integrality is left out.
@@ -130,14 +130,14 @@ def contradiction(mip: Mip, what: str) -> Check:
     return nothing
 
 
-def _least_violation(mip: Mip, rows: Rows) -> tuple[Vector | None, Vector | None]:
+def _least_violation(mip: SolverProgram, rows: Rows) -> tuple[Vector | None, Vector | None]:
     """The point of least violation, each row over its size, and the rows' multipliers there."""
     count, n = rows.count, mip.columns
     size = magnitude(rows.matrix, mip.scale)
     size = np.where(size > 0, size, 1.0)
     slack = sp.diags_array(size)
     total = n + 2 * count
-    elastic = Mip(
+    elastic = SolverProgram(
         cost=np.concatenate([np.zeros(n), np.ones(2 * count)]), offset=0.0,
         lower=np.concatenate([mip.lower, np.zeros(2 * count)]),
         upper=np.concatenate([mip.upper, np.full(2 * count, np.inf)]), integer=outer_approximation.continuous(total),
@@ -148,7 +148,7 @@ def _least_violation(mip: Mip, rows: Rows) -> tuple[Vector | None, Vector | None
     return (None, None) if outcome.x is None else (outcome.x[:n], outcome.row_dual)
 
 
-def _lack(mip: Mip, rows: Rows, dual: Vector) -> tuple[float, str]:
+def _lack(mip: SolverProgram, rows: Rows, dual: Vector) -> tuple[float, str]:
     """What the multipliers leave open, over the margin by which they contradict; infinite without a margin; their largest row."""
     limit = np.where(dual > 0, rows.lower, rows.upper)
     y = np.where(np.isfinite(limit), dual, 0.0)
@@ -181,7 +181,7 @@ def cooperative_ray(program: Program) -> tuple[Check, ...]:
     return () if found is None else _along(program, *found, answers=False)
 
 
-def _direction(piece: Mip) -> tuple[Vector, Vector] | None:
+def _direction(piece: SolverProgram) -> tuple[Vector, Vector] | None:
     """A point of a convex piece, and its best direction: the rows with limits of 0, over a box; None where one is missing."""
     size, bare = piece.scale, Cones.none(piece.columns)
     rows, none = piece.rows, np.zeros(piece.columns)

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from bilevel.program.rows import Index, Mip, Rows, Vector
+from bilevel.program.rows import Index, Rows, SolverProgram, Vector
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Watch(Protocol):
 class Session(Protocol):
     """One living solver."""
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         """Start from this program, forgetting any other."""
 
     def add_rows(self, rows: Rows) -> None:

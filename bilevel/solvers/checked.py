@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Index, Mip, Rows, Vector, stack_rows
+from bilevel.program.rows import Index, Rows, SolverProgram, Vector, stack_rows
 from bilevel.solvers.base import Careful, Forgetful, Outcome, Session, Watch
 
 _FAILED = Outcome("failed", None, np.inf, -np.inf)
@@ -28,7 +28,7 @@ class Checked:
         self.session = session
         self.relaxed = -np.inf
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         """Start from this program."""
         self.mip = replace(mip, lower=mip.lower.copy(), upper=mip.upper.copy())
         rows = mip.rows

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Mip, Rows, Vector
+from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
 from bilevel.program.sparse import largest, scaled, stacked
 from bilevel.solvers import Outcome, Watch
 
@@ -40,7 +40,7 @@ def open() -> "_Interior":
 class _Interior:
     """A solver session that holds cones and knows no integers; every solve starts from nothing."""
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         # The columns come scaled
         self.mip = replace(mip, scale=np.ones(mip.columns))
 
@@ -72,7 +72,7 @@ class _Interior:
         self.mip = replace(self.mip, rows=Rows(matrix, lower, upper))
 
 
-def solve(mip: Mip, seconds: float, tolerance: float | None = None) -> Outcome:
+def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) -> Outcome:
     """The optimum of the program, its integrality and products aside, with the dual objective as bound.
 
     `tolerance`: relative, of rows and of the gap between both objectives; 1e-10 by default.
@@ -98,7 +98,7 @@ def solve(mip: Mip, seconds: float, tolerance: float | None = None) -> Outcome:
     return Outcome("optimal", x, float(mip.cost @ x) + mip.offset, bound, reduced)
 
 
-def last_point(mip: Mip, seconds: float) -> Vector | None:
+def last_point(mip: SolverProgram, seconds: float) -> Vector | None:
     """Where the interior point came to, whatever it says of it, for those who look for themselves; None where it is no number."""
     cost = mip.cost * mip.scale
     found = _run(
@@ -139,7 +139,7 @@ class _Places:
         return total[self.rows :]
 
 
-def _rows(mip: Mip) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
+def _rows(mip: SolverProgram) -> tuple[sp.csc_matrix, Vector, list[object], _Places]:
     """a x + s == b with s in the cones: equalities, limits of rows and columns, then |(2 S x, u - w)| <= u + w."""
     q = _sized(mip.cones, mip.scale)
     matrix = scaled(

@@ -9,14 +9,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget
-from bilevel.program.rows import Mip
+from bilevel.program.rows import SolverProgram
 from bilevel.solvers import Outcome, highs
 
 _TOLERANCE, _WORSE = 1e-11, 1e-8
 _SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
 
 
-def solve(mip: Mip, hessian: sp.csr_array) -> Outcome:
+def solve(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     """min cost @ x + x' hessian x / 2 over the program's rows and bounds; hessian is symmetric, semidefinite and may be 0."""
     corner = highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch())
     if not hessian.nnz or corner.status not in ("optimal", "failed", "limit"):
@@ -31,7 +31,7 @@ def _worse(objective: float, other: float) -> bool:
     return objective > other + _WORSE * max(abs(other), _WORSE)
 
 
-def _interior_point(mip: Mip, hessian: sp.csr_array) -> Outcome:
+def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     """Equalities, then lower and upper limits of rows and columns as nonnegative slacks."""
     n = mip.columns
     matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(n)], format="csr"))

@@ -9,7 +9,7 @@ from gurobipy import GRB
 
 from bilevel import tolerances
 from bilevel.errors import LicenceError
-from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector
+from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 
 name = "gurobi"
@@ -52,7 +52,7 @@ class _Gurobi:
         self.integer = np.zeros(0, dtype=bool)
         self.is_mip = self.nonconvex = False
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         self.model = gurobipy.Model(env=self.environment)
         self.columns = self.model.addMVar(mip.columns, lb=mip.lower, ub=mip.upper)
         self.integer, self.pairs, self.is_mip, self.sets, self.rows = mip.integer, mip.sos1, False, [], []

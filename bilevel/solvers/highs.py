@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Index, Mip, Rows, Vector
+from bilevel.program.rows import Index, Rows, SolverProgram, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 
@@ -64,7 +64,7 @@ def spend_banner() -> None:
         highspy.Highs()
 
 
-def solve_quadratic(mip: Mip, hessian: sp.csr_array, seconds: float, watch: Watch) -> Outcome:
+def solve_quadratic(mip: SolverProgram, hessian: sp.csr_array, seconds: float, watch: Watch) -> Outcome:
     """min cost @ x + x' hessian x / 2 over the program's rows and bounds, once; hessian is symmetric, semidefinite and may be 0.
 
     Its active set method may go round for ever: "failed" after as many steps as no program of this size needs.
@@ -96,7 +96,7 @@ class _Highs:
         self.highs.cbSimplexInterrupt.subscribe(self._event)
         self.highs.cbIpmInterrupt.subscribe(self._event)
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         model = highspy.HighsLp()
         columns = sp.csc_array(mip.rows.matrix)
         model.num_col_, model.num_row_ = mip.columns, mip.rows.count

@@ -21,7 +21,7 @@ from pyomo.opt import TerminationCondition
 from bilevel import tolerances
 from bilevel.compile import to_pyomo
 from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
-from bilevel.program.rows import Index, Mip, Rows, Vector
+from bilevel.program.rows import Index, Rows, SolverProgram, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 
@@ -143,7 +143,7 @@ class _Pyomo:
         self.lower, self.upper = np.zeros(0), np.zeros(0)
         self.cost, self.offset = np.zeros(0), 0.0
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         self.__init__(self.name, self.kind, self.solver)  # type: ignore[misc]
         model = self.model
         model.x = pyo.Var(range(mip.columns))

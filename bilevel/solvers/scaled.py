@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector, no_rows
+from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector, no_rows
 from bilevel.program.sparse import largest, part, scaled, stacked
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.checked import Checked
@@ -31,7 +31,7 @@ class Scaled:
         self.cost, self.offset, self.has_sets = np.zeros(0), 0.0, False
         self.rows, self.dust = no_rows(0), sp.csr_array((0, 0))
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         """Load the scaled program."""
         self.column = np.where(mip.integer, 1.0, self._power(mip.scale))
         self.unit = self._unit(mip.cost * self.column)
@@ -77,7 +77,7 @@ class Scaled:
         root = np.sqrt(u_size * w_size)[cones.owner]
         return Cones(
             scaled(cones.squares, 1.0 / root, self.column), cones.owner, scaled(u, 1.0 / u_size), cones.u0 / u_size,
-            scaled(w, 1.0 / w_size), cones.w0 / w_size, cones.w_scale / w_size, cones.tight,
+            scaled(w, 1.0 / w_size), cones.w0 / w_size, cones.w_scale / w_size, cones.relaxes_equality,
         )  # fmt: skip
 
     def _scaled_products(self, products: Products | None) -> Products | None:

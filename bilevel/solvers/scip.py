@@ -8,7 +8,7 @@ import pyscipopt
 from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Mip, Products, Rows, Vector
+from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 
@@ -75,16 +75,16 @@ class _Scip:
         self.events: Any = None
         self.columns: list[Any] = []
         self.rows: list[Any] = []
-        self.mip: Mip | None = None
+        self.mip: SolverProgram | None = None
         self.is_mip, self.careful = False, False
 
-    def load(self, mip: Mip) -> None:
+    def load(self, mip: SolverProgram) -> None:
         rows = replace(mip.rows, lower=mip.rows.lower.copy(), upper=mip.rows.upper.copy())
         self.mip = replace(mip, rows=rows, lower=mip.lower.copy(), upper=mip.upper.copy())
         self.is_mip = False
         self._write(self.mip)
 
-    def _write(self, mip: Mip) -> None:
+    def _write(self, mip: SolverProgram) -> None:
         self.model, self.events, self.rows = pyscipopt.Model(), _Events(), []
         self.model.hideOutput()
         self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
@@ -110,14 +110,14 @@ class _Scip:
             self._add_sets(mip)
         self._write_cost(mip)
 
-    def _add_sets(self, mip: Mip) -> None:
+    def _add_sets(self, mip: SolverProgram) -> None:
         for i, j in mip.sos1:
             self.model.addConsSOS1([self.columns[i], self.columns[j]])
         for z, value, j in mip.indicators:
             self.model.addConsIndicator(self.columns[j] <= 0.0, self.columns[z], activeone=bool(value))
 
     @property
-    def program(self) -> Mip:
+    def program(self) -> SolverProgram:
         """What is loaded, with every change since."""
         if self.mip is None:
             raise RuntimeError("a SCIP session has to load a program first")
@@ -187,7 +187,7 @@ class _Scip:
         self.mip = replace(self.program, cost=cost, offset=offset)
         self._write_cost(self.mip)
 
-    def _write_cost(self, mip: Mip) -> None:
+    def _write_cost(self, mip: SolverProgram) -> None:
         used = np.flatnonzero(mip.cost).tolist()
         self.model.setObjective(
             quicksum(float(mip.cost[at]) * self.columns[at] for at in used) + mip.offset, "minimize"

@@ -3,7 +3,7 @@
 from typing import Protocol, cast
 
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Mip
+from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.modes import big_m, indicator, product, sos1, strong_duality
 from bilevel.reformulate.single_level import Reformulation
 
@@ -18,7 +18,7 @@ class Mode(Protocol):
     def features(self, form: Reformulation) -> frozenset[str]:
         """What the solver must offer for this program."""
 
-    def apply(self, form: Reformulation) -> Mip:
+    def apply(self, form: Reformulation) -> SolverProgram:
         """`form.mip` with complementarity enforced; the mode's own columns come last."""
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.followers.kkt import Pairs
-from bilevel.program.rows import Index, Mip, Rows, widen
+from bilevel.program.rows import Index, Rows, SolverProgram, widen
 from bilevel.reformulate.single_level import Reformulation
 
 name = "big_m"
@@ -16,7 +16,7 @@ def features(_form: Reformulation) -> frozenset[str]:
     return frozenset({"integer"})
 
 
-def apply(form: Reformulation) -> Mip:
+def apply(form: Reformulation) -> SolverProgram:
     """Append one binary a pair; a row or column with two limits also gets z_lower + z_upper >= 1."""
     pairs, bounds = form.kkt.pairs, form.bounds
     count, first = pairs.count, form.mip.columns

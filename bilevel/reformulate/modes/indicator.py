@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bilevel.program.rows import Mip
+from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
 
@@ -17,7 +17,7 @@ def features(_form: Reformulation) -> frozenset[str]:
     return frozenset({"integer", "indicator"})
 
 
-def apply(form: Reformulation) -> Mip:
+def apply(form: Reformulation) -> SolverProgram:
     """Append a slack column and a binary a pair, and two indicators (binary, value, column): the column is then <= 0."""
     mip, slack = with_slacks(form)
     count, first = form.kkt.pairs.count, mip.columns

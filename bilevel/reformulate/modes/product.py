@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bilevel.program.rows import Mip, Products, empty_rows, stack_products
+from bilevel.program.rows import Products, SolverProgram, empty_rows, stack_products
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
 
@@ -17,7 +17,7 @@ def features(_form: Reformulation) -> frozenset[str]:
     return frozenset({"nonconvex"})
 
 
-def apply(form: Reformulation) -> Mip:
+def apply(form: Reformulation) -> SolverProgram:
     """Append one slack column a pair, one product row for each pair, and one for each quadratic row of a follower."""
     mip, slack = with_slacks(form)
     count = form.kkt.pairs.count

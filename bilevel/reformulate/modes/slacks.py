@@ -3,11 +3,11 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program.rows import Index, Mip, Rows, widen
+from bilevel.program.rows import Index, Rows, SolverProgram, widen
 from bilevel.reformulate.single_level import Reformulation
 
 
-def with_slacks(form: Reformulation) -> tuple[Mip, Index]:
+def with_slacks(form: Reformulation) -> tuple[SolverProgram, Index]:
     """The program with one column a pair that equals its slack; the second value is these columns."""
     pairs, upper = form.kkt.pairs, form.bounds.slack_upper
     count, first = pairs.count, form.mip.columns

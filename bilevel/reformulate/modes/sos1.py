@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bilevel.program.rows import Mip
+from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
 
@@ -15,7 +15,7 @@ def features(_form: Reformulation) -> frozenset[str]:
     return frozenset({"sos1"})
 
 
-def apply(form: Reformulation) -> Mip:
+def apply(form: Reformulation) -> SolverProgram:
     """Append one slack column a pair, and a set {slack, mu} for each pair."""
     mip, slack = with_slacks(form)
     return replace(mip, sos1=mip.sos1 + tuple(zip(slack.tolist(), form.kkt.pairs.dual.tolist(), strict=True)))

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program.rows import Mip, Products, Rows, stack_cones, stack_products, widen
+from bilevel.program.rows import Products, Rows, SolverProgram, stack_cones, stack_products, widen
 from bilevel.reformulate.revenue import curvature, squares
 from bilevel.reformulate.single_level import Reformulation
 
@@ -26,7 +26,7 @@ def features(form: Reformulation) -> frozenset[str]:
     return frozenset({"nonconvex"}) if len(_products(form)[0]) else frozenset()
 
 
-def apply(form: Reformulation) -> Mip:
+def apply(form: Reformulation) -> SolverProgram:
     """Append, for every follower, one row, and for each square of a quadratic cost a column t >= it."""
     stack = form.program.followers
     owner, _ = squares(form.program, _curved(form))

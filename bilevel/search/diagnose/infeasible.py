@@ -5,14 +5,14 @@ import scipy.sparse as sp
 
 from bilevel import budget, tolerances
 from bilevel.errors import ModelError
-from bilevel.program.rows import Cones, Mip, Rows, Vector
+from bilevel.program.rows import Cones, Rows, SolverProgram, Vector
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
 
 
-def blame_followers(form: Reformulation) -> None:
+def explain_infeasibility(form: Reformulation) -> None:
     """For an infeasible program: raise `ModelError` naming a follower that no leader decision within its bounds can help."""
     program, kkt = form.program, form.kkt
     stack = program.followers
@@ -60,7 +60,7 @@ def _broken_row(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> str 
     whole = np.zeros(n + 2 * count, dtype=bool)
     elastic = Rows(matrix, rows.lower, rows.upper)
     scales = np.concatenate([scale, np.ones(2 * count)])
-    session.load(Mip(cost, 0.0, low, high, whole, elastic, Cones.none(n + 2 * count), (), scales))
+    session.load(SolverProgram(cost, 0.0, low, high, whole, elastic, Cones.none(n + 2 * count), (), scales))
     x = session.solve(False, 0.0, budget.seconds(), False, budget.watch()).x
     if x is None:
         return None

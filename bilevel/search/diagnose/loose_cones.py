@@ -99,4 +99,4 @@ def _with_charge(
 def _factors(form: Reformulation) -> Vector:
     """The factors w of the leader's tight cones, over their expected sizes."""
     cones = form.mip.cones.take(np.arange(form.program.cones.count))
-    return np.asarray((cones.tight / np.maximum(cones.w_scale, 1e-12)) @ cones.w)
+    return np.asarray((cones.relaxes_equality / np.maximum(cones.w_scale, 1e-12)) @ cones.w)

@@ -6,7 +6,7 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.model import Check
-from bilevel.program.rows import Mip
+from bilevel.program.rows import SolverProgram
 from bilevel.relax import tangent
 from bilevel.search.cut_session import CutSession
 from bilevel.search.state import SearchState, precise_session
@@ -63,7 +63,7 @@ def _asked_again(state: SearchState) -> None:
     state.incumbent.ended = f"{name} says 'infeasible' at first, and {told}: nothing is proven"
 
 
-def _other_ways(state: SearchState) -> list[tuple[str, Mip, bool]]:
+def _other_ways(state: SearchState) -> list[tuple[str, SolverProgram, bool]]:
     """In words, the program, and whether it is scaled."""
     mip, scaling = state.master.mip, state.budget.scaling
     ways = [("in other units", mip, not scaling)]

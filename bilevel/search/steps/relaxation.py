@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.followers.best_response import known_values
+from bilevel.followers.best_response import fixed_follower_rows
 from bilevel.program.rows import Rows
 from bilevel.relax import tangent
 from bilevel.search.state import SearchState, precise_session
@@ -82,6 +82,6 @@ def _infeasible(state: SearchState) -> None:
 def relaxation_apart(state: SearchState) -> None:
     """The bound of a nonconvex program without its products, by linear programs: enough where a good point is given."""
     state.budget.progress.phase("relaxation")
-    known = known_values(state.form.program).widened(state.form.mip.columns)
+    known = fixed_follower_rows(state.form.program).widened(state.form.mip.columns)
     session = precise_session(state.form, replace(state.form.mip, products=None).with_rows(known), state.budget)
     state.raise_bound(session.converge(tangent).value)

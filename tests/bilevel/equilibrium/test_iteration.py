@@ -21,7 +21,7 @@ import instances
 from bilevel import BilevelError, PriceRule
 from bilevel.equilibrium import feasible_prices
 from bilevel.equilibrium.iteration import repeats
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Rows, SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
@@ -354,7 +354,7 @@ def test_duals_of_rows_are_in_the_programs_own_units() -> None:
     rows = Rows(sp.csr_array(np.array([[1e3, 4e-3], [0.0, -2.0]])), np.array([6.0, -2000.0]), np.full(2, np.inf))
     opened = Scaled(SOLVERS["highs"].open())
     opened.load(
-        Mip(
+        SolverProgram(
             np.array([300.0, 1e-3]), 7.0, np.zeros(2), np.full(2, np.inf), np.zeros(2, dtype=bool), rows, Cones.none(2), (),
             np.array([1e-3, 1e3]),
         )

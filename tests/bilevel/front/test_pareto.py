@@ -259,11 +259,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         import sys, time
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         import bilevel.front.tasks as tasks
-        slow = tasks.Living.solve
+        slow = tasks.TaskSolver.solve
         def solve(self, *given):
             time.sleep(0.3)
             return slow(self, *given)
-        tasks.Living.solve = solve
+        tasks.TaskSolver.solve = solve
         from test_pareto import ladder, traced
         traced(ladder(4), points=9, store={str(tmp_path / "killed")!r})
     """)
@@ -292,12 +292,12 @@ def test_ctrl_c_keeps_the_points(tmp_path: Path) -> None:
         import sys, time
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         import bilevel.front.tasks as tasks
-        slow = tasks.Living.solve
+        slow = tasks.TaskSolver.solve
         def solve(self, *given):
             print("task", flush=True)
             time.sleep(0.3)
             return slow(self, *given)
-        tasks.Living.solve = solve
+        tasks.TaskSolver.solve = solve
         from test_pareto import ladder, traced
         front = traced(ladder(4), points=30)
         print("kept", len(front), front.complete, front.reason)

@@ -23,7 +23,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, FeatureError, LicenceError, ModelError, UnknownNameError
 from bilevel.interchange import read_mps, write_mps
 from bilevel.interchange.pyomo_model import load_values, reformulate, write_model
-from bilevel.program.rows import Cones, Mip, Products, Rows
+from bilevel.program.rows import Cones, Products, Rows, SolverProgram
 from bilevel.progress import Progress
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble
@@ -715,7 +715,7 @@ def test_unknown_suffix_and_nothing_is_written(tmp_path: Path) -> None:
 # ---- Pyomo solvers behind a session
 
 
-def knapsack(**changes: Any) -> Mip:
+def knapsack(**changes: Any) -> SolverProgram:
     """min -5a -4b + 100, 6a + 4b <= 24, a + 2b <= 6, a integer; the third column is in no row."""
     parts: dict[str, Any] = {
         "cost": np.array([-5.0, -4.0, 0.0]), "offset": 100.0, "lower": np.array([0.0, 0.0, 1.0]),
@@ -723,7 +723,7 @@ def knapsack(**changes: Any) -> Mip:
         "rows": Rows(sp.csr_array([[6.0, 4, 0], [1, 2, 0], [0, 0, 0]]), np.full(3, -INF), np.array([24.0, 6.0, 0.0])),
         "cones": Cones.none(3), "sos1": (), "scale": np.array([8.0, 0.25, 1.0]),
     }  # fmt: skip
-    return Mip(**{**parts, **changes})
+    return SolverProgram(**{**parts, **changes})
 
 
 READY = [name for name in ("highs", "appsi_highs", "scip_direct", "gurobi_direct") if name in pyomo_solvers.available()]
@@ -734,7 +734,7 @@ def factory(request: pytest.FixtureRequest) -> pyomo_solvers.PyomoSolver:
     return pyomo_solvers.find(f"pyomo:{request.param}")
 
 
-def session(factory: pyomo_solvers.PyomoSolver, program: Mip) -> Scaled:
+def session(factory: pyomo_solvers.PyomoSolver, program: SolverProgram) -> Scaled:
     opened = Scaled(factory.open())
     opened.load(program)
     return opened
@@ -798,7 +798,7 @@ def test_pyomo_sessions_stop_in_time(factory: pyomo_solvers.PyomoSolver) -> None
     matrix = np.hstack([weights, np.eye(5), -np.eye(5)])
     half = weights.sum(axis=1) // 2
     n = matrix.shape[1]
-    program = Mip(
+    program = SolverProgram(
         np.concatenate([np.zeros(38), np.ones(10)]), 0.0, np.zeros(n), np.concatenate([np.ones(38), np.full(10, 1e4)]),
         np.arange(n) < 38, Rows(sp.csr_array(matrix), half, half), Cones.none(n), (), np.ones(n),
     )  # fmt: skip
@@ -845,7 +845,7 @@ def test_undeclared_features_and_unknown_or_missing_solvers() -> None:
 
 def test_a_program_above_the_licence_says_so() -> None:
     n = 2500
-    program = Mip(np.ones(n), 0.0, np.zeros(n), np.ones(n), np.zeros(n, dtype=bool),
+    program = SolverProgram(np.ones(n), 0.0, np.zeros(n), np.ones(n), np.zeros(n, dtype=bool),
                   Rows(sp.csr_array(sp.eye_array(n)), np.full(n, 0.5), np.ones(n)), Cones.none(n), (), np.ones(n))  # fmt: skip
     try:
         assert value(session(pyomo_solvers.find("pyomo:gurobi_direct"), program)) == pytest.approx(n / 2), (

@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from bilevel import tolerances
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Cones, Mip, no_rows
+from bilevel.program.rows import Cones, SolverProgram, no_rows
 from bilevel.relax import CONES, exact, find, tangent, tower
 
 NUMBER = st.floats(-10, 10, allow_nan=False)
@@ -44,15 +44,15 @@ def ball(radius: float) -> Cones:
     )
 
 
-def program(cones: Cones, cost: list[float], scale: list[float]) -> Mip:
+def program(cones: Cones, cost: list[float], scale: list[float]) -> SolverProgram:
     n = len(cost)
     free = np.full(n, np.inf)
-    return Mip(
+    return SolverProgram(
         np.array(cost), 0.0, -free, free, np.zeros(n, dtype=bool), no_rows(n), cones, (), np.array(scale, dtype=float)
     )
 
 
-def solve(mip: Mip, fixed: dict[int, float]) -> float | None:
+def solve(mip: SolverProgram, fixed: dict[int, float]) -> float | None:
     """SciPy's optimum of a linear program with columns fixed; None if infeasible."""
     lower, upper = mip.lower.copy(), mip.upper.copy()
     for column, value in fixed.items():
@@ -132,7 +132,7 @@ def test_tangents_of_a_ball(P: float, Q: float, radius: float, angle: float, sha
 @settings(max_examples=100, deadline=None)
 @given(size=st.sampled_from([1.0, 1e3]), p=NUMBER, q=NUMBER, u=POSITIVE, more=st.floats(0, 5))
 def test_walls_keep_the_cone(size: float, p: float, q: float, u: float, more: float) -> None:
-    rows = tangent.walls(rotated(), size)
+    rows = tangent.initial_tangents(rotated(), size)
     assert rows.count == 4
     inside = np.array([p, q, u, (p**2 + q**2) / u + more])
     assert (rows.violation(inside) <= 1e-9 * size**2 * 100).all()
@@ -164,7 +164,7 @@ def test_a_cone_is_measured_in_its_own_unit() -> None:
         w=sp.csr_array(sp.block_diag([small.w, large.w])),
         w0=np.array([0.0, 1e16]),
         w_scale=np.array([1.0, 1e16]),
-        tight=np.array([True, False]),
+        relaxes_equality=np.array([True, False]),
     )
     gaps = both.gaps(np.array([0.1, 0.1, 1.0, 0.0, 1e8, 0.0]))
     assert gaps[0] == pytest.approx(-1.0) and gaps[1] == pytest.approx(0.0)

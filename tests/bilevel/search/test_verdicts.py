@@ -14,7 +14,7 @@ import bilevel
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.model import Check
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Rows, SolverProgram
 from bilevel.reformulate.single_level import assemble
 from bilevel.search import strategy, verdicts
 
@@ -38,7 +38,7 @@ def test_a_verdict_is_no_point(verdict: str) -> None:
 # Infeasible
 
 
-def crossed(upper: float = 1.0) -> Mip:
+def crossed(upper: float = 1.0) -> SolverProgram:
     """a + b >= 3 and a - b <= upper - 2 with b <= 1: a >= 2 and a <= upper - 1, so it contradicts itself where upper < 3."""
     rows = Rows(
         sp.csr_array([[1.0, 1.0], [1.0, -1.0]]),
@@ -46,7 +46,7 @@ def crossed(upper: float = 1.0) -> Mip:
         np.array([np.inf, upper - 2.0]),
         ("sum", "gap"),
     )
-    return Mip(
+    return SolverProgram(
         np.zeros(2), 0.0, np.array([-np.inf, 0.0]), np.array([np.inf, 1.0]), np.zeros(2, dtype=bool), rows, Cones.none(2), (),
         np.ones(2),
     )  # fmt: skip

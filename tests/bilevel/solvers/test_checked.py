@@ -11,17 +11,17 @@ import pytest
 import scipy.sparse as sp
 
 import bilevel
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Rows, SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, convex_qp, highs
 from bilevel.solvers.base import Outcome
 from bilevel.solvers.checked import Checked
 
 
-def knapsack() -> Mip:
+def knapsack() -> SolverProgram:
     """min -3 a - 2 b over 2 a + b <= 3, a and b in {0, 1, 2}: -5 at (1, 1), and -7 at (0.5, 2) -> -5.5 without integrality."""
     rows = Rows(sp.csr_array([[2.0, 1.0], [1.0, 1.0]]), np.full(2, -np.inf), np.array([3.0, 2.0]))
-    return Mip(
+    return SolverProgram(
         np.array([-3.0, -2.0]),
         0.0,
         np.zeros(2),
@@ -93,7 +93,7 @@ def test_a_search_that_is_called_infeasible_is_looked_at_again(solver: str) -> N
 def test_a_bound_is_what_multipliers_prove() -> None:
     """A cost of 3e-12 is under the tolerance of duals: the column stays at 2e10, where an earlier objective left it."""
     none = Rows(sp.csr_array([[1.0, 0.0]]), np.array([0.5]), np.array([np.inf]))
-    mip = Mip(
+    mip = SolverProgram(
         np.array([1.0, -1.0]), 0.0, np.zeros(2), np.array([2.0, 2e10]), np.zeros(2, dtype=bool), none, Cones.none(2), (),
         np.ones(2),
     )  # fmt: skip
@@ -166,11 +166,11 @@ def test_what_is_better_than_a_point_is_asked_without_a_start(monkeypatch: pytes
 # Quadratic followers on which the active set method goes round for ever
 
 
-def singular() -> tuple[Mip, sp.csr_array]:
+def singular() -> tuple[SolverProgram, sp.csr_array]:
     """Four variables, the second without a cost, 3 y3 = 0: y0 = 7/36, y2 = -5/18 by the first-order conditions."""
     q = np.array([[8.0, 0, 2, -4], [0, 0, 0, 0], [2, 0, 5, 4], [-4, 0, 4, 8]])
     rows = Rows(sp.csr_array([[0.0, 0.0, 0.0, 3.0]]), np.zeros(1), np.zeros(1))
-    mip = Mip(
+    mip = SolverProgram(
         np.array([-1.0, 0.0, 1.0, 1.0]), 0.0, np.array([0.0, -2, -2, -2]), np.array([7.0, 1, 6, 2]), np.zeros(4, dtype=bool),
         rows, Cones.none(4), (), np.ones(4),
     )  # fmt: skip

@@ -17,7 +17,7 @@ import formulations
 import instances
 from bilevel import ModelError, tolerances
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Cones, Mip, Rows, coo
+from bilevel.program.rows import Cones, Rows, SolverProgram, coo
 from bilevel.relax import outer_approximation, tangent
 from bilevel.search import state
 from bilevel.search.cut_session import CutSession, Point
@@ -124,7 +124,7 @@ def test_random_linear_programs(seed: int) -> None:
     known = linprog(cost, A_ub=matrix, b_ub=limit, bounds=(-2, 2))
     assert known.status == 0
     found = clarabel.solve(
-        Mip(
+        SolverProgram(
             cost / size, 1.5, -2 * size, 2 * size, np.zeros(columns, dtype=bool),
             Rows(coo_of(matrix / size), np.full(rows, -np.inf), limit), Cones.none(columns), (), size,
         ),
@@ -347,7 +347,7 @@ def test_a_point_that_is_not_confirmed_is_given_up_and_searched_again(monkeypatc
 def test_reduced_costs_are_those_of_a_simplex() -> None:
     """min 3 x - y, x + y >= 1, 0 <= x, y <= 2: y = 2, x = 0, reduced costs 3 and -1."""
     rows = Rows(coo([(0, 0, 1.0), (0, 1, 1.0)], (1, 2)), np.array([1.0]), np.array([np.inf]))
-    mip = Mip(
+    mip = SolverProgram(
         np.array([3.0, -1.0]), 0.0, np.zeros(2), np.full(2, 2.0), np.zeros(2, dtype=bool), rows, Cones.none(2), (),
         np.array([0.1, 10.0]),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from oracles import tiny_case
 
 import bilevel
 import formulations
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Rows, SolverProgram
 from bilevel.progress import Progress
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
@@ -57,7 +57,7 @@ def test_a_plain_bilevel_model_in_other_units(money: float, goods: float) -> Non
 
 def test_scaled_sessions_speak_the_programs_units() -> None:
     """Column scales over nine orders of magnitude, and a unit objective that is not 1."""
-    program = Mip(
+    program = SolverProgram(
         cost=np.array([3e-6, 2e4]), offset=5.0, lower=np.array([0.0, 0.0]), upper=np.array([1e7, 1e-2]),
         integer=np.array([False, False]),
         rows=Rows(sp.csr_array([[1e-6, 1e3]]), np.array([8.0]), np.array([np.inf])),
@@ -76,7 +76,7 @@ def test_scaled_sessions_speak_the_programs_units() -> None:
 def test_scales_are_powers_of_two_so_nothing_is_rounded() -> None:
     session = Scaled(SOLVERS["highs"].open())
     rng = np.random.default_rng(0)
-    program = Mip(
+    program = SolverProgram(
         rng.normal(size=5), 0.0, -np.ones(5), np.ones(5), np.zeros(5, dtype=bool),
         Rows(sp.csr_array(rng.normal(size=(3, 5))), -np.ones(3), np.ones(3)), Cones.none(5), (), 10.0 ** rng.uniform(-9, 9, 5),
     )  # fmt: skip

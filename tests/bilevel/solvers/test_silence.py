@@ -64,13 +64,13 @@ def test_a_quiet_command_prints_nothing(solver: str, tmp_path: Path) -> None:
 COMPLAINS = """
 import sys
 from bilevel.solvers import scip
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, SolverProgram, Rows
 import numpy as np, scipy.sparse as sp
 rows = Rows(sp.csr_array(np.array([[3.0, 7.0, 5.0], [4.0, 1.0, 3.0]])), np.full(2, -np.inf), np.array([11.0, 7.0]))
 session = scip.open()
 session.is_mip = True
 whole = np.array([True, True, False])
-session.load(Mip(-np.ones(3), 0.0, np.zeros(3), np.full(3, 5.0), whole, rows, Cones.none(3), (), np.ones(3)))
+session.load(SolverProgram(-np.ones(3), 0.0, np.zeros(3), np.full(3, 5.0), whole, rows, Cones.none(3), (), np.ones(3)))
 session.model.setParam("numerics/lpfeastolfactor", 1e-6)
 """
 
@@ -137,11 +137,11 @@ def test_silence_ends_when_the_last_thread_leaves_it(capfd: pytest.CaptureFixtur
 POSTSOLVE = """
 import math, os
 from bilevel.progress import Quiet
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, SolverProgram, Rows
 from bilevel.solvers import highs
 import numpy as np, scipy.sparse as sp
 rows = Rows(sp.csr_array(np.array([[3.0, 7.0]])), np.full(1, -np.inf), np.array([11.0]))
-mip = Mip(-np.ones(2), 0.0, np.zeros(2), np.full(2, 5.0), np.array([True, WHOLE]), rows, Cones.none(2), (), np.ones(2))
+mip = SolverProgram(-np.ones(2), 0.0, np.zeros(2), np.full(2, 5.0), np.array([True, WHOLE]), rows, Cones.none(2), (), np.ones(2))
 session = highs.open()
 run = session.highs.run
 def loud():

@@ -19,7 +19,7 @@ from scipy.optimize import linprog
 
 from bilevel import solvers
 from bilevel.errors import LicenceError
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Rows, SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, Outcome, clarabel, convex_qp, highs, pyomo
 from bilevel.solvers.scaled import Scaled
@@ -50,14 +50,14 @@ def cones(program: dict[str, Any], columns: int) -> Cones:
     )  # fmt: skip
 
 
-def as_mip(program: dict[str, Any]) -> Mip:
+def as_mip(program: dict[str, Any]) -> SolverProgram:
     columns = len(program["cost"])
     rows = Rows(
         sp.csr_array(np.array(program["rows"], dtype=float).reshape(-1, columns)),
         limits(program["row_lower"], -np.inf),
         limits(program["row_upper"], np.inf),
     )
-    return Mip(
+    return SolverProgram(
         np.array(program["cost"], dtype=float), 0.0, limits(program["lower"], -np.inf), limits(program["upper"], np.inf),
         np.array(program["integer"]), rows, cones(program, columns), (), np.ones(columns),
     )  # fmt: skip
@@ -132,7 +132,7 @@ def test_a_stored_program_has_its_known_answer(name: str, engine: str) -> None:
     )
 
 
-def enumerated(mip: Mip) -> tuple[str, float]:
+def enumerated(mip: SolverProgram) -> tuple[str, float]:
     """Status and optimum by one linear program of SciPy for each choice of the whole columns."""
     whole = np.flatnonzero(mip.integer)
     matrix, high, low = mip.rows.matrix.toarray(), np.isfinite(mip.rows.upper), np.isfinite(mip.rows.lower)

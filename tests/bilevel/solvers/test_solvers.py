@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from bilevel.errors import FeatureError, LicenceError, UnknownNameError
-from bilevel.program.rows import Cones, Mip, Rows
+from bilevel.program.rows import Cones, Rows, SolverProgram
 from bilevel.progress import Progress
 from bilevel.solvers import SOLVERS, Outcome, find, require
 from bilevel.solvers.scaled import Scaled
@@ -22,20 +22,20 @@ QUIET = Progress(False)
 def mip(
     cost: Any, lower: Any, upper: Any, integer: Any, matrix: Any, row_lower: Any, row_upper: Any,
     offset: float = 0.0, sos1: tuple[tuple[int, int], ...] = (), cones: Cones | None = None, scale: Any = None,
-) -> Mip:  # fmt: skip
+) -> SolverProgram:  # fmt: skip
     n = len(cost)
     rows = Rows(
         sp.csr_array(np.array(matrix, dtype=float).reshape(-1, n)),
         np.array(row_lower, dtype=float),
         np.array(row_upper, dtype=float),
     )
-    return Mip(
+    return SolverProgram(
         np.array(cost, dtype=float), offset, np.array(lower, dtype=float), np.array(upper, dtype=float),
         np.array(integer), rows, cones or Cones.none(n), sos1, np.ones(n) if scale is None else np.array(scale),
     )  # fmt: skip
 
 
-def knapsack(**changes: Any) -> Mip:
+def knapsack(**changes: Any) -> SolverProgram:
     """min -5a -4b + 100, 6a + 4b <= 24, a + 2b <= 6, a integer: LP optimum -21 at (3, 1.5), MIP the same or worse."""
     parts: dict[str, Any] = {
         "cost": [-5, -4], "lower": [0, 0], "upper": [10, 10], "integer": [True, False], "matrix": [[6, 4], [1, 2]],
@@ -44,7 +44,7 @@ def knapsack(**changes: Any) -> Mip:
     return mip(**{**parts, **changes})
 
 
-def session(solver: str, program: Mip) -> Scaled:
+def session(solver: str, program: SolverProgram) -> Scaled:
     opened = Scaled(SOLVERS[solver].open())
     opened.load(program)
     return opened
@@ -153,7 +153,7 @@ def test_infeasible_is_not_called_unbounded(solver: str, integer: bool) -> None:
     assert solve(session(solver, program), integer).status == "infeasible"
 
 
-def market_split(rows: int = 5, columns: int = 38) -> Mip:
+def market_split(rows: int = 5, columns: int = 38) -> SolverProgram:
     """Equal halves of random weights (Cornuejols and Dawande 1998): no solver proves its optimum in a second."""
     rng = np.random.default_rng(4)
     weights = rng.integers(0, 100, (rows, columns))
