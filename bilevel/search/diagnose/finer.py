@@ -38,10 +38,13 @@ def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
 
 
 def resolved(program: Program, form: Reformulation | None, found: Incumbent) -> Incumbent:
-    """What was found, its bound less what the solvers' tolerances may hide in it where that is more than a certificate allows."""
+    """What was found, without its bound where the solvers' tolerances may hide more in it than a certificate allows.
+
+    It cannot be mended by lowering it so much: a rate that is not seen may belong to a column without an end.
+    """
     if not np.isfinite(found.bound):
         return found
     coarse = unseen(program, form)
     floors = [program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR for x in (found.x, None)]
     term = max(abs(found.bound), *floors)
-    return replace(found, bound=found.bound - coarse) if coarse > tolerances.RESOLUTION * term else found
+    return replace(found, bound=-np.inf) if coarse > tolerances.RESOLUTION * term else found
