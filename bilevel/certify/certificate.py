@@ -271,7 +271,8 @@ def resolution(program: Program, x: Vector, form: Reformulation | None = None) -
     smallest term is compared with: it passes where all terms are of one size.
     """
     coarse = unseen(program, form)
-    term = program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR
+    # What lies between a solver's noise and what counts as nothing may be all there is
+    term = program.objective_floor(x, tolerances.SOLVER_FEASIBILITY) / tolerances.OBJECTIVE_FLOOR
     return coarse / term if coarse else 0.0
 
 

@@ -84,7 +84,7 @@ class _Compiler:
         quadratic = convex_quadratics(self.quadratic, owner, self.followers)
         objectives = (
             Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine]),
-            Terms.of_followers(owner, follower_cost, price, quadratic),
+            Terms.of_followers(owner, follower_cost, price, quadratic, follower_rows.matrix),
         )
         told = scales(self.model, everything)
         size = expected(stack_rows([leader_rows, follower_rows]), objectives, lower, upper, told)

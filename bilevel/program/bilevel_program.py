@@ -174,13 +174,14 @@ class Program:
         """What checks compare columns near zero with: no user's scale makes it larger than the expected size."""
         return np.minimum(self.size, self.scale)
 
-    def objective_floor(self, x: Vector | None = None) -> float:
+    def objective_floor(self, x: Vector | None = None, nothing: float = tolerances.NOTHING) -> float:
         """The least size that gaps at x are relative to: a share of the objective's largest term there.
 
-        Where every column of the objective is at zero (or without a point), the least term at the columns' sizes counts.
+        Where every column of the objective is at zero (or without a point), the least term at the columns' sizes counts.  A column
+        is at zero within `nothing` of its size.
         """
         size = np.zeros(self.columns) if x is None else np.abs(x[: self.columns])
-        size = np.where(size > tolerances.NOTHING * self.least_size, size, 0.0)
+        size = np.where(size > nothing * self.least_size, size, 0.0)
         term = self.largest_term(size) or self._least_term()
         return max(tolerances.OBJECTIVE_FLOOR * term, 1e-300)
 

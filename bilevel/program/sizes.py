@@ -40,7 +40,8 @@ _ENDLESS = 1e100
 class Terms:
     """Objectives side by side: linear coefficients, products first * second * value, and squares value / 2 * column**2.
 
-    `group` tells the objective of every column, as those of followers share none; None is one objective for all columns.
+    `group` tells the objective of every column, as those of followers share none; None is one objective for all columns.  `free`
+    columns stand in no row of their follower.
     """
 
     linear: Vector
@@ -49,15 +50,20 @@ class Terms:
     value: Vector
     square: Vector | None = None
     group: Index | None = None
+    free: Mask | None = None
 
     @staticmethod
-    def of_followers(owner: Index, cost: Vector, price: sp.csr_array, quadratic: sp.csr_array) -> "Terms":
-        """The followers' costs."""
+    def of_followers(
+        owner: Index, cost: Vector, price: sp.csr_array, quadratic: sp.csr_array, rows: sp.csr_array
+    ) -> "Terms":
+        """The followers' costs, over these rows of theirs."""
+        free = owner >= 0
+        free[rows.indices[rows.data != 0]] = False
         across = row_of(quadratic) < quadratic.indices
         first = np.concatenate([row_of(price), row_of(quadratic)[across]])
         second = np.concatenate([price.indices, quadratic.indices[across]])
         value = np.concatenate([price.data, quadratic.data[across]])
-        return Terms(cost, first, second, value, quadratic.diagonal(), owner)
+        return Terms(cost, first, second, value, quadratic.diagonal(), owner, free)
 
     def rates(self, size: Vector) -> Vector:
         """Largest absolute coefficient of every column of its objective, with the other factor of a product at its size."""
@@ -65,6 +71,17 @@ class Terms:
         np.maximum.at(rates, self.first, np.abs(self.value) * size[self.second])
         np.maximum.at(rates, self.second, np.abs(self.value) * size[self.first])
         return rates if self.group is None else np.where(self.group >= 0, rates, 0.0)
+
+    def least_cost(self, size: Vector) -> Vector:
+        """Where a curved cost without rows is least: its rate over its curvature; infinite for other columns."""
+        if self.square is None or self.group is None or self.free is None:
+            return np.full(len(size), np.inf)
+        # Products with columns of the follower itself pull both ways
+        rates = np.abs(self.linear)
+        given = np.where(self.group[self.first] == self.group[self.second], 0.0, size[self.first])
+        np.maximum.at(rates, self.second, np.abs(self.value) * given)
+        known = self.free & (self.square > 0) & (rates > 0)
+        return np.where(known, rates / np.where(self.square > 0, self.square, 1.0), np.inf)
 
     def limits(self, size: Vector, sure: Mask) -> Vector:
         """Of every column, the size at which its term is the largest of the other terms, or its square its rate; else infinite.
@@ -118,6 +135,9 @@ def expected(
     told = np.full(len(bound), np.nan) if hint is None else hint
     bound = np.where(np.isfinite(bound), bound, np.where(np.isnan(told), _ENDLESS, told))
     least = np.maximum(np.maximum(lower, -upper), 0.0)
+    for terms in objectives:
+        best = np.maximum(terms.least_cost(bound), least)
+        bound = np.where(bound > _LOOSE * best, best, bound)
     size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper, missing)
     for _ in range(_PASSES):
         # Columns without bounds would hold one another up at what a loose bound told them before it was found loose

@@ -579,3 +579,24 @@ def test_no_bound_is_passed_on_that_tolerances_hide(limit: float, cost: float, s
     solution = solved(m, solver=solver)
     right_or_open(solution, best)
     assert not solution.bound > best + 1e-3 * abs(best)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("limit", LOOSE)
+def test_a_curved_cost_tells_the_size_of_its_column(limit: float, solver: str) -> None:
+    """3 y**2 - 4 y is least at 2/3, so x = 3 - y is 7/3, wherever their limits are."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 2 * limit))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(-limit, 3 * limit))
+    m.f.cost = pyo.Objective(expr=3 * m.f.y**2 - 4 * m.f.y)
+    m.balance = pyo.Constraint(expr=m.x + m.f.y == 3)
+    m.goal = pyo.Objective(expr=2000 * m.x - 2000 * m.f.y, sense=pyo.maximize)
+    assert compile_model(m).size.max() <= 10 if limit > 1e4 else True
+    try:
+        solution = solved(m, solver=solver)
+    except bilevel.UnboundedDualError:
+        assert solver == "highs" and limit >= 1e15
+        return
+    right_or_open(solution, 10000 / 3)
+    assert not solution.bound < 10000 / 3 * (1 - 1e-4)
