@@ -1,12 +1,15 @@
-"""The command line as tests call it: in a process of its own, or, where it only refuses, in this one."""
+"""The command line as tests call it: in a process of its own, or by what the entry point calls in this one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -16,10 +19,46 @@ BILEVEL = str(Path(sys.executable).with_name("bilevel"))
 Capture = pytest.CaptureFixture[str]
 
 
-def run(*arguments: object, columns: int = 80, **options: object) -> subprocess.CompletedProcess[str]:
+def run_apart(*arguments: object, columns: int = 80, **options: object) -> subprocess.CompletedProcess[str]:
+    """The installed command in a process of its own."""
     environment = os.environ | {"COLUMNS": str(columns)}
     command = [BILEVEL, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def run(*arguments: object, columns: int = 80, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The same by what the entry point calls, in this process: a start costs three seconds, most of them imports.
+
+    Output is taken where the operating system has it, so that a solver's own words are seen too.
+    """
+    command = list(map(str, arguments))
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        patch.setattr(sys, "argv", [BILEVEL, *command])
+        if cwd is not None:
+            patch.chdir(cwd)
+        with _moved(1, out), _moved(2, err):
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            code = main.run(command)
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read())
+    return subprocess.CompletedProcess(command, code, *said)
+
+
+@contextlib.contextmanager
+def _moved(number: int, file: IO[str]) -> Iterator[None]:
+    """Standard output (1) or error (2) of this process in a file."""
+    kept = os.dup(number)
+    os.dup2(file.fileno(), number)
+    try:
+        yield
+    finally:
+        file.flush()
+        os.dup2(kept, number)
+        os.close(kept)
 
 
 def refuse(capsys: Capture, arguments: Sequence[object], *words: str) -> None:

@@ -60,14 +60,21 @@ def _longer(units: Units, count: int) -> Units:
 
 
 def keep_the_optimum(p: Problem, changes: Changes, known: float) -> bool:
-    """By enumeration: with 1e4 instead of what was moved or added, and without any limit there."""
+    """By enumeration: with 1e4 instead of what was moved or added, without any limit there, and with some far beyond others."""
+    order = np.argsort(np.argsort(changes.far))
 
-    def at(far: float) -> Problem:
-        sides = [far if np.isinf(far) else far * max(1.0, abs(limit(p, side))) for side in changes.sides]
+    def at(far: float, beyond: int = len(changes.sides)) -> Problem:
+        near = [far if rank < beyond else 1e4 * far for rank in order]
+        sides = [
+            each if np.isinf(each) else each * max(1.0, abs(limit(p, side)))
+            for each, side in zip(near, changes.sides, strict=True)
+        ]
         slack = None if changes.slack is None else (changes.slack[0], far, *changes.slack[2:])
         return changed(p, replace(changes, far=tuple(sides), slack=slack, units=None))
 
-    return all(_same(known, _optimum(at(far))) for far in (1e4, INF))
+    steps = [(1e4, beyond) for beyond in range(1, len(changes.sides))]
+    cases = [(1e4, len(changes.sides)), (INF, len(changes.sides)), *steps]
+    return all(_same(known, _optimum(at(*case))) for case in cases)
 
 
 def _optimum(p: Problem) -> float | None:

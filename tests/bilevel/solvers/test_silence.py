@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from cli_runs import run
+from cli_runs import run_apart as run
 from oracles import tiny_case
 
 import instances
