@@ -32,7 +32,11 @@ def run(*arguments: object, columns: int = 80, cwd: Path | None = None) -> subpr
     Output is taken where the operating system has it, so that a solver's own words are seen too.
     """
     command = list(map(str, arguments))
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("COLUMNS", str(columns))
         patch.setattr(sys, "argv", [BILEVEL, *command])
         if cwd is not None:

@@ -22,6 +22,8 @@ from studies.writing.style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPL
 
 COLOURS, MOST_COLUMNS = "cividis", 2
 LINES = {EXACT: (BLUE, "-", 1.8), EQUILIBRIUM: (ORANGE, "-", 1.2), COOPERATIVE: (BLACK, "--", 1.0)}
+# A shorter feeder is drawn small: what stands beside its marks would take the room of the axes
+LEAST_BRANCHES = 8.0
 SOURCES = {"contract": (BLUE, "contract"), "bought": (SKY, "bought in real time"), "discharge": (GREEN, "discharged")}
 USES = {"ev": (ORANGE, "vehicles"), "charge": (AMBER, "charged into storage"), "sold": (PURPLE, "sold in real time")}
 MOST_LABELS = 18
@@ -51,7 +53,7 @@ def nodal_prices(found: MarketComparison) -> Figure:
         if drawn:
             axes[0, 0].annotate(
                 f"feeder at {_clock(case, _peak(runs))}", (0.0, 0.0), xycoords="axes fraction", fontsize=8
-            )
+            ).set_in_layout(False)
         axes[-1, 0].set_ylabel("bus")
         colours = mpl.cm.ScalarMappable(scale, COLOURS)
         figure.colorbar(colours, ax=axes, shrink=0.7, pad=0.02, label=f"nodal price ({case.currency}/kWh)")
@@ -100,7 +102,7 @@ def balances(found: MarketComparison) -> Figure:
     runs, case = _runs(found, EXACT, EQUILIBRIUM), found.case
     owners = market_of(case).aggregators
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, 1.55 * len(owners) + 1.0))
+        figure = Figure(figsize=(WIDTH_IN, max(3.4, 1.55 * len(owners) + 1.0)))
         axes = figure.subplots(len(owners), len(runs), sharex=True, sharey="row", squeeze=False)
         for k, owner in enumerate(owners):
             for ax, run in zip(axes[k], runs, strict=True):
@@ -163,7 +165,7 @@ def _feeder(
         at = network.index[bus]
         ax.plot([x[at]], [y[at] - 0.42], marker="s", markersize=3.2, color=ORANGE, linestyle="")
         ax.annotate(bus, (x[at] + 0.35, y[at] - 0.42), fontsize=6.5, va="center")
-    ax.set_xlim(-0.7, float(x.max()) + 0.7)
+    ax.set_xlim(-0.7, max(float(x.max()), LEAST_BRANCHES) + 0.7)
     ax.set_ylim(float(y.min()) - 0.9, float(y.max()) + 0.9)
     ax.set_axis_off()
 
@@ -203,8 +205,11 @@ def _price_map(
         (case.stations, "<", GREEN, "bus of an aggregator"), (case.generators, "s", ORANGE, "bus of a generator"),
     ):  # fmt: skip
         rows = sorted({place[item.bus] for item in items})
-        ax.plot([beside] * len(rows), rows, marker=marker, color=color, markersize=4, linestyle="", clip_on=False,
-                label=label if rows else None)  # fmt: skip
+        if rows:
+            # Marks beyond the axes ask the layout for more room than there is
+            marks = ax.plot([beside] * len(rows), rows, marker=marker, color=color, markersize=4, linestyle="", clip_on=False,
+                            label=label)  # fmt: skip
+            marks[0].set_in_layout(False)
     _hours(ax, case)
 
 
