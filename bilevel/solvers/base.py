@@ -6,20 +6,23 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
+from bilevel.status import SolverStatus
+
+WITH_POINT = (SolverStatus.OPTIMAL, SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED)
+"""Why a solver stopped where its point and its bound count, if it has any."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a solver says: `status` is why it stopped, the rest is what it has.
 
-    status: optimal, infeasible, unbounded, unclear (one of these two; `Scaled` finds out which), limit (time), interrupted,
-    failed.  `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim:
-    certificates do not read it as proof.  `reduced_cost` (a column) and `row_dual` come with a linear program's optimum, where the
-    solver gives them; a row's dual is d(minimised objective)/d(right-hand side), the added rows' after the program's own.
-    `nodes`: of branch and bound, 0 where there was none or the solver does not tell.
+    `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim: certificates do not
+    read it as proof.  Which of both "infeasible_or_unbounded" is, `Scaled` finds out.  `reduced_cost` (a column) and `row_dual`
+    come with a linear program's optimum, where the solver gives them; a row's dual is d(minimised objective)/d(right-hand side),
+    the added rows' after the program's own.  `nodes`: of branch and bound, 0 where there was none or the solver does not tell.
     """
 
-    status: str
+    status: SolverStatus
     x: Vector | None
     objective: float
     bound: float

@@ -1,0 +1,53 @@
+"""The words in which answers are given: of a solver; each with a sentence that says what it means."""
+
+from enum import StrEnum
+from typing import Self
+
+_OLD = {
+    "limit": "time_limit",
+    "unclear": "infeasible_or_unbounded",
+    "failed": "numerical_error",
+}
+"""Words that older versions wrote, and those of today."""
+
+
+class Word(StrEnum):
+    """A word of a fixed list: it equals its text and is shown as such; `sentence` says what it means and what to do."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        """The member for a word."""
+        member = str.__new__(cls, word)
+        member._value_, member.sentence = word, sentence
+        return member
+
+    def __repr__(self) -> str:
+        return str.__repr__(self)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The member of a text from a file, older words for it too; raises `ValueError` where there is none."""
+        word = _OLD.get(text, text)
+        for member in cls:
+            if member == word:
+                return member
+        raise ValueError(f"{text!r} is no {cls.__name__}: one of {', '.join(cls)}")
+
+
+class SolverStatus(Word):
+    """Why a solver session stopped: a claim of the solver's, which no certificate reads."""
+
+    OPTIMAL = "optimal", "the solver calls its point optimal within the gap asked for: the certificate rechecks it"
+    INFEASIBLE = "infeasible", "the solver finds no point: a verdict needs a proof of its own"
+    UNBOUNDED = "unbounded", "the solver finds no end of the objective: bound the columns that it grows with"
+    INFEASIBLE_OR_UNBOUNDED = (
+        "infeasible_or_unbounded",
+        "the solver finds one of both and not which: without an objective it can only be infeasible",
+    )
+    TIME_LIMIT = "time_limit", "the time or the steps allowed are spent: point and bound are what there was, give more"
+    INTERRUPTED = "interrupted", "the user asked to stop: point and bound are what there was"
+    NUMERICAL_ERROR = (
+        "numerical_error",
+        "the solver gave up, or its answer contradicts itself: scale the model, or take another solver",
+    )
