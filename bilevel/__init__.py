@@ -23,6 +23,7 @@ from bilevel.progress import ProgressEvent
 from bilevel.search.diagnose.explain import explain_loose_cones
 from bilevel.solution import Solution
 from bilevel.solve import solve
+from bilevel.status import Status
 
 __all__ = [
     "BilevelError",
@@ -41,6 +42,7 @@ __all__ = [
     "PriceRule",
     "ProgressEvent",
     "Solution",
+    "Status",
     "UnboundedDualError",
     "UnknownNameError",
     "add_check",

@@ -36,6 +36,7 @@ from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
 from bilevel.solvers import SessionFactory, clarabel, tested
+from bilevel.status import Status
 
 _FOREVER = 1e15
 AUTO = "auto"
@@ -158,7 +159,7 @@ def _searched(
 
         doubts = user_limits.checks(form, found, allowed, "nonconvex" in engine.features, again)
     charged = loose_cones.close(form, search, found, allowed)
-    if found.verdict == "infeasible":
+    if found.verdict == Status.INFEASIBLE:
         explain_infeasibility(form)
         found.proof = verdicts.infeasible(form, found.proof)
     return _Answer(form, charged.found, (*doubts, *([charged.check] if charged.check else [])), steps)
@@ -272,14 +273,14 @@ def solution_of(
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
-        if status in ("certified", "feasible") and found.verdict == unattained.NOT_ATTAINED:
-            status = "unattained"
+        if status in (Status.CERTIFIED, Status.FEASIBLE) and found.verdict == Status.NOT_ATTAINED:
+            status = Status.NOT_ATTAINED
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
         values = {str(variable.name): value for variable, value in found_values.items()}
     reason = reasons.reason(
         status, recheck, found.ended, stopped, seconds["compile"] + seconds["solve"], settings["time_limit"]
     )
-    if status == "infeasible" and program.domains.nowhere:
+    if status == Status.INFEASIBLE and program.domains.nowhere:
         reason = program.domains.nowhere
     reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
     return Solution(

@@ -1,9 +1,10 @@
-"""The words in which answers are given: of a solver; each with a sentence that says what it means."""
+"""The words in which answers are given: of a solve, of a solver, of a check; each with a sentence that says what it means."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 _OLD = {
+    "unattained": "not_attained",
     "limit": "time_limit",
     "unclear": "infeasible_or_unbounded",
     "failed": "numerical_error",
@@ -33,6 +34,51 @@ class Word(StrEnum):
             if member == word:
                 return member
         raise ValueError(f"{text!r} is no {cls.__name__}: one of {', '.join(cls)}")
+
+
+class Status(Word):
+    """How a solve ended: what stands about its point, and about its being the best.
+
+    `Status.NOT_ATTAINED.sentence` says what a status means and what can be done; `Status.read` also takes what older versions wrote
+    ("unattained").  A status is a string: `solution.status == "certified"`.
+    """
+
+    CERTIFIED = (
+        "certified",
+        "every check of the certificate passes: the point is valid, and proven to be the best within the gap",
+    )
+    CONDITIONAL = (
+        "conditional",
+        "the point is valid, and the best if an assumption holds that `reason` names: confirm it, or give tighter variable bounds",
+    )
+    FEASIBLE = (
+        "feasible",
+        "the point is valid, and not proven to be the best: give more time, or take it with what `bound` and `gap` leave open",
+    )
+    NOT_ATTAINED = (
+        "not_attained",
+        "the point is valid, and there is no best, as no decision attains the bound: give bounds to the variables without",
+    )
+    REJECTED = (
+        "rejected",
+        "the point fails its recheck, and must not be used: look at the check that `reason` names",
+    )
+    INFEASIBLE = (
+        "infeasible",
+        "it is proven that there is no point: relax a row or a bound that `reason` or the certificate names",
+    )
+    UNBOUNDED = (
+        "unbounded",
+        "it is proven that the leader's objective has no end: bound the variables that it grows with",
+    )
+    UNKNOWN = (
+        "unknown",
+        "no point was found, and it is not proven that there is none: give more time, or another solver or mode",
+    )
+
+
+Verdict = Status | Literal[""]
+"""What is proven where there is no point, "infeasible" or "unbounded"; or that a point's bound is not attained; else ""."""
 
 
 class SolverStatus(Word):

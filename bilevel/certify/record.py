@@ -6,6 +6,7 @@ import pandas as pd
 
 from bilevel.certify.repair import NAME as MENDED
 from bilevel.model import APPROXIMATION, Check
+from bilevel.status import Status, Verdict
 
 ASSUMED = ("bounds used", "user bounds confirmed", "follower interior")
 """Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
@@ -22,7 +23,7 @@ class Certificate:
     """
 
     checks: tuple[Check, ...]
-    verdict: str = ""
+    verdict: Verdict = ""
 
     @property
     def ok(self) -> bool:
@@ -42,17 +43,17 @@ class Certificate:
         return point and all(check.ok for check in self.checks if check.name not in GLOBAL)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """certified (all pass), conditional (all but that bounds of the user's were used, or that an interior is not proven),
         feasible (valid, but its optimality is not proven, or is that of an approximate model) or rejected (not valid); the verdict
         where there is one and its checks pass; unknown without checks, or where those of a verdict fail."""
         if self.verdict or not self.checks:
-            return self.verdict if self.ok else "unknown"
+            return self.verdict if self.verdict and self.ok else Status.UNKNOWN
         if self.ok:
-            return "certified"
+            return Status.CERTIFIED
         if all(check.ok for check in self.checks if check.name not in ASSUMED):
-            return "conditional"
-        return "feasible" if self.valid else "rejected"
+            return Status.CONDITIONAL
+        return Status.FEASIBLE if self.valid else Status.REJECTED
 
     def __getitem__(self, name: str) -> Check:
         """The check of that name; KeyError if there is none."""

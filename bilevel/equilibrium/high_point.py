@@ -26,9 +26,10 @@ from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
-from bilevel.status import SolverStatus
+from bilevel.status import SolverStatus, Status
 
 _WALL = 1e3
+_VERDICTS = {SolverStatus.INFEASIBLE: Status.INFEASIBLE, SolverStatus.UNBOUNDED: Status.UNBOUNDED}
 _FINER = 1e-2
 """Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
 
@@ -65,9 +66,9 @@ def cooperative(
         deadline = began + (np.inf if time_limit is None else time_limit)
         with budget.until(deadline, line):
             found = _OPTIMA[solver](program, gap, deadline, line)
-            if found.verdict == "infeasible":
+            if found.verdict == Status.INFEASIBLE:
                 found.proof = _infeasible(program)
-            elif found.verdict == "unbounded":
+            elif found.verdict == Status.UNBOUNDED:
                 found.proof = verdicts.cooperative_ray(program)
         stopped = line.interrupted
     clock.append(time.perf_counter())
@@ -132,8 +133,9 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
         return outcome
 
     outcome = outer_approximation.rounds(solve, session.add_rows, tangent.cuts, cones, over=line.stop)
-    if outcome.status in (SolverStatus.INFEASIBLE, SolverStatus.UNBOUNDED):
-        return Incumbent(verdict=outcome.status if outcome.status == SolverStatus.INFEASIBLE or not cones.count else "")
+    said = _VERDICTS.get(outcome.status)
+    if said is not None:
+        return Incumbent(verdict=said if said == Status.INFEASIBLE or not cones.count else "")
     x = latest[-1].x if latest else None
     if x is not None and cones.gaps(x).min(initial=0.0) >= -tolerances.CONE_GAP:
         found.x, found.objective = x, program.offset + float(program.cost @ x)
@@ -173,8 +175,7 @@ def _interior(program: Program, _gap: float, deadline: float, line: Progress) ->
         again = clarabel.solve(replace(mip, scale=scale), deadline - time.monotonic())
         outcome = again if np.isfinite(again.bound) else outcome
     if outcome.x is None:
-        known = outcome.status in (SolverStatus.INFEASIBLE, SolverStatus.UNBOUNDED)
-        return Incumbent(verdict=outcome.status if known else "")
+        return Incumbent(verdict=_VERDICTS.get(outcome.status, ""))
     found = Incumbent(outcome.bound, outcome.objective, outcome.x)
     line.update(found.bound, found.objective)
     return found

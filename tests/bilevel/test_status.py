@@ -5,15 +5,22 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from bilevel.status import SolverStatus, Word
+import bilevel
+from bilevel.front.store import Store
+from bilevel.front.tasks import Task, TaskResult
+from bilevel.status import SolverStatus, Status, Word
 
-WORDS = [SolverStatus]
+DOCS = Path(__file__).parents[2] / "docs"
+
+WORDS = [Status, SolverStatus]
 MEMBERS = [member for kind in WORDS for member in kind]
 OLD = [
+    (Status, "unattained", "not_attained"),
     (SolverStatus, "limit", "time_limit"),
     (SolverStatus, "unclear", "infeasible_or_unbounded"),
     (SolverStatus, "failed", "numerical_error"),
@@ -53,3 +60,26 @@ def test_words_of_older_versions_are_read(kind: type[Word], old: str, word: str)
 def test_any_other_word_is_refused_with_those_known(kind: type[Word]) -> None:
     with pytest.raises(ValueError, match=f"'Certified' is no {kind.__name__}: one of {next(iter(kind))}, "):
         kind.read("Certified")
+
+
+def test_a_journal_gives_its_verdicts_back(tmp_path: Path) -> None:
+    written: dict[Task, Status | str] = {Task(0.0, 1.0): Status.INFEASIBLE, Task(1.0, 0.0): ""}
+    store = Store(tmp_path, {})
+    for task, verdict in written.items():
+        store.add(task, TaskResult(1.0, None, None, verdict, 0.0, False))
+    again = Store(tmp_path, {})
+    assert all(again[task].verdict == verdict for task, verdict in written.items())
+    assert isinstance(again[Task(0.0, 1.0)].verdict, Status)
+
+
+@pytest.mark.parametrize("page", ["reading-a-certificate.md", "proven.md", "model.md"])
+def test_pages_name_every_status_that_has_a_point(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert all(f"`{status}`" in text for status in bilevel.solution.VALID)
+    assert "`unattained`" not in text
+
+
+def test_the_page_on_certificates_names_every_status() -> None:
+    text = (DOCS / "reading-a-certificate.md").read_text(encoding="utf-8")
+    assert all(f"`{status}`" in text for status in Status)
+    assert bilevel.Status is Status

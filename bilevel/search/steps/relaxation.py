@@ -11,7 +11,7 @@ from bilevel.relax import tangent
 from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.candidates import guess
 from bilevel.search.verdicts import no_answer
-from bilevel.status import SolverStatus
+from bilevel.status import SolverStatus, Status
 
 _FAR = 1e5
 """How far out an unbounded relaxation is stopped, over its largest term."""
@@ -75,9 +75,9 @@ def _infeasible(state: SearchState) -> None:
     """A verdict needs the optimality conditions alone, without rows that a solver's answer gave; or these widened."""
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
     if plain.converge(tangent).status == SolverStatus.INFEASIBLE:
-        state.incumbent.verdict = "infeasible"
+        state.incumbent.verdict = Status.INFEASIBLE
     elif proof := no_answer(state.form):
-        state.incumbent.verdict, state.incumbent.proof = "infeasible", proof
+        state.incumbent.verdict, state.incumbent.proof = Status.INFEASIBLE, proof
 
 
 def relaxation_apart(state: SearchState) -> None:
