@@ -35,7 +35,7 @@ from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
-from bilevel.solvers import SessionFactory, clarabel, tested
+from bilevel.solvers import Feature, SessionFactory, clarabel, tested
 from bilevel.status import Status
 
 _FOREVER = 1e15
@@ -157,7 +157,7 @@ def _searched(
         def again(wide: Reformulation) -> Incumbent:
             return Search(wide, engine, mode, treatment, allowed).run()
 
-        doubts = user_limits.checks(form, found, allowed, "nonconvex" in engine.features, again)
+        doubts = user_limits.checks(form, found, allowed, Feature.NONCONVEX in engine.features, again)
     charged = loose_cones.close(form, search, found, allowed)
     if found.verdict == Status.INFEASIBLE:
         explain_infeasibility(form)
@@ -186,7 +186,7 @@ def _reformulated(
     program: Program, engine: SessionFactory, treatment: ConeTreatment, mode: str
 ) -> tuple[Reformulation, Mode, ConeTreatment]:
     """The single-level program, and the mode and treatment of cones that go with it."""
-    form = assemble(program, "nonconvex" in engine.features)
+    form = assemble(program, Feature.NONCONVEX in engine.features)
     return form, *pick_mode(mode, form, engine, treatment)
 
 
@@ -199,7 +199,7 @@ def pick_mode(
     """
     if form.program.cones.count:
         solvers.require(engine, treatment.features, f"cones={treatment.name!r}")
-    if form.conic and treatment is tangent and "cone" in engine.features:
+    if form.conic and treatment is tangent and Feature.CONE in engine.features:
         treatment = exact
     return _mode(mode, form, engine), treatment
 

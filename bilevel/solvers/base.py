@@ -6,10 +6,29 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
-from bilevel.status import SolverStatus
+from bilevel.status import SolverStatus, Word
 
 WITH_POINT = (SolverStatus.OPTIMAL, SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED)
 """Why a solver stopped where its point and its bound count, if it has any."""
+
+
+class Feature(Word):
+    """What a solver may take beside linear programs; modes and treatments of cones ask for it."""
+
+    INTEGER = "integer", "columns that take whole values only: big-M needs them"
+    SOS1 = (
+        "sos1",
+        "sets of columns of which one at most is not zero: they hold complementarity without limits of multipliers",
+    )
+    INDICATOR = (
+        "indicator",
+        "rows that hold where a binary says so: they hold complementarity without limits of multipliers",
+    )
+    CONE = "cone", "convex quadratic rows as they are: without it tangents or the tower stand for them"
+    NONCONVEX = (
+        "nonconvex",
+        "rows with products of two columns: power flows without relaxation and products of the leader's",
+    )
 
 
 @dataclass(frozen=True)
@@ -89,14 +108,14 @@ class Careful(Session, Protocol):
 
 
 class SessionFactory(Protocol):
-    """A solver: `name`, `features` out of integer, sos1, indicator, cone, nonconvex; `open` gives a session.
+    """A solver: `name`, the `features` that it has; `open` gives a session.
 
     `incremental`: whether a session may live from one objective to the next, because what it was told of the one is not kept for
     the other, and its linear programs keep rows to the last digits.
     """
 
     name: str
-    features: frozenset[str]
+    features: frozenset[Feature]
     incremental: bool
 
     def open(self) -> Session:

@@ -13,11 +13,11 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
 from bilevel.program.sparse import largest, scaled, stacked
-from bilevel.solvers import Outcome, Watch
+from bilevel.solvers import Feature, Outcome, Watch
 from bilevel.status import SolverStatus
 
 name = "clarabel"
-features = frozenset({"cone"})
+features = frozenset({Feature.CONE})
 incremental = False
 
 _SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved

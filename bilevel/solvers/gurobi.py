@@ -10,11 +10,11 @@ from gurobipy import GRB
 from bilevel import tolerances
 from bilevel.errors import LicenceError
 from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import Feature, Outcome, Session, Watch
 from bilevel.status import SolverStatus
 
 name = "gurobi"
-features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+features = frozenset(Feature)
 incremental = False
 
 _STATUS = {

@@ -11,12 +11,12 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus
 
 name = "highs"
-features = frozenset({"integer"})
+features = frozenset({Feature.INTEGER})
 incremental = True
 
 # Searches within the search: beside a good point they took half of the time on ieee33 and found nothing

@@ -22,7 +22,7 @@ from bilevel import tolerances
 from bilevel.compile import to_pyomo
 from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
-from bilevel.solvers.base import WITH_POINT, Outcome, Session, Watch
+from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus
 
@@ -51,18 +51,19 @@ class _Kind:
     Without an option for the time, it goes through Pyomo's `timelimit`, which most interfaces heed.
     """
 
-    features: frozenset[str]
+    features: frozenset[Feature]
     gap: str = ""
     feasibility: tuple[str, ...] = ()
     time: str = ""
     always: tuple[tuple[str, int], ...] = ()
 
 
-_ALL = frozenset({"integer", "sos1", "cone", "nonconvex"})
-_HIGHS = _Kind(frozenset({"integer"}), "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
+_ALL = frozenset(Feature) - {Feature.INDICATOR}
+_INTEGER, _CONIC = frozenset({Feature.INTEGER}), frozenset({Feature.INTEGER, Feature.CONE})
+_HIGHS = _Kind(_INTEGER, "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
 _GUROBI = _Kind(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit", (("DualReductions", 0),))
-_SCIP = _Kind(frozenset({"integer", "cone", "nonconvex"}), "limits/gap", ("numerics/feastol",))
-_OTHER = _Kind(frozenset({"integer"}))
+_SCIP = _Kind(_ALL - {Feature.SOS1}, "limits/gap", ("numerics/feastol",))
+_OTHER = _Kind(_INTEGER)
 
 _KNOWN = {
     "highs": _HIGHS,
@@ -71,11 +72,11 @@ _KNOWN = {
     "scip_direct": _Kind(_ALL, _SCIP.gap, _SCIP.feasibility),
     "gurobi": _GUROBI,
     "gurobi_direct": _GUROBI,
-    "cbc": _Kind(frozenset({"integer"}), "ratioGap", ("primalTolerance",)),
-    "glpk": _Kind(frozenset({"integer"}), "mipgap"),
-    "cplex": _Kind(frozenset({"integer", "sos1", "cone"}), "mip_tolerances_mipgap"),
-    "xpress": _Kind(frozenset({"integer", "cone"}), "miprelstop"),
-    "mosek": _Kind(frozenset({"integer", "cone"})),
+    "cbc": _Kind(_INTEGER, "ratioGap", ("primalTolerance",)),
+    "glpk": _Kind(_INTEGER, "mipgap"),
+    "cplex": _Kind(_CONIC | {Feature.SOS1}, "mip_tolerances_mipgap"),
+    "xpress": _Kind(_CONIC, "miprelstop"),
+    "mosek": _Kind(_CONIC),
     "ipopt": _Kind(frozenset()),
     "ipopt_v2": _Kind(frozenset()),
 }

@@ -9,12 +9,12 @@ from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
-from bilevel.solvers.base import WITH_POINT, Outcome, Session, Watch
+from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus
 
 name = "scip"
-features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+features = frozenset(Feature)
 incremental = False
 
 # Presolvers of SCIP 10.0 that cut off optima: the first of linear programs, the second next to nonconvex rows (tests: fuzz)

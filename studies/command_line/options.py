@@ -14,7 +14,7 @@ from bilevel import solvers
 from bilevel.reformulate.modes import MODES
 from bilevel.relax import CONES
 from bilevel.solve import AUTO, solve
-from bilevel.solvers import SOLVERS
+from bilevel.solvers import SOLVERS, Feature
 from bilevel.status import Status
 from formulations import charging_pricing, power_flow
 from formulations.followers import FOLLOWERS
@@ -202,7 +202,7 @@ class Problem:
     ) -> bool:
         """Give a model with a nonconvex power flow the point of its relaxation as a start; whether there is one."""
         # What the default solver cannot take is refused at once
-        if POWER_FLOWS[self.flow].convex or "nonconvex" not in solvers.find(solver).features:
+        if POWER_FLOWS[self.flow].convex or Feature.NONCONVEX not in solvers.find(solver).features:
             return False
         relaxed = replace(self, flow="distflow").model(objective)
         found = solve(relaxed, gap=gap, time_limit=time_limit, progress=not quiet)

@@ -13,11 +13,12 @@ import pytest
 import bilevel
 from bilevel.front.store import Store
 from bilevel.front.tasks import Task, TaskResult
+from bilevel.solvers import SOLVERS, Feature
 from bilevel.status import SolverStatus, Status, Word
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-WORDS = [Status, SolverStatus]
+WORDS = [Status, SolverStatus, Feature]
 MEMBERS = [member for kind in WORDS for member in kind]
 OLD = [
     (Status, "unattained", "not_attained"),
@@ -83,3 +84,8 @@ def test_the_page_on_certificates_names_every_status() -> None:
     text = (DOCS / "reading-a-certificate.md").read_text(encoding="utf-8")
     assert all(f"`{status}`" in text for status in Status)
     assert bilevel.Status is Status
+
+
+def test_solvers_say_what_they_have_in_features() -> None:
+    assert all(isinstance(feature, Feature) for solver in SOLVERS.values() for feature in solver.features)
+    assert set().union(*(solver.features for solver in SOLVERS.values())) == set(Feature)
