@@ -23,12 +23,13 @@ from bilevel.progress import ProgressEvent
 from bilevel.search.diagnose.explain import explain_loose_cones
 from bilevel.solution import Solution
 from bilevel.solve import solve
-from bilevel.status import Status
+from bilevel.status import CheckKind, Status
 
 __all__ = [
     "BilevelError",
     "Certificate",
     "Check",
+    "CheckKind",
     "EquilibriumTrace",
     "FeatureError",
     "Follower",

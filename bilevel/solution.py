@@ -71,7 +71,7 @@ class Solution:
             "nodes": self.nodes,
             "certificate": [
                 {"check": c.name, "ok": c.ok, "value": plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
-                 "where": c.where, "detail": c.detail}
+                 "where": c.where, "detail": c.detail, "kind": c.kind}
                 for c in self.certificate.checks
             ],
             "values": {name: plain(value) for name, value in self.values.items()},

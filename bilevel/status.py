@@ -97,3 +97,22 @@ class SolverStatus(Word):
         "numerical_error",
         "the solver gave up, or its answer contradicts itself: scale the model, or take another solver",
     )
+
+
+class CheckKind(Word):
+    """What a check of a certificate is about, and so what follows where it fails.
+
+    A check is one of validity, the strictest, unless it says otherwise.  Where several fail, the strictest decides.
+    """
+
+    VALIDITY = (
+        "validity",
+        "the point is feasible, physical, and what followers answer: where it fails, the point is rejected",
+    )
+    PROOF = "proof", "there is no point, or no end: where it fails, the verdict is not proven, and the status unknown"
+    OPTIMALITY = "optimality", "nothing is better by more than the gap: where it fails, a valid point is feasible only"
+    ASSUMPTION = (
+        "assumption",
+        "nothing is taken for granted: where it fails, the answer is conditional on what it names",
+    )
+    REPORT = "report", "nothing has to hold: the check has no tolerance and never fails"

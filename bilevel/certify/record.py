@@ -4,15 +4,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bilevel.certify.repair import NAME as MENDED
-from bilevel.model import APPROXIMATION, Check
-from bilevel.status import Status, Verdict
+from bilevel.model import Check
+from bilevel.status import CheckKind, Status, Verdict
 
-ASSUMED = ("bounds used", "user bounds confirmed", "follower interior")
-"""Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
+_ABOUT_THE_BEST = (CheckKind.OPTIMALITY, CheckKind.ASSUMPTION)
+"""What a valid point may fail: it is about its being the best, not about its being feasible."""
 
-GLOBAL = (*ASSUMED, "global gap", "objective resolution", MENDED, APPROXIMATION)
-"""Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
+_FAILED = {
+    CheckKind.VALIDITY: Status.REJECTED,
+    CheckKind.PROOF: Status.UNKNOWN,
+    CheckKind.OPTIMALITY: Status.FEASIBLE,
+    CheckKind.ASSUMPTION: Status.CONDITIONAL,
+}
+"""What a point is whose checks of a kind fail; the strictest first, which decides."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,13 @@ class Certificate:
     def first_failure(self) -> Check | None:
         """The first check that fails, those about validity before those about optimality; None if all pass."""
         failing = [check for check in self.checks if not check.ok]
-        return next((check for check in failing if check.name not in GLOBAL), failing[0] if failing else None)
+        return next((check for check in failing if check.kind not in _ABOUT_THE_BEST), failing[0] if failing else None)
 
     @property
     def valid(self) -> bool:
         """Whether the point is bilevel feasible and physical, whatever its gap."""
         point = bool(self.checks) and not self.verdict
-        return point and all(check.ok for check in self.checks if check.name not in GLOBAL)
+        return point and all(check.ok for check in self.checks if check.kind not in _ABOUT_THE_BEST)
 
     @property
     def status(self) -> Status:
@@ -49,11 +53,8 @@ class Certificate:
         where there is one and its checks pass; unknown without checks, or where those of a verdict fail."""
         if self.verdict or not self.checks:
             return self.verdict if self.verdict and self.ok else Status.UNKNOWN
-        if self.ok:
-            return Status.CERTIFIED
-        if all(check.ok for check in self.checks if check.name not in ASSUMED):
-            return Status.CONDITIONAL
-        return Status.FEASIBLE if self.valid else Status.REJECTED
+        failing = {check.kind for check in self.checks if not check.ok}
+        return next((status for kind, status in _FAILED.items() if kind in failing), Status.CERTIFIED)
 
     def __getitem__(self, name: str) -> Check:
         """The check of that name; KeyError if there is none."""
@@ -63,10 +64,10 @@ class Certificate:
         raise KeyError(name)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a check: name, ok, value, tolerance, unit, where, detail."""
+        """One row a check: name, ok, value, tolerance, unit, where, detail, kind."""
         rows = [
             (c.name, "reported" if c.tolerance is None else "pass" if c.ok else "FAIL", c.value, c.tolerance, c.unit,
-             c.where, c.detail)
+             c.where, c.detail, c.kind)
             for c in self.checks
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["check", "verdict", "value", "tolerance", "unit", "where", "detail"])
+        return pd.DataFrame(rows, columns=["check", "verdict", "value", "tolerance", "unit", "where", "detail", "kind"])

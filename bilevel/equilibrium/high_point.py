@@ -26,7 +26,7 @@ from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
-from bilevel.status import SolverStatus, Status
+from bilevel.status import CheckKind, SolverStatus, Status
 
 _WALL = 1e3
 _VERDICTS = {SolverStatus.INFEASIBLE: Status.INFEASIBLE, SolverStatus.UNBOUNDED: Status.UNBOUNDED}
@@ -100,7 +100,7 @@ def _infeasible(program: Program) -> tuple[Check, ...]:
     statuses = [session.solve(True, 0.0, budget.seconds(), False, budget.watch()).status for session in sessions]
     left = float(sum(status != SolverStatus.INFEASIBLE for status in statuses))
     detail = f"{verdicts.COOPERATE}, without cones: branch and bound of highs, scaled and unscaled"
-    return (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail),)
+    return (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail, kind=CheckKind.PROOF),)
 
 
 def _require_linear(program: Program) -> None:

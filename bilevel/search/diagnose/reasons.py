@@ -3,7 +3,7 @@
 from bilevel.certify.certificate import Certificate
 from bilevel.search import verdicts
 from bilevel.search.diagnose import unattained
-from bilevel.status import Status
+from bilevel.status import CheckKind, Status
 
 _PROVEN = (Status.CERTIFIED, Status.INFEASIBLE, Status.UNBOUNDED)
 """Statuses that stand whatever ended the search."""
@@ -40,5 +40,9 @@ def _condition(recheck: Certificate) -> str:
         "user bounds confirmed": "they hide no better point, which a search with larger limits had no time to exclude",
         "follower interior": "every follower has an interior at every leader decision",
     }
-    failing = [conditions[check.name] for check in recheck.checks if check.name in conditions and not check.ok]
+    failing = [
+        conditions.get(check.name, f"what check {check.name!r} asks for holds")
+        for check in recheck.checks
+        if check.kind == CheckKind.ASSUMPTION and not check.ok
+    ]
     return "every check passes, if " + " and ".join(failing)

@@ -13,7 +13,7 @@ from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.small_tree import tree_on
 from bilevel.search.tree import whole
 from bilevel.search.verdicts import EXHAUSTED
-from bilevel.status import SolverStatus, Status
+from bilevel.status import CheckKind, SolverStatus, Status
 
 _ENDLESS = 10**9
 
@@ -78,4 +78,4 @@ def _other_ways(state: SearchState) -> list[tuple[str, SolverProgram, bool]]:
 def _exhausted(state: SearchState, how: str) -> None:
     found = state.incumbent
     found.verdict, found.bound = Status.INFEASIBLE, -np.inf
-    found.proof = (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how),)
+    found.proof = (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how, kind=CheckKind.PROOF),)
