@@ -61,7 +61,7 @@ class FollowerData(BlockData):
 
 @dataclass(frozen=True)
 class Check:
-    """One line of a certificate.
+    """A violation held against its tolerance: one line of a certificate.
 
     `value` is a violation in `unit` and passes when it is at most `tolerance`; a `tolerance` of None only reports.
     `where` names the worst row, variable or follower; `detail` says how the value was found; `kind` says what follows where it

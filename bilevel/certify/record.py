@@ -21,9 +21,10 @@ _FAILED = {
 
 @dataclass(frozen=True)
 class Certificate:
-    """All checks of one point, in order; or of a `verdict` without a point, "infeasible" or "unbounded".
+    """A proof that a point is feasible and optimal within the gap, as a list of checks that can be made again.
 
-    Without checks nothing is certified.
+    All checks of one point, in order; or of a `verdict` without a point, "infeasible" or "unbounded".  Without checks nothing is
+    certified.
     """
 
     checks: tuple[Check, ...]

@@ -11,7 +11,7 @@ from bilevel.status import Verdict
 
 @dataclass
 class Incumbent:
-    """What a search has: a bound and the best point (over the reformulation's columns) of the minimised program.
+    """The best point known so far, with the best bound: of the minimised program, over the reformulation's columns.
 
     `verdict` is "infeasible" or "unbounded" when that is what is proven, "not_attained" of a point whose bound no decision attains,
     else ""; `proof` are the checks that say how; `ended`

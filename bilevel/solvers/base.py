@@ -33,7 +33,7 @@ class Feature(Word):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a solver says: `status` is why it stopped, the rest is what it has.
+    """A solver's answer to a program: a point, its objective, a bound, multipliers; `status` is why it stopped.
 
     `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim: certificates do not
     read it as proof.  Which of both "infeasible_or_unbounded" is, `Scaled` finds out.  `reduced_cost` (a column) and `row_dual`
