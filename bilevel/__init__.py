@@ -23,11 +23,13 @@ from bilevel.progress import ProgressEvent
 from bilevel.search.diagnose.explain import explain_loose_cones
 from bilevel.solution import Solution
 from bilevel.solve import solve
+from bilevel.status import CheckKind, Status
 
 __all__ = [
     "BilevelError",
     "Certificate",
     "Check",
+    "CheckKind",
     "EquilibriumTrace",
     "FeatureError",
     "Follower",
@@ -41,6 +43,7 @@ __all__ = [
     "PriceRule",
     "ProgressEvent",
     "Solution",
+    "Status",
     "UnboundedDualError",
     "UnknownNameError",
     "add_check",

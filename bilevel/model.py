@@ -20,6 +20,7 @@ from pyomo.common.collections import ComponentMap
 from pyomo.core.base.block import BlockData, declare_custom_block
 
 from bilevel.errors import ModelError
+from bilevel.status import CheckKind
 
 Checker = Callable[[Any], "list[Check]"]
 
@@ -58,16 +59,13 @@ class FollowerData(BlockData):
         self.__dict__.setdefault("dual_limit", ComponentMap())[row_or_variable] = float(limit)
 
 
-APPROXIMATION = "approximation"
-"""Name of the check by which a model says that it approximates what it stands for: its points are feasible at best."""
-
-
 @dataclass(frozen=True)
 class Check:
-    """One line of a certificate.
+    """A violation held against its tolerance: one line of a certificate.
 
     `value` is a violation in `unit` and passes when it is at most `tolerance`; a `tolerance` of None only reports.
-    `where` names the worst row, variable or follower; `detail` says how the value was found.
+    `where` names the worst row, variable or follower; `detail` says how the value was found; `kind` says what follows where it
+    fails.  Raises `ModelError` where a check of kind report has a tolerance.
     """
 
     name: str
@@ -76,6 +74,15 @@ class Check:
     unit: str
     where: str = ""
     detail: str = ""
+    kind: CheckKind = CheckKind.VALIDITY
+
+    def __post_init__(self) -> None:
+        if self.tolerance is None:
+            object.__setattr__(self, "kind", CheckKind.REPORT)
+        elif self.kind == CheckKind.REPORT:
+            raise ModelError(
+                f"check {self.name!r} only reports, but has the tolerance {self.tolerance:g}: give it none, or another kind"
+            )
 
     @property
     def ok(self) -> bool:

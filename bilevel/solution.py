@@ -12,6 +12,7 @@ from pyomo.common.collections import ComponentMap
 from bilevel.atomic import write_text
 from bilevel.certify.certificate import Certificate
 from bilevel.errors import ModelError
+from bilevel.status import Status
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Solution:
 
     - `status`: certified (every check of the certificate passes), conditional (they pass if the user's limits of duals are right),
       feasible (a valid point, its optimality not proven, or proven for an approximate model only), rejected (the point fails its
-      recheck), unattained (a valid point; the objective comes ever nearer to its bound and no decision attains it), infeasible,
+      recheck), not_attained (a valid point; the objective comes ever nearer to its bound and no decision attains it), infeasible,
       unbounded, or unknown (nothing found);
     - `objective`, `bound`: in the leader's own sense and unit, NaN where there is none; `gap`: |objective - bound| / |objective|;
     - `seconds`: build (of the Pyomo model, where its builder recorded it), compile, solve, certify;
@@ -31,7 +32,7 @@ class Solution:
     - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
 
-    status: str
+    status: Status
     objective: float
     bound: float
     gap: float
@@ -70,7 +71,7 @@ class Solution:
             "nodes": self.nodes,
             "certificate": [
                 {"check": c.name, "ok": c.ok, "value": plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
-                 "where": c.where, "detail": c.detail}
+                 "where": c.where, "detail": c.detail, "kind": c.kind}
                 for c in self.certificate.checks
             ],
             "values": {name: plain(value) for name, value in self.values.items()},
@@ -89,5 +90,5 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-VALID = ("certified", "conditional", "feasible", "unattained")
+VALID = (Status.CERTIFIED, Status.CONDITIONAL, Status.FEASIBLE, Status.NOT_ATTAINED)
 """Status of a solution whose point is a decision that the model allows."""

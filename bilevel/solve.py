@@ -35,7 +35,8 @@ from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
-from bilevel.solvers import SessionFactory, clarabel, tested
+from bilevel.solvers import Feature, SessionFactory, clarabel, tested
+from bilevel.status import Status
 
 _FOREVER = 1e15
 AUTO = "auto"
@@ -156,9 +157,9 @@ def _searched(
         def again(wide: Reformulation) -> Incumbent:
             return Search(wide, engine, mode, treatment, allowed).run()
 
-        doubts = user_limits.checks(form, found, allowed, "nonconvex" in engine.features, again)
+        doubts = user_limits.checks(form, found, allowed, Feature.NONCONVEX in engine.features, again)
     charged = loose_cones.close(form, search, found, allowed)
-    if found.verdict == "infeasible":
+    if found.verdict == Status.INFEASIBLE:
         explain_infeasibility(form)
         found.proof = verdicts.infeasible(form, found.proof)
     return _Answer(form, charged.found, (*doubts, *([charged.check] if charged.check else [])), steps)
@@ -185,7 +186,7 @@ def _reformulated(
     program: Program, engine: SessionFactory, treatment: ConeTreatment, mode: str
 ) -> tuple[Reformulation, Mode, ConeTreatment]:
     """The single-level program, and the mode and treatment of cones that go with it."""
-    form = assemble(program, "nonconvex" in engine.features)
+    form = assemble(program, Feature.NONCONVEX in engine.features)
     return form, *pick_mode(mode, form, engine, treatment)
 
 
@@ -198,7 +199,7 @@ def pick_mode(
     """
     if form.program.cones.count:
         solvers.require(engine, treatment.features, f"cones={treatment.name!r}")
-    if form.conic and treatment is tangent and "cone" in engine.features:
+    if form.conic and treatment is tangent and Feature.CONE in engine.features:
         treatment = exact
     return _mode(mode, form, engine), treatment
 
@@ -272,14 +273,14 @@ def solution_of(
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
-        if status in ("certified", "feasible") and found.verdict == unattained.NOT_ATTAINED:
-            status = "unattained"
+        if status in (Status.CERTIFIED, Status.FEASIBLE) and found.verdict == Status.NOT_ATTAINED:
+            status = Status.NOT_ATTAINED
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
         values = {str(variable.name): value for variable, value in found_values.items()}
     reason = reasons.reason(
         status, recheck, found.ended, stopped, seconds["compile"] + seconds["solve"], settings["time_limit"]
     )
-    if status == "infeasible" and program.domains.nowhere:
+    if status == Status.INFEASIBLE and program.domains.nowhere:
         reason = program.domains.nowhere
     reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
     return Solution(

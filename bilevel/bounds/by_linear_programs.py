@@ -35,6 +35,7 @@ from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, stac
 from bilevel.program.sparse import magnitude
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
+from bilevel.status import SolverStatus
 
 _SAFETY = 1.0 + 1e-6
 _WHAT = "limits of the followers' multipliers were being proven"
@@ -135,7 +136,7 @@ class _Polyhedron:
         self.session.set_cost(-form, 0.0)
         budget.require(_WHAT)
         outcome = self.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
-        if outcome.status != "optimal":
+        if outcome.status != SolverStatus.OPTIMAL:
             return np.inf
         return -outcome.objective + 1e-6 * max(abs(outcome.objective), 1e-3)
 
@@ -258,9 +259,9 @@ class _Margins:
         budget.require(_WHAT)
         outcome = space.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         size = max(abs(float(limit)), float((abs(self.rows.matrix[[at]]) @ self.scale)[0]))
-        if outcome.status == "unbounded":
+        if outcome.status == SolverStatus.UNBOUNDED:
             return size
-        if outcome.status != "optimal":
+        if outcome.status != SolverStatus.OPTIMAL:
             return 0.0
         margin = -outcome.objective - sign * float(limit)
         return 0.0 if margin < tolerances.SLATER_MARGIN * size else margin

@@ -18,6 +18,7 @@ from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, coo,
 from bilevel.program.sparse import part
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
+from bilevel.status import SolverStatus
 
 
 def cost_rows(program: Program, rates: tuple[Vector, Vector], followers: Index) -> Rows:
@@ -82,4 +83,4 @@ def robust_point(program: Program, follower: int, cost: Vector) -> Vector | None
         )
     )
     outcome = session.solve(False, 0.0, budget.seconds(), False, budget.watch())
-    return outcome.x if outcome.status == "optimal" else None
+    return outcome.x if outcome.status == SolverStatus.OPTIMAL else None

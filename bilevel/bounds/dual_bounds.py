@@ -34,7 +34,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of the duals (lam_lower <= lam <= lam_upper, 0 <= mu <= mu_upper) and slacks, each with its source."""
+    """The constants of big-M: limits of duals (lam_lower <= lam <= lam_upper, 0 <= mu <= mu_upper) and slacks, with sources."""
 
     lam_lower: Vector
     lam_upper: Vector

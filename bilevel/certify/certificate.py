@@ -7,7 +7,6 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.bounds.dual_bounds import USER
-from bilevel.certify.record import GLOBAL
 from bilevel.certify.record import Certificate as Certificate
 from bilevel.certify.repair import mended_objective, multipliers
 from bilevel.certify.ties import EXACT, tie_checks
@@ -20,6 +19,7 @@ from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Cones, Rows, Vector
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links, dual_sizes
+from bilevel.status import CheckKind
 
 
 def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certificate:
@@ -59,7 +59,7 @@ def check_point(
             found.append(_duals_read(program, form.kkt, full))
     ties = tie_checks(program, x, response)
     found += [_refuted(program, _global_gap(program, x, bound, gap), bound, ties[0]), _resolution(program, x, form)]
-    if all(check.ok for check in found if check.name not in GLOBAL):
+    if Certificate(tuple(found)).valid:
         found.append(mended_objective(program, x, form, duals, gap))
     if program.cones.count:
         found.append(_cones("cones", program.cones, program.tight(x)))
@@ -220,13 +220,17 @@ def _interior(form: Reformulation) -> Check:
     without = np.flatnonzero(~form.interior)
     where = form.program.followers.names[int(without[0])] if len(without) else ""
     detail = "give the leader variables in its rows bounds at which it keeps room" if len(without) else "proven"
-    return Check("follower interior", float(len(without)), 0.0, "followers without", where, detail)
+    return Check(
+        "follower interior", float(len(without)), 0.0, "followers without", where, detail, CheckKind.ASSUMPTION
+    )
 
 
 def _sources(form: Reformulation) -> Check:
     sources = form.bounds.sources()
     detail = ", ".join(f"{count} {source}" for source, count in sources.items()) or "none needed"
-    return Check("bounds used", float(sources.get(USER, 0)), 0.0, "user bounds", detail=detail)
+    return Check(
+        "bounds used", float(sources.get(USER, 0)), 0.0, "user bounds", detail=detail, kind=CheckKind.ASSUMPTION
+    )
 
 
 def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) -> Check:
@@ -238,7 +242,8 @@ def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) ->
         else float("inf")
     )
     shown = f"{bound:.9g}" if known else "unknown"
-    return Check("global gap", value, gap, "relative", detail=f"objective {objective:.9g}, bound {shown}")
+    detail = f"objective {objective:.9g}, bound {shown}"
+    return Check("global gap", value, gap, "relative", detail=detail, kind=CheckKind.OPTIMALITY)
 
 
 def _refuted(program: Program, check: Check, bound: float | None, best: Check) -> Check:
@@ -279,7 +284,7 @@ def resolution(program: Program, x: Vector, form: Reformulation | None = None) -
 def _resolution(program: Program, x: Vector, form: Reformulation | None = None) -> Check:
     value = resolution(program, x, form)
     detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
-    return Check("objective resolution", value, tolerances.RESOLUTION, "relative", detail=detail)
+    return Check("objective resolution", value, tolerances.RESOLUTION, "relative", "", detail, CheckKind.OPTIMALITY)
 
 
 def _limit_size(rows: Rows) -> Vector:

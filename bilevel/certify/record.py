@@ -4,25 +4,31 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bilevel.certify.repair import NAME as MENDED
-from bilevel.model import APPROXIMATION, Check
+from bilevel.model import Check
+from bilevel.status import CheckKind, Status, Verdict
 
-ASSUMED = ("bounds used", "user bounds confirmed", "follower interior")
-"""Checks that a conditional answer fails: what its being the best rests on besides what is proven."""
+_ABOUT_THE_BEST = (CheckKind.OPTIMALITY, CheckKind.ASSUMPTION)
+"""What a valid point may fail: it is about its being the best, not about its being feasible."""
 
-GLOBAL = (*ASSUMED, "global gap", "objective resolution", MENDED, APPROXIMATION)
-"""Checks that a valid point may fail: they are about its being the best, not about its being feasible."""
+_FAILED = {
+    CheckKind.VALIDITY: Status.REJECTED,
+    CheckKind.PROOF: Status.UNKNOWN,
+    CheckKind.OPTIMALITY: Status.FEASIBLE,
+    CheckKind.ASSUMPTION: Status.CONDITIONAL,
+}
+"""What a point is whose checks of a kind fail; the strictest first, which decides."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """All checks of one point, in order; or of a `verdict` without a point, "infeasible" or "unbounded".
+    """A proof that a point is feasible and optimal within the gap, as a list of checks that can be made again.
 
-    Without checks nothing is certified.
+    All checks of one point, in order; or of a `verdict` without a point, "infeasible" or "unbounded".  Without checks nothing is
+    certified.
     """
 
     checks: tuple[Check, ...]
-    verdict: str = ""
+    verdict: Verdict = ""
 
     @property
     def ok(self) -> bool:
@@ -33,26 +39,23 @@ class Certificate:
     def first_failure(self) -> Check | None:
         """The first check that fails, those about validity before those about optimality; None if all pass."""
         failing = [check for check in self.checks if not check.ok]
-        return next((check for check in failing if check.name not in GLOBAL), failing[0] if failing else None)
+        return next((check for check in failing if check.kind not in _ABOUT_THE_BEST), failing[0] if failing else None)
 
     @property
     def valid(self) -> bool:
         """Whether the point is bilevel feasible and physical, whatever its gap."""
         point = bool(self.checks) and not self.verdict
-        return point and all(check.ok for check in self.checks if check.name not in GLOBAL)
+        return point and all(check.ok for check in self.checks if check.kind not in _ABOUT_THE_BEST)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """certified (all pass), conditional (all but that bounds of the user's were used, or that an interior is not proven),
         feasible (valid, but its optimality is not proven, or is that of an approximate model) or rejected (not valid); the verdict
         where there is one and its checks pass; unknown without checks, or where those of a verdict fail."""
         if self.verdict or not self.checks:
-            return self.verdict if self.ok else "unknown"
-        if self.ok:
-            return "certified"
-        if all(check.ok for check in self.checks if check.name not in ASSUMED):
-            return "conditional"
-        return "feasible" if self.valid else "rejected"
+            return self.verdict if self.verdict and self.ok else Status.UNKNOWN
+        failing = {check.kind for check in self.checks if not check.ok}
+        return next((status for kind, status in _FAILED.items() if kind in failing), Status.CERTIFIED)
 
     def __getitem__(self, name: str) -> Check:
         """The check of that name; KeyError if there is none."""
@@ -62,10 +65,10 @@ class Certificate:
         raise KeyError(name)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a check: name, ok, value, tolerance, unit, where, detail."""
+        """One row a check: name, ok, value, tolerance, unit, where, detail, kind."""
         rows = [
             (c.name, "reported" if c.tolerance is None else "pass" if c.ok else "FAIL", c.value, c.tolerance, c.unit,
-             c.where, c.detail)
+             c.where, c.detail, c.kind)
             for c in self.checks
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["check", "verdict", "value", "tolerance", "unit", "where", "detail"])
+        return pd.DataFrame(rows, columns=["check", "verdict", "value", "tolerance", "unit", "where", "detail", "kind"])

@@ -18,8 +18,9 @@ from bilevel.program.sparse import magnitude, scaled
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links
 from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import clarabel as conic
+from bilevel.status import CheckKind
 
-NAME = "mended objective"
+NAME, _KIND = "mended objective", CheckKind.OPTIMALITY
 _REGIONS = (1e2, 1e4, 1e6)
 """How far columns may move, over their sizes and the worst violation: the nearest region that serves is the best conditioned."""
 
@@ -38,24 +39,24 @@ def mended_objective(
         duals = multipliers(form, x)
     point, usual = np.concatenate([x, duals]), form.size[: form.kkt.columns]
     if not np.isfinite(point).all():
-        return Check(NAME, float("inf"), gap, "relative", detail="the point has no multipliers")
+        return Check(NAME, float("inf"), gap, "relative", detail="the point has no multipliers", kind=_KIND)
     parts = _conditions(form, point)
     tangents = replace(tangent.cuts(program.cones, x, -np.inf), names=program.cones.names)
     parts += [_leader_rows(program, x), _bounds(program, x), tangents]
     rows = stack_rows([part.widened(len(point)) for part in parts])
     if not rows.count:
-        return Check(NAME, 0.0, gap, "relative")
+        return Check(NAME, 0.0, gap, "relative", kind=_KIND)
     size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * usual)
     worse, worst, where = float("inf"), 0.0, ""
     for slack in (0.0, tolerances.REPAIR_NOISE):
         moves, worst, where = _moves(rows, point, size, slack)
         if worst <= tolerances.REPAIR_NOISE:
-            return Check(NAME, 0.0, gap, "relative")
+            return Check(NAME, 0.0, gap, "relative", kind=_KIND)
         worse = min(worse, _least(program, x, moves, size, gap / worst) * worst)
         if worse <= gap:
             break
     detail = f"violations of up to {worst:.3g} mended" if np.isfinite(worse) else "no small move mends the violations"
-    return Check(NAME, worse, gap, "relative", where if worse > gap else "", detail)
+    return Check(NAME, worse, gap, "relative", where if worse > gap else "", detail, _KIND)
 
 
 def multipliers(form: Reformulation, x: Vector, bounded: bool = False) -> Vector:

@@ -17,6 +17,7 @@ from bilevel.model import Check
 from bilevel.program.bilevel_program import LEADER, Program
 from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, stack_cones, stack_rows
 from bilevel.relax import outer_approximation
+from bilevel.status import CheckKind
 
 _MAX_STEPS = 5
 EXACT = "exact"
@@ -44,7 +45,10 @@ def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
         lost = "followers could not be solved again"
         if own:
             lost = "not looked for: the leader's own products tie what followers see to their answers"
-        return [Check(name, float("nan"), None, "objective", detail=lost) for name in (name_best, name_worst)]
+        return [
+            Check(name, float("nan"), None, "objective", detail=lost, kind=CheckKind.REPORT)
+            for name in (name_best, name_worst)
+        ]
     problem = _problem(program, x, response)
     exact = "over responses within the tolerance of the followers' cost" if stack.cones.count else EXACT
     free = _free_range(program, problem, x)
@@ -53,8 +57,8 @@ def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
     how = exact if how == EXACT else how
     detail = exact if np.isfinite(low) else "no tie keeps the leader's rows"
     return [
-        Check(name_best, program.sign * low, None, "objective", detail=detail),
-        Check(name_worst, program.sign * high, None, "objective", detail=how),
+        Check(name_best, program.sign * low, None, "objective", detail=detail, kind=CheckKind.REPORT),
+        Check(name_worst, program.sign * high, None, "objective", detail=how, kind=CheckKind.REPORT),
     ]
 
 

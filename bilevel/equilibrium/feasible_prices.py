@@ -19,6 +19,7 @@ from bilevel.program.sparse import magnitude, scaled
 from bilevel.progress import ProgressEvent
 from bilevel.relax import outer_approximation
 from bilevel.solution import Solution
+from bilevel.status import Status
 
 LATEST = 10
 """How many different prices are tried, the latest first."""
@@ -28,7 +29,7 @@ TICKS = tuple(digit * 10.0**power for power in range(-3, 0) for digit in (1, 2, 
 _KEPT = 0.25
 """Share of the time limit that is kept from candidates for the last solve, whose verdict they would leave unknown."""
 
-NO_POINT = ("infeasible", "rejected")
+NO_POINT = (Status.INFEASIBLE, Status.REJECTED)
 """How a solve ends at prices that are of no use; one that was interrupted is not solved again elsewhere."""
 
 

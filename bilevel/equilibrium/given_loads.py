@@ -10,6 +10,7 @@ from bilevel.program.bilevel_program import LEADER, Program
 from bilevel.program.rows import Cones, Index, Mask, Rows, SolverProgram, Vector, no_rows, stack_rows
 from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import Outcome
+from bilevel.status import SolverStatus
 
 
 class GivenLoads:
@@ -37,13 +38,13 @@ class GivenLoads:
         """
         mip = self._linear_program(x)
         outcome, broken, cones = self._optimum(mip, self.program.cones), Broken(), self.program.cones
-        if outcome.x is None and outcome.status != "unbounded":
+        if outcome.x is None and outcome.status != SolverStatus.UNBOUNDED:
             given = elastic(self.program, mip)
             outcome, cones = self._optimum(given.mip, given.cones), given.cones
             broken = Broken() if outcome.x is None else given.broken(outcome.x)
         if outcome.x is None or outcome.row_dual is None:
             remedy = "bound its variables, so that it has an optimum at these loads"
-            if outcome.status == "infeasible":
+            if outcome.status == SolverStatus.INFEASIBLE:
                 remedy = "no matter how far its limits give way, so its equality rows contradict these loads: relax one of them"
             raise ModelError(
                 f"the leader's own problem at the loads of iteration {iteration} is {outcome.status}: {remedy}"

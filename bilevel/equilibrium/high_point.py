@@ -26,8 +26,10 @@ from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
+from bilevel.status import CheckKind, SolverStatus, Status
 
 _WALL = 1e3
+_VERDICTS = {SolverStatus.INFEASIBLE: Status.INFEASIBLE, SolverStatus.UNBOUNDED: Status.UNBOUNDED}
 _FINER = 1e-2
 """Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
 
@@ -64,9 +66,9 @@ def cooperative(
         deadline = began + (np.inf if time_limit is None else time_limit)
         with budget.until(deadline, line):
             found = _OPTIMA[solver](program, gap, deadline, line)
-            if found.verdict == "infeasible":
+            if found.verdict == Status.INFEASIBLE:
                 found.proof = _infeasible(program)
-            elif found.verdict == "unbounded":
+            elif found.verdict == Status.UNBOUNDED:
                 found.proof = verdicts.cooperative_ray(program)
         stopped = line.interrupted
     clock.append(time.perf_counter())
@@ -96,9 +98,9 @@ def _infeasible(program: Program) -> tuple[Check, ...]:
     for session in sessions:
         session.load(_mip(program, Cones.none(program.columns)))
     statuses = [session.solve(True, 0.0, budget.seconds(), False, budget.watch()).status for session in sessions]
-    left = float(sum(status != "infeasible" for status in statuses))
+    left = float(sum(status != SolverStatus.INFEASIBLE for status in statuses))
     detail = f"{verdicts.COOPERATE}, without cones: branch and bound of highs, scaled and unscaled"
-    return (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail),)
+    return (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail, kind=CheckKind.PROOF),)
 
 
 def _require_linear(program: Program) -> None:
@@ -121,7 +123,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
 
     def solve() -> Outcome:
         outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
-        if outcome.status == "unbounded" and cones.count and not latest:
+        if outcome.status == SolverStatus.UNBOUNDED and cones.count and not latest:
             # Without any tangent of its cones a program may have no end
             session.add_rows(tangent.initial_tangents(cones, _WALL))
             outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
@@ -131,8 +133,9 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
         return outcome
 
     outcome = outer_approximation.rounds(solve, session.add_rows, tangent.cuts, cones, over=line.stop)
-    if outcome.status in ("infeasible", "unbounded"):
-        return Incumbent(verdict=outcome.status if outcome.status == "infeasible" or not cones.count else "")
+    said = _VERDICTS.get(outcome.status)
+    if said is not None:
+        return Incumbent(verdict=said if said == Status.INFEASIBLE or not cones.count else "")
     x = latest[-1].x if latest else None
     if x is not None and cones.gaps(x).min(initial=0.0) >= -tolerances.CONE_GAP:
         found.x, found.objective = x, program.offset + float(program.cost @ x)
@@ -165,14 +168,14 @@ def _interior(program: Program, _gap: float, deadline: float, line: Progress) ->
     cones = stack_cones(program.cones, program.followers.cones)
     mip = _mip(program, cones)
     outcome = clarabel.solve(mip, deadline - time.monotonic())
-    if outcome.status in ("failed", "optimal") and not np.isfinite(outcome.bound):
+    if outcome.status in (SolverStatus.NUMERICAL_ERROR, SolverStatus.OPTIMAL) and not np.isfinite(outcome.bound):
         # A point good to some digits has no bound: once more in other sizes, of epigraphs or of the values found
         values = np.zeros(0) if outcome.x is None else np.abs(outcome.x)
         scale = _with_epigraphs(program) if outcome.x is None else np.maximum(values, _FINER * mip.scale)
         again = clarabel.solve(replace(mip, scale=scale), deadline - time.monotonic())
         outcome = again if np.isfinite(again.bound) else outcome
     if outcome.x is None:
-        return Incumbent(verdict=outcome.status if outcome.status in ("infeasible", "unbounded") else "")
+        return Incumbent(verdict=_VERDICTS.get(outcome.status, ""))
     found = Incumbent(outcome.bound, outcome.objective, outcome.x)
     line.update(found.bound, found.objective)
     return found

@@ -11,6 +11,7 @@ from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_r
 from bilevel.program.sparse import largest, magnitude, scaled
 from bilevel.relax import outer_approximation
 from bilevel.solvers import Outcome, convex_qp
+from bilevel.status import SolverStatus
 
 _REFINED = 6
 
@@ -23,8 +24,8 @@ def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
     """
     stack = program.followers
     outcome = _solve(program, x, np.arange(len(stack.names)))
-    if outcome.x is None or outcome.status != "optimal":
-        if outcome.status in ("infeasible", "unbounded", "unclear"):
+    if outcome.x is None or outcome.status != SolverStatus.OPTIMAL:
+        if outcome.status in (SolverStatus.INFEASIBLE, SolverStatus.UNBOUNDED, SolverStatus.INFEASIBLE_OR_UNBOUNDED):
             _blame(program, x, iteration)
         raise ModelError(
             f"the followers could not be solved at the prices of iteration {iteration} (HiGHS says {outcome.status}): "
@@ -49,7 +50,7 @@ def fixed_follower_rows(program: Program, room: float = tolerances.FIXED_FOLLOWE
     x = np.where(stack.owner < 0, program.lower, 0.0)
     x = np.where(np.isfinite(x), x, 0.0)
     answer = _solve(program, x, which) if len(which) else None
-    if answer is None or answer.x is None or answer.status != "optimal":
+    if answer is None or answer.x is None or answer.status != SolverStatus.OPTIMAL:
         return no_rows(program.columns)
     x[mine] = np.clip(answer.x * program.scale[mine], program.lower[mine], program.upper[mine])
     proof = respond(program, x)
@@ -103,7 +104,7 @@ def _solve(program: Program, x: Vector, which: Index) -> Outcome:
             answer = _solve_together(program, found, group) if len(group) else None
             if answer is None:
                 break
-            if answer.x is None or answer.status != "optimal":
+            if answer.x is None or answer.status != SolverStatus.OPTIMAL:
                 if step:
                     break
                 return answer
@@ -112,7 +113,7 @@ def _solve(program: Program, x: Vector, which: Index) -> Outcome:
             if step and np.abs(answer.x).max(initial=0.0) <= tolerances.RESPONSE_STILL:
                 break
     mine = np.isin(stack.owner, which)
-    return Outcome("optimal", found[mine] / program.scale[mine], 0.0, -np.inf)
+    return Outcome(SolverStatus.OPTIMAL, found[mine] / program.scale[mine], 0.0, -np.inf)
 
 
 def _solve_together(program: Program, x: Vector, which: Index) -> Outcome:
@@ -156,7 +157,7 @@ def _blame(program: Program, x: Vector, iteration: int) -> None:
     """Raises for the first follower that has no optimum alone."""
     for at, name in enumerate(program.followers.names):
         status = _solve(program, x, np.array([at])).status
-        if status != "optimal":
+        if status != SolverStatus.OPTIMAL:
             raise ModelError(
                 f"follower {name!r} is {status} at the prices of iteration {iteration}: give it rows and bounds that leave it a "
                 "best response at every price"

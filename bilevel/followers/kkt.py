@@ -30,7 +30,7 @@ from bilevel.program.sparse import magnitude, scaled
 
 @dataclass(frozen=True)
 class Pairs:
-    """Complementarity pairs 0 <= slack_matrix @ x + slack_constant, perpendicular to column `dual` >= 0.
+    """Complementary slackness: 0 <= slack_matrix @ x + slack_constant, perpendicular to column `dual` >= 0, a pair a row.
 
     A pair comes from follower row `row` or from a bound of column `column` (the other is -1); `side` is +1 for a lower
     limit and -1 for an upper one; `twin` is the pair of the opposite limit or -1; `owner` is the follower.
@@ -80,8 +80,9 @@ class ConeDuals:
 
 @dataclass(frozen=True)
 class Kkt:
-    """Optimality conditions of all followers over `columns` columns: the program's, then lam, then mu, then those of `conic`.
+    """The Karush-Kuhn-Tucker conditions of the lower level, which an answer of the followers meets where it is optimal.
 
+    They are over `columns` columns: the program's, then lam, then mu, then those of `conic`.
     `equal_matrix` @ x = `equal_value` are the equalities (rows, then fixed columns) that the columns `lam` price;
     `equal_row` is their follower row or -1, `equal_owner` their follower.
     """

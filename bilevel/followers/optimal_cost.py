@@ -25,7 +25,7 @@ _MAX_ROUNDS = 60
 
 @dataclass(frozen=True)
 class Response:
-    """Best responses at the leader decisions in x.
+    """The lower level's optimal value at the leader decisions in x, bounded by weak duality, with its multipliers.
 
     `lower_bound`: proven lower bound of each follower's linearised cost, `linear_cost`: that cost at x; `size`: of its cost terms,
     for relative comparisons; `row_dual`: net multiplier of each follower row, `reduced_cost`: of each follower column, both

@@ -11,6 +11,7 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.front.runner import Runner
 from bilevel.front.tasks import Task
+from bilevel.status import Status
 
 
 def _corners(run: Runner) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -87,7 +88,7 @@ def scaling(run: Runner) -> str:
     for _ in range(run.given.points - 1):
         limit = last[0] - run.given.tolerance * abs(last[0])
         answer = run.solve([Task(0.0, 1.0, limit)], "point")[0]
-        if answer.verdict == "infeasible":
+        if answer.verdict == Status.INFEASIBLE:
             return "the next limit is infeasible"
         point = run.value(answer, f"limit {limit:.9g}")
         if abs(point[1] - last[1]) <= tolerances.FRONT_EQUAL * abs(last[1]):

@@ -15,6 +15,7 @@ from bilevel import tolerances
 from bilevel.atomic import write_text
 from bilevel.certify.certificate import Certificate
 from bilevel.solution import plain
+from bilevel.status import Status
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class FrontPoint:
     limit: float
     bound: float
     gap: float
-    status: str
+    status: Status
     certificate: Certificate
     seconds: float
     decisions: Mapping[str, float]
@@ -40,7 +41,7 @@ class FrontPoint:
     @property
     def certified(self) -> bool:
         """Whether every check passes."""
-        return self.status == "certified"
+        return self.status == Status.CERTIFIED
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from bilevel.front.two_objectives import TwoObjectives, compile_two
 from bilevel.progress import ProgressEvent
 from bilevel.reformulate.single_level import assemble
 from bilevel.solve import pick_mode
+from bilevel.solvers import Feature
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Runner:
         self.expressions = limit, maximize
         engine, treatment = solvers.find(setting.solver), cone_treatments.find(setting.cones)
         self.two: TwoObjectives = compile_two(model, maximize, limit)
-        self.form = assemble(self.two.program, "nonconvex" in engine.features)
+        self.form = assemble(self.two.program, Feature.NONCONVEX in engine.features)
         chosen, treatment = pick_mode(setting.mode, self.form, engine, treatment)
         self.setting = replace(setting, mode=chosen.name, cones=treatment.name)
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}

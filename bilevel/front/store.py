@@ -13,6 +13,7 @@ from bilevel import files
 from bilevel.front.tasks import Task, TaskResult
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.status import Status, Verdict
 
 FILE = "points.jsonl"
 _FORMAT = 1
@@ -85,7 +86,8 @@ def _to_line(answer: TaskResult) -> dict[str, Any]:
 def _from_line(line: Mapping[str, Any]) -> tuple[str, TaskResult]:
     slack = None if line["slack_zero"] is None else _unpacked(line["slack_zero"]) > 0
     x = None if line["x"] is None else _unpacked(line["x"])
-    answer = TaskResult(float.fromhex(line["bound"]), x, slack, line["verdict"], float(line["seconds"]), False)
+    verdict: Verdict = Status.read(line["verdict"]) if line["verdict"] else ""
+    answer = TaskResult(float.fromhex(line["bound"]), x, slack, verdict, float(line["seconds"]), False)
     return line["task"], answer
 
 

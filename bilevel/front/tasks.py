@@ -16,6 +16,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
+from bilevel.status import Verdict
 
 _FOREVER = 1e15
 
@@ -44,7 +45,7 @@ class TaskResult:
     bound: float
     x: Vector | None
     slack_zero: Mask | None
-    verdict: str
+    verdict: Verdict
     seconds: float
     stopped: bool
 

@@ -31,7 +31,9 @@ class Bilinear:
 
 @dataclass(frozen=True)
 class FollowerStack:
-    """All followers as one program: min over y of y' quadratic y / 2 + cost' y + x' price y in rows, cones and bounds.
+    """The lower level, a convex quadratic program in y that the leader's x enters.
+
+    All followers as one: min over y of y' quadratic y / 2 + cost' y + x' price y in rows, cones and bounds.
 
     Followers share no variables, so the stack splits again by `owner` (of each column, LEADER for the leader's),
     `row_owner` and `cone_owner`.  `price` is (columns x columns): entry (i, j) is the coefficient of x_i y_j.  `sense` is +1 or
@@ -93,7 +95,7 @@ class DualLinks:
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled bilevel model (model page section 3): the leader's part, and the followers' stack.
+    """A bilevel program in arrays: the leader's problem, with the followers' problems as its constraints (model page section 3).
 
     `scale` is what solvers measure columns in, which a user may set; `size` is the expected size, which no loose bound makes
     larger.

@@ -24,7 +24,7 @@ _HELD = 0.01
 
 @dataclass(frozen=True)
 class Rows:
-    """Linear rows lower <= matrix @ x <= upper; matrix is (rows x columns) in CSR, names has one entry a row."""
+    """Linear constraints: lower <= matrix @ x <= upper; matrix is (rows x columns) in CSR, names has one entry a row."""
 
     matrix: sp.csr_array
     lower: Vector
@@ -49,7 +49,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Cones:
-    """Convex quadratic rows, all as sum of squares (S x)_k^2 over k of the cone <= (U x + u0)(W x + w0), both factors >= 0.
+    """Rotated second-order cones: sum of squares (S x)_k^2 over k of the cone <= (U x + u0)(W x + w0), both factors >= 0.
 
     `squares` is (square terms x columns) with `owner` the cone of each; `u`, `w` are (cones x columns).  `w_scale` is the
     expected size of the second factor, which makes errors relative.  A ball P^2 + Q^2 <= S^2 has u constant.  A cone that
@@ -137,7 +137,7 @@ class Cones:
 
 @dataclass(frozen=True)
 class Products:
-    """Nonconvex rows: sum value * x[first] * x[second] over the entries of `row`, plus `linear.matrix` @ x, <= linear.upper."""
+    """Bilinear constraints: sum value * x[first] * x[second] over entries of `row`, plus `linear.matrix` @ x, <= linear.upper."""
 
     row: Index
     first: Index
@@ -191,7 +191,7 @@ def stack_products(first: Products | None, second: Products) -> Products:
 
 @dataclass(frozen=True)
 class SolverProgram:
-    """Minimise cost @ x + offset over rows, cones, bounds, integrality and what modes add: what a solver is given.
+    """A mixed-integer conic program: minimise cost @ x + offset over rows, cones, bounds, integrality and what modes add.
 
     `sos1` holds pairs of columns of which one must be zero; `indicators` (binary, value, column): where the binary has the
     value, the column is <= 0; `products` are nonconvex rows, None without.

@@ -22,7 +22,9 @@ _LOOSE = 1e3
 
 @dataclass(frozen=True)
 class Reformulation:
-    """The program, its KKT system, the proven limits, and `mip`: all rows but complementarity.
+    """The single-level problem: the lower level replaced by its optimality conditions.
+
+    It holds the program, its KKT system, the proven limits, and `mip`: all rows but complementarity.
 
     The columns of `mip` are the KKT system's, then the t of `bilevel.reformulate.revenue`; its rows are the leader's, the
     followers', stationarity, the multipliers that the leader reads; its cones the leader's, the followers', those of the followers'

@@ -5,13 +5,14 @@ from typing import Protocol, cast
 from bilevel.errors import UnknownNameError
 from bilevel.program.rows import Cones, Rows, SolverProgram, Vector
 from bilevel.relax import exact, tangent, tower
+from bilevel.solvers import Feature
 
 
 class ConeTreatment(Protocol):
     """`prepare` turns a program with cones into what the solver gets; `cuts` gives rows that x breaks, none when done."""
 
     name: str
-    features: frozenset[str]
+    features: frozenset[Feature]
 
     def prepare(self, mip: SolverProgram) -> SolverProgram:
         """The program for the solver."""

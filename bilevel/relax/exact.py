@@ -1,9 +1,10 @@
 """Cones handed as they are to a solver that takes them."""
 
 from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, no_rows
+from bilevel.solvers import Feature
 
 name = "exact"
-features = frozenset({"cone"})
+features = frozenset({Feature.CONE})
 
 
 def prepare(mip: SolverProgram) -> SolverProgram:

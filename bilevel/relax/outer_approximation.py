@@ -13,6 +13,7 @@ from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
 from bilevel.relax import tangent
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
+from bilevel.status import SolverStatus
 
 MOST_ROUNDS = 200
 _WALL = 1e3
@@ -52,7 +53,7 @@ class Problem:
             outcome = clarabel.solve(
                 replace(self.mip, cones=self.cones), budget.seconds(), tolerances.OUTER_INTERIOR_POINT
             )
-            if outcome.status == "infeasible" and np.isinf(attained):
+            if outcome.status == SolverStatus.INFEASIBLE and np.isinf(attained):
                 return outcome
             if outcome.x is not None and np.isfinite(outcome.bound):
                 return replace(outcome, objective=outcome.bound)
@@ -72,7 +73,7 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
 
     def solve() -> Outcome:
         outcome = _solve(session)
-        if outcome.status == "unbounded" and cones.count:
+        if outcome.status == SolverStatus.UNBOUNDED and cones.count:
             session.add_rows(tangent.initial_tangents(cones, _WALL))
             outcome = _solve(session)
         return outcome
@@ -96,12 +97,12 @@ def rounds(
     The value rises from round to round.  It ends with a point where no cone is broken by more than a solver sees, or where the
     value is `enough`; else without one, and the last value, which stays a lower bound, is the outcome's `bound`.
     """
-    last, excess, before = Outcome("limit", None, np.inf, -np.inf), np.inf, None
+    last, excess, before = Outcome(SolverStatus.TIME_LIMIT, None, np.inf, -np.inf), np.inf, None
     for _ in range(MOST_ROUNDS):
         if over():
-            return Outcome("limit", None, np.inf, last.value if last.x is not None else -np.inf)
+            return Outcome(SolverStatus.TIME_LIMIT, None, np.inf, last.value if last.x is not None else -np.inf)
         outcome = solve()
-        if outcome.status != "optimal" or outcome.x is None:
+        if outcome.status != SolverStatus.OPTIMAL or outcome.x is None:
             return Outcome(outcome.status, None, np.inf, last.value if last.x is not None else -np.inf)
         last = outcome
         if enough(outcome.value):
@@ -117,7 +118,7 @@ def rounds(
         add(rows)
     # Corners that take turns within the solver's tolerance are near enough; a point that breaks a cone is better than any true one
     if last.x is not None and cones.gaps(last.x).min(initial=0.0) < -tolerances.CONE_GAP:
-        return Outcome("limit", None, np.inf, last.value)
+        return Outcome(SolverStatus.TIME_LIMIT, None, np.inf, last.value)
     return last
 
 

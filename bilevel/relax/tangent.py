@@ -13,9 +13,10 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, no_rows, stack_rows
 from bilevel.program.sparse import scaled
+from bilevel.solvers import Feature
 
 name = "tangent"
-features: frozenset[str] = frozenset()
+features: frozenset[Feature] = frozenset()
 
 
 def prepare(mip: SolverProgram) -> SolverProgram:

@@ -12,9 +12,10 @@ import scipy.sparse as sp
 
 from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, widen
 from bilevel.program.sparse import magnitude, scaled
+from bilevel.solvers import Feature
 
 name = "tower"
-features: frozenset[str] = frozenset()
+features: frozenset[Feature] = frozenset()
 RELATIVE_ERROR = 1e-7
 
 

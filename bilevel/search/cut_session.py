@@ -18,10 +18,11 @@ from bilevel.search.sides import Sides, limits
 from bilevel.solvers import Outcome, SessionFactory, clarabel
 from bilevel.solvers.base import Forgetful
 from bilevel.solvers.scaled import Scaled
+from bilevel.status import SolverStatus
 
 MAX_ROUNDS = 100
 """Of branch and bound and its tangents."""
-_ENDLESS = ("unbounded", "failed")  # what a program without end may be called
+_ENDLESS = (SolverStatus.UNBOUNDED, SolverStatus.NUMERICAL_ERROR)  # what a program without end may be called
 _WALLS = (1.0, 1e3, 1e6)
 
 
@@ -29,7 +30,7 @@ _WALLS = (1.0, 1e3, 1e6)
 class Point:
     """Result of a convex solve: `x` is None unless status is optimal; `value` is the minimised objective."""
 
-    status: str
+    status: SolverStatus
     x: Vector | None
     value: float
 
@@ -72,7 +73,7 @@ class CutSession:
             outcome = self._solve(integer, improving)
             if outcome.status not in _ENDLESS:
                 return outcome
-        return replace(outcome, status="failed")
+        return replace(outcome, status=SolverStatus.NUMERICAL_ERROR)
 
     def _solve(self, integer: bool, improving: bool) -> Outcome:
         seconds = self.budget.seconds
@@ -128,7 +129,8 @@ class CutSession:
         """The convex optimum with these sides fixed, and the leader's integers rounded from `near`."""
         held = self.mip.cones.count > 0
         with self.restricted(sides, near) as possible:
-            point = self.converge(exact if held else tangent) if possible else Point("infeasible", None, np.inf)
+            nowhere = Point(SolverStatus.INFEASIBLE, None, np.inf)
+            point = self.converge(exact if held else tangent) if possible else nowhere
         return replace(point, x=self.cones.snapped(point.x)) if held and point.x is not None else point
 
     def tightened(self, sides: Sides, best: Vector) -> Point:

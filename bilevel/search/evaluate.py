@@ -18,8 +18,9 @@ from bilevel.search.cut_session import Point
 from bilevel.search.incumbent import Incumbent
 from bilevel.search.sides import Sides, every_pair, sides_at
 from bilevel.search.state import SearchState, precise_session
+from bilevel.status import SolverStatus, Status
 
-_SURE = ("optimal", "infeasible")
+_SURE = (SolverStatus.OPTIMAL, SolverStatus.INFEASIBLE)
 
 
 def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
@@ -35,11 +36,11 @@ def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     alone = not (form.conic or form.program.integer.any()) and form.mip.products is None
     if alone and point.status in _SURE:
         state.tried[key] = point
-    if point.status == "unbounded" and form.mip.products is None and not form.conic:
+    if point.status == SolverStatus.UNBOUNDED and form.mip.products is None and not form.conic:
         # Every point of this linear program should be bilevel feasible, and its ray the leader's: the followers are asked
         proof = verdicts.ray(form, every_pair(form, slack_zero), near)
         if proof and all(check.ok for check in proof):
-            state.incumbent = Incumbent(verdict="unbounded", proof=proof)
+            state.incumbent = Incumbent(verdict=Status.UNBOUNDED, proof=proof)
     if point.x is not None and state.objective(point.x) < state.incumbent.objective:
         state.take(point.x, slack_zero)
     return point

@@ -6,13 +6,15 @@ import numpy as np
 
 from bilevel.model import Check
 from bilevel.program.rows import Mask, Vector
+from bilevel.status import Verdict
 
 
 @dataclass
 class Incumbent:
-    """What a search has: a bound and the best point (over the reformulation's columns) of the minimised program.
+    """The best point known so far, with the best bound: of the minimised program, over the reformulation's columns.
 
-    `verdict` is "infeasible" or "unbounded" when that is what is proven, else ""; `proof` are the checks that say how; `ended`
+    `verdict` is "infeasible" or "unbounded" when that is what is proven, "not_attained" of a point whose bound no decision attains,
+    else ""; `proof` are the checks that say how; `ended`
     says why a search stopped with an open gap, where neither time nor Ctrl-C was the reason.
     """
 
@@ -20,7 +22,7 @@ class Incumbent:
     objective: float = np.inf
     x: Vector | None = None
     slack_zero: Mask | None = None
-    verdict: str = ""
+    verdict: Verdict = ""
     rounds: int = 0
     proof: tuple[Check, ...] = ()
     ended: str = ""

@@ -43,7 +43,9 @@ class Sessions:
 
 @dataclass
 class SearchState:
-    """What the steps of a search share; each step reads it and leaves in it what it has found.
+    """The state of a branch-and-bound search: bounds, the incumbent, and what is still open.
+
+    The steps share it; each reads it and leaves in it what it has found.
 
     - `incumbent`: the bound and the best point; `relaxed`: the optimum of the relaxation, None before;
     - `parts`: a division of the decision space, of each part a lower bound; `least`: an objective so low that it is no bound;

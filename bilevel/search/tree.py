@@ -18,6 +18,7 @@ from bilevel.program.rows import Index, Mask, Vector
 from bilevel.relax import ConeTreatment
 from bilevel.search.cut_session import MAX_ROUNDS, CutSession
 from bilevel.search.sides import Sides
+from bilevel.status import SolverStatus
 
 MOST_NODES = 400
 """Nodes after which the mixed-integer solver takes over."""
@@ -114,11 +115,11 @@ class Tree:
                 return Subproblem(part.sides, np.inf)
             outcome = self.session.solve(integer=False)
         self.session.budget.progress.nodes += 1
-        if outcome.status == "infeasible":
+        if outcome.status == SolverStatus.INFEASIBLE:
             return Subproblem(part.sides, np.inf)
-        if outcome.status == "unbounded" and self.thorough:
+        if outcome.status == SolverStatus.UNBOUNDED and self.thorough:
             return self._endless(part)
-        if outcome.status != "optimal" or outcome.x is None:
+        if outcome.status != SolverStatus.OPTIMAL or outcome.x is None:
             return None
         x = outcome.x
         solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost)

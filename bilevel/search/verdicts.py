@@ -23,6 +23,7 @@ from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import outer_approximation, tangent
 from bilevel.search.sides import Sides, limits
+from bilevel.status import CheckKind
 
 COOPERATION = "followers that cooperate have a point"
 EXHAUSTED = "exhausted search"
@@ -108,9 +109,8 @@ def contradiction(mip: SolverProgram, what: str) -> Check:
 
     Cones enter by tangents, which hold everywhere; integrality is left out.
     """
-    nothing = Check(
-        RELAXATION, float("inf"), tolerances.FEASIBILITY, "relative", detail=f"{what} do not contradict each other"
-    )
+    detail = f"{what} do not contradict each other"
+    nothing = Check(RELAXATION, float("inf"), tolerances.FEASIBILITY, "relative", detail=detail, kind=CheckKind.PROOF)
     rows = replace(mip.rows, names=mip.rows.names or ("",) * mip.rows.count)
     for _ in range(_ROUNDS):
         if not rows.count:
@@ -212,5 +212,7 @@ def _along(program: Program, start: Vector, away: Vector, answers: bool) -> tupl
     fall = -np.diff(values) / np.diff(np.array([0.0, *_OUT]))
     least = float(fall.min()) / max(float(np.abs(fall).max()), 1e-300)
     detail = f"objective {program.sign * values[-1]:.6g} at {_OUT[-1]:g} times the scale, and no end"
-    falls = Check("ray improves", 1.0 - least if least > 0 else np.inf, 0.5, "of its slope", detail=detail)
+    falls = Check(
+        "ray improves", 1.0 - least if least > 0 else np.inf, 0.5, "of its slope", "", detail, CheckKind.PROOF
+    )
     return (*(replace(check, detail=f"along the ray: {check.detail}") for check in worst), falls)

@@ -4,9 +4,9 @@ from typing import cast
 
 from bilevel.errors import FeatureError, UnknownNameError
 from bilevel.solvers import gurobi, highs, pyomo, scip
-from bilevel.solvers.base import Outcome, Session, SessionFactory, Watch
+from bilevel.solvers.base import Feature, Outcome, Session, SessionFactory, Watch
 
-__all__ = ["SOLVERS", "Outcome", "Session", "SessionFactory", "Watch", "find", "require"]
+__all__ = ["SOLVERS", "Feature", "Outcome", "Session", "SessionFactory", "Watch", "find", "require"]
 
 SOLVERS: dict[str, SessionFactory] = {s.name: s for s in (cast(SessionFactory, m) for m in (highs, scip, gurobi))}
 
@@ -20,7 +20,7 @@ def find(name: str) -> SessionFactory:
     return SOLVERS[name]
 
 
-def require(solver: SessionFactory, features: frozenset[str], what: str) -> None:
+def require(solver: SessionFactory, features: frozenset[Feature], what: str) -> None:
     """Raise `FeatureError` when the solver lacks a feature, naming the solvers that have it."""
     missing = features - solver.features
     if missing:

@@ -6,20 +6,42 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
+from bilevel.status import SolverStatus, Word
+
+WITH_POINT = (SolverStatus.OPTIMAL, SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED)
+"""Why a solver stopped where its point and its bound count, if it has any."""
+
+
+class Feature(Word):
+    """What a solver may take beside linear programs; modes and treatments of cones ask for it."""
+
+    INTEGER = "integer", "columns that take whole values only: big-M needs them"
+    SOS1 = (
+        "sos1",
+        "sets of columns of which one at most is not zero: they hold complementarity without limits of multipliers",
+    )
+    INDICATOR = (
+        "indicator",
+        "rows that hold where a binary says so: they hold complementarity without limits of multipliers",
+    )
+    CONE = "cone", "convex quadratic rows as they are: without it tangents or the tower stand for them"
+    NONCONVEX = (
+        "nonconvex",
+        "rows with products of two columns: power flows without relaxation and products of the leader's",
+    )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a solver says: `status` is why it stopped, the rest is what it has.
+    """A solver's answer to a program: a point, its objective, a bound, multipliers; `status` is why it stopped.
 
-    status: optimal, infeasible, unbounded, unclear (one of these two; `Scaled` finds out which), limit (time), interrupted,
-    failed.  `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim:
-    certificates do not read it as proof.  `reduced_cost` (a column) and `row_dual` come with a linear program's optimum, where the
-    solver gives them; a row's dual is d(minimised objective)/d(right-hand side), the added rows' after the program's own.
-    `nodes`: of branch and bound, 0 where there was none or the solver does not tell.
+    `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim: certificates do not
+    read it as proof.  Which of both "infeasible_or_unbounded" is, `Scaled` finds out.  `reduced_cost` (a column) and `row_dual`
+    come with a linear program's optimum, where the solver gives them; a row's dual is d(minimised objective)/d(right-hand side),
+    the added rows' after the program's own.  `nodes`: of branch and bound, 0 where there was none or the solver does not tell.
     """
 
-    status: str
+    status: SolverStatus
     x: Vector | None
     objective: float
     bound: float
@@ -86,14 +108,14 @@ class Careful(Session, Protocol):
 
 
 class SessionFactory(Protocol):
-    """A solver: `name`, `features` out of integer, sos1, indicator, cone, nonconvex; `open` gives a session.
+    """A solver: `name`, the `features` that it has; `open` gives a session.
 
     `incremental`: whether a session may live from one objective to the next, because what it was told of the one is not kept for
     the other, and its linear programs keep rows to the last digits.
     """
 
     name: str
-    features: frozenset[str]
+    features: frozenset[Feature]
     incremental: bool
 
     def open(self) -> Session:

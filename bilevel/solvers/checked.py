@@ -12,10 +12,10 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector, stack_rows
-from bilevel.solvers.base import Careful, Forgetful, Outcome, Session, Watch
+from bilevel.solvers.base import WITH_POINT, Careful, Forgetful, Outcome, Session, Watch
+from bilevel.status import SolverStatus
 
-_FAILED = Outcome("failed", None, np.inf, -np.inf)
-_POINTS = ("optimal", "limit", "interrupted")
+_FAILED = Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
 _AGREE = tolerances.AGREEMENT
 _AGAIN, _SHARE = 1.0, 0.1
 """Seconds of a second look at an infeasible search, and the share of what the first took, if that is more."""
@@ -71,7 +71,7 @@ class Checked:
         self.session.set_cost(cost, offset)
 
     def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
-        """The session's answer where it agrees with itself, else what it says in another way, else "failed"."""
+        """The session's answer where it agrees with itself, else what it says in another way, else "numerical_error"."""
         began = time.monotonic()
         outcome = self.session.solve(integer, gap, seconds, improving, watch)
         spent = time.monotonic() - began
@@ -79,11 +79,12 @@ class Checked:
             outcome = self.session.solve_carefully(integer, gap, seconds, watch)
         if not self._agrees(outcome, integer, gap):
             return replace(_FAILED, nodes=outcome.nodes)
-        if outcome.status == "infeasible" and integer and isinstance(self.session, Careful) and not watch.stop():
+        none = outcome.status == SolverStatus.INFEASIBLE
+        if none and integer and isinstance(self.session, Careful) and not watch.stop():
             outcome = self._looked_again(
                 self.session, outcome, gap, min(seconds - spent, max(_AGAIN, _SHARE * spent)), watch
             )
-        if outcome.status == "optimal" and not integer:
+        if outcome.status == SolverStatus.OPTIMAL and not integer:
             outcome = self._proven(outcome)
             self.relaxed = outcome.value
         return outcome
@@ -93,7 +94,7 @@ class Checked:
         if seconds <= 0:
             return outcome
         again = session.solve_carefully(True, gap, seconds, watch)
-        found = again.x is not None and again.status in _POINTS and self._agrees(again, True, gap)
+        found = again.x is not None and again.status in WITH_POINT and self._agrees(again, True, gap)
         return replace(again, nodes=outcome.nodes + again.nodes) if found else outcome
 
     def _proven(self, outcome: Outcome) -> Outcome:
@@ -122,8 +123,8 @@ class Checked:
     def _agrees(self, outcome: Outcome, integer: bool, gap: float) -> bool:
         """Whether point, objective, bound and rows go together; an answer without a point says nothing to compare."""
         x = outcome.x
-        if x is None or outcome.status not in _POINTS:
-            return outcome.status != "optimal"
+        if x is None or outcome.status not in WITH_POINT:
+            return outcome.status != SolverStatus.OPTIMAL
         if not np.isfinite(x).all():
             return False
         if np.abs(x).max(initial=0.0) >= tolerances.ENDLESS:

@@ -13,17 +13,18 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
 from bilevel.program.sparse import largest, scaled, stacked
-from bilevel.solvers import Outcome, Watch
+from bilevel.solvers import Feature, Outcome, Watch
+from bilevel.status import SolverStatus
 
 name = "clarabel"
-features = frozenset({"cone"})
+features = frozenset({Feature.CONE})
 incremental = False
 
 _SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved
 _STATUS = {
-    clarabel.SolverStatus.PrimalInfeasible: "infeasible",
-    clarabel.SolverStatus.DualInfeasible: "unbounded",
-    clarabel.SolverStatus.MaxTime: "limit",
+    clarabel.SolverStatus.PrimalInfeasible: SolverStatus.INFEASIBLE,
+    clarabel.SolverStatus.DualInfeasible: SolverStatus.UNBOUNDED,
+    clarabel.SolverStatus.MaxTime: SolverStatus.TIME_LIMIT,
 }
 
 
@@ -66,7 +67,7 @@ class _Interior:
 
     def solve(self, _integer: bool, _gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         outcome = solve(self.mip, seconds)
-        return replace(outcome, status="interrupted") if watch.stop() else outcome
+        return replace(outcome, status=SolverStatus.INTERRUPTED) if watch.stop() else outcome
 
     def _put(self, lower: Vector, upper: Vector, matrix: sp.csr_array) -> None:
         self.mip = replace(self.mip, rows=Rows(matrix, lower, upper))
@@ -86,16 +87,16 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
     tolerance = tolerances.INTERIOR_POINT if tolerance is None else tolerance
     found = _run(cost / weight, matrix, b, cones, seconds, tolerance)
     if found.status not in (_SOLVED, _NEARLY):
-        status = _STATUS.get(found.status, "failed")
-        if status == "unbounded":
+        status = _STATUS.get(found.status, SolverStatus.NUMERICAL_ERROR)
+        if status == SolverStatus.UNBOUNDED:
             # A ray proves that there is no end only where there is a point
             point = _run(np.zeros(mip.columns), matrix, b, cones, seconds, tolerance)
-            status = status if point.status == _SOLVED else _STATUS.get(point.status, "failed")
+            status = status if point.status == _SOLVED else _STATUS.get(point.status, SolverStatus.NUMERICAL_ERROR)
         return Outcome(status, None, np.inf, -np.inf)
     x = np.clip(np.array(found.x) * mip.scale, mip.lower, mip.upper)
     bound = weight * float(found.obj_val_dual) + mip.offset if found.status == _SOLVED else -np.inf
     reduced = -weight * places.of_columns(np.array(found.z)) / mip.scale
-    return Outcome("optimal", x, float(mip.cost @ x) + mip.offset, bound, reduced)
+    return Outcome(SolverStatus.OPTIMAL, x, float(mip.cost @ x) + mip.offset, bound, reduced)
 
 
 def last_point(mip: SolverProgram, seconds: float) -> Vector | None:

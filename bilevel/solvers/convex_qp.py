@@ -11,18 +11,20 @@ import scipy.sparse as sp
 from bilevel import budget
 from bilevel.program.rows import SolverProgram
 from bilevel.solvers import Outcome, highs
+from bilevel.status import SolverStatus
 
 _TOLERANCE, _WORSE = 1e-11, 1e-8
+_LOOKED_AT = (SolverStatus.OPTIMAL, SolverStatus.NUMERICAL_ERROR, SolverStatus.TIME_LIMIT)
 _SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
 
 
 def solve(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     """min cost @ x + x' hessian x / 2 over the program's rows and bounds; hessian is symmetric, semidefinite and may be 0."""
     corner = highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch())
-    if not hessian.nnz or corner.status not in ("optimal", "failed", "limit"):
+    if not hessian.nnz or corner.status not in _LOOKED_AT:
         return corner
     inner = _interior_point(mip, hessian)
-    if corner.status != "optimal" or (inner.x is not None and _worse(corner.objective, inner.objective)):
+    if corner.status != SolverStatus.OPTIMAL or (inner.x is not None and _worse(corner.objective, inner.objective)):
         return inner
     return corner
 
@@ -48,6 +50,6 @@ def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
     found = clarabel.DefaultSolver(sp.csc_matrix(sp.triu(hessian)), mip.cost, a, b, cones, settings).solve()
     if found.status not in _SOLVED:
-        return Outcome("failed", None, np.inf, -np.inf)
+        return Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
     x = np.clip(np.array(found.x), mip.lower, mip.upper)
-    return Outcome("optimal", x, float(found.obj_val), -np.inf)
+    return Outcome(SolverStatus.OPTIMAL, x, float(found.obj_val), -np.inf)

@@ -10,19 +10,20 @@ from gurobipy import GRB
 from bilevel import tolerances
 from bilevel.errors import LicenceError
 from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import Feature, Outcome, Session, Watch
+from bilevel.status import SolverStatus
 
 name = "gurobi"
-features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+features = frozenset(Feature)
 incremental = False
 
 _STATUS = {
-    GRB.OPTIMAL: "optimal",
-    GRB.INFEASIBLE: "infeasible",
-    GRB.INF_OR_UNBD: "unclear",
-    GRB.UNBOUNDED: "unbounded",
-    GRB.TIME_LIMIT: "limit",
-    GRB.INTERRUPTED: "interrupted",
+    GRB.OPTIMAL: SolverStatus.OPTIMAL,
+    GRB.INFEASIBLE: SolverStatus.INFEASIBLE,
+    GRB.INF_OR_UNBD: SolverStatus.INFEASIBLE_OR_UNBOUNDED,
+    GRB.UNBOUNDED: SolverStatus.UNBOUNDED,
+    GRB.TIME_LIMIT: SolverStatus.TIME_LIMIT,
+    GRB.INTERRUPTED: SolverStatus.INTERRUPTED,
 }
 _TOO_LARGE = GRB.Error.SIZE_LIMIT_EXCEEDED
 
@@ -158,14 +159,14 @@ class _Gurobi:
         self.is_mip = integer
 
     def _outcome(self) -> Outcome:
-        status = _STATUS.get(self.model.Status, "failed")
+        status = _STATUS.get(self.model.Status, SolverStatus.NUMERICAL_ERROR)
         nodes = int(self.model.NodeCount) if self.model.IsMIP or self.nonconvex else 0
         if not self.model.SolCount:
             return Outcome(status, None, np.inf, -np.inf, nodes=nodes)
         objective = float(self.model.ObjVal)
-        solved = objective if status == "optimal" else -np.inf
+        solved = objective if status == SolverStatus.OPTIMAL else -np.inf
         bound = float(self.model.ObjBound) if self.model.IsMIP or self.nonconvex else solved
-        linear = status == "optimal" and not (self.model.IsMIP or self.model.IsQCP or self.nonconvex)
+        linear = status == SolverStatus.OPTIMAL and not (self.model.IsMIP or self.model.IsQCP or self.nonconvex)
         dual = np.array(self.model.getAttr("Pi", self._both())).reshape(-1, 2).sum(axis=1) if linear else None
         return Outcome(status, np.array(self.columns.X), objective, bound, row_dual=dual, nodes=nodes)
 

@@ -11,11 +11,12 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
+from bilevel.status import SolverStatus
 
 name = "highs"
-features = frozenset({"integer"})
+features = frozenset({Feature.INTEGER})
 incremental = True
 
 # Searches within the search: beside a good point they took half of the time on ieee33 and found nothing
@@ -29,13 +30,13 @@ _STALLED, _PATIENCE = 2.0, 3.0
 """Seconds, and times of the longest solve from nothing, after which a linear program on a basis is started from nothing."""
 
 _STATUS = {
-    highspy.HighsModelStatus.kOptimal: "optimal",
-    highspy.HighsModelStatus.kModelEmpty: "optimal",
-    highspy.HighsModelStatus.kInfeasible: "infeasible",
-    highspy.HighsModelStatus.kUnbounded: "unbounded",
-    highspy.HighsModelStatus.kUnboundedOrInfeasible: "unclear",
-    highspy.HighsModelStatus.kTimeLimit: "limit",
-    highspy.HighsModelStatus.kInterrupt: "interrupted",
+    highspy.HighsModelStatus.kOptimal: SolverStatus.OPTIMAL,
+    highspy.HighsModelStatus.kModelEmpty: SolverStatus.OPTIMAL,
+    highspy.HighsModelStatus.kInfeasible: SolverStatus.INFEASIBLE,
+    highspy.HighsModelStatus.kUnbounded: SolverStatus.UNBOUNDED,
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: SolverStatus.INFEASIBLE_OR_UNBOUNDED,
+    highspy.HighsModelStatus.kTimeLimit: SolverStatus.TIME_LIMIT,
+    highspy.HighsModelStatus.kInterrupt: SolverStatus.INTERRUPTED,
 }
 
 
@@ -67,7 +68,7 @@ def spend_banner() -> None:
 def solve_quadratic(mip: SolverProgram, hessian: sp.csr_array, seconds: float, watch: Watch) -> Outcome:
     """min cost @ x + x' hessian x / 2 over the program's rows and bounds, once; hessian is symmetric, semidefinite and may be 0.
 
-    Its active set method may go round for ever: "failed" after as many steps as no program of this size needs.
+    Its active set method may go round for ever: "numerical_error" after as many steps as no program of this size needs.
     """
     session = _Highs()
     session.highs.setOptionValue("qp_iteration_limit", _STEPS + _STEPS_EACH * (mip.columns + mip.rows.count))
@@ -208,14 +209,14 @@ class _Highs:
         self.is_mip = mip
 
     def _outcome(self, mip: bool) -> Outcome:
-        status = _STATUS.get(self.highs.getModelStatus(), "failed")
+        status = _STATUS.get(self.highs.getModelStatus(), SolverStatus.NUMERICAL_ERROR)
         info = self.highs.getInfo()
         empty = self.highs.getModelStatus() == highspy.HighsModelStatus.kModelEmpty
         feasible = empty or info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         x = np.array(self.highs.getSolution().col_value) if feasible else None
         value = self.highs.getLp().offset_ if empty else info.objective_function_value
         objective = float(value) if feasible else np.inf
-        bound = float(info.mip_dual_bound) if mip else (objective if status == "optimal" else -np.inf)
+        bound = float(info.mip_dual_bound) if mip else (objective if status == SolverStatus.OPTIMAL else -np.inf)
         if not feasible or mip:
             nodes = max(0, int(info.mip_node_count)) if mip else 0
             return Outcome(status, x, objective, bound, nodes=nodes)

@@ -22,8 +22,9 @@ from bilevel import tolerances
 from bilevel.compile import to_pyomo
 from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
 from bilevel.program.rows import Index, Rows, SolverProgram, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
+from bilevel.status import SolverStatus
 
 PREFIX = "pyomo:"
 
@@ -31,15 +32,15 @@ _T = TypeVar("_T")
 _FOREVER = 1e7  # seconds: no limit is passed on
 
 _STATUS = {
-    TerminationCondition.optimal: "optimal",
-    TerminationCondition.globallyOptimal: "optimal",
-    TerminationCondition.infeasible: "infeasible",
-    TerminationCondition.unbounded: "unbounded",
-    TerminationCondition.infeasibleOrUnbounded: "unclear",
-    TerminationCondition.maxTimeLimit: "limit",
-    TerminationCondition.maxIterations: "limit",
-    TerminationCondition.feasible: "limit",
-    TerminationCondition.userInterrupt: "interrupted",
+    TerminationCondition.optimal: SolverStatus.OPTIMAL,
+    TerminationCondition.globallyOptimal: SolverStatus.OPTIMAL,
+    TerminationCondition.infeasible: SolverStatus.INFEASIBLE,
+    TerminationCondition.unbounded: SolverStatus.UNBOUNDED,
+    TerminationCondition.infeasibleOrUnbounded: SolverStatus.INFEASIBLE_OR_UNBOUNDED,
+    TerminationCondition.maxTimeLimit: SolverStatus.TIME_LIMIT,
+    TerminationCondition.maxIterations: SolverStatus.TIME_LIMIT,
+    TerminationCondition.feasible: SolverStatus.TIME_LIMIT,
+    TerminationCondition.userInterrupt: SolverStatus.INTERRUPTED,
 }
 
 
@@ -50,18 +51,19 @@ class _Kind:
     Without an option for the time, it goes through Pyomo's `timelimit`, which most interfaces heed.
     """
 
-    features: frozenset[str]
+    features: frozenset[Feature]
     gap: str = ""
     feasibility: tuple[str, ...] = ()
     time: str = ""
     always: tuple[tuple[str, int], ...] = ()
 
 
-_ALL = frozenset({"integer", "sos1", "cone", "nonconvex"})
-_HIGHS = _Kind(frozenset({"integer"}), "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
+_ALL = frozenset(Feature) - {Feature.INDICATOR}
+_INTEGER, _CONIC = frozenset({Feature.INTEGER}), frozenset({Feature.INTEGER, Feature.CONE})
+_HIGHS = _Kind(_INTEGER, "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
 _GUROBI = _Kind(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit", (("DualReductions", 0),))
-_SCIP = _Kind(frozenset({"integer", "cone", "nonconvex"}), "limits/gap", ("numerics/feastol",))
-_OTHER = _Kind(frozenset({"integer"}))
+_SCIP = _Kind(_ALL - {Feature.SOS1}, "limits/gap", ("numerics/feastol",))
+_OTHER = _Kind(_INTEGER)
 
 _KNOWN = {
     "highs": _HIGHS,
@@ -70,11 +72,11 @@ _KNOWN = {
     "scip_direct": _Kind(_ALL, _SCIP.gap, _SCIP.feasibility),
     "gurobi": _GUROBI,
     "gurobi_direct": _GUROBI,
-    "cbc": _Kind(frozenset({"integer"}), "ratioGap", ("primalTolerance",)),
-    "glpk": _Kind(frozenset({"integer"}), "mipgap"),
-    "cplex": _Kind(frozenset({"integer", "sos1", "cone"}), "mip_tolerances_mipgap"),
-    "xpress": _Kind(frozenset({"integer", "cone"}), "miprelstop"),
-    "mosek": _Kind(frozenset({"integer", "cone"})),
+    "cbc": _Kind(_INTEGER, "ratioGap", ("primalTolerance",)),
+    "glpk": _Kind(_INTEGER, "mipgap"),
+    "cplex": _Kind(_CONIC | {Feature.SOS1}, "mip_tolerances_mipgap"),
+    "xpress": _Kind(_CONIC, "miprelstop"),
+    "mosek": _Kind(_CONIC),
     "ipopt": _Kind(frozenset()),
     "ipopt_v2": _Kind(frozenset()),
 }
@@ -199,17 +201,17 @@ class _Pyomo:
 
     def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         if watch.stop() or seconds <= 0:
-            return Outcome("interrupted" if watch.stop() else "limit", None, np.inf, -np.inf)
+            return Outcome(SolverStatus.INTERRUPTED if watch.stop() else SolverStatus.TIME_LIMIT, None, np.inf, -np.inf)
         if self.impossible:
-            return Outcome("infeasible", None, np.inf, np.inf)
+            return Outcome(SolverStatus.INFEASIBLE, None, np.inf, np.inf)
         discrete = self._set_integrality(integer)
         if self._is_empty():
-            return Outcome("optimal", self._free(), self.offset, self.offset)
+            return Outcome(SolverStatus.OPTIMAL, self._free(), self.offset, self.offset)
         for column in self.columns:
             column.set_value(None, skip_validation=True)
         results = self._run(self._settings(gap, discrete, seconds))
         if results is None:
-            return Outcome("infeasible", None, np.inf, np.inf)
+            return Outcome(SolverStatus.INFEASIBLE, None, np.inf, np.inf)
         outcome = self._outcome(results, gap, discrete)
         if outcome.x is not None:
             watch.report(outcome.bound, outcome.objective)
@@ -250,10 +252,10 @@ class _Pyomo:
             raise BilevelError(f"solver {self.name!r} failed: {reason}; use another solver, such as 'highs'") from error
 
     def _outcome(self, results: Any, gap: float, discrete: bool) -> Outcome:
-        status = _STATUS.get(results.solver.termination_condition, "failed")
-        x = self._point(results) if status in ("optimal", "limit", "interrupted") else None
-        if status == "optimal" and x is None:
-            status = "failed"
+        status = _STATUS.get(results.solver.termination_condition, SolverStatus.NUMERICAL_ERROR)
+        x = self._point(results) if status in WITH_POINT else None
+        if status == SolverStatus.OPTIMAL and x is None:
+            status = SolverStatus.NUMERICAL_ERROR
         objective = np.inf if x is None else float(self.cost @ x) + self.offset
         return Outcome(status, x, objective, self._bound(results, status, objective, gap, discrete))
 
@@ -281,16 +283,16 @@ class _Pyomo:
         near: Vector = np.clip(0.0, self.lower, self.upper)
         return np.where(self.integer, np.ceil(near), near)
 
-    def _bound(self, results: Any, status: str, objective: float, gap: float, discrete: bool) -> float:
+    def _bound(self, results: Any, status: SolverStatus, objective: float, gap: float, discrete: bool) -> float:
         """The solver's own bound; else what "optimal" claims: exact without integers, to the gap that was asked for with them."""
-        if status not in ("optimal", "limit", "interrupted"):
+        if status not in WITH_POINT:
             return -np.inf
         if not discrete:
-            return objective if status == "optimal" else -np.inf
+            return objective if status == SolverStatus.OPTIMAL else -np.inf
         claimed = results.problem.lower_bound
         if isinstance(claimed, (int, float)) and np.isfinite(claimed):
             return min(float(claimed), objective)
-        known = status == "optimal" and bool(self.kind.gap)
+        known = status == SolverStatus.OPTIMAL and bool(self.kind.gap)
         return objective - gap * abs(objective) if known else -np.inf
 
 

@@ -14,6 +14,7 @@ from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Ve
 from bilevel.program.sparse import largest, part, scaled, stacked
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.checked import Checked
+from bilevel.status import SolverStatus
 
 
 class Scaled:
@@ -163,24 +164,25 @@ class Scaled:
         self.session.set_cost(cost * self.column / self.unit, offset / self.unit)
 
     def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
-        """Solve; the outcome is in the program's units and its status is never unclear."""
+        """Solve; the outcome is in the program's units and its status is never infeasible_or_unbounded."""
         outcome = self._solve(integer, gap, seconds, improving, watch)
-        if outcome.status not in ("unclear", "unbounded"):
+        if outcome.status not in (SolverStatus.INFEASIBLE_OR_UNBOUNDED, SolverStatus.UNBOUNDED):
             return outcome
         cost, offset = self.cost, self.offset
         self.set_cost(np.zeros(len(cost)), 0.0)
         point = self._solve(integer, gap, seconds, False, watch)
         self.set_cost(cost, offset)
-        status = "unbounded" if point.x is not None else point.status
+        status = SolverStatus.UNBOUNDED if point.x is not None else point.status
         # With SOS1 sets, indicators or products, a ray of the relaxation need not be one of the program
-        unproven = status == "unclear" or (status == "unbounded" and integer and self.has_sets)
-        return Outcome("failed" if unproven else status, None, np.inf, -np.inf)
+        rayless = status == SolverStatus.UNBOUNDED and integer and self.has_sets
+        unproven = rayless or status == SolverStatus.INFEASIBLE_OR_UNBOUNDED
+        return Outcome(SolverStatus.NUMERICAL_ERROR if unproven else status, None, np.inf, -np.inf)
 
     def _solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
         outcome = self.session.solve(integer, gap, seconds, improving, _Scaled(watch, self.unit))
         if outcome.x is not None and np.abs(outcome.x).max(initial=0.0) >= tolerances.ENDLESS:
             # Some solvers answer an unbounded program with an optimum at their own infinity
-            return Outcome("unbounded", None, np.inf, -np.inf)
+            return Outcome(SolverStatus.UNBOUNDED, None, np.inf, -np.inf)
         x = None if outcome.x is None else outcome.x * self.column
         reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
         dual = None if outcome.row_dual is None else outcome.row_dual * self.unit / self.row

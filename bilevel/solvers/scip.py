@@ -9,24 +9,25 @@ from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
 from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
-from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
+from bilevel.status import SolverStatus
 
 name = "scip"
-features = frozenset({"integer", "sos1", "indicator", "cone", "nonconvex"})
+features = frozenset(Feature)
 incremental = False
 
 # Presolvers of SCIP 10.0 that cut off optima: the first of linear programs, the second next to nonconvex rows (tests: fuzz)
 _WRONG = ("dualsparsify", "inttobinary")
 
 _STATUS = {
-    "optimal": "optimal",
-    "gaplimit": "optimal",
-    "infeasible": "infeasible",
-    "inforunbd": "unclear",
-    "unbounded": "unbounded",
-    "timelimit": "limit",
-    "userinterrupt": "interrupted",
+    "optimal": SolverStatus.OPTIMAL,
+    "gaplimit": SolverStatus.OPTIMAL,
+    "infeasible": SolverStatus.INFEASIBLE,
+    "inforunbd": SolverStatus.INFEASIBLE_OR_UNBOUNDED,
+    "unbounded": SolverStatus.UNBOUNDED,
+    "timelimit": SolverStatus.TIME_LIMIT,
+    "userinterrupt": SolverStatus.INTERRUPTED,
 }
 
 
@@ -208,7 +209,7 @@ class _Scip:
             if not str(error).startswith("SCIP"):
                 raise
             self._write(self.program)
-            return Outcome("failed", None, np.inf, -np.inf)
+            return Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
         self.events.watch = None
         return self._outcome()
 
@@ -233,8 +234,8 @@ class _Scip:
             self.model.freeTransform()
 
     def _outcome(self) -> Outcome:
-        status = _STATUS.get(self.model.getStatus(), "failed")
-        bound = float(self.model.getDualbound()) if status in ("optimal", "limit", "interrupted") else -np.inf
+        status = _STATUS.get(self.model.getStatus(), SolverStatus.NUMERICAL_ERROR)
+        bound = float(self.model.getDualbound()) if status in WITH_POINT else -np.inf
         nodes = int(self.model.getNTotalNodes()) if self.is_mip else 0
         if not self.model.getNSols():
             return Outcome(status, None, np.inf, bound, nodes=nodes)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from bilevel import Check, tolerances
-from bilevel.model import APPROXIMATION
+from bilevel import Check, CheckKind, tolerances
 from formulations.operator import sweeps
 from instances import Instance, InstanceError, Network, PowerFlow, ac_power_flow, base_load_kvar, base_load_kw
+
+APPROXIMATION = "approximation"
+"""Name of the check by which a model says that it approximates what it stands for: its points are feasible at best."""
 
 
 def bus_load_kw(model: Any, case: Instance, network: Network) -> Any:
@@ -52,9 +54,8 @@ def approximation(case: Instance, network: Network) -> Callable[[Any], list[Chec
 
     def check(model: Any) -> list[Check]:
         reported = [replace(found, tolerance=None) for found in replay(model)]
-        never = Check(
-            APPROXIMATION, 1.0, 0.0, "approximate power flow", model.power_flow, "optimal for the approximation"
-        )
+        unit, detail = "approximate power flow", "optimal for the approximation"
+        never = Check(APPROXIMATION, 1.0, 0.0, unit, model.power_flow, detail, CheckKind.OPTIMALITY)
         return [*reported, _limits(model, case, network), never]
 
     return check

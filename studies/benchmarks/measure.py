@@ -13,6 +13,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.reformulate.single_level import assemble
 from bilevel.solution import Solution
 from bilevel.solve import pick_mode
+from bilevel.solvers import Feature
 from formulations.charging_pricing import charging_pricing
 from instances import Instance
 from studies.benchmarks import cases, machine
@@ -89,7 +90,7 @@ def _sizes(spec: Spec, model: Any, clock: _Clock) -> dict[str, int]:
     program = compile_model(model)
     clock.lap("compile")
     engine = solvers.find(spec.solver)
-    form = assemble(program, "nonconvex" in engine.features)
+    form = assemble(program, Feature.NONCONVEX in engine.features)
     mode, treatment = pick_mode(spec.mode, form, engine, relax.find(spec.cones))
     mip = treatment.prepare(mode.apply(form))
     clock.lap("reformulate")

@@ -13,6 +13,8 @@ from bilevel import ProgressEvent, Solution
 from bilevel.deadline import Deadline
 from bilevel.errors import BilevelError
 from bilevel.progress import Progress
+from bilevel.solution import VALID
+from bilevel.status import Status
 from formulations.carbon import start
 from formulations.carbon.states import Dispatched
 from formulations.carbon.system import CarbonSystem, Settled
@@ -31,7 +33,6 @@ LEAST_SHARE = 1e-6
 """The variance without optimisation counts with at least this share of the mean squared supply: it may be 0 itself."""
 
 _ROUNDS = 30
-_FOUND = ("certified", "conditional", "feasible", "unattained")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +160,7 @@ def _exact(
     seconds: dict[str, float],
 ) -> CarbonResult:  # fmt: skip
     status, reason = solution.status, solution.reason
-    if status in _FOUND:
+    if status in VALID:
         output, reactive, charging = _decisions(system, model)
         state = system.state(output, charging, reactive)
         costs = system.costs(charging, state.station_factor)
@@ -170,8 +171,8 @@ def _exact(
         reason = f"the day that the search found stands, for the model's own point is {status} ({reason})"
         status = recheck.status
     variance_gap = (day.variance_kw2 - bound) / scale
-    if status == "certified" and variance_gap > max(gap, EVEN):
-        status = "feasible"
+    if status == Status.CERTIFIED and variance_gap > max(gap, EVEN):
+        status = Status.FEASIBLE
         reason = (
             f"the variance is proven within {variance_gap:.3g} of the variance without optimisation only, asked {gap:g}"
         )

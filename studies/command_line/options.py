@@ -14,7 +14,8 @@ from bilevel import solvers
 from bilevel.reformulate.modes import MODES
 from bilevel.relax import CONES
 from bilevel.solve import AUTO, solve
-from bilevel.solvers import SOLVERS
+from bilevel.solvers import SOLVERS, Feature
+from bilevel.status import Status
 from formulations import charging_pricing, power_flow
 from formulations.followers import FOLLOWERS
 from formulations.power_flow import POWER_FLOWS
@@ -24,15 +25,15 @@ from studies.command_line import display
 from studies.writing import files as writing_files
 
 MOST_EVS = 1_000_000
-EXIT_CODES = {
-    "certified": 0,
-    "conditional": 3,
-    "feasible": 3,
-    "unattained": 3,
-    "infeasible": 4,
-    "unbounded": 5,
-    "unknown": 5,
-    "rejected": 5,
+EXIT_CODES: dict[str, int] = {
+    Status.CERTIFIED: 0,
+    Status.CONDITIONAL: 3,
+    Status.FEASIBLE: 3,
+    Status.NOT_ATTAINED: 3,
+    Status.INFEASIBLE: 4,
+    Status.UNBOUNDED: 5,
+    Status.UNKNOWN: 5,
+    Status.REJECTED: 5,
 }
 """Exit code by the status of a solution."""
 
@@ -201,7 +202,7 @@ class Problem:
     ) -> bool:
         """Give a model with a nonconvex power flow the point of its relaxation as a start; whether there is one."""
         # What the default solver cannot take is refused at once
-        if POWER_FLOWS[self.flow].convex or "nonconvex" not in solvers.find(solver).features:
+        if POWER_FLOWS[self.flow].convex or Feature.NONCONVEX not in solvers.find(solver).features:
             return False
         relaxed = replace(self, flow="distflow").model(objective)
         found = solve(relaxed, gap=gap, time_limit=time_limit, progress=not quiet)

@@ -6,6 +6,7 @@ from bilevel.errors import UnknownNameError
 from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.modes import big_m, indicator, product, sos1, strong_duality
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import Feature
 
 
 class Mode(Protocol):
@@ -15,7 +16,7 @@ class Mode(Protocol):
     needs_bounds: bool
     conic: bool
 
-    def features(self, form: Reformulation) -> frozenset[str]:
+    def features(self, form: Reformulation) -> frozenset[Feature]:
         """What the solver must offer for this program."""
 
     def apply(self, form: Reformulation) -> SolverProgram:

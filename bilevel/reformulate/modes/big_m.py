@@ -6,14 +6,15 @@ import scipy.sparse as sp
 from bilevel.followers.kkt import Pairs
 from bilevel.program.rows import Index, Rows, SolverProgram, widen
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import Feature
 
 name = "big_m"
 needs_bounds, conic = True, False
 
 
-def features(_form: Reformulation) -> frozenset[str]:
+def features(_form: Reformulation) -> frozenset[Feature]:
     """Binaries."""
-    return frozenset({"integer"})
+    return frozenset({Feature.INTEGER})
 
 
 def apply(form: Reformulation) -> SolverProgram:

@@ -7,14 +7,15 @@ import numpy as np
 from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import Feature
 
 name = "indicator"
 needs_bounds, conic = False, False
 
 
-def features(_form: Reformulation) -> frozenset[str]:
+def features(_form: Reformulation) -> frozenset[Feature]:
     """Indicator constraints on binaries."""
-    return frozenset({"integer", "indicator"})
+    return frozenset({Feature.INTEGER, Feature.INDICATOR})
 
 
 def apply(form: Reformulation) -> SolverProgram:

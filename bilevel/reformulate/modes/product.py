@@ -7,14 +7,15 @@ import numpy as np
 from bilevel.program.rows import Products, SolverProgram, empty_rows, stack_products
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import Feature
 
 name = "product"
 needs_bounds, conic = False, True
 
 
-def features(_form: Reformulation) -> frozenset[str]:
+def features(_form: Reformulation) -> frozenset[Feature]:
     """Nonconvex quadratic rows."""
-    return frozenset({"nonconvex"})
+    return frozenset({Feature.NONCONVEX})
 
 
 def apply(form: Reformulation) -> SolverProgram:

@@ -5,14 +5,15 @@ from dataclasses import replace
 from bilevel.program.rows import SolverProgram
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import Feature
 
 name = "sos1"
 needs_bounds, conic = False, False
 
 
-def features(_form: Reformulation) -> frozenset[str]:
+def features(_form: Reformulation) -> frozenset[Feature]:
     """SOS1 sets."""
-    return frozenset({"sos1"})
+    return frozenset({Feature.SOS1})
 
 
 def apply(form: Reformulation) -> SolverProgram:

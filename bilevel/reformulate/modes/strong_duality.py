@@ -16,14 +16,15 @@ import scipy.sparse as sp
 from bilevel.program.rows import Products, Rows, SolverProgram, stack_cones, stack_products, widen
 from bilevel.reformulate.revenue import curvature, squares
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.solvers import Feature
 
 name = "strong_duality"
 needs_bounds, conic = False, True
 
 
-def features(form: Reformulation) -> frozenset[str]:
+def features(form: Reformulation) -> frozenset[Feature]:
     """Nonconvex rows, if any follower has a product of a leader variable with its own variables or duals."""
-    return frozenset({"nonconvex"}) if len(_products(form)[0]) else frozenset()
+    return frozenset({Feature.NONCONVEX}) if len(_products(form)[0]) else frozenset()
 
 
 def apply(form: Reformulation) -> SolverProgram:

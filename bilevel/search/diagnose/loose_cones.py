@@ -17,6 +17,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
+from bilevel.status import CheckKind
 
 CHARGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """What is tried: the share of the objective that the charge on the loose point comes to."""
@@ -62,7 +63,7 @@ def close(form: Reformulation, search: Search, found: Incumbent, budget: Budget)
         f"cones were loose by up to {loose:.3g} at the optimum of the relaxation; closed by charging their factors with "
         f"{share:.3g} of the objective, at a cost of {_over(best, found, form):.3g} of it"
     )
-    return Charged(best, Check(NAME, share, None, "of objective", detail=detail))
+    return Charged(best, Check(NAME, share, None, "of objective", detail=detail, kind=CheckKind.REPORT))
 
 
 def _loose(form: Reformulation, found: Incumbent) -> float:

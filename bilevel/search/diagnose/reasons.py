@@ -3,28 +3,29 @@
 from bilevel.certify.certificate import Certificate
 from bilevel.search import verdicts
 from bilevel.search.diagnose import unattained
+from bilevel.status import CheckKind, Status
 
-_PROVEN = ("certified", "infeasible", "unbounded")
+_PROVEN = (Status.CERTIFIED, Status.INFEASIBLE, Status.UNBOUNDED)
 """Statuses that stand whatever ended the search."""
 
 
 def reason(
-    status: str, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
+    status: Status, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
 ) -> str:  # fmt: skip
     """The status in words, or the first check that fails; `ended` or Ctrl-C or the time limit where that is why."""
     failure = recheck.first_failure
     late = limit is not None and spent >= limit
     why = ended or ("interrupted by Ctrl-C" if stopped else "time limit reached" if late else "")
     sentences = {
-        "certified": "every check of the certificate passes",
-        "conditional": _condition(recheck),
-        "infeasible": verdicts.sentence(recheck),
-        "unbounded": "the leader's objective has no bound: it falls along a ray on which the followers stay optimal",
-        "unattained": "the objective comes ever nearer to its bound as variables without bounds grow (to "
+        Status.CERTIFIED: "every check of the certificate passes",
+        Status.CONDITIONAL: _condition(recheck),
+        Status.INFEASIBLE: verdicts.sentence(recheck),
+        Status.UNBOUNDED: "the leader's objective has no bound: it falls along a ray on which the followers stay optimal",
+        Status.NOT_ATTAINED: "the objective comes ever nearer to its bound as variables without bounds grow (to "
         f"{unattained.STEPS[-1]:g} times their scale), and no decision attains it: give them bounds",
-        "unknown": "no bilevel feasible point was found",
+        Status.UNKNOWN: "no bilevel feasible point was found",
     }
-    if failure is not None and status not in ("conditional", "unattained"):
+    if failure is not None and status not in (Status.CONDITIONAL, Status.NOT_ATTAINED):
         place = f" at {failure.where}" if failure.where else ""
         check = (
             f"check {failure.name!r} fails{place}: {failure.value:.3g} {failure.unit}, allowed {failure.tolerance:.3g}"
@@ -39,5 +40,9 @@ def _condition(recheck: Certificate) -> str:
         "user bounds confirmed": "they hide no better point, which a search with larger limits had no time to exclude",
         "follower interior": "every follower has an interior at every leader decision",
     }
-    failing = [conditions[check.name] for check in recheck.checks if check.name in conditions and not check.ok]
+    failing = [
+        conditions.get(check.name, f"what check {check.name!r} asks for holds")
+        for check in recheck.checks
+        if check.kind == CheckKind.ASSUMPTION and not check.ok
+    ]
     return "every check passes, if " + " and ".join(failing)

@@ -17,18 +17,18 @@ from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solvers import SessionFactory
+from bilevel.status import Status
 
 STEPS = (1e2, 1e3, 1e4)
 """How far out columns without bounds may go, over their scale."""
 
 _NEARER = 0.5
-NOT_ATTAINED = "not attained"
 
 
 def probe(
     form: Reformulation, found: Incumbent, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
 ) -> Incumbent:
-    """`found` with the best point inside the steps; "not attained" where each one at least halves the distance to the bound."""
+    """`found` with the best point inside the steps; "not_attained" where each one at least halves the distance to the bound."""
     mip, n = form.mip, form.program.columns
     endless = np.flatnonzero(~np.isfinite(mip.lower[:n]) | ~np.isfinite(mip.upper[:n]))
     if found.verdict or not mip.cones.count or not len(endless) or not np.isfinite(found.bound):
@@ -52,4 +52,4 @@ def probe(
         if near.objective < best.objective:
             best = replace(near, bound=found.bound, verdict="")
     halved = all(after <= _NEARER * before for before, after in pairwise(away))
-    return replace(best, verdict=NOT_ATTAINED) if halved and away[-1] > 0 else best
+    return replace(best, verdict=Status.NOT_ATTAINED) if halved and away[-1] > 0 else best

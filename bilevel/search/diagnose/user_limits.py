@@ -10,6 +10,7 @@ from bilevel.model import Check
 from bilevel.reformulate.single_level import Reformulation, assemble
 from bilevel.search.budget import Budget
 from bilevel.search.incumbent import Incumbent
+from bilevel.status import CheckKind
 
 _FACTOR = 1000.0
 ENLARGED, CONFIRMED = "user bounds enlarged", "user bounds confirmed"
@@ -44,5 +45,7 @@ def checks(
         detail = f"with limits {_FACTOR:g} times as large the best is {form.program.sign * second.objective:.9g}"
     enlarged = Check(ENLARGED, better, budget.gap, "relative", detail=detail)
     if enlarged.ok and unsure > 2.0 * budget.gap:
-        return (enlarged, Check(CONFIRMED, unsure, 2.0 * budget.gap, "relative", detail=f"{detail}: not confirmed"))
+        detail = f"{detail}: not confirmed"
+        confirmed = Check(CONFIRMED, unsure, 2.0 * budget.gap, "relative", detail=detail, kind=CheckKind.ASSUMPTION)
+        return (enlarged, confirmed)
     return (enlarged,)

@@ -11,6 +11,7 @@ from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
 from bilevel.search.state import SearchState
 from bilevel.search.steps.relaxation import far
 from bilevel.solvers import Outcome
+from bilevel.status import SolverStatus
 
 
 def restricted(state: SearchState) -> None:
@@ -37,11 +38,11 @@ def branch_and_bound(state: SearchState) -> None:
         state.incumbent.rounds += 1
         before = state.incumbent.objective
         outcome = _better(state)
-        if outcome.status == "unbounded":
+        if outcome.status == SolverStatus.UNBOUNDED:
             _look_far_out(state)
             return
-        state.raise_bound(outcome.bound if outcome.status != "infeasible" else -np.inf)
-        if outcome.status in ("limit", "interrupted"):
+        state.raise_bound(outcome.bound if outcome.status != SolverStatus.INFEASIBLE else -np.inf)
+        if outcome.status in (SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED):
             state.finish()
         new_cuts = 0
         if outcome.x is not None:
@@ -49,7 +50,8 @@ def branch_and_bound(state: SearchState) -> None:
             state.master.add_cuts(rows)
             new_cuts = rows.count
             evaluate(state, sides_at(state.form, outcome.x), outcome.x)
-        if outcome.status != "optimal" or state.over() or not (new_cuts or state.incumbent.objective < before):
+        on = new_cuts or state.incumbent.objective < before
+        if outcome.status != SolverStatus.OPTIMAL or state.over() or not on:
             return
 
 
@@ -73,6 +75,6 @@ def _better(state: SearchState) -> Outcome:
     cutoff = state.incumbent.objective - tolerances.MIP_SHARE * state.budget.gap * size
     with state.master.priced(-np.inf, cutoff):
         outcome = state.master.solve(integer=True, improving=True)
-    if outcome.status == "infeasible":
-        return Outcome("optimal", None, np.inf, cutoff, nodes=outcome.nodes)
+    if outcome.status == SolverStatus.INFEASIBLE:
+        return Outcome(SolverStatus.OPTIMAL, None, np.inf, cutoff, nodes=outcome.nodes)
     return replace(outcome, bound=min(outcome.bound, cutoff))

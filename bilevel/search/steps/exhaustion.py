@@ -13,6 +13,7 @@ from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.small_tree import tree_on
 from bilevel.search.tree import whole
 from bilevel.search.verdicts import EXHAUSTED
+from bilevel.status import CheckKind, SolverStatus, Status
 
 _ENDLESS = 10**9
 
@@ -50,13 +51,13 @@ def _asked_again(state: SearchState) -> None:
     first = state.master.solve(integer=True).status
     answers = {}
     for way, mip, scaling in _other_ways(state):
-        if first != "infeasible" or state.over():
+        if first != SolverStatus.INFEASIBLE or state.over():
             return
         budget = replace(state.budget, scaling=scaling)
         session = CutSession(state.form, mip, state.master.cones, state.solver, budget)
         session.add_cuts(state.master.tangents)
         answers[way] = session.solve(integer=True).status
-        if answers[way] == "infeasible":
+        if answers[way] == SolverStatus.INFEASIBLE:
             _exhausted(state, f"branch and bound of {name} leaves no part, nor {way}")
             return
     told = ", ".join(f"{status!r} {way}" for way, status in answers.items())
@@ -76,5 +77,5 @@ def _other_ways(state: SearchState) -> list[tuple[str, SolverProgram, bool]]:
 
 def _exhausted(state: SearchState, how: str) -> None:
     found = state.incumbent
-    found.verdict, found.bound = "infeasible", -np.inf
-    found.proof = (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how),)
+    found.verdict, found.bound = Status.INFEASIBLE, -np.inf
+    found.proof = (Check(EXHAUSTED, 0.0, 0.0, "open parts", detail=how, kind=CheckKind.PROOF),)

@@ -11,6 +11,7 @@ from bilevel.relax import tangent
 from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.candidates import guess
 from bilevel.search.verdicts import no_answer
+from bilevel.status import SolverStatus, Status
 
 _FAR = 1e5
 """How far out an unbounded relaxation is stopped, over its largest term."""
@@ -25,7 +26,7 @@ def wall(state: SearchState) -> None:
     session = state.precise
     if session is master:
         session = precise_session(state.form, replace(mip, products=None), state.budget)
-    if session.solve(integer=False).status not in ("unbounded", "failed"):
+    if session.solve(integer=False).status not in (SolverStatus.UNBOUNDED, SolverStatus.NUMERICAL_ERROR):
         return
     state.least = far(state)
     row = np.concatenate([mip.cost, np.zeros(master.mip.columns - mip.columns)])
@@ -56,7 +57,7 @@ def relaxation(state: SearchState) -> None:
                 return
     state.budget.progress.phase("relaxation")
     point = master.converge(state.treatment, lambda bound: _suffices(state, bound) or bound >= settled)
-    if point.status == "infeasible":
+    if point.status == SolverStatus.INFEASIBLE:
         _infeasible(state)
     state.raise_bound(point.value)
     state.relaxed = point.x
@@ -73,10 +74,10 @@ def _suffices(state: SearchState, bound: float) -> bool:
 def _infeasible(state: SearchState) -> None:
     """A verdict needs the optimality conditions alone, without rows that a solver's answer gave; or these widened."""
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
-    if plain.converge(tangent).status == "infeasible":
-        state.incumbent.verdict = "infeasible"
+    if plain.converge(tangent).status == SolverStatus.INFEASIBLE:
+        state.incumbent.verdict = Status.INFEASIBLE
     elif proof := no_answer(state.form):
-        state.incumbent.verdict, state.incumbent.proof = "infeasible", proof
+        state.incumbent.verdict, state.incumbent.proof = Status.INFEASIBLE, proof
 
 
 def relaxation_apart(state: SearchState) -> None:

@@ -1,10 +1,13 @@
 """Small pieces of HTML; every text that is not markup goes through `text`."""
 
+import contextlib
 import json
 import math
 from collections.abc import Container, Iterable, Sequence
 from html import escape
 from typing import Any
+
+from bilevel.status import Status
 
 DASH = "–"
 MOST_COLUMNS = 9
@@ -60,5 +63,8 @@ def folded(summary: str, body: str) -> str:
 
 def light(verdict: str) -> str:
     """A traffic light: the word, and a mark that differs in shape as well as in colour."""
+    with contextlib.suppress(ValueError):
+        # Folders of older versions have older words
+        verdict = Status.read(verdict)
     kind = {"pass": "pass", "certified": "pass", "FAIL": "fail", "rejected": "fail"}.get(verdict, "said")
     return f'<span class="light {kind}"><span class="dot" aria-hidden="true"></span>{text(verdict)}</span>'

@@ -788,7 +788,7 @@ def test_pyomo_sessions_are_honest(factory: pyomo_solvers.PyomoSolver) -> None:
     free = knapsack(rows=loose, upper=np.array([INF, INF, 2.0]))
     outcome = session(factory, free).solve(False, 1e-9, 30, False, QUIET)
     assert outcome.status == "unbounded" and outcome.x is None and outcome.bound == -INF
-    assert session(factory, knapsack()).solve(True, 1e-9, 0.0, False, QUIET).status == "limit"
+    assert session(factory, knapsack()).solve(True, 1e-9, 0.0, False, QUIET).status == "time_limit"
 
 
 def test_pyomo_sessions_stop_in_time(factory: pyomo_solvers.PyomoSolver) -> None:
@@ -803,7 +803,7 @@ def test_pyomo_sessions_stop_in_time(factory: pyomo_solvers.PyomoSolver) -> None
         np.arange(n) < 38, Rows(sp.csr_array(matrix), half, half), Cones.none(n), (), np.ones(n),
     )  # fmt: skip
     outcome = session(factory, program).solve(True, 1e-9, 1.0, False, QUIET)
-    assert outcome.status == "limit" and outcome.bound <= outcome.objective
+    assert outcome.status == "time_limit" and outcome.bound <= outcome.objective
 
 
 def test_pyomo_sessions_take_sets_cones_and_products_where_declared(factory: pyomo_solvers.PyomoSolver) -> None:

@@ -335,7 +335,7 @@ def test_a_point_that_is_not_confirmed_is_given_up_and_searched_again(monkeypatc
         if session.mip.cones.count or refused:
             return decided(session, sides, near)
         refused.append(session.budget.progress)
-        return Point("failed", None, np.inf)
+        return Point("numerical_error", None, np.inf)
 
     monkeypatch.setattr(CutSession, "decided", once)
     found = bilevel.solve(formulations.charging_pricing(case, "loss=1,profit=1"), progress=False)

@@ -170,7 +170,7 @@ def test_time_limit(solver: str) -> None:
     started = time.monotonic()
     outcome = solve(session(solver, market_split()), True, seconds=1.0)
     assert time.monotonic() - started < 8
-    assert outcome.status == "limit"
+    assert outcome.status == "time_limit"
     assert outcome.bound <= outcome.objective
     assert outcome.x is None or outcome.objective < INF
 

@@ -21,7 +21,6 @@ import bilevel
 import formulations
 import instances
 from bilevel import BilevelError, ModelError, UnknownNameError
-from bilevel.model import APPROXIMATION
 from formulations import power_flow
 from formulations.carbon import start
 from formulations.carbon.states import Dispatched
@@ -351,7 +350,7 @@ def test_an_approximate_point_that_breaks_limits_is_rejected_by_name() -> None:
     failure = solution.certificate.first_failure
     assert solution.status == "rejected" and failure.name == "AC limits"
     assert failure.where == "voltage of bus c, period 1" and failure.value == pytest.approx(3e-5, abs=1e-6)
-    assert not solution.certificate[APPROXIMATION].ok
+    assert not solution.certificate[checks.APPROXIMATION].ok
 
 
 # ---- ac against enumeration ------------------------------------------------------------------------------------

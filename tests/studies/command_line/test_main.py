@@ -22,7 +22,7 @@ from cli_runs import BILEVEL, run
 from oracles import tiny_case
 
 import instances
-from bilevel import Solution
+from bilevel import Solution, Status
 from studies.command_line.main import EXIT_CODES
 from studies.pricing import results
 
@@ -153,13 +153,13 @@ def test_every_status_has_an_exit_code() -> None:
         "certified": 0,
         "conditional": 3,
         "feasible": 3,
-        "unattained": 3,
+        "not_attained": 3,
         "infeasible": 4,
         "unbounded": 5,
         "unknown": 5,
         "rejected": 5,
     }
-    assert codes == EXIT_CODES
+    assert codes == EXIT_CODES and set(codes) == set(Status)
     for status in codes:
         assert status in str(Solution.__doc__)
 

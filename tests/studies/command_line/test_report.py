@@ -26,6 +26,7 @@ from bilevel.errors import BilevelError
 from studies import page as studies_page
 from studies.command_line import main
 from studies.page.parts import command
+from studies.page.parts.html import light
 from studies.pricing import front_points
 
 ROOT = Path(__file__).parents[3]
@@ -181,6 +182,12 @@ def test_a_failed_check_is_told_in_words(folders: dict[str, Path], tmp_path: Pat
     page = html(changed(folders["solve"], tmp_path / "failed", "solution.json", fail))
     assert re.search(r'class="light fail"><span class="dot" aria-hidden="true"></span>FAIL<', page)
     assert "11 pass, 1 FAIL, 2 reported" in page
+
+
+def test_a_page_of_an_older_folder_has_the_words_of_today() -> None:
+    assert light("unattained") == light("not_attained")
+    assert "not_attained" in light("unattained") and "pass" in light("certified")
+    assert "incomplete" in light("incomplete"), "words of a page that are no status stay"
 
 
 def test_names_cannot_break_out_of_the_page(folders: dict[str, Path], tmp_path: Path) -> None:
