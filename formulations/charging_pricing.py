@@ -7,12 +7,11 @@ from typing import Any
 import pyomo.environ as pyo
 
 import bilevel
-from formulations import objectives, options, power_flow
+from formulations import objectives, options, parts, power_flow
 from formulations.followers import FOLLOWERS, ev_user, fleet
+from formulations.objectives import OBJECTIVES
 from formulations.operator import network as network_part
 from formulations.tariffs import TARIFFS
-from formulations.tariffs.blocks import Blocks
-from formulations.tariffs.levels import Levels
 from instances import Instance, Network, Session
 
 
@@ -23,10 +22,8 @@ def charging_pricing(
     flow: str = "distflow",
     tariff: str = "free",
     *,
-    blocks: Blocks | None = None,
-    levels: Levels | None = None,
-    discomfort_per_kwh: float | None = None,
     aggregate: bool = True,
+    **part_options: Any,
 ) -> Any:
     """The leader prices charging at its stations; every EV user responds with the schedule that costs it least.
 
@@ -45,39 +42,43 @@ def charging_pricing(
     `tariff` says which prices the leader may set: "free" (any for each period), "blocks" (one for each block of periods),
     "levels" (one of a few for each period) or "block_levels" (one of a few for each block).
 
-    Their options, each with a default: `blocks`, the periods of each block, such as {"night": range(7), "day": range(7, 24)} or
-    "night=0-6,day=7-23" (default: valley, shoulder and peak by the case's load); `levels`, prices in currency/kWh, such as
-    [0.15, 0.25, 0.45] or "0.15,0.25,0.45" (default: four, equidistant between the price limits); `discomfort_per_kwh`, the
-    marginal discomfort of an elastic user at full power in currency/kWh (default 0.05).  Bills and profit count what users
-    pay, not their discomfort.
+    `part_options` are the options that the chosen parts declare, each with a default, which also stands for None: `blocks`, the
+    periods of each block, such as {"night": range(7), "day": range(7, 24)} or "night=0-6,day=7-23"; `levels`, prices in
+    currency/kWh, such as [0.15, 0.25, 0.45] or "0.15,0.25,0.45"; `discomfort_per_kwh`, the marginal discomfort of an elastic user
+    at full power in currency/kWh.  docs/command-line.md has them all, `formulations.options.declared(formulations.parts.PRICING)`
+    too.  Bills and profit count what users pay, not their discomfort.
 
     With `aggregate`, EV users with one station and one window are added up, exactly and with all their ties, wherever fewer
     vehicles can stand for them (`instances.aggregate`): `user` is then of these vehicles, `fleet` says who stands for whom, and
     `formulations.followers.fleet.schedule_kw(model, case)` gives every session's own schedule, which a check of the certificate
     recovers and holds against its least bill.  Elastic users are never added up.
 
-    Raises `UnknownNameError` for an unknown objective, follower, power flow or tariff, `BilevelError` for bad blocks, levels or
-    discomfort and for options that the chosen parts do not take, and `InstanceError` for bad data.
+    Raises `UnknownNameError` for an unknown objective, follower, power flow, tariff or option, `BilevelError` for options with bad
+    values and for those that the chosen parts do not take, and `InstanceError` for bad data.
     """
     started = time.perf_counter()
     weights = objectives.parse(objective)
-    flow_model = power_flow.find(flow)
-    add_follower = options.choose("follower", follower, FOLLOWERS, discomfort_per_kwh=discomfort_per_kwh)
-    add_tariff = options.choose("tariff", tariff, TARIFFS, blocks=blocks, levels=levels)
+    users, prices = options.find("follower", follower, FOLLOWERS), options.find("tariff", tariff, TARIFFS)
+    flow_model = power_flow.find(flow, **part_options)
+    chosen = {"objective": weights, "follower": [follower], "flow": [flow], "tariff": [tariff]}
+    options.require_taken(parts.PRICING, chosen, part_options)
+    users, prices = users.with_options(part_options), prices.with_options(part_options)
+    terms = {name: OBJECTIVES[name].with_options(part_options) for name in weights}
     network = Network.of(case.feeder)
     model = pyo.ConcreteModel(name=case.name)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
-    add_tariff(model, case)
+    prices.add(model, case)
     model.fleet = fleet.groups(case, aggregate and follower == ev_user.name)
     vehicles = [vehicle for group in model.fleet for vehicle in group.vehicles]
     model.user = bilevel.Follower([vehicle.name for vehicle in vehicles])
     for vehicle in vehicles:
-        add_follower(model.user[vehicle.name], case, vehicle, model.price, network.per_unit)
+        users.add(model.user[vehicle.name], case, vehicle, model.price, network.per_unit)
     network_part.add(model, case, network, flow_model, _loads(model, case, vehicles))
     bilevel.add_check(model, fleet.individual(case))
-    _add_expressions(model, case, network)
-    objectives.add(model, weights)
+    for term in (OBJECTIVES["bill"], OBJECTIVES["profit"]):
+        term.add(model, case)
+    objectives.add(model, case, weights, terms)
     model.build_seconds = time.perf_counter() - started
     return model
 
@@ -89,12 +90,3 @@ def _loads(model: Any, case: Instance, vehicles: Iterable[Session]) -> dict[tupl
         for t, power in model.user[vehicle.name].p.items():
             charging.setdefault((case.station_bus[vehicle.station], t), []).append(power)
     return charging
-
-
-def _add_expressions(model: Any, case: Instance, network: Network) -> None:
-    energy = network.per_unit.base_kva * case.horizon.period_hours
-    model.ev_bill = pyo.Expression(expr=pyo.quicksum(user.payment for user in model.user.values()))
-    wholesale = pyo.quicksum(
-        energy * case.wholesale_price_per_kwh[t] * power for user in model.user.values() for t, power in user.p.items()
-    )
-    model.station_profit = pyo.Expression(expr=model.ev_bill - wholesale)

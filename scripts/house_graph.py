@@ -21,7 +21,7 @@ ROOMS = {
         "program", "compile", "solvers", "relax", "followers", "bounds", "reformulate", "reformulate.modes", "certify",
         "search", "search.steps", "search.diagnose", "interchange", "equilibrium", "front", "heuristics",
     ),
-    "formulations": ("power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
+    "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (
         "writing", "pricing", "carbon", "market", "contest.problems", "contest", "page.parts", "page.panels", "page",
         "benchmarks", "benchmarks.reading", "command_line",

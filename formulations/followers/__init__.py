@@ -1,11 +1,10 @@
-"""Follower models by name; a new one is one file with `name` and `add`, and a line here.
+"""Follower models by name; a new one is one file with `name`, `about` and `add`, and a line here.
 
-A keyword-only parameter of `add` is an option of the follower; `add` leaves the power `p[t]` (pu) and the expression `payment`
-(currency) in the follower's block.
+`add(block, case, session, price, per_unit)` leaves the power `p[t]` (pu) and the expression `payment` (currency) in the follower's
+block.  Its keyword-only parameters are the options of the follower, which the file declares as `options`.
 """
 
-from collections.abc import Callable
-
 from formulations.followers import elastic, ev_user
+from formulations.options import Part
 
-FOLLOWERS: dict[str, Callable[..., None]] = {ev_user.name: ev_user.add, elastic.name: elastic.add}
+FOLLOWERS: dict[str, Part] = {follower.name: follower for follower in map(Part.of, (ev_user, elastic))}

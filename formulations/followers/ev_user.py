@@ -6,7 +6,7 @@ import pyomo.environ as pyo
 
 from instances import Instance, PerUnit, Session
 
-name = "ev_user"
+name, about = "ev_user", "the least bill"
 
 
 def add(block: Any, case: Instance, session: Session, price: Any, per_unit: PerUnit) -> None:

@@ -1,6 +1,6 @@
 """Power-flow models by name; a new one is one file and a line here.
 
-Every file has `name`, `exact` (its points are those of an AC power flow where its cones are tight), `convex`, `put`, and
+Every file has `name`, `about`, `exact` (its points are those of an AC power flow where its cones are tight), `convex`, `put`, and
 
     add(model, network, demand, reactive_demand, load, reactive_load)
 
@@ -16,6 +16,8 @@ order; `load(bus, t)` and `reactive_load(bus, t)` are what is drawn beside them,
 - expressions `loss_power[t]`, `supply_power[t]` and `supply_reactive[t]` (drawn at the substation);
 - the limits (5) of voltage, current and power, and scaling factors.
 
+Further parameters of `add`, keyword-only, are options of the power flow, which the file declares as `options`.
+
 | name | (4) | is |
 |---|---|---|
 | distflow | cone | a relaxation, exact where its cones are tight |
@@ -24,46 +26,43 @@ order; `load(bus, t)` and `reactive_load(bus, t)` are what is drawn beside them,
 | ac | equality | exact and nonconvex: for SCIP or Gurobi, and small feeders |
 """
 
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Follower
-from bilevel.errors import ModelError, UnknownNameError
+from bilevel.errors import ModelError
+from formulations import options
+from formulations.options import Part
 from formulations.power_flow import ac, distflow, jabr, lindistflow
-from formulations.power_flow.common import FlowPoint, Load
-from instances import Network
+from formulations.power_flow.common import FlowPoint
 
 __all__ = [
     "POWER_FLOWS", "FlowModel", "FlowPoint", "find", "put", "read", "require_convex", "require_exact", "start_at", "voltages",
 ]  # fmt: skip
 
 
-class FlowModel(Protocol):
-    """One power flow: `add` writes it into a model, `put` sets its variables to a point."""
+@dataclass(frozen=True, kw_only=True)
+class FlowModel(Part):
+    """One power flow: `add` writes it into a model, `put` sets its variables to a point; `exact` and `convex` as above."""
 
-    name: str
     exact: bool
     convex: bool
-
-    def add(
-        self, model: Any, network: Network, demand: Any, reactive_demand: Any, load: Load, reactive_load: Load
-    ) -> None:
-        """Add the power flow to a model."""
-
-    def put(self, model: Any, point: FlowPoint) -> None:
-        """Set the values of the power flow's variables."""
+    put: Callable[[Any, FlowPoint], None]
 
 
-POWER_FLOWS: dict[str, FlowModel] = {f.name: f for f in (cast(FlowModel, m) for m in (distflow, jabr, lindistflow, ac))}
+POWER_FLOWS: dict[str, FlowModel] = {f.name: f for f in map(FlowModel.of, (distflow, jabr, lindistflow, ac))}
 
 
-def find(name: str) -> FlowModel:
-    """The registered power flow; raises `UnknownNameError` with the nearest name."""
-    if name not in POWER_FLOWS:
-        raise UnknownNameError("power flow", name, POWER_FLOWS)
-    return POWER_FLOWS[name]
+def find(name: str, **given: Any) -> FlowModel:
+    """The registered power flow with its options bound, defaults where none is given.
+
+    Raises `UnknownNameError` with the nearest name, and `BilevelError` for a value that an option does not allow.
+    """
+    return options.find("power flow", name, POWER_FLOWS).with_options(given)
 
 
 def read(model: Any) -> FlowPoint:

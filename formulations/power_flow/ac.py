@@ -10,7 +10,7 @@ from formulations.power_flow.common import Load
 from formulations.power_flow.ranges import flow_ranges
 from instances import Network
 
-name = "ac"
+name, about = "ac", "the exact law, nonconvex: for scip or gurobi, and small feeders"
 exact, convex = True, False
 put = common.put
 

@@ -6,7 +6,7 @@ from formulations.power_flow import common
 from formulations.power_flow.common import Load
 from instances import Network
 
-name = "distflow"
+name, about = "distflow", "branch flow with cones, exact where they are tight"
 exact, convex = True, True
 put = common.put
 

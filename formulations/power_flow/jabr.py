@@ -26,7 +26,7 @@ from formulations.power_flow import common
 from formulations.power_flow.common import FlowPoint, Load
 from instances import Network
 
-name = "jabr"
+name, about = "jabr", "the same cones in voltages and their products"
 exact, convex = True, True
 
 

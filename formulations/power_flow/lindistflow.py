@@ -10,7 +10,7 @@ from formulations.power_flow import common
 from formulations.power_flow.common import Load
 from instances import Network
 
-name = "lindistflow"
+name, about = "lindistflow", "an approximation, which is never certified"
 exact, convex = False, True
 put = common.put
 

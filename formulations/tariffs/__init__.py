@@ -1,18 +1,13 @@
-"""Tariffs by name; a new one is one file with `name` and `add`, and a line here.
+"""Tariffs by name; a new one is one file with `name`, `about` and `add`, and a line here.
 
-A keyword-only parameter of `add` is an option of the tariff; `add` leaves the leader's `price[c, t]` in the model.
+`add(model, case)` leaves the leader's `price[c, t]` in the model.  Its keyword-only parameters are the options of the tariff, which
+the file declares as `options`.
 """
 
-from collections.abc import Callable
-
+from formulations.options import Part
 from formulations.tariffs import block_levels, blocks, free, levels
 from formulations.tariffs.limits import add_prices
 
 __all__ = ["TARIFFS", "add_prices"]
 
-TARIFFS: dict[str, Callable[..., None]] = {
-    free.name: free.add,
-    blocks.name: blocks.add,
-    levels.name: levels.add,
-    block_levels.name: block_levels.add,
-}
+TARIFFS: dict[str, Part] = {tariff.name: tariff for tariff in map(Part.of, (free, blocks, levels, block_levels))}

@@ -6,15 +6,16 @@ from formulations.tariffs import blocks as block_prices
 from formulations.tariffs import levels as price_levels
 from instances import Instance
 
-name = "block_levels"
+name, about = "block_levels", "one of a few, by block of periods"
+options = (*block_prices.options, *price_levels.options)
 
 
 def add(
     model: Any,
     case: Instance,
     *,
-    blocks: block_prices.Blocks | None = None,
-    levels: price_levels.Levels | None = None,
+    blocks: block_prices.Blocks | None,
+    levels: price_levels.Levels | None,
 ) -> None:
     """Add everything of tariff "blocks", and the rows of tariff "levels" on `block_price[c, b]` (currency/kWh).
 

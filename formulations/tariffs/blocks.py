@@ -7,16 +7,27 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError
+from formulations.options import Option
 from formulations.tariffs.limits import add_prices
 from instances import Instance
 
-name = "blocks"
+name, about = "blocks", "any, by block of periods"
+options = (
+    Option(
+        name="blocks",
+        help="periods of each block",
+        example="night=0-6+22-23,day=7-21",
+        kind=str,
+        default_words="valley, shoulder and peak by the load",
+        metavar="BLOCKS",
+    ),
+)
 
 Blocks = str | Mapping[str, Iterable[int]]
 """The periods of each block, by its name: {"night": [0, 1, 2, 23], "day": range(3, 23)}, or "night=0-2+23,day=3-22"."""
 
 
-def add(model: Any, case: Instance, *, blocks: Blocks | None = None) -> None:
+def add(model: Any, case: Instance, *, blocks: Blocks | None) -> None:
     """Add `price[c, t]` with its limits, the set B of blocks, `block_price[c, b]` (currency/kWh) and the rows that equate them.
 
     Row (8): price[c, t] = block_price[c, b] for every period t of block b (`price_of_block`).  Without `blocks` the case's load

@@ -5,7 +5,7 @@ from typing import Any
 from formulations.tariffs.limits import add_prices
 from instances import Instance
 
-name = "free"
+name, about = "free", "any, by period"
 
 
 def add(model: Any, case: Instance) -> None:

@@ -9,17 +9,29 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError
+from formulations.options import Option
 from formulations.tariffs.limits import add_prices
 from instances import Instance
 
-name = "levels"
+name, about = "levels", "one of a few, by period"
+options = (
+    Option(
+        name="levels",
+        help="prices to choose from",
+        example="0.15,0.25,0.45",
+        kind=str,
+        default_words="four, equidistant between the price limits",
+        unit="currency/kWh",
+        metavar="PRICES",
+    ),
+)
 DEFAULT_COUNT = 4
 
 Levels = str | Iterable[float]
 """Prices in currency/kWh: [0.15, 0.25, 0.45], or "0.15,0.25,0.45"."""
 
 
-def add(model: Any, case: Instance, *, levels: Levels | None = None) -> None:
+def add(model: Any, case: Instance, *, levels: Levels | None) -> None:
     """Add `price[c, t]` with its limits, and rows that let it take the `levels` (currency/kWh) only, by binaries of the leader.
 
     The rows are those of `choose`.  Without `levels` they are `equidistant`.  Raises `BilevelError` as `parse` does.

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from formulations.objectives import OBJECTIVES
 from studies import contest
 from studies.command_line import display
 from studies.command_line.options import (
@@ -53,7 +54,7 @@ ProblemName = Annotated[
     typer.Option("--problem", metavar="NAME", help=f"{names(contest.PROBLEMS)}. [default: what the case has data for]"),
 ]
 Objective = Annotated[
-    str | None, typer.Option(metavar="NAMES", help="Of pricing: loss, profit, bill, cost, or weights. [default: loss]")
+    str | None, typer.Option(metavar="NAMES", help=f"Of pricing: {names(OBJECTIVES)}, or weights. [default: loss]")
 ]
 Runs = Annotated[int, typer.Option(parser=_count, metavar="N", help="Of each heuristic, with seeds one apart.")]
 Budget = Annotated[int, typer.Option(parser=_count, metavar="N", help="Evaluations of each run.")]

@@ -17,11 +17,9 @@ from studies.command_line import front as command_line_front
 from studies.command_line.equilibrium import Damping, Fee, Iterations, LoadTolerance, Scheme
 from studies.command_line.front import Folder, Front, FrontOut, Method, Points, PointTime, Resume, Workers
 from studies.command_line.options import (
-    CODES,
     NOTHING,
     CaseName,
     ConeTreatment,
-    Discomfort,
     Evs,
     Follower,
     Gap,
@@ -30,6 +28,7 @@ from studies.command_line.options import (
     Quiet,
     Seed,
     Solver,
+    add_command,
     finish,
     problem,
 )
@@ -39,7 +38,7 @@ from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, Equilibri
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("compare-equilibrium", epilog=CODES)(compare)
+    add_command(app, "compare-equilibrium", compare)
 
 
 def compare(
@@ -52,7 +51,6 @@ def compare(
     max_iterations: Iterations = 100,
     fee: Fee = None,
     follower: Follower = "ev_user",
-    discomfort: Discomfort = None,
     solver: Solver = "highs",
     mode: Mode = "auto",
     cones: ConeTreatment = "tangent",
@@ -63,6 +61,7 @@ def compare(
     out: FrontOut = None,
     resume: Resume = False,
     quiet: Quiet = False,
+    **options: Any,
 ) -> int:
     """Draw the equilibrium of nodal prices beside the Pareto front, and measure what the iteration gives away.
 
@@ -71,7 +70,7 @@ def compare(
 
     Example: bilevel compare-equilibrium ieee33 --evs 3 --points 11 --out results/comparison
     """
-    asked = problem(case, evs, seed, follower, discomfort)
+    asked = problem(case, evs, seed, options, follower=follower)
     folder = Folder(out, resume)
     folder.check(asked)
     scheme = Scheme(damping, tolerance, max_iterations, fee)

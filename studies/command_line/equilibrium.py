@@ -11,16 +11,15 @@ from bilevel.equilibrium.iteration import EquilibriumTrace, equilibrium
 from formulations import nodal_prices
 from studies.command_line import display
 from studies.command_line.options import (
-    CODES,
     DONE,
     PARTLY,
     CaseName,
-    Discomfort,
     Evs,
     Follower,
     Problem,
     Quiet,
     Seed,
+    add_command,
     finish,
     positive,
     problem,
@@ -66,7 +65,7 @@ TraceOut = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for t
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("equilibrium", epilog=CODES)(iterate)
+    add_command(app, "equilibrium", iterate)
 
 
 def iterate(
@@ -76,11 +75,11 @@ def iterate(
     max_iterations: Iterations = 100,
     fee: Fee = None,
     follower: Follower = "ev_user",
-    discomfort: Discomfort = None,
     evs: Evs = None,
     seed: Seed = 0,
     out: TraceOut = None,
     quiet: Quiet = False,
+    **options: Any,
 ) -> int:
     """Iterate nodal prices and users' best responses, as much of the literature does, and certify where that ends.
 
@@ -89,7 +88,7 @@ def iterate(
 
     Example: bilevel equilibrium ieee33 --evs 3 --damping 0.5 --out results/equilibrium
     """
-    asked = problem(case, evs, seed, follower, discomfort)
+    asked = problem(case, evs, seed, options, follower=follower)
     if out is not None:
         front_results.check(out)
     scheme = Scheme(damping, tolerance, max_iterations, fee)

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,24 +14,21 @@ from bilevel.front.pareto import pareto
 from bilevel.front.pareto_front import ParetoFront
 from studies.command_line import display
 from studies.command_line.options import (
-    CODES,
     DONE,
     NOTHING,
     PARTLY,
-    Blocks,
     CaseName,
     ConeTreatment,
-    Discomfort,
     Evs,
     Follower,
     Gap,
-    Levels,
     Mode,
     Problem,
     Quiet,
     Seed,
     Solver,
     Tariff,
+    add_command,
     finish,
     names,
     positive,
@@ -79,7 +76,7 @@ Resume = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("pareto", epilog=CODES)(trace_front)
+    add_command(app, "pareto", trace_front)
 
 
 def trace_front(
@@ -96,10 +93,7 @@ def trace_front(
     ] = None,
     workers: Workers = 1,
     follower: Follower = "ev_user",
-    discomfort: Discomfort = None,
     tariff: Tariff = "free",
-    blocks: Blocks = None,
-    levels: Levels = None,
     solver: Solver = "highs",
     mode: Mode = "auto",
     cones: ConeTreatment = "tangent",
@@ -110,6 +104,7 @@ def trace_front(
     out: FrontOut = None,
     resume: Resume = False,
     quiet: Quiet = False,
+    **options: Any,
 ) -> int:
     """Trace the Pareto front of network loss (kWh, small) against station profit (large), every point globally solved.
 
@@ -120,7 +115,7 @@ def trace_front(
 
     Example: bilevel pareto ieee33 --evs 20 --method adaptive --tolerance 0.02 --points 30 --out results/front
     """
-    asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels)
+    asked = problem(case, evs, seed, options, follower=follower, tariff=tariff)
     folder = Folder(out, resume)
     folder.check(asked)
     wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit)

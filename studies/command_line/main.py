@@ -17,6 +17,7 @@ from bilevel.solution import Solution
 from bilevel.solve import solve as solve_model
 from bilevel.solvers import tested
 from formulations import objectives
+from formulations.objectives import OBJECTIVES
 from instances import Instance, InstanceError, Network
 from studies.command_line import (
     compare,
@@ -32,16 +33,14 @@ from studies.command_line import (
 from studies.command_line.options import (
     CODES,
     EXIT_CODES,
-    Blocks,
     CaseName,
     ConeTreatment,
-    Discomfort,
     Evs,
     Flow,
     Follower,
     Gap,
-    Levels,
     Mode,
+    Objective,
     Out,
     Problem,
     Quiet,
@@ -49,6 +48,7 @@ from studies.command_line.options import (
     Solver,
     Tariff,
     TimeLimit,
+    add_command,
     find_case,
     finish,
     problem,
@@ -144,20 +144,11 @@ def check(case: CaseName) -> None:
     print("ok")
 
 
-@app.command(epilog=CODES)
 def solve(
     case: CaseName,
-    objective: Annotated[
-        str,
-        typer.Option(
-            help="loss (kWh), bill or cost of supply (currency), all small, profit (currency, large), or weights."
-        ),
-    ] = "loss",
+    objective: Objective = "loss",
     follower: Follower = "ev_user",
-    discomfort: Discomfort = None,
     tariff: Tariff = "free",
-    blocks: Blocks = None,
-    levels: Levels = None,
     flow: Flow = "distflow",
     solver: Solver = "highs",
     mode: Mode = "auto",
@@ -168,6 +159,7 @@ def solve(
     seed: Seed = 0,
     out: Out = None,
     quiet: Quiet = False,
+    **options: Any,
 ) -> int:
     """Find the prices that are best for the leader when every EV user responds at the least cost, and certify them.
 
@@ -178,7 +170,7 @@ def solve(
     Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
     weights = objectives.parse(objective)
-    asked = problem(case, evs, seed, follower, discomfort, tariff, blocks, levels, flow)
+    asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow)
     if out is not None:
         results.check(out)
     model = asked.model(weights)
@@ -202,10 +194,8 @@ def _wish(weights: dict[str, float]) -> str:
     """What the leader does, in words."""
     if len(weights) == 1:
         ((name, weight),) = weights.items()
-        return f"{'minimises' if objectives.TERMS[name][1] == 1 else 'maximises'} {weight:g} {name}"
-    return "minimises " + " ".join(
-        f"{objectives.TERMS[name][1] * weight:+g} {name}" for name, weight in weights.items()
-    )
+        return f"{'minimises' if OBJECTIVES[name].sense == 1 else 'maximises'} {weight:g} {name}"
+    return "minimises " + " ".join(f"{OBJECTIVES[name].sense * weight:+g} {name}" for name, weight in weights.items())
 
 
 def _outcome(model: Any, case: Instance, solution: Solution, weights: dict[str, float]) -> list[display.Fact]:
@@ -213,9 +203,11 @@ def _outcome(model: Any, case: Instance, solution: Solution, weights: dict[str, 
         return []
     found = results.outcome(model, case, solution, weights)
     return [
-        ("network loss", f"{found['network_loss_kwh']:.3f} kWh"),
-        ("station profit", f"{found['station_profit']:.2f} {case.currency}"),
-        ("EV bill", f"{found['ev_bill']:.2f} {case.currency}"),
+        (
+            item.words,
+            f"{found[item.column]:.3f} {item.unit}" if item.unit else f"{found[item.column]:.2f} {case.currency}",
+        )
+        for item in results.valued(weights)
     ]
 
 
@@ -241,5 +233,6 @@ def _summary(case: Instance) -> list[display.Fact]:
     ]
 
 
+add_command(app, "solve", solve)
 for module in (front, equilibrium, compare_equilibrium, market, compare, command_line_report):
     module.register(app)

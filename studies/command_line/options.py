@@ -18,10 +18,14 @@ from bilevel.solvers import SOLVERS, Feature
 from bilevel.status import Status
 from formulations import charging_pricing, power_flow
 from formulations.followers import FOLLOWERS
+from formulations.objectives import OBJECTIVES
+from formulations.options import declared
+from formulations.parts import PRICING
 from formulations.power_flow import POWER_FLOWS
 from formulations.tariffs import TARIFFS
 from instances import Instance
 from studies.command_line import display
+from studies.command_line.part_options import listed, take_options
 from studies.writing import files as writing_files
 
 MOST_EVS = 1_000_000
@@ -65,6 +69,20 @@ Exit codes of every command:
 def names(registry: Iterable[str]) -> str:
     """Names in one line."""
     return ", ".join(registry)
+
+
+def objectives_listed() -> str:
+    """Objectives with units and senses, in one line."""
+    said = (
+        f"{o.name} ({o.about}, {o.unit or 'currency'}, {'small' if o.sense > 0 else 'large'})"
+        for o in OBJECTIVES.values()
+    )
+    return f"{', '.join(said)}, or weights, such as loss=1,profit=0.5"
+
+
+def add_command(app: typer.Typer, name: str, command: Callable[..., int]) -> None:
+    """Add a command to the command line, with the options of the parts that it chooses."""
+    app.command(name, epilog=CODES)(take_options(command, PRICING))
 
 
 def number(text: object) -> float:
@@ -117,47 +135,10 @@ Evs = Annotated[
     typer.Option(parser=fleet, metavar="N", help="Draw a fleet of this many sessions from the case's own."),
 ]
 Seed = Annotated[int, typer.Option(parser=draw_seed, metavar="N", help="Seed of the draw by --evs.")]
-Follower = Annotated[
-    str,
-    typer.Option(
-        help=f"How users respond: {names(FOLLOWERS)}. elastic users also mind fast charging, so their response is unique."
-    ),
-]
-Discomfort = Annotated[
-    float | None,
-    typer.Option(
-        parser=positive,
-        metavar="PRICE",
-        help="Of elastic users, per kWh: an hour at full power must be this much cheaper than an idle one. [default: 0.05]",
-    ),
-]
-Tariff = Annotated[
-    str,
-    typer.Option(
-        help=f"Prices that the leader may set: {names(TARIFFS)}. By period and free, by block, by period from a few levels, "
-        "by block from a few levels."
-    ),
-]
-Blocks = Annotated[
-    str | None,
-    typer.Option(
-        metavar="BLOCKS",
-        help="Periods of each block, such as night=0-6+22-23,day=7-21. [default: valley, shoulder and peak by the load]",
-    ),
-]
-Levels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PRICES", help="Per kWh, such as 0.15,0.25,0.45. [default: four, equidistant between the price limits]"
-    ),
-]
-Flow = Annotated[
-    str,
-    typer.Option(
-        help=f"Power flow: {names(POWER_FLOWS)}. The first two are one relaxation in two forms, lindistflow approximates and is "
-        "never certified, ac is nonconvex: for scip or gurobi, and small feeders."
-    ),
-]
+Objective = Annotated[str, typer.Option(help=f"What the leader wants: {objectives_listed()}.")]
+Follower = Annotated[str, typer.Option(help=f"How users respond: {listed(FOLLOWERS)}.")]
+Tariff = Annotated[str, typer.Option(help=f"Prices that the leader may set: {listed(TARIFFS)}.")]
+Flow = Annotated[str, typer.Option(help=f"Power flow: {listed(POWER_FLOWS)}.")]
 Solver = Annotated[str, typer.Option(help=f"{names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")]
 Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
 ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
@@ -173,23 +154,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals
 
 @dataclass(frozen=True)
 class Problem:
-    """A case, and what the options say of prices and users (None where an option was left out)."""
+    """A case, its parts, and the `options` that they declare, by name (None where an option was left out)."""
 
     case: Instance
     seed: int | None
-    tariff: str
-    blocks: str | None
-    levels: str | None
+    options: Mapping[str, Any]
     follower: str
-    discomfort: float | None
+    tariff: str = "free"
     flow: str = "distflow"
 
     def model(self, objective: str | Mapping[str, float]) -> Any:
         """The pricing model with this objective of the leader."""
-        return charging_pricing(
-            self.case, objective, self.follower, self.flow, self.tariff, blocks=self.blocks, levels=self.levels,
-            discomfort_per_kwh=self.discomfort,
-        )  # fmt: skip
+        return charging_pricing(self.case, objective, self.follower, self.flow, self.tariff, **self.options)
 
     def start(
         self,
@@ -204,7 +180,9 @@ class Problem:
         # What the default solver cannot take is refused at once
         if POWER_FLOWS[self.flow].convex or Feature.NONCONVEX not in solvers.find(solver).features:
             return False
-        relaxed = replace(self, flow="distflow").model(objective)
+        others = declared({kind: registry for kind, registry in PRICING.items() if kind != "flow"})
+        kept = {name: value for name, value in self.options.items() if name in others}
+        relaxed = replace(self, flow="distflow", options=kept).model(objective)
         found = solve(relaxed, gap=gap, time_limit=time_limit, progress=not quiet)
         if found.values:
             power_flow.start_at(model, relaxed)
@@ -212,10 +190,8 @@ class Problem:
 
     def choices(self) -> dict[str, Any]:
         """The options for files, None where the default holds."""
-        return {
-            "seed": self.seed, "tariff": self.tariff, "blocks": self.blocks, "levels": self.levels,
-            "follower": self.follower, "discomfort_per_kwh": self.discomfort, "flow": self.flow,
-        }  # fmt: skip
+        chosen = {"seed": self.seed, "tariff": self.tariff, "follower": self.follower, "flow": self.flow}
+        return {**chosen, **dict.fromkeys(declared(PRICING)), **self.options}
 
     def facts(self, solver: str) -> dict[str, Any]:
         """What every file of a result says first."""
@@ -234,13 +210,10 @@ class Problem:
         ]
 
 
-def problem(
-    name: str, evs: int | None, seed: int, follower: str, discomfort: float | None, tariff: str = "free",
-    blocks: str | None = None, levels: str | None = None, flow: str = "distflow",
-) -> Problem:  # fmt: skip
-    """What the options of a command describe; raises `InstanceError` for the case."""
+def problem(name: str, evs: int | None, seed: int, options: Mapping[str, Any], **parts: str) -> Problem:
+    """What a command describes by `options` that parts declare and the names of `parts`; raises `InstanceError` for the case."""
     drawn = None if evs is None else seed
-    return Problem(find_case(name, evs, seed), drawn, tariff, blocks, levels, follower, discomfort, flow)
+    return Problem(find_case(name, evs, seed), drawn, options, **parts)
 
 
 def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:

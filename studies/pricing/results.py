@@ -1,12 +1,14 @@
 """The result folder of a solve: JSON, CSV tables and figures, replaced as a whole (docs/model.md, section 9)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyomo.environ as pyo
 
 from bilevel import Solution
+from formulations.objectives import OBJECTIVES
+from formulations.objectives.objective import Objective
 from instances import Instance, check_folder, write_folder
 from studies.pricing import figures as pricing_figures
 from studies.pricing import tables
@@ -28,6 +30,11 @@ def check(directory: str | Path) -> None:
     check_folder(directory, FILES, "a solve")
 
 
+def valued(objective: Iterable[str]) -> list[Objective]:
+    """What a result tells the values of: losses, profit and bills, and what else the leader wants."""
+    return [OBJECTIVES[name] for name in dict.fromkeys(["loss", "profit", "bill", *objective])]
+
+
 def outcome(
     model: Any,
     case: Instance,
@@ -35,8 +42,8 @@ def outcome(
     objective: Mapping[str, float],
     choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the case came to: name, evs (sessions), `choices`, objective weights, currency, and, where there is a point,
-    network_loss_kwh, station_profit and ev_bill (currency); None where there is none."""
+    """What the case came to: name, evs (sessions), `choices`, objective weights, currency, and, where there is a point, the values
+    of `valued`, such as network_loss_kwh, station_profit and ev_bill (currency); None where there is none."""
     found = bool(solution.values)
     return {
         "name": case.name,
@@ -44,9 +51,7 @@ def outcome(
         **(choices or {}),
         "objective": dict(objective),
         "currency": case.currency,
-        "network_loss_kwh": float(pyo.value(model.network_loss)) if found else None,
-        "station_profit": float(pyo.value(model.station_profit)) if found else None,
-        "ev_bill": float(pyo.value(model.ev_bill)) if found else None,
+        **{o.column: float(pyo.value(model.component(o.expression))) if found else None for o in valued(objective)},
     }
 
 

@@ -11,17 +11,15 @@ import pyomo.environ as pyo
 import bilevel
 from bilevel.solution import VALID
 from formulations import charging_pricing, objectives
+from formulations.objectives import OBJECTIVES
 from instances import Instance
 from studies.contest.problems.base import ExactAnswer, FloatArray, Quantity, feasible
-from studies.contest.problems.pricing_genes import PricingCandidates
+from studies.contest.problems.pricing_genes import REPORTED, PricingCandidates
 
-COLUMNS = {
-    "network_loss_kwh": "network_loss", "station_profit": "station_profit", "ev_bill": "ev_bill", "supply_cost": "supply_cost",
-}  # fmt: skip
+COLUMNS = {OBJECTIVES[name].column: OBJECTIVES[name].expression for name in REPORTED}
 """Column of a quantity: the model's expression."""
 TICK = 1e-6
 """Of the range of prices: exact prices that differ by less are equal, but for what solvers leave."""
-WORDS = {"loss": "network loss", "profit": "station profit", "bill": "EV bill", "cost": "cost of supply"}
 
 
 @dataclass(frozen=True)
@@ -48,24 +46,24 @@ class PricingProblem:
     @property
     def sense(self) -> int:
         """1 if the objective is minimised, -1 if maximised."""
-        return objectives.combine(dict.fromkeys(COLUMNS.values(), 0.0), self.weights)[1]
+        return objectives.combine(dict.fromkeys(self.weights, 0.0), self.weights)[1]
 
     @property
     def objective(self) -> str:
         """The objective in words."""
         if len(self.weights) == 1:
             ((name, weight),) = self.weights.items()
-            return WORDS[name] if weight == 1 else f"{weight:g} {WORDS[name]}"
+            return _times(weight) + OBJECTIVES[name].words
         terms = [
-            f"{'-' if objectives.TERMS[name][1] < 0 else '+'} {_times(weight)}{name}"
+            f"{'-' if OBJECTIVES[name].sense < 0 else '+'} {_times(weight)}{name}"
             for name, weight in self.weights.items()
         ]
         return " ".join(terms).removeprefix("+ ")
 
     @property
     def unit(self) -> str:
-        """kWh, the currency, or both where they are added up."""
-        units = dict.fromkeys("kWh" if name == "loss" else self.case.currency for name in self.weights)
+        """That of the objective; several where they are added up."""
+        units = dict.fromkeys(OBJECTIVES[name].unit or self.case.currency for name in self.weights)
         return ", ".join(units)
 
     @property

@@ -17,13 +17,15 @@ from bilevel import tolerances
 from bilevel.errors import BilevelError
 from formulations import objectives
 from formulations.followers.cheapest import CheapestPeriods
+from formulations.objectives import OBJECTIVES
+from formulations.objectives.objective import Achieved, Days, Size
 from formulations.operator import sweeps
 from instances import Instance, Network, ac_power_flow, base_load_kvar, base_load_kw
 
 FloatArray = NDArray[np.float64]
 
-LOSS_SHARE = 0.05
-"""Losses count as this share of all energy where the size of the objective is asked for, in penalties."""
+REPORTED = ("loss", "profit", "bill", "cost")
+"""Objectives that every candidate is valued by, whatever the leader wants."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +65,16 @@ class PricingCandidates:
     - **Penalty**: rho C sum(v_min - V)+ / v_min + (V - v_max)+ / v_max + (I / I_max - 1)+ + (S / S_max - 1)+ over buses, branches
       (at the sending end) and periods, and what the supply exceeds its limits by in pu, (.)+ the positive part, rho =
       `tolerances.SCARCITY_RATE`.  C is the objective's size, its weights times the largest prices times the energies that they are
-      paid for; for losses `LOSS_SHARE` of all energy.
+      paid for; for losses a share of all energy (`size` of the objectives).
 
-    `objective` is what `charging_pricing` takes.  Raises `BilevelError` for another, and for a case with generators, which no gene
-    dispatches; `InstanceError` naming the period where the base load alone has no power flow.
+    `objective` is what `charging_pricing` takes.  Raises `BilevelError` for another, for one without values for candidates, and
+    for a case with generators, which no gene dispatches; `InstanceError` naming the period where the base load alone has no power
+    flow.
     """
 
     def __init__(self, case: Instance, objective: str | Mapping[str, float] = "loss") -> None:
         self.case, self.weights = case, objectives.parse(objective)
+        self._valued = _valued(self.weights)
         if case.generators:
             raise BilevelError(
                 f"case {case.name!r} has the generator {case.generators[0].name!r}, which candidates cannot dispatch: use "
@@ -81,9 +85,8 @@ class PricingCandidates:
         self._base_kw = base_load_kw(case, self.network)
         self._base_kvar = base_load_kvar(case, self.network)
         ac_power_flow(self.network, self._base_kw, self._base_kvar)
-        self._wholesale = np.array(case.wholesale_price_per_kwh)
         self._users = CheapestPeriods(case, self._base_kw.sum(axis=1))
-        self._penalty_rate = tolerances.SCARCITY_RATE * (_size(case, self._base_kw, self.weights) or 1.0)
+        self._penalty_rate = tolerances.SCARCITY_RATE * (self._size() or 1.0)
 
     def __call__(self, genes: ArrayLike) -> FloatArray:
         """Fitness (n,) of genes (n, `genes`), to be minimised."""
@@ -93,23 +96,15 @@ class PricingCandidates:
         """Evaluate genes (n, `genes`) in [0, 1]; raises `BilevelError` naming the gene of another value, and for another shape."""
         price = self._prices(checked_genes(genes, ("candidates", self.genes), "station"))
         charging_kw = self._users.charging_kw(price)
-        hours = self.case.horizon.period_hours
-        bill = hours * (price * charging_kw).sum(axis=(1, 2))
-        drawn_kw = charging_kw.sum(axis=1)
-        profit = bill - hours * drawn_kw @ self._wholesale
         loss_kw, supply_kw, broken, worst = self._replay(charging_kw)
-        terms = {
-            "network_loss": hours * loss_kw.sum(axis=1),
-            "station_profit": profit,
-            "ev_bill": bill,
-            "supply_cost": hours * supply_kw @ self._wholesale,
-        }
+        days = Days(self.case, price, charging_kw, loss_kw, supply_kw)
+        terms = {name: achieved(days) for name, (achieved, _) in self._valued.items()}
         value, direction = objectives.combine(terms, self.weights)
         penalty = self._penalty_rate * broken
         fitness = np.where(np.isinf(penalty), np.inf, direction * value + penalty)
         return Candidates(
-            fitness=fitness, objective=value, penalty=penalty, network_loss_kwh=terms["network_loss"], station_profit=profit,
-            ev_bill=bill, supply_cost=terms["supply_cost"], worst_voltage_violation_pu=worst,
+            fitness=fitness, objective=value, penalty=penalty, worst_voltage_violation_pu=worst,
+            **{OBJECTIVES[name].column: terms[name] for name in REPORTED},
         )  # fmt: skip
 
     def prices(self, genes: ArrayLike) -> FloatArray:
@@ -119,6 +114,10 @@ class PricingCandidates:
     def schedule(self, genes: ArrayLike) -> FloatArray:
         """Charging power of all vehicles of each session in kW, for one candidate: (sessions, periods) in the order of the case."""
         return self._users.schedule(self._prices(checked_genes(genes, (self.genes,), "station")[np.newaxis])[0])
+
+    def _size(self) -> float:
+        """How large the objective may be."""
+        return sum(weight * self._valued[name][1](self.case) for name, weight in self.weights.items())
 
     def _prices(self, genes: FloatArray) -> FloatArray:
         """Prices (n, stations, periods) of genes (n, g), means within their cap."""
@@ -161,16 +160,15 @@ def checked_genes(genes: ArrayLike, shape: tuple[str | int, ...], owner: str) ->
     return given
 
 
-def _size(case: Instance, base_kw: FloatArray, weights: Mapping[str, float]) -> float:
-    """How large the objective may be, by energies and largest prices alone."""
-    limits, wholesale = case.price_limits, max(map(abs, case.wholesale_price_per_kwh))
-    price = max(abs(limits.price_min_per_kwh), abs(limits.price_max_per_kwh))
-    charged_kwh = sum(s.count * s.energy_kwh for s in case.sessions) / case.charging_efficiency
-    all_kwh = charged_kwh + case.horizon.period_hours * float(np.abs(base_kw).sum())
-    sizes = {
-        "loss": LOSS_SHARE * all_kwh,
-        "profit": (price + wholesale) * charged_kwh,
-        "bill": price * charged_kwh,
-        "cost": wholesale * all_kwh,
-    }
-    return sum(weight * sizes[name] for name, weight in weights.items())
+def _valued(weights: Mapping[str, float]) -> dict[str, tuple[Achieved, Size]]:
+    """What values candidates and what tells sizes, of `REPORTED` and the leader's objectives by name; refuses those without."""
+    found: dict[str, tuple[Achieved, Size]] = {}
+    for name in dict.fromkeys([*REPORTED, *weights]):
+        achieved, size = OBJECTIVES[name].achieved, OBJECTIVES[name].size
+        if achieved is None or size is None:
+            raise BilevelError(
+                f"objective {name!r} has no values for the candidates of heuristics: use bilevel.solve, or give the objective "
+                "achieved and size"
+            )
+        found[name] = achieved, size
+    return found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from formulations.objectives import OBJECTIVES
 from studies.page.parts.folder import ResultsFolder
 from studies.page.parts.html import facts, light, number, text
 
@@ -30,9 +31,8 @@ def _solve(results: ResultsFolder) -> tuple[str, str, Facts]:
         ("objective", f"{number(data['objective'], 8)} (weights: {_weights(about['objective'])})"),
         ("proven bound", number(data["bound"], 8)),
         ("gap", f"{number(data['gap'], 3)} relative"),
-        ("network loss", f"{number(about['network_loss_kwh'])} kWh"),
-        ("station profit", f"{number(about['station_profit'])} {money}"),
-        ("EV bill", f"{number(about['ev_bill'])} {money}"),
+        *((item.words, f"{number(about[item.column])} {item.unit or money}")
+          for item in OBJECTIVES.values() if item.column in about),
     ]  # fmt: skip
 
 

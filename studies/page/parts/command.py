@@ -5,10 +5,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from formulations.objectives import OBJECTIVES
+from formulations.options import declared
+from formulations.parts import PRICING
 from studies.page.parts.folder import ResultsFolder
 
 Options = dict[str, Any]
-_WEIGHT = re.compile(r"(?:(\d[\d.e+-]*) )?(?:network |station |EV )?(loss|profit|bill|cost)\b")
 
 
 def line(results: ResultsFolder) -> str:
@@ -32,11 +34,12 @@ def _said(value: Any) -> str:
 def _problem(results: ResultsFolder) -> Options:
     """The fleet, where one was drawn, and prices and users."""
     about = results.about
-    found: Options = {"follower": about.get("follower"), "discomfort": about.get("discomfort_per_kwh")}
+    found: Options = {"follower": about.get("follower")}
+    found |= {known.option.command_flag: about.get(name) for name, known in declared(PRICING).items()}
     if about.get("seed") is not None:
         found |= {"evs": about["evs"], "seed": about["seed"]}
     if results.kind in ("solve", "pareto"):
-        found |= {name: about.get(name) for name in ("tariff", "blocks", "levels")}
+        found["tariff"] = about.get("tariff")
     return found
 
 
@@ -79,9 +82,16 @@ def _methods(results: ResultsFolder) -> Options:
     data = results.data
     found = {"problem": data["problem"]["name"], **data["settings"]}
     if data["problem"]["name"] == "pricing":
-        weights = _WEIGHT.findall(data["problem"]["objective"])
-        found["objective"] = {name: float(weight or 1) for weight, name in weights}
+        found["objective"] = _weights(data["problem"]["objective"])
     return found
+
+
+def _weights(said: str) -> dict[str, float]:
+    """The weights of an objective that is given in words, such as "2 network loss" or "loss - 0.5 profit"."""
+    names = {word: name for name, objective in OBJECTIVES.items() for word in (objective.words, name)}
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    found = re.findall(rf"(?:(\d[\d.e+-]*) )?\b({known})\b", said)
+    return {names[word]: float(weight or 1) for weight, word in found}
 
 
 _OPTIONS = {

@@ -18,7 +18,7 @@ import formulations
 import instances
 from bilevel import BilevelError, UnknownNameError, tolerances
 from instances import Branch, Bus, Feeder, Instance, InstanceError, Network, PriceLimits, Session, Station
-from studies.contest.problems.pricing_genes import LOSS_SHARE, PricingCandidates
+from studies.contest.problems.pricing_genes import PricingCandidates
 
 CASES = ("tiny", "few", "fleet", "wind")
 
@@ -348,7 +348,7 @@ def test_penalties_grow_with_the_size_of_the_objective() -> None:
     case = two_buses(100.0, voltage=(0.99, 1.1))
     base_kwh, kwh, price, wholesale = 880.0, 100.0, 0.5, 0.3
     sizes = {
-        "loss": LOSS_SHARE * (base_kwh + kwh),
+        "loss": 0.05 * (base_kwh + kwh),
         "profit": (price + wholesale) * kwh,
         "bill": price * kwh,
         "cost": wholesale * (base_kwh + kwh),
