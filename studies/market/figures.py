@@ -205,11 +205,10 @@ def _price_map(
         (case.stations, "<", GREEN, "bus of an aggregator"), (case.generators, "s", ORANGE, "bus of a generator"),
     ):  # fmt: skip
         rows = sorted({place[item.bus] for item in items})
+        # A line without points has no extent, and the layout collapses around it
         if rows:
-            # Marks beyond the axes ask the layout for more room than there is
-            marks = ax.plot([beside] * len(rows), rows, marker=marker, color=color, markersize=4, linestyle="", clip_on=False,
-                            label=label)  # fmt: skip
-            marks[0].set_in_layout(False)
+            ax.plot([beside] * len(rows), rows, marker=marker, color=color, markersize=4, linestyle="", clip_on=False,
+                    label=label)  # fmt: skip
     _hours(ax, case)
 
 
