@@ -106,7 +106,7 @@ def solve(
             x = load_point(program, found)
             found = resolved(program, form, found)
             recheck = _recheck(model, form, x, found, gap, doubts)
-            found = resolved(program, form, found if recheck.valid else replace(found, x=None))
+            found = resolved(program, form, found, recheck.valid)
         line.finishing = False
     clock.append(time.perf_counter())
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}

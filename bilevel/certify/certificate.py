@@ -58,7 +58,7 @@ def check_point(
         if len(program.links.column):
             found.append(_duals_read(program, form.kkt, full))
     ties = tie_checks(program, x, response)
-    found += [_refuted(program, _global_gap(program, x, bound, gap), bound, ties[0]), _resolution(program, x, form)]
+    found += [_refuted(program, x, _global_gap(program, x, bound, gap), bound, ties[0]), _resolution(program, x, form)]
     if Certificate(tuple(found)).valid:
         found.append(mended_objective(program, x, form, duals, gap))
     if program.cones.count:
@@ -246,12 +246,12 @@ def _global_gap(program: Program, x: Vector, bound: float | None, gap: float) ->
     return Check("global gap", value, gap, "relative", detail=detail, kind=CheckKind.OPTIMALITY)
 
 
-def _refuted(program: Program, check: Check, bound: float | None, best: Check) -> Check:
+def _refuted(program: Program, x: Vector, check: Check, bound: float | None, best: Check) -> Check:
     """The global gap; endless where a tie at the same decisions is better than the bound, which is none then."""
     if bound is None or not np.isfinite(bound) or best.detail != EXACT:
         return check
-    better = program.sign * (bound - best.value)
-    if better <= max(check.tolerance or 0.0, tolerances.OBJECTIVE_FLOOR) * max(abs(bound), abs(best.value)):
+    better, size = program.sign * (bound - best.value), max(abs(bound), abs(best.value), program.objective_floor(x))
+    if better <= (check.tolerance or 0.0) * size:
         return check
     return replace(check, value=np.inf, detail=f"{check.detail}, which a tie with {best.value:.9g} refutes")
 

@@ -14,6 +14,7 @@ from bilevel.progress import Progress
 from bilevel.reformulate import modes
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.budget import Budget
+from bilevel.search.diagnose.finer import resolved
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.status import Verdict
@@ -77,6 +78,7 @@ class TaskSolver:
         search = self._search(task, budget)
         last = [start for start in self.last if not any(np.array_equal(start[0], other[0]) for other in starts)]
         found = search.run((*starts, *last))
+        found = resolved(search.state.form.program, search.state.form, found)
         if found.x is not None and found.slack_zero is not None:
             self.last = [(found.slack_zero, found.x)]
         late = progress.interrupted or time.monotonic() >= budget.deadline

@@ -2,6 +2,7 @@
 
 The certificate's check `objective resolution` asks what tolerances hide in the objective where columns have their scales.  Where
 bounds are hundreds of times as large as the values at the answer that is more than the gap asked for, and no fault of the model.
+A bound that stays too coarse is none.
 """
 
 from dataclasses import replace
@@ -37,14 +38,15 @@ def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
     return replace(form, program=replace(program, scale=scale), mip=replace(form.mip, scale=whole))
 
 
-def resolved(program: Program, form: Reformulation | None, found: Incumbent) -> Incumbent:
+def resolved(program: Program, form: Reformulation | None, found: Incumbent, valid: bool = True) -> Incumbent:
     """What was found, without its bound where the solvers' tolerances may hide more in it than a certificate allows.
 
-    It cannot be mended by lowering it so much: a rate that is not seen may belong to a column without an end.
+    It cannot be mended by lowering it so much: a rate that is not seen may belong to a column without an end.  A point that is
+    not `valid` says nothing of the objective's size.
     """
     if not np.isfinite(found.bound):
         return found
     coarse = unseen(program, form)
-    floors = [program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR for x in (found.x, None)]
+    floors = [program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR for x in (found.x if valid else None, None)]
     term = max(abs(found.bound), *floors)
     return replace(found, bound=-np.inf) if coarse > tolerances.RESOLUTION * term else found
