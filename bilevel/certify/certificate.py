@@ -9,6 +9,7 @@ from bilevel import tolerances
 from bilevel.bounds.dual_bounds import USER
 from bilevel.certify.record import Certificate as Certificate
 from bilevel.certify.repair import mended_objective, multipliers
+from bilevel.certify.resolution import resolution_check
 from bilevel.certify.ties import EXACT, tie_checks
 from bilevel.compile.compiler import compile_model
 from bilevel.errors import ModelError
@@ -58,7 +59,10 @@ def check_point(
         if len(program.links.column):
             found.append(_duals_read(program, form.kkt, full))
     ties = tie_checks(program, x, response)
-    found += [_refuted(program, x, _global_gap(program, x, bound, gap), bound, ties[0]), _resolution(program, x, form)]
+    found += [
+        _refuted(program, x, _global_gap(program, x, bound, gap), bound, ties[0]),
+        resolution_check(program, x, form),
+    ]
     if Certificate(tuple(found)).valid:
         found.append(mended_objective(program, x, form, duals, gap))
     if program.cones.count:
@@ -88,7 +92,7 @@ def check_relaxation(model: Any, program: Program, x: Vector, bound: float, gap:
     found = [_leader_rows(program, x), _follower_rows(program, x)]
     if program.followers.cones.count:
         found.append(_cones("follower cones", program.followers.cones, x))
-    found += [_global_gap(program, x, bound, gap), _resolution(program, x)]
+    found += [_global_gap(program, x, bound, gap), resolution_check(program, x)]
     if program.cones.count:
         found.append(_cones("cones", program.cones, program.tight(x)))
     for checker in checks(model):
@@ -254,37 +258,6 @@ def _refuted(program: Program, x: Vector, check: Check, bound: float | None, bes
     if better <= (check.tolerance or 0.0) * size:
         return check
     return replace(check, value=np.inf, detail=f"{check.detail}, which a tie with {best.value:.9g} refutes")
-
-
-def unseen(program: Program, form: Reformulation | None = None) -> float:
-    """What the solvers' tolerances can hide in the objective, in its unit: their share of its largest term at the columns' scales.
-
-    With a `form` the terms of the one level that is solved count too, where a multiplier stands for revenue times a limit.
-    """
-    terms = [program.largest_term(program.scale)]
-    if form is not None:
-        mip = form.mip
-        idle = (mip.lower == 0) & (mip.upper == 0)
-        terms.append(float(np.abs(np.where(idle, 0.0, mip.cost * mip.scale)).max(initial=0.0)))
-    return tolerances.MIP_FEASIBILITY * max(terms)
-
-
-def resolution(program: Program, x: Vector, form: Reformulation | None = None) -> float:
-    """What is `unseen`, over the objective's largest term at x.
-
-    A column whose scale is far above its value is solved too coarsely.  Where every column of the objective is at zero, its
-    smallest term is compared with: it passes where all terms are of one size.
-    """
-    coarse = unseen(program, form)
-    # What lies between a solver's noise and what counts as nothing may be all there is
-    term = program.objective_floor(x, tolerances.SOLVER_FEASIBILITY) / tolerances.OBJECTIVE_FLOOR
-    return coarse / term if coarse else 0.0
-
-
-def _resolution(program: Program, x: Vector, form: Reformulation | None = None) -> Check:
-    value = resolution(program, x, form)
-    detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
-    return Check("objective resolution", value, tolerances.RESOLUTION, "relative", "", detail, CheckKind.OPTIMALITY)
 
 
 def _limit_size(rows: Rows) -> Vector:

@@ -21,7 +21,6 @@ from bilevel.progress import Progress, ProgressEvent
 from bilevel.relax import exact, outer_approximation, tangent
 from bilevel.search import verdicts
 from bilevel.search.diagnose.explain import explained
-from bilevel.search.diagnose.finer import resolved
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
@@ -73,7 +72,6 @@ def cooperative(
                 found.proof = verdicts.cooperative_ray(program)
         stopped = line.interrupted
     clock.append(time.perf_counter())
-    found = resolved(program, None, found)
     x = load_point(program, found)
     recheck = Certificate(found.proof, found.verdict)
     if x is not None:

@@ -215,7 +215,9 @@ def flow_sizes(network: Network, demand: Any, reactive_demand: Any, load: Load, 
     carried = np.hypot(*drawn).max(axis=0) + shunts
     for k in range(len(network.buses) - 1, 0, -1):
         carried[int(network.parent[k])] += carried[k]
-    floor = 1e-3 * float(carried.max(initial=0.0)) or 1.0
+    largest = float(carried.max(initial=0.0))
+    # Loads whose squares are no numbers are none
+    floor = 1e-3 * largest if largest > 1e-100 else 1.0
     return np.maximum(carried[1:], floor)
 
 

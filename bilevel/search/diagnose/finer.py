@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.certify.certificate import resolution, unseen
+from bilevel.certify.resolution import resolution, unseen
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation

@@ -1,6 +1,10 @@
 """Why an answer has its status, in one sentence."""
 
+import math
+
 from bilevel.certify.certificate import Certificate
+from bilevel.certify.resolution import RESOLUTION
+from bilevel.model import Check
 from bilevel.search import verdicts
 from bilevel.search.diagnose import unattained
 from bilevel.status import CheckKind, Status
@@ -13,7 +17,7 @@ def reason(
     status: Status, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
 ) -> str:  # fmt: skip
     """The status in words, or the first check that fails; `ended` or Ctrl-C or the time limit where that is why."""
-    failure = recheck.first_failure
+    failure = _cause(recheck)
     late = limit is not None and spent >= limit
     why = ended or ("interrupted by Ctrl-C" if stopped else "time limit reached" if late else "")
     sentences = {
@@ -32,6 +36,14 @@ def reason(
         )
         return f"{check} ({why})" if why else check
     return sentences[status] + (f" ({why})" if why and status not in _PROVEN else "")
+
+
+def _cause(recheck: Certificate) -> Check | None:
+    """The first check that fails; the resolution where it is why there is no bound to compare with."""
+    failure = recheck.first_failure
+    if failure is None or failure.kind != CheckKind.OPTIMALITY or math.isfinite(failure.value):
+        return failure
+    return next((check for check in recheck.checks if check.name == RESOLUTION and not check.ok), failure)
 
 
 def _condition(recheck: Certificate) -> str:

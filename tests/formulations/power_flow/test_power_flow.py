@@ -156,6 +156,15 @@ def test_an_ac_power_flow_is_a_point_of_every_exact_flow(data: tuple[Network, An
         assert angle == pytest.approx(np.angle(flow.voltage_pu), abs=1e-10)
 
 
+@pytest.mark.parametrize("kw", [0.0, 1e-323, 1e-268, 1e-150])
+@pytest.mark.parametrize("flow", power_flow.POWER_FLOWS)
+def test_loads_next_to_nothing_are_none(flow: str, kw: float) -> None:
+    feeder = Feeder(10.0, "0", 1.0, (Bus("0", 0.0, 0.0), Bus("1", 1.0, 0.0)), (Branch("0", "1", 0.1, 0.1),))
+    load = np.array([[0.0, kw]])
+    model = bare(Network.from_feeder(feeder), flow, load, load)
+    assert all(0 < factor < 1e9 for factor in model.scaling_factor.values())
+
+
 def worst_cone(model: Any) -> float:
     """How far the loosest cone is from equality: 0 or less."""
     return min(pyo.value(row.body) - pyo.value(row.upper) for row in model.cone.values())

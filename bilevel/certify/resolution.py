@@ -1,0 +1,44 @@
+"""What the solvers' tolerances can hide in an objective, and whether its bound and its point mean anything beside it."""
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.model import Check
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Vector
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.status import CheckKind
+
+RESOLUTION = "objective resolution"
+
+
+def unseen(program: Program, form: Reformulation | None = None) -> float:
+    """What the solvers' tolerances can hide in the objective, in its unit: their share of its largest term at the columns' scales.
+
+    With a `form` the terms of the one level that is solved count too, where a multiplier stands for revenue times a limit.
+    """
+    terms = [program.largest_term(program.scale)]
+    if form is not None:
+        mip = form.mip
+        idle = (mip.lower == 0) & (mip.upper == 0)
+        terms.append(float(np.abs(np.where(idle, 0.0, mip.cost * mip.scale)).max(initial=0.0)))
+    return tolerances.MIP_FEASIBILITY * max(terms)
+
+
+def resolution(program: Program, x: Vector, form: Reformulation | None = None) -> float:
+    """What is `unseen`, over the objective's largest term at x.
+
+    A column whose scale is far above its value is solved too coarsely.  Where every column of the objective is at zero, its
+    smallest term is compared with: it passes where all terms are of one size.
+    """
+    coarse = unseen(program, form)
+    # What lies between a solver's noise and what counts as nothing may be all there is
+    term = program.objective_floor(x, tolerances.SOLVER_FEASIBILITY) / tolerances.OBJECTIVE_FLOOR
+    return coarse / term if coarse else 0.0
+
+
+def resolution_check(program: Program, x: Vector, form: Reformulation | None = None) -> Check:
+    """The resolution at x, which a bound's worth depends on."""
+    value = resolution(program, x, form)
+    detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
+    return Check(RESOLUTION, value, tolerances.RESOLUTION, "relative", "", detail, CheckKind.OPTIMALITY)
