@@ -1,0 +1,92 @@
+"""Checks of the followers' multipliers: stationarity, complementarity, cones, and what their limits rest on."""
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.bounds.dual_bounds import USER
+from bilevel.followers.kkt import Kkt, cone_dual_size
+from bilevel.followers.optimal_cost import Response
+from bilevel.model import Check
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Vector
+from bilevel.program.sparse import magnitude
+from bilevel.reformulate.single_level import Reformulation, dual_links, dual_sizes
+from bilevel.status import CheckKind
+
+
+def stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
+    """Stationarity and the signs of multipliers; each over its own terms, in cost over column or cost over row."""
+    rows = kkt.stationarity
+    if not rows.count:
+        return Check("stationarity", 0.0, tolerances.FEASIBILITY, "relative")
+    mine = program.followers.columns
+    usual_row, usual_column = dual_sizes(program)
+    size = magnitude(rows.matrix, np.abs(full)) + np.abs(rows.lower) + tolerances.SIZE_FLOOR * usual_column[mine]
+    relative = rows.violation(full) / size
+    pairs = kkt.pairs
+    usual = np.where(pairs.row >= 0, np.append(usual_row, 1.0)[pairs.row], usual_column[pairs.column])
+    negative = np.maximum(0.0, -full[pairs.dual]) / usual
+    at = int(relative.argmax())
+    value = max(float(relative[at]), float(negative.max(initial=0.0)))
+    return Check("stationarity", value, tolerances.FEASIBILITY, "relative", rows.names[at] if value else "")
+
+
+def duals_read(program: Program, kkt: Kkt, full: Vector) -> Check:
+    """Leader variables that stand for multipliers, against the multipliers that the other checks have found optimal."""
+    rows = dual_links(program, kkt, len(full))
+    usual = dual_sizes(program)[0][program.links.row]
+    relative = rows.violation(full) / np.maximum(np.abs(full[program.links.column]), tolerances.SIZE_FLOOR * usual)
+    at = int(relative.argmax())
+    return Check("duals read", float(relative[at]), tolerances.FEASIBILITY, "relative", rows.names[at])
+
+
+def complementarity(form: Reformulation, full: Vector, response: Response) -> Check:
+    """slack * dual of every pair, which is what its follower pays too much, over the size of the follower's cost."""
+    pairs = form.kkt.pairs
+    product = np.abs(pairs.slack(full) * full[pairs.dual]) / response.size[pairs.owner]
+    if not len(product):
+        return Check("complementarity", 0.0, tolerances.COMPLEMENTARITY, "relative")
+    at = int(product.argmax())
+    where = form.program.followers.names[int(pairs.owner[at])] if product[at] else ""
+    return Check("complementarity", float(product[at]), tolerances.COMPLEMENTARITY, "relative", where)
+
+
+def cone_multipliers(form: Reformulation, full: Vector, response: Response) -> Check:
+    """Multipliers of quadratic rows: in their own cones, and orthogonal to what they price."""
+    duals, stack = form.kkt.conic, form.program.followers
+    name = "cone multipliers"
+    p, q, r = (np.abs(full[column]) for column in (duals.p, duals.q, duals.r))
+    owner = stack.cones.owner
+    squares = np.bincount(owner, weights=p**2, minlength=stack.cones.count)
+    # Multipliers of a row that does not bind are noise, which has no ratio
+    usual = np.bincount(owner, weights=cone_dual_size(form.program)[: len(p)] ** 2, minlength=stack.cones.count)
+    size = np.maximum(np.maximum(squares, 4.0 * q * r), tolerances.SIZE_FLOOR**2 * usual)
+    broken = np.maximum(squares - 4.0 * q * r, 0.0) / size
+    at = int(broken.argmax())
+    if not broken[at] <= tolerances.CONE_GAP:
+        return Check(name, float(broken[at]), tolerances.CONE_GAP, "relative", duals.cones.names[at], "broken")
+    rows = duals.complementarity
+    terms = rows.value * full[rows.first] * full[rows.second]
+    product = np.abs(np.bincount(rows.row, weights=terms, minlength=rows.count) + rows.linear.matrix @ full)
+    size = response.size[stack.cone_owner]
+    at = int((product / size).argmax())
+    return Check(name, float(product[at] / size[at]), tolerances.COMPLEMENTARITY, "relative", stack.cones.names[at])
+
+
+def interior(form: Reformulation) -> Check:
+    """Quadratic rows of followers without a proven interior, whose optima optimality conditions may miss."""
+    without = np.flatnonzero(~form.interior)
+    where = form.program.followers.names[int(without[0])] if len(without) else ""
+    detail = "give the leader variables in its rows bounds at which it keeps room" if len(without) else "proven"
+    return Check(
+        "follower interior", float(len(without)), 0.0, "followers without", where, detail, CheckKind.ASSUMPTION
+    )
+
+
+def bounds_used(form: Reformulation) -> Check:
+    """Limits of multipliers and slacks that rest on a user's word alone."""
+    sources = form.bounds.sources()
+    detail = ", ".join(f"{count} {source}" for source, count in sources.items()) or "none needed"
+    return Check(
+        "bounds used", float(sources.get(USER, 0)), 0.0, "user bounds", detail=detail, kind=CheckKind.ASSUMPTION
+    )

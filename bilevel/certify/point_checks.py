@@ -1,0 +1,104 @@
+"""Checks of a point alone: rows and domains, cones, the followers' optimality, the gap to a bound."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.certify.ties import EXACT
+from bilevel.followers.optimal_cost import Response
+from bilevel.model import Check
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Cones, Rows, Vector
+from bilevel.program.sparse import magnitude
+from bilevel.status import CheckKind
+
+
+def leader_rows(program: Program, x: Vector) -> Check:
+    """The leader's rows, bounds and domains, with products of prices and quantities at their values."""
+    b = program.bilinear
+    mine = b.row >= 0
+    terms = b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]]
+    products = np.bincount(b.row[mine], weights=terms, minlength=program.rows.count)
+    size = np.bincount(b.row[mine], weights=np.abs(terms), minlength=program.rows.count) + _limit_size(program.rows)
+    rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
+    leader = program.followers.owner < 0
+    whole = np.where(program.integer, np.abs(x - np.round(x)), program.domains.outside(x))
+    return _worst_row("leader rows", program, rows, size, x, leader, whole)
+
+
+def follower_rows(program: Program, x: Vector) -> Check:
+    """The followers' linear rows and bounds."""
+    mine = program.followers.owner >= 0
+    rows = program.followers.rows
+    return _worst_row("follower rows", program, rows, _limit_size(rows), x, mine, np.zeros(len(x)))
+
+
+def _worst_row(
+    name: str, program: Program, rows: Rows, limits: Vector, x: Vector, mine: np.ndarray, extra: Vector
+) -> Check:
+    """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
+    broken = rows.violation(x)
+    own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
+    size = np.maximum(magnitude(rows.matrix, own) + limits, 1e-300)
+    outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
+    relative = np.concatenate([broken / size, np.where(mine, outside / own, 0.0)])
+    if not len(relative):
+        return Check(name, 0.0, tolerances.FEASIBILITY, "relative")
+    relative = np.where(np.isnan(relative), np.inf, relative)
+    at = int(relative.argmax())
+    where = rows.names[at] if at < rows.count else f"bounds of {program.name(at - rows.count)}"
+    absolute = float(broken[at]) if at < rows.count else float(outside[at - rows.count])
+    value = max(0.0, float(relative[at]))
+    return Check(
+        name, value, tolerances.FEASIBILITY, "relative", where if value else "", f"{max(absolute, 0.0):.3g} in its unit"
+    )
+
+
+def optimality(program: Program, x: Vector, response: Response) -> Check:
+    """What the worst follower pays above its proven least cost at the leader's decisions."""
+    excess = (response.linear_cost - response.lower_bound) / response.size
+    excess = np.where(np.isnan(excess), np.inf, excess)
+    at = int(excess.argmax())
+    cost = float(program.followers.costs(x)[at])
+    least = cost - float(response.linear_cost[at] - response.lower_bound[at])
+    detail = f"cost {cost:.6g}, proven least {least:.6g}"
+    value = max(0.0, float(excess[at]))
+    return Check("follower optimality", value, tolerances.FOLLOWER, "relative", program.followers.names[at], detail)
+
+
+def global_gap(program: Program, x: Vector, bound: float | None, gap: float) -> Check:
+    """Between the leader's objective at x and the bound, over the objective or its floor."""
+    objective = program.objective(x)
+    known = bound is not None and np.isfinite(bound)
+    value = (
+        abs(objective - float(bound or 0.0)) / max(abs(objective), program.objective_floor(x))
+        if known
+        else float("inf")
+    )
+    shown = f"{bound:.9g}" if known else "unknown"
+    detail = f"objective {objective:.9g}, bound {shown}"
+    return Check("global gap", value, gap, "relative", detail=detail, kind=CheckKind.OPTIMALITY)
+
+
+def refuted(program: Program, x: Vector, check: Check, bound: float | None, best: Check) -> Check:
+    """The global gap; endless where a tie at the same decisions is better than the bound, which is none then."""
+    if bound is None or not np.isfinite(bound) or best.detail != EXACT:
+        return check
+    better, size = program.sign * (bound - best.value), max(abs(bound), abs(best.value), program.objective_floor(x))
+    if better <= (check.tolerance or 0.0) * size:
+        return check
+    return replace(check, value=np.inf, detail=f"{check.detail}, which a tie with {best.value:.9g} refutes")
+
+
+def _limit_size(rows: Rows) -> Vector:
+    """The larger absolute limit of each row, 0 without any."""
+    return np.maximum(*(np.where(np.isfinite(limit), np.abs(limit), 0.0) for limit in (rows.lower, rows.upper)))
+
+
+def cones(name: str, cones: Cones, x: Vector) -> Check:
+    """The quadratic row furthest from what it must be: at most its limit, or equal to it."""
+    gaps = cones.gaps(x)
+    at = int(np.abs(gaps).argmax())
+    check = Check(name, float(abs(gaps[at])), tolerances.CONE_GAP, "relative", cones.names[at])
+    return check if check.ok else replace(check, detail="loose" if gaps[at] > 0 else "broken")
