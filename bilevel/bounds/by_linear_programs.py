@@ -31,7 +31,9 @@ from bilevel.bounds.dual_bounds import (
 from bilevel.followers.kkt import Kkt
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled

@@ -14,7 +14,9 @@ import scipy.sparse as sp
 from bilevel import budget, tolerances
 from bilevel.bounds.dual_bounds import interval
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, coo, no_rows, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector, coo, no_rows, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import part
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled

@@ -19,7 +19,9 @@ from bilevel import budget
 from bilevel.bounds.dual_bounds import rate_interval
 from bilevel.followers.kkt import Kkt, Pairs
 from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.rows import Cones, Index, Mask, Rows, SolverProgram, Vector, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.relax import outer_approximation
 

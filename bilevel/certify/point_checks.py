@@ -9,7 +9,8 @@ from bilevel.certify.ties import EXACT
 from bilevel.followers.optimal_cost import Response
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Rows, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows, Vector
 from bilevel.program.sparse import magnitude
 from bilevel.status import CheckKind
 

@@ -13,7 +13,10 @@ import scipy.sparse as sp
 from bilevel import budget, tolerances
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products
+from bilevel.program.rows import Index, Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, scaled
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links
 from bilevel.relax import outer_approximation, tangent

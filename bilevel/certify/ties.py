@@ -15,7 +15,9 @@ from bilevel import tolerances
 from bilevel.followers.optimal_cost import Response, optimal_face
 from bilevel.model import Check
 from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, stack_cones, stack_rows
+from bilevel.program.cones import Cones, stack_cones
+from bilevel.program.rows import Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import outer_approximation
 from bilevel.status import CheckKind
 

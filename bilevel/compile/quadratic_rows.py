@@ -4,8 +4,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.errors import ModelError
+from bilevel.program.cones import Cones
 from bilevel.program.convexity import least_eigenvalue, square_root
-from bilevel.program.rows import Cones, Vector, coo
+from bilevel.program.rows import Vector, coo
 from bilevel.program.sparse import magnitude
 
 Quadratic = dict[tuple[int, int], float]

@@ -8,7 +8,9 @@ import pyomo.environ as pyo
 import scipy.sparse as sp
 from pyomo.core.expr import LinearExpression
 
-from bilevel.program.rows import Cones, Products, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products
+from bilevel.program.rows import Vector
 
 
 def linear(matrix: sp.csr_array, row: int, variables: Sequence[Any], constant: float = 0.0) -> Any:

@@ -7,7 +7,9 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 
 

@@ -14,7 +14,9 @@ from bilevel.equilibrium.elastic_limits import elastic
 from bilevel.equilibrium.price_rules import Prices
 from bilevel.followers.best_response import best_response
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Mask, Rows, SolverProgram, Vector, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Mask, Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, scaled
 from bilevel.progress import ProgressEvent
 from bilevel.relax import outer_approximation

@@ -7,7 +7,9 @@ from bilevel import tolerances
 from bilevel.equilibrium.elastic_limits import Broken, elastic, soft_cones
 from bilevel.errors import LooseConeError, ModelError
 from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.rows import Cones, Index, Mask, Rows, SolverProgram, Vector, no_rows, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Mask, Rows, Vector, no_rows, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus

@@ -15,7 +15,9 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import ModelError, UnknownNameError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, SolverProgram, Vector, stack_cones, stack_rows
+from bilevel.program.cones import Cones, stack_cones
+from bilevel.program.rows import Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import part
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.relax import exact, outer_approximation, tangent

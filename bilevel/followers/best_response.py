@@ -7,7 +7,9 @@ from bilevel import tolerances
 from bilevel.errors import ModelError
 from bilevel.followers.optimal_cost import Response, respond
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector, no_rows, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import largest, magnitude, scaled
 from bilevel.relax import outer_approximation
 from bilevel.solvers import Outcome, convex_qp

@@ -24,7 +24,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.program.bilevel_program import FollowerStack, Program
-from bilevel.program.rows import Cones, Index, Products, Rows, Vector, stack_products
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products, stack_products
+from bilevel.program.rows import Index, Rows, Vector
 from bilevel.program.sparse import magnitude, scaled
 
 

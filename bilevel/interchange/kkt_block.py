@@ -9,7 +9,7 @@ from pyomo.common.modeling import unique_component_name
 
 from bilevel.compile import to_pyomo
 from bilevel.program.choices import Choice
-from bilevel.program.rows import SolverProgram
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
 
 

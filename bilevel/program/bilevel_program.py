@@ -13,7 +13,8 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.choices import Choice, Domains
-from bilevel.program.rows import Cones, Index, Mask, Rows, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.sparse import column_magnitude, magnitude
 
 LEADER = -1

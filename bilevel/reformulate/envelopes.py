@@ -12,7 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.errors import ModelError
-from bilevel.program.rows import Index, Rows, SolverProgram, Vector, coo, stack_rows, widen
+from bilevel.program.rows import Index, Rows, Vector, coo, stack_rows, widen
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate import revenue
 from bilevel.reformulate.single_level import Reformulation
 

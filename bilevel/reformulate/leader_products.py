@@ -7,7 +7,9 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.bilevel_program import Bilinear
-from bilevel.program.rows import Index, Products, Rows, SolverProgram, Vector, coo, stack_products, stack_rows
+from bilevel.program.products import Products, stack_products
+from bilevel.program.rows import Index, Rows, Vector, coo, stack_rows
+from bilevel.program.solver_program import SolverProgram
 
 
 def keep(mip: SolverProgram, left: Bilinear) -> SolverProgram:

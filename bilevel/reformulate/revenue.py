@@ -18,8 +18,9 @@ from bilevel import tolerances
 from bilevel.errors import ModelError
 from bilevel.followers.kkt import Kkt
 from bilevel.program.bilevel_program import LEADER, Bilinear, Program
+from bilevel.program.cones import Cones
 from bilevel.program.convexity import square_root
-from bilevel.program.rows import Cones, Index, Vector, coo, widen
+from bilevel.program.rows import Index, Vector, coo, widen
 from bilevel.program.sparse import magnitude, part
 
 

@@ -12,7 +12,9 @@ from bilevel.bounds.slater import interiors
 from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Mask, Rows, SolverProgram, Vector, coo, stack_cones, stack_rows, widen
+from bilevel.program.cones import stack_cones
+from bilevel.program.rows import Mask, Rows, Vector, coo, stack_rows, widen
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, row_of
 from bilevel.reformulate import leader_products, revenue
 

@@ -3,7 +3,9 @@
 from typing import Protocol, cast
 
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Cones, Rows, SolverProgram, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import exact, tangent, tower
 from bilevel.solvers import Feature
 

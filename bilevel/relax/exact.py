@@ -1,6 +1,8 @@
 """Cones handed as they are to a solver that takes them."""
 
-from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, no_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows, Vector, no_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers import Feature
 
 name = "exact"

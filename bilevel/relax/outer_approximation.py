@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import budget, tolerances
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import tangent
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled

@@ -11,7 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, no_rows, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows, Vector, no_rows, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import scaled
 from bilevel.solvers import Feature
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, widen
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector, no_rows, widen
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, scaled
 from bilevel.solvers import Feature
 

@@ -9,7 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector, no_rows, stack_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector, no_rows, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.program.rows import Mask, SolverProgram, Vector
+from bilevel.program.rows import Mask, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.followers.best_response import fixed_follower_rows
-from bilevel.program.rows import Index, Mask, Rows, SolverProgram, Vector
+from bilevel.program.rows import Index, Mask, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate import envelopes
 from bilevel.reformulate.modes import Mode, strong_duality
 from bilevel.reformulate.single_level import Reformulation

@@ -18,7 +18,9 @@ from bilevel.followers.best_response import fixed_follower_rows
 from bilevel.followers.optimal_cost import respond
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Cones, Rows, SolverProgram, Vector, stack_cones, stack_rows
+from bilevel.program.cones import Cones, stack_cones
+from bilevel.program.rows import Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import outer_approximation, tangent

@@ -5,7 +5,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from bilevel.program.rows import Index, Rows, SolverProgram, Vector
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.status import SolverStatus, Word
 
 WITH_POINT = (SolverStatus.OPTIMAL, SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED)

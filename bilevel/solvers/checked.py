@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Index, Rows, SolverProgram, Vector, stack_rows
+from bilevel.program.rows import Index, Rows, Vector, stack_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers.base import WITH_POINT, Careful, Forgetful, Outcome, Session, Watch
 from bilevel.status import SolverStatus
 

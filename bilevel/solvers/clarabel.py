@@ -11,7 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Rows, SolverProgram, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import largest, scaled, stacked
 from bilevel.solvers import Feature, Outcome, Watch
 from bilevel.status import SolverStatus

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget
-from bilevel.program.rows import SolverProgram
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers import Outcome, highs
 from bilevel.status import SolverStatus
 

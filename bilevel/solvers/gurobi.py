@@ -9,7 +9,10 @@ from gurobipy import GRB
 
 from bilevel import tolerances
 from bilevel.errors import LicenceError
-from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers.base import Feature, Outcome, Session, Watch
 from bilevel.status import SolverStatus
 

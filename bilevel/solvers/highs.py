@@ -10,7 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Index, Rows, SolverProgram, Vector
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers.base import Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus

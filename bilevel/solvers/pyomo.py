@@ -1,6 +1,6 @@
 """Any other Pyomo solver as `solver="pyomo:<name>"`: the whole model is handed over anew at every solve.
 
-Which features a solver is trusted with is declared, not asked: `_KNOWN` lists the interfaces that were tried here or are
+Which features a solver is trusted with is declared, not asked: `KNOWN` lists the interfaces that were tried here or are
 documented to take the construct, and every other solver gets `integer` alone.  Its tolerances and gap can only be set where
 their option names are known; elsewhere the solver's defaults stand, and without a bound of its own an optimum of a mixed-integer
 program comes back without a bound, so it is reported as feasible, not as certified.
@@ -8,7 +8,6 @@ program comes back without a bound, so it is reported as feasible, not as certif
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import gurobipy
@@ -21,8 +20,10 @@ from pyomo.opt import TerminationCondition
 from bilevel import tolerances
 from bilevel.compile import to_pyomo
 from bilevel.errors import BilevelError, FeatureError, LicenceError, UnknownNameError
-from bilevel.program.rows import Index, Rows, SolverProgram, Vector
-from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
+from bilevel.solvers.base import WITH_POINT, Outcome, Session, Watch
+from bilevel.solvers.pyomo_interfaces import KNOWN, OTHER, Interface
 from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus
 
@@ -44,50 +45,12 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What is known of an interface: features, option names for relative gap, row feasibility and time, and options always set.
-
-    Without an option for the time, it goes through Pyomo's `timelimit`, which most interfaces heed.
-    """
-
-    features: frozenset[Feature]
-    gap: str = ""
-    feasibility: tuple[str, ...] = ()
-    time: str = ""
-    always: tuple[tuple[str, int], ...] = ()
-
-
-_ALL = frozenset(Feature) - {Feature.INDICATOR}
-_INTEGER, _CONIC = frozenset({Feature.INTEGER}), frozenset({Feature.INTEGER, Feature.CONE})
-_HIGHS = _Kind(_INTEGER, "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
-_GUROBI = _Kind(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit", (("DualReductions", 0),))
-_SCIP = _Kind(_ALL - {Feature.SOS1}, "limits/gap", ("numerics/feastol",))
-_OTHER = _Kind(_INTEGER)
-
-_KNOWN = {
-    "highs": _HIGHS,
-    "appsi_highs": _HIGHS,
-    "scip": _SCIP,
-    "scip_direct": _Kind(_ALL, _SCIP.gap, _SCIP.feasibility),
-    "gurobi": _GUROBI,
-    "gurobi_direct": _GUROBI,
-    "cbc": _Kind(_INTEGER, "ratioGap", ("primalTolerance",)),
-    "glpk": _Kind(_INTEGER, "mipgap"),
-    "cplex": _Kind(_CONIC | {Feature.SOS1}, "mip_tolerances_mipgap"),
-    "xpress": _Kind(_CONIC, "miprelstop"),
-    "mosek": _Kind(_CONIC),
-    "ipopt": _Kind(frozenset()),
-    "ipopt_v2": _Kind(frozenset()),
-}
-
-
 class PyomoSolver:
     """A `SessionFactory` for one Pyomo solver; its name is the one the user wrote, prefix included."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.kind = _KNOWN.get(name.removeprefix(PREFIX), _OTHER)
+        self.kind = KNOWN.get(name.removeprefix(PREFIX), OTHER)
         self.features = self.kind.features
         self.incremental = False
 
@@ -105,14 +68,14 @@ def find(name: str) -> PyomoSolver:
     """The solver of a name such as "pyomo:highs"; raises `UnknownNameError` for one that Pyomo does not know."""
     names = [known for known in pyo.SolverFactory if not known.startswith("_")]
     if name.removeprefix(PREFIX) not in names:
-        near = sorted({*_KNOWN, *available()} & set(names))
+        near = sorted({*KNOWN, *available()} & set(names))
         raise UnknownNameError("solver", name, [PREFIX + known for known in near])
     return PyomoSolver(name)
 
 
 def available() -> list[str]:
     """The well-known Pyomo solvers that can be used here."""
-    return [known for known in _KNOWN if _usable(pyo.SolverFactory(known))]
+    return [known for known in KNOWN if _usable(pyo.SolverFactory(known))]
 
 
 def _interface(name: str) -> Any:
@@ -136,7 +99,7 @@ def _quietly(call: Callable[[], _T]) -> _T:
 
 
 class _Pyomo:
-    def __init__(self, name: str, kind: _Kind, solver: Any) -> None:
+    def __init__(self, name: str, kind: Interface, solver: Any) -> None:
         self.name, self.kind, self.solver = name, kind, solver
         self.model: Any = pyo.ConcreteModel()
         self.bodies: list[Any] = []

@@ -10,7 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector, no_rows
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products
+from bilevel.program.rows import Index, Rows, Vector, no_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import largest, part, scaled, stacked
 from bilevel.solvers.base import Outcome, Session, Watch
 from bilevel.solvers.checked import Checked

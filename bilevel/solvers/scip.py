@@ -8,7 +8,10 @@ import pyscipopt
 from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
-from bilevel.program.rows import Cones, Index, Products, Rows, SolverProgram, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products
+from bilevel.program.rows import Index, Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
 from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus

@@ -3,7 +3,7 @@
 from typing import Protocol, cast
 
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import SolverProgram
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.modes import big_m, indicator, product, sos1, strong_duality
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature

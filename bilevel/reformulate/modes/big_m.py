@@ -4,7 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.followers.kkt import Pairs
-from bilevel.program.rows import Index, Rows, SolverProgram, widen
+from bilevel.program.rows import Index, Rows, widen
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 

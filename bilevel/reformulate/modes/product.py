@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bilevel.program.rows import Products, SolverProgram, empty_rows, stack_products
+from bilevel.program.products import Products, stack_products
+from bilevel.program.rows import empty_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature

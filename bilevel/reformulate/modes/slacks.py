@@ -3,7 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program.rows import Index, Rows, SolverProgram, widen
+from bilevel.program.rows import Index, Rows, widen
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
 
 

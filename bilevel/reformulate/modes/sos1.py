@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bilevel.program.rows import SolverProgram
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.modes.slacks import with_slacks
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature

@@ -13,7 +13,10 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel.program.rows import Products, Rows, SolverProgram, stack_cones, stack_products, widen
+from bilevel.program.cones import stack_cones
+from bilevel.program.products import Products, stack_products
+from bilevel.program.rows import Rows, widen
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.revenue import curvature, squares
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature

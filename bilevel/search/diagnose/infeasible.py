@@ -5,7 +5,9 @@ import scipy.sparse as sp
 
 from bilevel import budget, tolerances
 from bilevel.errors import ModelError
-from bilevel.program.rows import Cones, Rows, SolverProgram, Vector
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows, Vector
+from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import SOLVERS

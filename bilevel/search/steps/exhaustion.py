@@ -6,7 +6,7 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.model import Check
-from bilevel.program.rows import SolverProgram
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import tangent
 from bilevel.search.cut_session import CutSession
 from bilevel.search.state import SearchState, precise_session

@@ -21,7 +21,9 @@ import instances
 from bilevel import BilevelError, PriceRule
 from bilevel.equilibrium import feasible_prices
 from bilevel.equilibrium.iteration import repeats
-from bilevel.program.rows import Cones, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled

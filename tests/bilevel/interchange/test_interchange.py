@@ -23,7 +23,10 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, FeatureError, LicenceError, ModelError, UnknownNameError
 from bilevel.interchange import read_mps, write_mps
 from bilevel.interchange.pyomo_model import load_values, reformulate, write_model
-from bilevel.program.rows import Cones, Products, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.products import Products
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Progress
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble

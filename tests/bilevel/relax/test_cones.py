@@ -11,7 +11,9 @@ from scipy.optimize import linprog
 
 from bilevel import tolerances
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Cones, SolverProgram, no_rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import no_rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import CONES, exact, find, tangent, tower
 
 NUMBER = st.floats(-10, 10, allow_nan=False)

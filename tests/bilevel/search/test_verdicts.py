@@ -14,7 +14,9 @@ import bilevel
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.model import Check
-from bilevel.program.rows import Cones, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import assemble
 from bilevel.search import strategy, verdicts
 

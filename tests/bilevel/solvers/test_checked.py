@@ -11,7 +11,9 @@ import pytest
 import scipy.sparse as sp
 
 import bilevel
-from bilevel.program.rows import Cones, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, convex_qp, highs
 from bilevel.solvers.base import Outcome

@@ -17,7 +17,9 @@ import formulations
 import instances
 from bilevel import ModelError, tolerances
 from bilevel.errors import UnknownNameError
-from bilevel.program.rows import Cones, Rows, SolverProgram, coo
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows, coo
+from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import outer_approximation, tangent
 from bilevel.search import state
 from bilevel.search.cut_session import CutSession, Point

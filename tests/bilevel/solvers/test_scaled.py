@@ -10,7 +10,9 @@ from oracles import tiny_case
 
 import bilevel
 import formulations
-from bilevel.program.rows import Cones, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Progress
 from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled

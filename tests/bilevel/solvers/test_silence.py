@@ -64,7 +64,9 @@ def test_a_quiet_command_prints_nothing(solver: str, tmp_path: Path) -> None:
 COMPLAINS = """
 import sys
 from bilevel.solvers import scip
-from bilevel.program.rows import Cones, SolverProgram, Rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 import numpy as np, scipy.sparse as sp
 rows = Rows(sp.csr_array(np.array([[3.0, 7.0, 5.0], [4.0, 1.0, 3.0]])), np.full(2, -np.inf), np.array([11.0, 7.0]))
 session = scip.open()
@@ -137,7 +139,9 @@ def test_silence_ends_when_the_last_thread_leaves_it(capfd: pytest.CaptureFixtur
 POSTSOLVE = """
 import math, os
 from bilevel.progress import Quiet
-from bilevel.program.rows import Cones, SolverProgram, Rows
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers import highs
 import numpy as np, scipy.sparse as sp
 rows = Rows(sp.csr_array(np.array([[3.0, 7.0]])), np.full(1, -np.inf), np.array([11.0]))

@@ -19,7 +19,9 @@ from scipy.optimize import linprog
 
 from bilevel import solvers
 from bilevel.errors import LicenceError
-from bilevel.program.rows import Cones, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, Outcome, clarabel, convex_qp, highs, pyomo
 from bilevel.solvers.scaled import Scaled

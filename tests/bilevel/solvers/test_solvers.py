@@ -10,7 +10,9 @@ import pytest
 import scipy.sparse as sp
 
 from bilevel.errors import FeatureError, LicenceError, UnknownNameError
-from bilevel.program.rows import Cones, Rows, SolverProgram
+from bilevel.program.cones import Cones
+from bilevel.program.rows import Rows
+from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Progress
 from bilevel.solvers import SOLVERS, Outcome, find, require
 from bilevel.solvers.scaled import Scaled

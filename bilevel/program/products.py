@@ -1,0 +1,62 @@
+"""Rows with products of two columns."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bilevel.program.rows import Index, Rows, Vector, stack_rows
+from bilevel.program.sparse import magnitude
+
+
+@dataclass(frozen=True)
+class Products:
+    """Bilinear constraints: sum value * x[first] * x[second] over entries of `row`, plus `linear.matrix` @ x, <= linear.upper."""
+
+    row: Index
+    first: Index
+    second: Index
+    value: Vector
+    linear: Rows
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self.linear.count
+
+    def widened(self, columns: int) -> "Products":
+        """The same rows over a larger column space."""
+        return replace(self, linear=self.linear.widened(columns))
+
+    def excess(self, x: Vector, scale: Vector) -> float:
+        """By how much the worst row is broken at x, over the size of its terms at the columns' scales."""
+        return float((self.activity(x) / np.maximum(self.sizes(scale), 1e-300)).max(initial=0.0))
+
+    def sizes(self, scale: Vector) -> Vector:
+        """The size of every row's terms at the columns' scales."""
+        sizes = np.abs(self.value * scale[self.first] * scale[self.second])
+        size: Vector = np.bincount(self.row, weights=sizes, minlength=self.count) + magnitude(self.linear.matrix, scale)
+        return size
+
+    def loosened(self, share: float, scale: Vector) -> "Products":
+        """The same rows with limits further out by this share of their terms."""
+        upper = self.linear.upper + share * self.sizes(scale)
+        return replace(self, linear=replace(self.linear, upper=upper))
+
+    def activity(self, x: Vector) -> Vector:
+        """Left side less limit of every row at x."""
+        terms = self.value * x[self.first] * x[self.second]
+        total: Vector = np.bincount(self.row, weights=terms, minlength=self.count) + self.linear.matrix @ x
+        return total - self.linear.upper
+
+
+def stack_products(first: Products | None, second: Products) -> Products:
+    """Product rows of the same width, one block after the other."""
+    if first is None:
+        return second
+    return Products(
+        row=np.concatenate([first.row, first.count + second.row]),
+        first=np.concatenate([first.first, second.first]),
+        second=np.concatenate([first.second, second.second]),
+        value=np.concatenate([first.value, second.value]),
+        linear=stack_rows([first.linear, second.linear]),
+    )
