@@ -249,7 +249,7 @@ def load_point(program: Program, found: Incumbent) -> np.ndarray | None:
     """The point within its column bounds, put into the Pyomo variables."""
     if found.x is None:
         return None
-    return program.load(found.x[: program.columns])
+    return program.load(program.part_of(found.x))
 
 
 def _recheck(
@@ -257,7 +257,7 @@ def _recheck(
 ) -> Certificate:
     if form is None or x is None or found.x is None:
         return Certificate(found.proof, found.verdict)
-    duals = found.x[form.program.columns : form.kkt.columns]
+    duals = form.kkt.multipliers(found.x)
     return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap, more)
 
 

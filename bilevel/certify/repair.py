@@ -14,6 +14,7 @@ from bilevel import budget, tolerances
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.cones import Cones
+from bilevel.program.layout import Group
 from bilevel.program.products import Products
 from bilevel.program.rows import Index, Rows, Vector, stack_rows
 from bilevel.program.solver_program import SolverProgram
@@ -40,7 +41,7 @@ def mended_objective(
     if form is None or duals is None:
         form = assemble(program, nonconvex=True)
         duals = multipliers(form, x)
-    point, usual = np.concatenate([x, duals]), form.size[: form.kkt.columns]
+    point, usual = np.concatenate([x, duals]), form.kkt.part_of(form.size)
     if not np.isfinite(point).all():
         return Check(NAME, float("inf"), gap, "relative", detail="the point has no multipliers", kind=_KIND)
     parts = _conditions(form, point)
@@ -67,26 +68,26 @@ def multipliers(form: Reformulation, x: Vector, bounded: bool = False) -> Vector
 
     With `bounded` they keep within the limits that the reformulation has for them; infinite where none do.
     """
-    n, kkt = form.program.columns, form.kkt
+    kkt = form.kkt
     slack = np.maximum(kkt.pairs.slack(x), 0.0) / form.slack_scale()
     cost = np.zeros(kkt.columns)
     cost[kkt.pairs.dual] = slack / form.dual_scale()
     lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
     if bounded:
-        lower, upper = form.mip.lower[: kkt.columns].copy(), form.mip.upper[: kkt.columns].copy()
-    lower[:n] = upper[:n] = x
+        lower, upper = kkt.part_of(form.mip.lower).copy(), kkt.part_of(form.mip.upper).copy()
+    own = kkt.layout[Group.VARIABLES]
+    lower[own] = upper[own] = x
     lower[kkt.pairs.dual] = 0.0
     rows = stack_rows([kkt.stationarity, dual_links(form.program, kkt, kkt.columns)])
     cost += _priced(kkt.conic.complementarity, x, kkt.columns) / np.max(
         form.dual_scale() * form.slack_scale(), initial=1e-9
     )
-    scale = form.mip.scale[: kkt.columns]
+    scale = kkt.part_of(form.mip.scale)
     mip = SolverProgram(
         cost, 0.0, lower, upper, outer_approximation.continuous(kkt.columns), rows, Cones.none(kkt.columns), (), scale
     )
     found = outer_approximation.converge(outer_approximation.opened(mip), kkt.conic.cones).x
-    duals: Vector = np.full(kkt.columns - n, np.inf) if found is None else found[n:]
-    return duals
+    return kkt.multipliers(np.full(kkt.columns, np.inf) if found is None else found)
 
 
 def _priced(products: Products, x: Vector, columns: int) -> Vector:
@@ -149,7 +150,7 @@ def _conditions(form: Reformulation, point: Vector) -> list[Rows]:
 def _cone_conditions(form: Reformulation, point: Vector) -> list[Rows]:
     """Quadratic rows of followers, their multipliers zero or their tangents exact, and what ties both, at first order."""
     conic, cones, columns = form.kkt.conic, form.program.followers.cones, len(point)
-    x = point[: form.program.columns]
+    x = form.program.part_of(point)
     tangents = tangent.cuts(cones, x, -np.inf)
     size = form.mip.scale[conic.r]
     active = np.abs(point[conic.r]) > tolerances.REPAIR_OPEN * size

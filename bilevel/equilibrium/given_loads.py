@@ -52,7 +52,7 @@ class GivenLoads:
                 f"the leader's own problem at the loads of iteration {iteration} is {outcome.status}: {remedy}"
             )
         self._require_exact(cones, outcome.x, iteration)
-        free = outcome.x[: self.program.columns]
+        free = self.program.part_of(outcome.x)
         return np.where(self.held, x, free), outcome.row_dual[: self.program.rows.count], broken
 
     def _optimum(self, mip: SolverProgram, cones: Cones) -> Outcome:
@@ -62,7 +62,7 @@ class GivenLoads:
         if outcome.x is not None and cones.count:
             # A tangent's slope at a point that breaks its cone by e is off by the root of e: tangents at the point mend that
             session.add_rows(tangent.cuts(cones, outcome.x, -np.inf))
-            self.tangents = tangent.cuts(self.firm, outcome.x[: self.program.columns], -np.inf)
+            self.tangents = tangent.cuts(self.firm, self.program.part_of(outcome.x), -np.inf)
             outcome = outer_approximation.converge(session, cones)
         return outcome
 

@@ -25,6 +25,7 @@ import scipy.sparse as sp
 
 from bilevel.program.bilevel_program import FollowerStack, Program
 from bilevel.program.cones import Cones
+from bilevel.program.layout import Group, Layout
 from bilevel.program.products import Products, stack_products
 from bilevel.program.rows import Index, Rows, Vector
 from bilevel.program.sparse import magnitude, scaled
@@ -84,12 +85,12 @@ class ConeDuals:
 class Kkt:
     """The Karush-Kuhn-Tucker conditions of the lower level, which an answer of the followers meets where it is optimal.
 
-    They are over `columns` columns: the program's, then lam, then mu, then those of `conic`.
+    They are over the columns of `layout`: the program's, then lam, then mu, then those of `conic`.
     `equal_matrix` @ x = `equal_value` are the equalities (rows, then fixed columns) that the columns `lam` price;
     `equal_row` is their follower row or -1, `equal_owner` their follower.
     """
 
-    columns: int
+    layout: Layout
     lam: Index
     equal_matrix: sp.csr_array
     equal_value: Vector
@@ -98,6 +99,19 @@ class Kkt:
     pairs: Pairs
     conic: ConeDuals
     stationarity: Rows
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return self.layout.size
+
+    def part_of(self, values: Vector) -> Vector:
+        """The part of a vector over more columns that stands for the conditions' own."""
+        return self.layout.part_of(values)
+
+    def multipliers(self, x: Vector) -> Vector:
+        """Every multiplier in a point: lam, then mu, then those of `conic`."""
+        return x[self.layout.after(Group.VARIABLES)]
 
     def residual(self, x: Vector) -> Vector:
         """Stationarity residual of every follower column at x."""
@@ -135,18 +149,18 @@ def optimality_conditions(program: Program) -> Kkt:
         limits.take(np.flatnonzero(limits.side == 0)),
         limits.take(np.flatnonzero(limits.side != 0)),
     )
-    n = program.columns
-    lam = n + np.arange(len(equal.value))
-    dual = n + len(lam) + np.arange(len(one_sided.value))
-    conic = _cone_duals(program, n + len(lam) + len(dual))
-    total = n + len(lam) + len(dual) + len(conic.columns)
+    layout = program.layout.then(Group.EQUALITY_MULTIPLIERS, len(equal.value))
+    layout = layout.then(Group.LIMIT_MULTIPLIERS, len(one_sided.value))
+    conic = _cone_duals(program, layout.size)
+    layout = layout.then(Group.CONE_MULTIPLIERS, len(conic.columns))
+    lam, dual = layout.at(Group.EQUALITY_MULTIPLIERS), layout.at(Group.LIMIT_MULTIPLIERS)
     signed = scaled(one_sided.matrix, one_sided.side.astype(float))
     pairs = Pairs(
         slack_matrix=signed, slack_constant=-one_sided.side * one_sided.value, dual=dual, row=one_sided.row,
         column=one_sided.column, side=one_sided.side, twin=_twins(one_sided), owner=one_sided.owner,
     )  # fmt: skip
     return Kkt(
-        columns=total, lam=lam, equal_matrix=equal.matrix, equal_value=equal.value, equal_row=equal.row,
+        layout=layout, lam=lam, equal_matrix=equal.matrix, equal_value=equal.value, equal_row=equal.row,
         equal_owner=equal.owner, pairs=pairs, conic=conic, stationarity=_stationarity(program, stack, equal.matrix, signed),
     )  # fmt: skip
 

@@ -57,7 +57,7 @@ def points(run: Runner) -> tuple[FrontPoint, ...]:
 
 def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, ComponentMap]:
     """The values in the model, both expressions at them, the program's columns with z1 and z2 equal to the expressions."""
-    x = run.two.program.within(found[: run.two.program.columns])
+    x = run.two.program.within(run.two.program.part_of(found))
     values = ComponentMap((variable, float(x[at])) for at, variable in run.own)
     for variable, value in values.items():
         variable.set_value(value, skip_validation=True)
@@ -72,5 +72,5 @@ def _recheck(run: Runner, x: Vector, found: Vector, bound: float, limit: float) 
     # The limit is met within rounding
     upper[run.two.limited] = max(limit, float(x[run.two.limited])) if limit < math.inf else math.inf
     alone = replace(run.alone, upper=upper)
-    duals = found[run.two.program.columns : run.form.kkt.columns]
+    duals = run.form.kkt.multipliers(found)
     return certificate.check_point(run.model, alone, x, run.form, duals, bound, run.setting.gap)

@@ -16,6 +16,7 @@ from bilevel import solvers
 from bilevel.front.store import Store, fingerprint
 from bilevel.front.tasks import SolveOptions, Task, TaskResult, TaskSolver, packed, solve_packed
 from bilevel.front.two_objectives import TwoObjectives, compile_two
+from bilevel.program.layout import Group
 from bilevel.progress import ProgressEvent
 from bilevel.reformulate.single_level import assemble
 from bilevel.solve import pick_mode
@@ -110,8 +111,9 @@ class Runner:
         """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""
         if answer.x is not None:
             x, ends = answer.x.copy(), [self.two.limited, self.two.maximized]
-            x[: self.two.program.columns] = self.two.program.within(x[: self.two.program.columns])
-            x[ends] = self.two.values(x[: self.two.program.columns])
+            own = self.two.program.layout[Group.VARIABLES]
+            x[own] = self.two.program.within(x[own])
+            x[ends] = self.two.values(x[own])
             answer = replace(answer, x=x)
         self.store.add(task, answer)
         self.solved += 1

@@ -9,6 +9,8 @@ import numpy as np
 
 from bilevel import relax as cones
 from bilevel import solvers
+from bilevel.followers.kkt import Kkt
+from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.progress import Progress
 from bilevel.reformulate import modes
@@ -82,18 +84,18 @@ class TaskSolver:
         if found.x is not None and found.slack_zero is not None:
             self.last = [(found.slack_zero, found.x)]
         late = progress.interrupted or time.monotonic() >= budget.deadline
-        return _answer(found, time.monotonic() - began, late, self.form.kkt.columns)
+        return _answer(found, time.monotonic() - began, late, self.form.kkt)
 
     def _search(self, task: Task, budget: Budget) -> Search:
         cost = np.zeros(self.form.mip.columns)
         cost[self.columns] = task.limited_weight, -task.maximized_weight
-        cost[self.form.program.columns :] = 0.0
+        cost[self.form.columns.after(Group.VARIABLES)] = 0.0
         lower, upper = np.array([-np.inf, task.floor]), np.array([task.limit, np.inf])
         if self.search is None or not self.search.incremental:
             mip = self.form.mip
             low, high = mip.lower.copy(), mip.upper.copy()
             low[self.columns], high[self.columns] = lower, upper
-            program = replace(self.form.program, cost=cost[: self.form.program.columns])
+            program = replace(self.form.program, cost=self.form.program.part_of(cost))
             form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
             setting = self.setting
             self.search = Search(
@@ -104,9 +106,9 @@ class TaskSolver:
         return self.search
 
 
-def _answer(found: Incumbent, seconds: float, late: bool, columns: int) -> TaskResult:
+def _answer(found: Incumbent, seconds: float, late: bool, kkt: Kkt) -> TaskResult:
     return TaskResult(
-        found.bound, None if found.x is None else found.x[:columns], found.slack_zero, found.verdict, seconds, late
+        found.bound, None if found.x is None else kkt.part_of(found.x), found.slack_zero, found.verdict, seconds, late
     )
 
 

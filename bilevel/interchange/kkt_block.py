@@ -9,6 +9,7 @@ from pyomo.common.modeling import unique_component_name
 
 from bilevel.compile import to_pyomo
 from bilevel.program.choices import Choice
+from bilevel.program.layout import Group
 from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
 
@@ -92,9 +93,9 @@ class KktBlock:
     def _further_columns(self) -> Iterator[tuple[str, list[str]]]:
         """The t of revenue, the objective's products, then the t of strong duality or else a block of columns a pair."""
         names, form = self.mip.cones.names, self.form
-        curved = _curved_names(names[form.first_curved_cone : form.mip.cones.count])
+        curved = _curved_names(names[form.cones[Group.REVENUE]])
         yield "t", curved
-        if form.mip.columns > form.kkt.columns + len(curved):
+        if form.columns.count(Group.OBJECTIVE):
             yield "product_cost", ["objective"]
         yield "t_duality", _curved_names(names[form.mip.cones.count :])
         at = form.mip.columns + len(names[form.mip.cones.count :])
@@ -196,8 +197,7 @@ def _free(component: Any, name: str) -> tuple[str, int]:
 def _product_names(form: Reformulation, changed: dict[str, int]) -> list[str]:
     """Names of the leader's product rows, in the order of `leader_products.keep`: objective, then rows side by side."""
     rows, now = form.program.rows, form.mip.rows
-    curved = form.mip.cones.count - form.first_curved_cone
-    names = ["objective"] if form.mip.columns > form.kkt.columns + curved else []
+    names = ["objective"] if form.columns.count(Group.OBJECTIVE) else []
     for name, at in changed.items():
         if np.isfinite(now.lower[at]) or np.isfinite(now.upper[at]):
             continue

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.choices import Choice, Domains
 from bilevel.program.cones import Cones
+from bilevel.program.layout import Group, Layout
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.sparse import column_magnitude, magnitude
 
@@ -123,6 +124,15 @@ class Program:
         """Number of columns."""
         return len(self.variables)
 
+    @property
+    def layout(self) -> Layout:
+        """Its columns, all of one group; what a reformulation appends stands behind them."""
+        return Layout().then(Group.VARIABLES, self.columns)
+
+    def part_of(self, values: Vector) -> Vector:
+        """The part of a vector over more columns that stands for the program's own."""
+        return values[: self.columns]
+
     def name(self, column: int) -> str:
         """The Pyomo name of a column."""
         variable = self.variables[column]
@@ -183,7 +193,7 @@ class Program:
         Where every column of the objective is at zero (or without a point), the least term at the columns' sizes counts.  A column
         is at zero within `nothing` of its size.
         """
-        size = np.zeros(self.columns) if x is None else np.abs(x[: self.columns])
+        size = np.zeros(self.columns) if x is None else np.abs(self.part_of(x))
         size = np.where(size > nothing * self.least_size, size, 0.0)
         term = self.largest_term(size) or self._least_term()
         return max(tolerances.OBJECTIVE_FLOOR * term, 1e-300)

@@ -1,6 +1,7 @@
 """A compiled bilevel program to one single-level program: leader rows, follower rows, KKT rows, linear revenue."""
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,7 +13,8 @@ from bilevel.bounds.slater import interiors
 from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
-from bilevel.program.cones import stack_cones
+from bilevel.program.cones import Cones, stack_cones
+from bilevel.program.layout import Group, Layout
 from bilevel.program.rows import Mask, Rows, Vector, coo, stack_rows, widen
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, row_of
@@ -28,9 +30,10 @@ class Reformulation:
 
     It holds the program, its KKT system, the proven limits, and `mip`: all rows but complementarity.
 
-    The columns of `mip` are the KKT system's, then the t of `bilevel.reformulate.revenue`; its rows are the leader's, the
-    followers', stationarity, the multipliers that the leader reads; its cones the leader's, the followers', those of the followers'
-    multipliers, those of the t.  `interior` says of each follower whether its quadratic rows have a proven interior.
+    `columns`, `rows` and `cones` say where the groups of `mip` stand.  Its columns are the KKT system's, then the t of
+    `bilevel.reformulate.revenue`; its rows are the leader's, the followers', stationarity, the multipliers that the leader reads;
+    its cones the leader's, the followers', those of the followers' multipliers, those of the t.  `interior` says of each follower
+    whether its quadratic rows have a proven interior.
     """
 
     program: Program
@@ -38,16 +41,9 @@ class Reformulation:
     bounds: Bounds
     mip: SolverProgram
     interior: Mask
-
-    @property
-    def first_follower_row(self) -> int:
-        """Where the follower rows start in `mip.rows`."""
-        return self.program.rows.count
-
-    @property
-    def first_curved_cone(self) -> int:
-        """Where the cones of the t start in `mip.cones`."""
-        return self.program.cones.count + 2 * self.program.followers.cones.count
+    columns: Layout
+    rows: Layout
+    cones: Layout
 
     @property
     def conic(self) -> bool:
@@ -70,7 +66,7 @@ class Reformulation:
     @property
     def size(self) -> Vector:
         """What checks compare the columns of `mip` with."""
-        return np.concatenate([self.program.least_size, self.mip.scale[self.program.columns :]])
+        return np.concatenate([self.program.least_size, self.mip.scale[self.columns.after(Group.VARIABLES)]])
 
 
 def usual_size(limit: Vector, usual: Vector) -> Vector:
@@ -105,51 +101,57 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     kkt = optimality_conditions(program)
     limits = best_bounds(program, kkt)
     inner = interiors(program, kkt)
-    cone_limit = inner.cone_limit
     limits = replace(limits, mu_upper=np.minimum(limits.mu_upper, inner.pair_limit))
     linear = revenue.linearise(program, kkt, nonconvex)
-    n = kkt.columns + len(linear.curved)
-    extra = n - program.columns
-    cones = program.cones.widened(n)
-    for more in (
-        program.followers.cones,
-        kkt.conic.cones,
-        revenue.curvature(program, np.unique(linear.curved).tolist(), n),
-    ):
-        cones = stack_cones(cones, more.widened(n))
-    far = np.full(len(linear.curved), np.inf)
-    leader = Rows(
-        widen(program.rows.matrix, n) + linear.rows,
-        program.rows.lower,
-        program.rows.upper,
-        program.rows.names,
-    )
+    columns = kkt.layout.then(Group.REVENUE, len(linear.curved))
+    rows, cones = _rows(program, kkt, linear, columns.size), _cones(program, kkt, linear, columns.size)
+    stacked = reduce(stack_cones, cones.values())
+    cone_layout = Layout(tuple((group, part.count) for group, part in cones.items()))
+    lower, upper = _limits(program, kkt, limits, inner.cone_limit, len(linear.curved))
+    squares = cone_layout.part(stacked.w_scale, Group.REVENUE)
+    size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), squares])
+    extra = columns.size - program.columns
+    mip = SolverProgram(
+        cost=np.concatenate([program.cost, np.zeros(extra)]) + linear.cost, offset=program.offset, lower=lower, upper=upper,
+        integer=np.concatenate([program.integer, np.zeros(extra, dtype=bool)]), rows=stack_rows(list(rows.values())),
+        cones=stacked, sos1=(), scale=np.concatenate([_with_links(program), _positive(size)]),
+    ).without_idle(program.columns)  # fmt: skip
+    if linear.left is not None:
+        mip = leader_products.keep(mip, linear.left)
+        columns = columns.then(Group.OBJECTIVE, mip.columns - columns.size)
+    row_layout = Layout(tuple((group, part.count) for group, part in rows.items()))
+    return Reformulation(program, kkt, limits, mip, inner.inside, columns, row_layout, cone_layout)
+
+
+def _rows(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int) -> dict[Group, Rows]:
+    """The linear rows of one level, by group."""
+    own = program.rows
+    return {
+        Group.LEADER: Rows(widen(own.matrix, columns) + linear.rows, own.lower, own.upper, own.names),
+        Group.FOLLOWERS: program.followers.rows.widened(columns),
+        Group.STATIONARITY: kkt.stationarity.widened(columns),
+        Group.DUALS_READ: dual_links(program, kkt, columns),
+    }
+
+
+def _cones(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int) -> dict[Group, Cones]:
+    """The cones of one level, by group."""
+    return {
+        Group.LEADER: program.cones.widened(columns),
+        Group.FOLLOWERS: program.followers.cones.widened(columns),
+        Group.CONE_MULTIPLIERS: kkt.conic.cones.widened(columns),
+        Group.REVENUE: revenue.curvature(program, np.unique(linear.curved).tolist(), columns),
+    }
+
+
+def _limits(program: Program, kkt: Kkt, limits: Bounds, cone_limit: Vector, squares: int) -> tuple[Vector, Vector]:
+    """Limits of all columns: declared bounds that no point comes near would cost a solver its digits, so that rows tighten them."""
     terms = len(kkt.conic.p)
     cone_lower = np.concatenate([-cone_limit[:terms], np.zeros(len(cone_limit) - terms)])
-    dual_lower = np.concatenate([limits.lam_lower, np.zeros(kkt.pairs.count), cone_lower, np.zeros(len(far))])
-    dual_upper = np.concatenate([limits.lam_upper, limits.mu_upper, cone_limit, far])
-    curved = cones.w_scale[len(cones.w_scale) - len(far) :]
-    size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), curved])
-    # Declared bounds that no point comes near would cost a solver its digits
+    far = np.full(squares, np.inf)
     low, high = implied.tightened(true_rows(program), program.lower, program.upper)
-    lower, upper = np.concatenate([low, dual_lower]), np.concatenate([high, dual_upper])
-    cost = np.concatenate([program.cost, np.zeros(extra)]) + linear.cost
-    mip = SolverProgram(
-        cost=cost,
-        offset=program.offset,
-        lower=lower,
-        upper=upper,
-        integer=np.concatenate([program.integer, np.zeros(extra, dtype=bool)]),
-        rows=stack_rows(
-            [leader, program.followers.rows.widened(n), kkt.stationarity.widened(n), dual_links(program, kkt, n)]
-        ),
-        cones=cones,
-        sos1=(),
-        scale=np.concatenate([_with_links(program), _positive(size)]),
-    )
-    mip = mip.without_idle(program.columns)
-    mip = mip if linear.left is None else leader_products.keep(mip, linear.left)
-    return Reformulation(program, kkt, limits, mip, inner.inside)
+    lower = np.concatenate([low, limits.lam_lower, np.zeros(kkt.pairs.count), cone_lower, np.zeros(squares)])
+    return lower, np.concatenate([high, limits.lam_upper, limits.mu_upper, cone_limit, far])
 
 
 def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:

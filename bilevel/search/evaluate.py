@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import tolerances
+from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate import leader_products
@@ -63,14 +64,14 @@ def _decided(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
 
 def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     """Followers with cones are held at their exact response to the leader's decisions; the rest is as without them."""
-    form, n = state.form, state.form.kkt.columns
-    response, exact = conic_response.respond(form, near[:n])
-    point = np.concatenate([response, near[n : form.mip.columns]])
+    form = state.form
+    response, exact = conic_response.respond(form, form.kkt.part_of(near))
+    point = np.concatenate([response, form.columns.part_of(near)[form.kkt.columns :]])
     program, kkt = form.program, form.kkt
     mine = np.append(program.followers.conic, False)
     columns = [np.flatnonzero(mine[program.followers.owner]), program.linking_columns, kkt.lam[mine[kkt.equal_owner]]]
     columns += [kkt.pairs.dual[mine[kkt.pairs.owner]], kkt.conic.columns]
-    kept = np.r_[: program.cones.count, form.first_curved_cone : form.mip.cones.count]
+    kept = np.r_[form.cones[Group.LEADER], form.cones[Group.REVENUE]]
     mip = leader_products.near(replace(form.mip, cones=form.mip.cones.take(kept)), point)
     room = tolerances.HELD_EXACTLY if exact else tolerances.HELD_LOOSELY
     held = leader_products.hold(mip, point, np.concatenate(columns), room)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevel import tolerances
+from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
@@ -64,8 +65,8 @@ def limits(
     row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
     high[pairs.dual[sides.dual_zero]] = 0.0
     for index, first, bottom, top in (
-        (pairs.column, 0, low, high),
-        (pairs.row, form.first_follower_row, row_low, row_high),
+        (pairs.column, form.columns[Group.VARIABLES].start, low, high),
+        (pairs.row, form.rows[Group.FOLLOWERS].start, row_low, row_high),
     ):
         at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
         at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]

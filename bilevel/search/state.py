@@ -108,7 +108,7 @@ class SearchState:
         same = np.array_equal(cost, mip.cost)
         self.parts = tuple(part.moved(columns, *moves) if same else replace(part, value=-np.inf) for part in self.parts)
         low[columns], high[columns] = lower, upper
-        program = replace(self.form.program, cost=cost[: self.form.program.columns])
+        program = replace(self.form.program, cost=self.form.program.part_of(cost))
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
         self.incumbent, self.relaxed, self.budget, self.tried, self.trace = Incumbent(), None, budget, {}, []
         for session in self.sessions.each():
@@ -135,7 +135,7 @@ class SearchState:
     def take(self, x: Vector, slack_zero: Mask) -> None:
         """Make a point over the reformulation's columns the best one."""
         self.incumbent.objective = self.objective(x)
-        self.incumbent.slack_zero, self.incumbent.x = slack_zero, x[: self.form.mip.columns].copy()
+        self.incumbent.slack_zero, self.incumbent.x = slack_zero, self.form.columns.part_of(x).copy()
         self.budget.progress.update(self.incumbent.bound, self.incumbent.objective)
 
     def drop_incumbent(self) -> None:
@@ -145,7 +145,7 @@ class SearchState:
     def objective(self, x: Vector) -> float:
         """The minimised objective at x."""
         mip = self.form.mip
-        return float(mip.cost @ x[: mip.columns]) + mip.offset
+        return float(mip.cost @ self.form.columns.part_of(x)) + mip.offset
 
     def as_good(self) -> float:
         """The worst objective that is as good as the best point's."""
@@ -160,8 +160,8 @@ class SearchState:
 
     def padded(self, x: Vector) -> Vector:
         """A point over the columns of the precise session."""
-        n = self.form.mip.columns
-        return np.concatenate([x[:n], np.zeros(self.precise.mip.columns - n)])
+        own = self.form.columns
+        return np.concatenate([own.part_of(x), np.zeros(self.precise.mip.columns - own.size)])
 
 
 def opened(

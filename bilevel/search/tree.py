@@ -151,7 +151,7 @@ class Tree:
     def _split(self, sides: Sides, x: Vector) -> tuple[Sides, ...]:
         """What to branch on at x: the leader's integer that is furthest from whole, else the pair that is furthest from
         complementary; nothing where none is."""
-        whole = x[: self.session.form.program.columns][self.session.form.program.integer]
+        whole = self.session.form.program.part_of(x)[self.session.form.program.integer]
         off = np.abs(whole - np.round(whole))
         if off.max(initial=0.0) > tolerances.SOLVER_INTEGRALITY:
             return self._halves(sides, int(off.argmax()), float(whole[off.argmax()]))
@@ -162,8 +162,8 @@ class Tree:
     def _halves(self, sides: Sides, integer: int, value: float) -> tuple[Sides, Sides]:
         """The integer column of this rank at most and at least a whole value."""
         program = self.session.form.program
-        low, high = sides.integers or (self.session.mip.lower[: program.columns][program.integer],
-                                       self.session.mip.upper[: program.columns][program.integer])  # fmt: skip
+        low, high = sides.integers or (program.part_of(self.session.mip.lower)[program.integer],
+                                       program.part_of(self.session.mip.upper)[program.integer])  # fmt: skip
         down, up = high.copy(), low.copy()
         down[integer], up[integer] = np.floor(value), np.floor(value) + 1.0
         return replace(sides, integers=(low, down)), replace(sides, integers=(up, high))

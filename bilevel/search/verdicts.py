@@ -205,7 +205,7 @@ def _direction(piece: SolverProgram) -> tuple[Vector, Vector] | None:
 
 def _along(program: Program, start: Vector, away: Vector, answers: bool) -> tuple[Check, ...]:
     """The worst of every check over the points that are looked at, and how much the objective falls from one to the next."""
-    start, away = start[: program.columns], away[: program.columns]
+    start, away = program.part_of(start), program.part_of(away)
     points = [start, *(start + out * away for out in _OUT)]
     points = [np.where(program.integer, np.round(x), x) for x in points]
     checks = [certificate.feasible_checks(program, x, respond(program, x) if answers else None) for x in points]

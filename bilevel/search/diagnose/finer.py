@@ -12,6 +12,7 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.certify.resolution import resolution, unseen
 from bilevel.program.bilevel_program import Program
+from bilevel.program.layout import Group
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.incumbent import Incumbent
@@ -28,13 +29,13 @@ def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
     if x is None:
         return None
     program = form.program
-    x = np.abs(x[: program.columns])
+    x = np.abs(program.part_of(x))
     value = resolution(program, x)
     share = tolerances.RESOLUTION / max(value, 1e-300) / 2.0
     if value <= tolerances.RESOLUTION or share < _FINEST:
         return None
     scale = np.maximum(np.minimum(x, program.scale), share * program.scale)
-    whole = np.concatenate([scale, form.mip.scale[program.columns :]])
+    whole = np.concatenate([scale, form.mip.scale[form.columns.after(Group.VARIABLES)]])
     return replace(form, program=replace(program, scale=scale), mip=replace(form.mip, scale=whole))
 
 

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from bilevel import budget, tolerances
 from bilevel.errors import ModelError
 from bilevel.program.cones import Cones
+from bilevel.program.layout import Group
 from bilevel.program.rows import Rows, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
@@ -32,14 +33,15 @@ def explain_infeasibility(form: Reformulation) -> None:
             )
         own = np.flatnonzero(stack.owner[stack.columns] == at)
         lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
-        lower[: program.columns], upper[: program.columns] = program.lower, program.upper
+        variables = kkt.layout[Group.VARIABLES]
+        lower[variables], upper[variables] = program.lower, program.upper
         lower[kkt.pairs.dual] = 0.0
         stationary = kkt.stationarity
         rows = Rows(
             sp.csr_array(stationary.matrix[own]), stationary.lower[own], stationary.upper[own],
             tuple(stationary.names[k] for k in own),
         )  # fmt: skip
-        row = _broken_row(rows, lower, upper, form.mip.scale[: kkt.columns])
+        row = _broken_row(rows, lower, upper, kkt.part_of(form.mip.scale))
         if row is not None:
             variable = row.removeprefix("stationarity of ")
             raise ModelError(

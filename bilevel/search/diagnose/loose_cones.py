@@ -71,7 +71,7 @@ def _loose(form: Reformulation, found: Incumbent) -> float:
     cones = form.program.cones
     if found.x is None or not cones.count:
         return 0.0
-    return float(cones.gaps(form.program.tight(found.x[: form.program.columns])).max(initial=0.0))
+    return float(cones.gaps(form.program.tight(form.program.part_of(found.x))).max(initial=0.0))
 
 
 def _over(best: Incumbent, found: Incumbent, form: Reformulation) -> float:

@@ -29,8 +29,10 @@ def probe(
     form: Reformulation, found: Incumbent, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
 ) -> Incumbent:
     """`found` with the best point inside the steps; "not_attained" where each one at least halves the distance to the bound."""
-    mip, n = form.mip, form.program.columns
-    endless = np.flatnonzero(~np.isfinite(mip.lower[:n]) | ~np.isfinite(mip.upper[:n]))
+    mip = form.mip
+    endless = np.flatnonzero(
+        ~np.isfinite(form.program.part_of(mip.lower)) | ~np.isfinite(form.program.part_of(mip.upper))
+    )
     if found.verdict or not mip.cones.count or not len(endless) or not np.isfinite(found.bound):
         return found
     if found.x is not None and (np.abs(found.x[endless]) <= STEPS[0] * mip.scale[endless]).all():

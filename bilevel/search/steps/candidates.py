@@ -5,6 +5,7 @@ import numpy as np
 from bilevel.certify.repair import multipliers
 from bilevel.errors import ModelError
 from bilevel.followers.best_response import best_response
+from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.search.evaluate import evaluate, holds
 from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
@@ -44,14 +45,14 @@ def _middle(state: SearchState) -> Vector:
 def answer(state: SearchState, x: Vector) -> None:
     """Keep the leader's decision: the followers' exact answer to it, with multipliers that say which limits have to hold."""
     form = state.form
-    n = form.program.columns
+    own, priced = form.columns[Group.VARIABLES], form.kkt.layout.after(Group.VARIABLES)
     answered = np.zeros(form.kkt.columns)
-    answered[:n] = x[:n]
+    answered[own] = x[own]
     try:
-        answered[form.program.followers.columns] = best_response(form.program, x[:n])
+        answered[form.program.followers.columns] = best_response(form.program, x[own])
     except ModelError:
         return
-    answered[n:] = multipliers(form, answered[:n], bounded=True)
+    answered[priced] = multipliers(form, answered[own], bounded=True)
     if not np.isfinite(answered).all():
         return
     point = evaluate(state, ~small_dual(form, answered), answered)
@@ -70,17 +71,17 @@ def given_point(state: SearchState, x: Vector) -> None:
     form, program = state.form, state.form.program
     if form.conic:
         return
-    n = program.columns
+    own, priced = form.columns[Group.VARIABLES], form.kkt.layout.after(Group.VARIABLES)
     state.budget.progress.phase("given point")
     for answers in (False, True):
         point = np.zeros(form.mip.columns)
-        point[:n] = np.where(program.integer, np.round(x[:n]), x[:n])
+        point[own] = np.where(program.integer, np.round(x[own]), x[own])
         if answers:
             try:
-                point[program.followers.columns] = best_response(program, point[:n])
+                point[program.followers.columns] = best_response(program, point[own])
             except ModelError:
                 return
-        point[n : form.kkt.columns] = multipliers(form, point[:n], bounded=True)
+        point[priced] = multipliers(form, point[own], bounded=True)
         _complete(state, point)
         if not np.isfinite(point).all():
             continue
@@ -94,8 +95,8 @@ def given_point(state: SearchState, x: Vector) -> None:
 
 def _complete(state: SearchState, point: Vector) -> None:
     """Fill the columns after the multipliers: squares of quadratic followers' revenue, and the objective's own products."""
-    mip, first = state.form.mip, state.form.kkt.columns
-    squares = mip.cones.parts(point)[1][state.form.first_curved_cone :]
-    point[first : first + len(squares)] = squares
-    if mip.products is not None and mip.columns > first + len(squares):
-        point[-1] = mip.products.activity(point)[0]
+    form, mip = state.form, state.form.mip
+    point[form.columns[Group.REVENUE]] = form.cones.part(mip.cones.parts(point)[1], Group.REVENUE)
+    if mip.products is not None and form.columns.count(Group.OBJECTIVE):
+        # Its rows stand first among the products
+        point[form.columns[Group.OBJECTIVE]] = mip.products.activity(point)[0]
