@@ -4,7 +4,8 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.bounds.dual_bounds import USER
-from bilevel.followers.kkt import Kkt, cone_dual_size
+from bilevel.followers.cone_multipliers import cone_dual_size
+from bilevel.followers.kkt import Kkt
 from bilevel.followers.optimal_cost import Response
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program

@@ -10,7 +10,8 @@ from bilevel import tolerances
 from bilevel.bounds.by_linear_programs import best_bounds
 from bilevel.bounds.dual_bounds import Bounds, fixed_columns, true_rows
 from bilevel.bounds.slater import interiors
-from bilevel.followers.kkt import Kkt, cone_dual_size, optimality_conditions
+from bilevel.followers.cone_multipliers import cone_dual_size
+from bilevel.followers.kkt import Kkt, optimality_conditions
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.cones import Cones, stack_cones
