@@ -27,62 +27,59 @@ def factor_ranges(network: Network, flows: FlowRanges, feeds: Sequence[Feed], gr
     factor is defined, the ends are those of all sources.
     """
     shape = flows.arriving[0].shape
-    factors = [np.asarray(grid_factor, dtype=float), *(np.asarray(feed.factor, dtype=float) for feed in feeds)]
-    low = np.full(shape, min(float(f.min()) for f in factors))
-    high = np.full(shape, max(float(f.max()) for f in factors))
-    grid = np.broadcast_to(np.asarray(grid_factor, dtype=float), shape[:-1])
-    at: list[list[Feed]] = [[feed for feed in feeds if feed.bus == k] for k in range(shape[-1])]
-    children = network.children
-    order = range(shape[-1])
+    buses, cases = shape[-1], shape[:-1]
+    sources = [_flat(factor, cases) for factor in (grid_factor, *(feed.factor for feed in feeds))]
+    # The ends of buses, then the factors of sources: the least, and the largest with its sign turned
+    ends = np.empty((2, buses + len(sources), sources[0].size))
+    ends[0, :buses], ends[1, :buses] = min(f.min() for f in sources), -max(f.max() for f in sources)
+    ends[0, buses:], ends[1, buses:] = sources, np.negative(sources)
+    inflows = _inflows(network, flows, feeds)
+    order = range(buses)
     for sweep in (order, reversed(order), order):
         for k in sweep:
-            inflows = _inflows(network, flows, at[k], children[k], k, (low, high), grid)
-            low[..., k] = np.maximum(low[..., k], _least_mean(inflows, 1.0))
-            high[..., k] = np.minimum(high[..., k], -_least_mean(inflows, -1.0))
-    return low, high
+            low, high, source = inflows[k]
+            if len(source) == 1:
+                np.maximum(ends[:, k], ends[:, source[0]], out=ends[:, k], where=high[0] > 0)
+            elif len(source):
+                np.maximum(ends[:, k], _least_means(low, high, ends[:, source]), out=ends[:, k])
+    low, high = ends[0, :buses], -ends[1, :buses]
+    return low.T.reshape(shape), high.T.reshape(shape)
 
 
-def _inflows(
-    network: Network,
-    flows: FlowRanges,
-    feeds: Sequence[Feed],
-    children: Sequence[int],
-    k: int,
-    factor: Interval,
-    grid: Any,
-) -> list[tuple[Interval, Interval]]:
-    """(power, factor) intervals of everything that may flow into bus k."""
-    positive = tuple(np.maximum(end[..., k], 0.0) for end in flows.arriving)
-    source = (grid, grid) if k == 0 else tuple(end[..., int(network.parent[k])] for end in factor)
-    found: list[Any] = [(positive, source)]
-    found += [(feed.power, (feed.factor, feed.factor)) for feed in feeds]
-    for child in children:
-        back = np.maximum(-flows.leaving[1][..., child], 0.0), np.maximum(-flows.leaving[0][..., child], 0.0)
-        found.append((back, tuple(end[..., child] for end in factor)))
+def _flat(values: Any, cases: tuple[int, ...]) -> Any:
+    """A number or values (...) as (m,), the m cases side by side."""
+    return np.broadcast_to(np.asarray(values, dtype=float), cases).reshape(-1)
+
+
+def _inflows(network: Network, flows: FlowRanges, feeds: Sequence[Feed]) -> list[tuple[Any, Any, list[int]]]:
+    """Of every bus what may flow in: powers (k, m) at least and at most, and the bus (or, behind these, the source) of each."""
+    cases, buses = flows.arriving[0].shape[:-1], flows.arriving[0].shape[-1]
+    arriving = [np.maximum(end.reshape(-1, buses).T, 0.0) for end in flows.arriving]
+    back = [np.maximum(-end.reshape(-1, buses).T, 0.0) for end in reversed(flows.leaving)]
+    found = []
+    for k, children in enumerate(network.children):
+        powers = [(arriving[0][k], arriving[1][k], int(network.parent[k]) if k else buses)]
+        powers += [
+            (*(_flat(end, cases) for end in feed.power), buses + 1 + at)
+            for at, feed in enumerate(feeds)
+            if feed.bus == k
+        ]
+        powers += [(back[0][child], back[1][child], int(child)) for child in children]
+        # Most branches carry power one way only, and most buses have one source
+        powers = [power for power in powers if np.any(power[1] > 0)]
+        low, high = (np.stack([power[end] for power in powers]) if powers else np.zeros((0, 0)) for end in (0, 1))
+        found.append((low, high, [power[2] for power in powers]))
     return found
 
 
-def _least_mean(inflows: Sequence[tuple[Interval, Interval]], sign: float) -> Any:
-    """The least weighted mean of sign * factor over weights within their intervals; -inf where nothing flows in."""
-    shape = np.broadcast_shapes(*(np.shape(power[0]) for power, _ in inflows))
-    # Most branches carry power one way only, and most buses have one source
-    inflows = [inflow for inflow in inflows if np.any(inflow[0][1] > 0)]
-    if not inflows:
-        return np.full(shape, -np.inf)
-    if len(inflows) == 1:
-        power, factor = inflows[0]
-        return np.where(
-            np.asarray(power[1]) > 0, factor[0] if sign > 0 else -np.asarray(factor[1]), np.full(shape, -np.inf)
-        )
-    low, high = (np.stack([np.broadcast_to(power[end], shape) for power, _ in inflows]) for end in (0, 1))
-    ends = [factor[0] if sign > 0 else -np.asarray(factor[1]) for _, factor in inflows]
-    value = np.stack([np.broadcast_to(end, shape) for end in ends])
-    order = np.argsort(value, axis=0)
-    low, high, value = (np.take_along_axis(part, order, axis=0) for part in (low, high, value))
-    best = np.full(shape, np.inf)
-    for taken in range(1, len(inflows) + 1):
-        weight = np.concatenate([high[:taken], low[taken:]])
-        total = weight.sum(axis=0)
-        mean = np.divide((weight * value).sum(axis=0), total, out=np.full(shape, np.inf), where=total > 0)
-        best = np.minimum(best, mean)
+def _least_means(low: Any, high: Any, value: Any) -> Any:
+    """Least means (2, m) of each half of `value` (2, k, m) over weights between `low` and `high` (k, m); -inf where all are 0."""
+    order = np.argsort(value, axis=1)
+    column = np.arange(low.shape[1])
+    low, high, value = low[order, column], high[order, column], np.take_along_axis(value, order, axis=1)
+    # The first of them at their largest powers, the others at their least, for every number of first ones
+    less = np.zeros((2, *low.shape))
+    less[:, :, :-1] = np.cumsum(np.stack([low, low * value])[:, :, :0:-1], axis=2)[:, :, ::-1]
+    total, weighted = np.cumsum(np.stack([high, high * value]), axis=2) + less
+    best = np.divide(weighted, total, out=np.full(total.shape, np.inf), where=total > 0).min(axis=1)
     return np.where(np.isfinite(best), best, -np.inf)

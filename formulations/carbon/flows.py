@@ -72,11 +72,7 @@ class CarbonFlows:
         reactive_kvar: FloatArray | None = None,
     ) -> PeriodFlows:
         """Flows of k periods (k,) at outputs (k, G), charging (k, S) and reactive powers (k, G), without those of the system."""
-        load = self._load_kw[period]
-        np.add.at(load.T, self.station_bus, charging_kw.T)
-        power = np.hstack([output_kw, self._renewable_kw[period]])
-        net = load.copy()
-        np.subtract.at(net.T, self._bus, power.T)
+        load, power, net = self._drawn(output_kw, charging_kw, period)
         net_kvar = self._load_kvar[period]
         if reactive_kvar is not None:
             np.subtract.at(net_kvar.T, self._bus[: output_kw.shape[1]], (reactive_kvar - self.reactive_kvar).T)
@@ -86,6 +82,25 @@ class CarbonFlows:
             factor = emission_flow(self.network, flow, load[rows], sources).factor_kg_per_kwh
             found.put(rows, self._flows(flow, factor, self.grid_factor[period[rows]]))
         return found
+
+    def supply_kw(self, output_kw: FloatArray, charging_kw: FloatArray, period: NDArray[np.int64]) -> FloatArray:
+        """What the main grid feeds in, (k,), as `at` has it; NaN where there is no power flow."""
+        _, _, net = self._drawn(output_kw, charging_kw, period)
+        found = np.full(len(period), np.nan)
+        for rows, flow in sweeps.isolated(self.network, net, self._load_kvar[period]):
+            found[rows] = self.network.per_unit.kw(flow.supply_pu.real)
+        return found
+
+    def _drawn(
+        self, output_kw: FloatArray, charging_kw: FloatArray, period: NDArray[np.int64]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Consumption (k, n), what sources feed in (k, sources), and the difference at the buses (k, n), all in kW."""
+        load = self._load_kw[period]
+        np.add.at(load.T, self.station_bus, charging_kw.T)
+        power = np.hstack([output_kw, self._renewable_kw[period]])
+        net = load.copy()
+        np.subtract.at(net.T, self._bus, power.T)
+        return load, power, net
 
     def _flows(self, flow: PowerFlow, factor: FloatArray, grid: FloatArray) -> PeriodFlows:
         voltage = np.abs(flow.voltage_pu)

@@ -71,6 +71,11 @@ class CarbonSystem:
         )
         return self._assemble(self._periods(output, charging, reactive), charging, lead)
 
+    def supply_kw(self, output_kw: ArrayLike, charging_kw: ArrayLike) -> FloatArray:
+        """The supply (..., T) of `state` alone, without emissions; NaN where there is no power flow."""
+        lead, output, charging = _flat(self._output(output_kw), self._charging(charging_kw))
+        return self._flows.supply_kw(*_one_after_another(output, charging)).reshape(*lead, output.shape[1])
+
     def respond(self, station_factor: ArrayLike) -> Response:
         """What users charge at factors (..., T, S) in kg/kWh: every session in its cheapest periods ([X23] (8) to (14)).
 
@@ -171,9 +176,7 @@ class CarbonSystem:
 
     def _periods(self, output: FloatArray, charging: FloatArray, reactive: FloatArray | None = None) -> PeriodFlows:
         """Flows of m cases and T periods, one after another in (m T,)."""
-        period = np.tile(np.arange(output.shape[1]), len(output))
-        output, charging = (values.reshape(len(period), values.shape[2]) for values in (output, charging))
-        return self._flows.at(output, charging, period, reactive)
+        return self._flows.at(*_one_after_another(output, charging), reactive)
 
     def _exchange(
         self, output: FloatArray, charging: FloatArray, rounds: int
@@ -249,3 +252,10 @@ def _average_kw(case: Instance) -> FloatArray:
         drawn_kwh = session.count * session.energy_kwh / case.charging_efficiency
         charging[window, index[session.station]] += drawn_kwh / (case.horizon.period_hours * len(window))
     return charging
+
+
+def _one_after_another(output: FloatArray, charging: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """Outputs and charging (m, T, ...) of all periods of all cases, (m T, ...), and the period of each."""
+    period = np.tile(np.arange(output.shape[1]), len(output))
+    output, charging = (values.reshape(len(period), values.shape[2]) for values in (output, charging))
+    return output, charging, period

@@ -130,12 +130,12 @@ class _Grid:
         levels = self.levels[:, None, None]
         lowest = np.tile(system.output_min_kw, (charging.shape[0], 1))
         # Where the least outputs leave no power flow, the largest may have one
-        total = np.nan_to_num(system.state(lowest, charging).supply_kw, nan=np.inf) + lowest.sum(axis=1) - levels
+        total = np.nan_to_num(system.supply_kw(lowest, charging), nan=np.inf) + lowest.sum(axis=1) - levels
         output = _split(system, np.broadcast_to(total, self.shares.shape[:-1]), self.shares)
         for _ in range(FLAT_ROUNDS):
             if stop():
                 break
-            supply = system.state(output, charging).supply_kw
+            supply = system.supply_kw(output, charging)
             total = np.where(np.isfinite(supply), output.sum(axis=-1) + supply - levels, output.sum(axis=-1))
             output = _split(system, total, self.shares)
         state = system.state(output, charging)
@@ -158,7 +158,7 @@ class _Grid:
 
 def _whole(system: CarbonSystem, charging: Any) -> _Grid:
     """All levels that every period can meet, or what lies between the periods where no level is."""
-    lowest, highest = (system.state(end, charging).supply_kw for end in _ends(system, len(charging)))
+    lowest, highest = (system.supply_kw(end, charging) for end in _ends(system, len(charging)))
     known = [supply[np.isfinite(supply)] for supply in (lowest, highest)]
     low, high = sorted((float(known[0].max()), float(known[1].min()))) if all(map(len, known)) else (0.0, 0.0)
     shares = _shares(max(len(system.output_max_kw) - 1, 0))[:, None, :]

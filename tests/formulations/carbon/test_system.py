@@ -170,6 +170,16 @@ def test_a_case_without_generators_has_a_state() -> None:
     assert system.settle(np.zeros((4, 3, 0))).settled.shape == (4,)
 
 
+def test_the_supply_alone_is_that_of_the_state(systems: Mapping[str, CarbonSystem]) -> None:
+    system = systems["weekday"]
+    output, charging = random_outputs(system, (2, 3), 5), random_charging(system, (3,), 6)
+    np.testing.assert_array_equal(system.supply_kw(output, charging), system.state(output, charging).supply_kw)
+    weak = CarbonSystem(weak_line())
+    charging = np.array([[[0.0], [0.0]], [[1e6], [1e6]]])
+    supply = weak.supply_kw(np.zeros((2, len(weak.case.generators))), charging)
+    assert np.isfinite(supply[0]).all() and np.isnan(supply[1]).all()
+
+
 # Response
 
 
