@@ -23,7 +23,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, UnboundedDualError
 from bilevel.program.convexity import square_root
 
-COUNT, CHUNK = 700, 50
+COUNT, CHUNK = 400, 50
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, CHUNK))
