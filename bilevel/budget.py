@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bilevel import tolerances
 from bilevel.errors import BilevelError
-from bilevel.progress import Quiet
+from bilevel.progress import Progress, Quiet
 from bilevel.solvers.base import Watch
 
 
@@ -66,3 +66,38 @@ def require(what: str) -> None:
 def grace(limit: float) -> float:
     """Seconds beyond a time limit in which what was found is made precise and rechecked."""
     return max(tolerances.GRACE_SECONDS, tolerances.GRACE_SHARE * limit)
+
+
+_FINISH_SECONDS = 30.0
+"""After Ctrl-C, at most: nobody who has pressed it waits longer for digits."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Relative gap, end of time (time.monotonic), where to report, whether to scale for the solver.
+
+    `grace`: seconds after the deadline in which the best point found may still be made precise.
+    """
+
+    gap: float
+    deadline: float
+    progress: Progress
+    scaling: bool = True
+    grace: float = tolerances.GRACE_SECONDS
+
+    @property
+    def seconds(self) -> float:
+        """What is left; negative when it is over."""
+        return self.deadline - time.monotonic()
+
+    def over(self) -> bool:
+        """Whether to stop now."""
+        return self.progress.stop() or time.monotonic() >= self.deadline
+
+    def finishing(self) -> "Budget":
+        """A short extension, deaf to the first Ctrl-C, in which the best point found is made precise."""
+        end = self.deadline + self.grace
+        if self.progress.interrupted:
+            end = min(end, time.monotonic() + _FINISH_SECONDS)
+        self.progress.finishing = True
+        return replace(self, deadline=end, grace=0.0)

@@ -4,42 +4,34 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
 from bilevel import budget, solvers
-from bilevel import relax as cones
-from bilevel.bounds import dual_bounds
-from bilevel.budget import OutOfTimeError
+from bilevel.budget import Budget, OutOfTimeError
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
-from bilevel.errors import BilevelError, FeatureError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
-from bilevel.reformulate import modes
-from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation, assemble
-from bilevel.relax import ConeTreatment, exact, tangent
 from bilevel.search import verdicts
-from bilevel.search.budget import Budget
 from bilevel.search.diagnose import loose_cones, reasons, unattained, user_limits
 from bilevel.search.diagnose.explain import explained
 from bilevel.search.diagnose.finer import finer, resolved
 from bilevel.search.diagnose.infeasible import explain_infeasibility
-from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
+from bilevel.search.plan import AUTO, Plan, pick, planned
 from bilevel.solution import Solution
-from bilevel.solvers import Feature, SessionFactory, clarabel, tested
+from bilevel.solvers import Feature, clarabel, tested
 from bilevel.status import Status
 
 _FOREVER = 1e15
-AUTO = "auto"
 
 
 def solve(
@@ -74,96 +66,89 @@ def solve(
     Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones),
     `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
-    engine, treatment = _pick(solver, mode, cones, gap, time_limit)
+    engine, treatment = pick(solver, mode, cones, gap, time_limit)
     limit = _FOREVER if time_limit is None else float(time_limit)
+    settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
+    settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
     clock = [time.perf_counter()]
     with Progress(progress) as line:
         allowed = Budget(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
         program = compile_model(model)
         line.sign = program.sign
-        settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
-        settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
-        form: Reformulation | None = None
-        found = Incumbent()
-        doubts: tuple[Check, ...] = ()
+        answer = _Answer(program)
         with budget.until(allowed.deadline, line):
             try:
                 line.phase("proving limits", later=True)
-                form, chosen, treatment = _reformulated(program, engine, treatment, mode)
-                settings |= {"mode": chosen.name, "cones": treatment.name}
+                form = assemble(program, Feature.NONCONVEX in engine.features)
+                plan = planned(mode, form, engine, treatment)
+                settings |= {"mode": plan.mode.name, "cones": plan.treatment.name}
+                answer = _Answer(program, form)
                 clock.append(time.perf_counter())
-                decisions = _decisions(model, program, warm_start)
-                answer = _answered(form, engine, chosen, treatment, allowed, decisions)
-                form, found, doubts = answer.form, answer.found, answer.doubts
-                settings["strategy"] = [{"step": name, "seconds": spent} for name, spent in answer.steps]
-                program = form.program
+                answer = _answered(form, plan, allowed, _decisions(model, program, warm_start))
             except OutOfTimeError as error:
-                found.ended = str(error)
+                answer.found.ended = str(error)
         clock = [*clock[:2], *[time.perf_counter()] * (3 - len(clock[:2]))]
         stopped, line.finishing = line.interrupted, True
         line.phase("rechecking")
         with budget.until(allowed.deadline + allowed.grace, Quiet()):
-            x = load_point(program, found)
-            found = resolved(program, form, found)
-            recheck = _recheck(model, form, x, found, gap, doubts)
-            found = resolved(program, form, found, recheck.valid)
+            found, x, recheck = _rechecked(model, answer, gap)
         line.finishing = False
     clock.append(time.perf_counter())
     seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
     seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
-    return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped, line.nodes))
+    settings |= answer.told
+    return explained(model, solution_of(answer.program, found, x, recheck, seconds, settings, stopped, line.nodes))
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What was found on a program, the checks that came with it, and name and seconds of every step that the search took."""
+    """What was found on a program and its one level, the checks that came with it, and what `Solution.settings` tells of the way:
+    the steps of the search with their seconds, the stages with their sizes."""
 
-    form: Reformulation
-    found: Incumbent
-    doubts: tuple[Check, ...]
-    steps: tuple[tuple[str, float], ...]
+    program: Program
+    form: Reformulation | None = None
+    found: Incumbent = field(default_factory=Incumbent)
+    doubts: tuple[Check, ...] = ()
+    told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-def _answered(
-    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, allowed: Budget,
-    decisions: tuple[np.ndarray, ...],
-) -> _Answer:  # fmt: skip
+def _answered(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple[np.ndarray, ...]) -> _Answer:
     """What is found, once more in finer units where that was solved too coarsely; and the program in these units."""
-    answer = _searched(form, engine, mode, treatment, allowed, decisions)
+    answer = _searched(form, plan, allowed, decisions)
     found = answer.found
     done = found.gap(form.program.objective_floor(found.x)) <= allowed.gap
     fine = finer(form, found.x) if done and not allowed.over() else None
     if fine is not None:
-        again = _searched(fine, engine, mode, treatment, allowed, decisions)
-        steps = (*answer.steps, *again.steps)
-        answer = replace(again if again.found.x is not None else answer, steps=steps)
+        again = _searched(fine, plan, allowed, decisions)
+        told = {**answer.told, "strategy": [*answer.told["strategy"], *again.told["strategy"]]}
+        answer = replace(again if again.found.x is not None else answer, told=told)
     return answer
 
 
-def _searched(
-    form: Reformulation, engine: SessionFactory, mode: Mode, treatment: ConeTreatment, allowed: Budget,
-    decisions: tuple[np.ndarray, ...],
-) -> _Answer:  # fmt: skip
+def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple[np.ndarray, ...]) -> _Answer:
     """What the search finds, and looks that it takes afterwards: unattained infima, limits of the user's, loose cones."""
     program = form.program
-    search = Search(form, engine, mode, treatment, allowed)
+    search = plan.search(form, allowed)
     found = search.run(decisions=decisions)
-    steps = search.trace
+    told: dict[str, list[dict[str, Any]]] = {
+        "strategy": [{"step": name, "seconds": spent} for name, spent in search.trace],
+        "stages": list(search.state.chain.sizes()),
+    }
     if not allowed.over() and found.gap(program.objective_floor(found.x)) > allowed.gap:
-        found = unattained.probe(form, found, engine, mode, treatment, allowed)
+        found = unattained.probe(form, found, plan.solver, plan.mode, plan.treatment, allowed)
         found = found.refuted(allowed.gap, program.objective_floor(found.x))
     doubts: tuple[Check, ...] = ()
-    if mode.needs_bounds and form.bounds.user and found.x is not None:
+    if plan.mode.needs_bounds and form.bounds.user and found.x is not None:
 
         def again(wide: Reformulation) -> Incumbent:
-            return Search(wide, engine, mode, treatment, allowed).run()
+            return plan.search(wide, allowed).run()
 
-        doubts = user_limits.checks(form, found, allowed, Feature.NONCONVEX in engine.features, again)
+        doubts = user_limits.checks(form, found, allowed, Feature.NONCONVEX in plan.solver.features, again)
     charged = loose_cones.close(form, search, found, allowed)
     if found.verdict == Status.INFEASIBLE:
         explain_infeasibility(form)
         found.proof = verdicts.infeasible(form, found.proof)
-    return _Answer(form, charged.found, (*doubts, *([charged.check] if charged.check else [])), steps)
+    return _Answer(program, form, charged.found, (*doubts, *([charged.check] if charged.check else [])), told)
 
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
@@ -183,68 +168,6 @@ def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any
     return tuple(found)
 
 
-def _reformulated(
-    program: Program, engine: SessionFactory, treatment: ConeTreatment, mode: str
-) -> tuple[Reformulation, Mode, ConeTreatment]:
-    """The single-level program, and the mode and treatment of cones that go with it."""
-    form = assemble(program, Feature.NONCONVEX in engine.features)
-    return form, *pick_mode(mode, form, engine, treatment)
-
-
-def pick_mode(
-    mode: str, form: Reformulation, engine: SessionFactory, treatment: ConeTreatment
-) -> tuple[Mode, ConeTreatment]:
-    """The mode and the treatment of cones for this program, by the name asked for; raises what `solve` raises.
-
-    Followers with cones need these exact within the solver: tangents of a nonconvex program would restart it every time.
-    """
-    if form.program.cones.count:
-        solvers.require(engine, treatment.features, f"cones={treatment.name!r}")
-    if form.conic and treatment is tangent and Feature.CONE in engine.features:
-        treatment = exact
-    return _mode(mode, form, engine), treatment
-
-
-def _pick(
-    solver: str, mode: str, cone: str, gap: float, time_limit: float | None
-) -> tuple[SessionFactory, ConeTreatment]:
-    """Solver and cone treatment by name, with the mode's name and the limits checked."""
-    if not (isinstance(gap, (int, float)) and math.isfinite(gap) and gap > 0):
-        raise BilevelError(f"gap is {gap!r}: give a positive relative gap, such as 1e-4")
-    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
-        raise BilevelError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
-    if mode != AUTO:
-        modes.find(mode)
-    return solvers.find(solver), cones.find(cone)
-
-
-def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
-    """The mode asked for, if the solver can; for "auto" the first that can, big-M before those without proven bounds."""
-    if name != AUTO:
-        mode = modes.find(name)
-        if form.conic and not mode.conic:
-            dual_bounds.require_linear(form.program)
-        solvers.require(solver, mode.features(form), f"mode={name!r}")
-        if mode.needs_bounds:
-            _require_bounds(form)
-        return mode
-    for mode in modes.MODES.values():
-        able = mode.features(form) <= solver.features and (mode.conic or not form.conic)
-        if able and not (mode.needs_bounds and dual_bounds.first_unbounded(form.kkt, form.bounds) is not None):
-            return mode
-    if form.conic:
-        dual_bounds.require_linear(form.program)
-    _require_bounds(form)
-    raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
-
-
-def _require_bounds(form: Reformulation) -> None:
-    """Refuse a missing bound by name, unless a follower that can never be solved is the reason."""
-    if dual_bounds.first_unbounded(form.kkt, form.bounds) is not None:
-        explain_infeasibility(form)
-    dual_bounds.require_finite(form.program, form.kkt, form.bounds)
-
-
 def load_point(program: Program, found: Incumbent) -> np.ndarray | None:
     """The point within its column bounds, put into the Pyomo variables."""
     if found.x is None:
@@ -252,13 +175,17 @@ def load_point(program: Program, found: Incumbent) -> np.ndarray | None:
     return program.load(program.part_of(found.x))
 
 
-def _recheck(
-    model: Any, form: Reformulation | None, x: np.ndarray | None, found: Incumbent, gap: float, more: tuple[Check, ...]
-) -> Certificate:
+def _rechecked(model: Any, answer: _Answer, gap: float) -> tuple[Incumbent, np.ndarray | None, Certificate]:
+    """What was found without a bound that means nothing, the point as it stands in the model now, and its certificate."""
+    form, found = answer.form, answer.found
+    x = load_point(answer.program, found)
+    found = resolved(answer.program, form, found)
     if form is None or x is None or found.x is None:
-        return Certificate(found.proof, found.verdict)
-    duals = form.kkt.multipliers(found.x)
-    return certificate.check_point(model, form.program, x, form, duals, form.program.sign * found.bound, gap, more)
+        recheck = Certificate(found.proof, found.verdict)
+    else:
+        bound, duals = form.program.sign * found.bound, form.kkt.multipliers(found.x)
+        recheck = certificate.check_point(model, form.program, x, form, duals, bound, gap, answer.doubts)
+    return resolved(answer.program, form, found, recheck.valid), x, recheck
 
 
 def solution_of(

@@ -14,12 +14,12 @@ from scipy.optimize import linprog
 
 import bilevel
 import instances
+from bilevel.budget import Budget
 from bilevel.compile.compiler import compile_model
 from bilevel.progress import Progress
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import CONES
-from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solvers import SOLVERS

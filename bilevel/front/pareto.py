@@ -21,7 +21,7 @@ from bilevel.front.pareto_front import ParetoFront
 from bilevel.front.runner import Given, Runner, StoppedEarly
 from bilevel.front.tasks import SolveOptions
 from bilevel.progress import Progress, ProgressEvent
-from bilevel.solve import AUTO
+from bilevel.search.plan import AUTO
 
 _MOST = 1000
 

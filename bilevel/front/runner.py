@@ -19,7 +19,7 @@ from bilevel.front.two_objectives import TwoObjectives, compile_two
 from bilevel.program.layout import Group
 from bilevel.progress import ProgressEvent
 from bilevel.reformulate.single_level import assemble
-from bilevel.solve import pick_mode
+from bilevel.search.plan import planned
 from bilevel.solvers import Feature
 
 
@@ -49,8 +49,8 @@ class Runner:
         engine, treatment = solvers.find(setting.solver), cone_treatments.find(setting.cones)
         self.two: TwoObjectives = compile_two(model, maximize, limit)
         self.form = assemble(self.two.program, Feature.NONCONVEX in engine.features)
-        chosen, treatment = pick_mode(setting.mode, self.form, engine, treatment)
-        self.setting = replace(setting, mode=chosen.name, cones=treatment.name)
+        plan = planned(setting.mode, self.form, engine, treatment)
+        self.setting = replace(setting, mode=plan.mode.name, cones=plan.treatment.name)
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}
         self.store = Store(None if store is None else Path(store), about)
         self.alone = self.two.maximizing()

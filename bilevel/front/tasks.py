@@ -9,13 +9,13 @@ import numpy as np
 
 from bilevel import relax as cones
 from bilevel import solvers
+from bilevel.budget import Budget
 from bilevel.followers.kkt import Kkt
 from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.progress import Progress
 from bilevel.reformulate import modes
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.search.budget import Budget
 from bilevel.search.diagnose.finer import resolved
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent

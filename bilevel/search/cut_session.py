@@ -9,13 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
+from bilevel.budget import Budget
 from bilevel.program.cones import Cones
 from bilevel.program.rows import Index, Rows, Vector, no_rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
-from bilevel.search.budget import Budget
 from bilevel.search.sides import Sides, limits
 from bilevel.solvers import Outcome, SessionFactory, clarabel
 from bilevel.solvers.base import Forgetful

@@ -10,11 +10,11 @@ What is done in which order `bilevel.search.strategy` says; here the steps are t
 import logging
 import time
 
+from bilevel.budget import Budget
 from bilevel.program.rows import Index, Mask, Vector
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment
-from bilevel.search.budget import Budget
 from bilevel.search.incumbent import Incumbent
 from bilevel.search.state import opened
 from bilevel.search.steps.refinement import sharpened

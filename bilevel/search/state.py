@@ -5,14 +5,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bilevel import tolerances
+from bilevel.budget import Budget
 from bilevel.followers.best_response import fixed_follower_rows
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate import envelopes
 from bilevel.reformulate.modes import Mode, strong_duality
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.reformulate.stages import Chain
 from bilevel.relax import ConeTreatment, tangent
-from bilevel.search.budget import Budget
 from bilevel.search.cut_session import CutSession, Point
 from bilevel.search.incumbent import Incumbent
 from bilevel.search.tree import Subproblem, whole
@@ -48,6 +49,7 @@ class SearchState:
 
     The steps share it; each reads it and leaves in it what it has found.
 
+    - `chain`: the stages from `form.mip` to what the master holds;
     - `incumbent`: the bound and the best point; `relaxed`: the optimum of the relaxation, None before;
     - `parts`: a division of the decision space, of each part a lower bound; `least`: an objective so low that it is no bound;
     - `tried`: points of sides that were tried, where nothing else decides them;
@@ -60,6 +62,7 @@ class SearchState:
     mode: Mode
     treatment: ConeTreatment
     budget: Budget
+    chain: Chain
     sessions: Sessions
     parts: tuple[Subproblem, ...]
     incumbent: Incumbent = field(default_factory=Incumbent)
@@ -133,9 +136,9 @@ class SearchState:
         self.budget = self.master.budget = self.precise.budget = budget
 
     def take(self, x: Vector, slack_zero: Mask) -> None:
-        """Make a point over the reformulation's columns the best one."""
+        """Make a point of the master, or over the reformulation's columns, the best one."""
         self.incumbent.objective = self.objective(x)
-        self.incumbent.slack_zero, self.incumbent.x = slack_zero, self.form.columns.part_of(x).copy()
+        self.incumbent.slack_zero, self.incumbent.x = slack_zero, self.chain.restore(x).copy()
         self.budget.progress.update(self.incumbent.bound, self.incumbent.objective)
 
     def drop_incumbent(self) -> None:
@@ -145,7 +148,7 @@ class SearchState:
     def objective(self, x: Vector) -> float:
         """The minimised objective at x."""
         mip = self.form.mip
-        return float(mip.cost @ self.form.columns.part_of(x)) + mip.offset
+        return float(mip.cost @ self.chain.restore(x)) + mip.offset
 
     def as_good(self) -> float:
         """The worst objective that is as good as the best point's."""
@@ -168,11 +171,14 @@ def opened(
     form: Reformulation, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
 ) -> SearchState:
     """A search before its first step: the mode's program in the solver, and the session of the last step beside it."""
-    full = mode.apply(form)
-    prepared = treatment.prepare(full)
-    known = fixed_follower_rows(form.program).widened(prepared.columns)
-    strong = envelopes.add(form, prepared.with_rows(known)).without_idle(form.program.columns)
-    master = CutSession(form, strong, full.cones, solver, budget)
+    known = fixed_follower_rows(form.program)
+
+    def tightened(mip: SolverProgram) -> SolverProgram:
+        return envelopes.add(form, mip.with_rows(known.widened(mip.columns))).without_idle(form.program.columns)
+
+    with_mode = Chain(form.mip).apply(mode.name, lambda _mip: mode.apply(form))
+    chain = with_mode.apply(treatment.name, treatment.prepare).apply("rows that tighten", tightened)
+    master = CutSession(form, chain.program, with_mode.program.cones, solver, budget)
     many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
     plain = form.mip.products is None
     interior = (
@@ -180,9 +186,8 @@ def opened(
     )
     apart = interior is not None or (plain and not _as_precise(master, solver, mode, known))
     precise = precise_session(form, form.mip, budget) if apart else master
-    return SearchState(
-        form, solver, mode, treatment, budget, Sessions(master, precise, interior), whole(form.kkt.pairs.count)
-    )
+    sessions = Sessions(master, precise, interior)
+    return SearchState(form, solver, mode, treatment, budget, chain, sessions, whole(form.kkt.pairs.count))
 
 
 def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: Rows) -> bool:

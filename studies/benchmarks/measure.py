@@ -11,8 +11,8 @@ import bilevel
 from bilevel import relax, solvers
 from bilevel.compile.compiler import compile_model
 from bilevel.reformulate.single_level import assemble
+from bilevel.search.plan import planned
 from bilevel.solution import Solution
-from bilevel.solve import pick_mode
 from bilevel.solvers import Feature
 from formulations.charging_pricing import charging_pricing
 from instances import Instance
@@ -91,8 +91,8 @@ def _sizes(spec: Spec, model: Any, clock: _Clock) -> dict[str, int]:
     clock.lap("compile")
     engine = solvers.find(spec.solver)
     form = assemble(program, Feature.NONCONVEX in engine.features)
-    mode, treatment = pick_mode(spec.mode, form, engine, relax.find(spec.cones))
-    mip = treatment.prepare(mode.apply(form))
+    plan = planned(spec.mode, form, engine, relax.find(spec.cones))
+    mip = plan.treatment.prepare(plan.mode.apply(form))
     clock.lap("reformulate")
     return {
         "followers": len(program.followers.names), "columns": mip.columns, "rows": mip.rows.count,

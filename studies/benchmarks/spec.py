@@ -11,7 +11,7 @@ from bilevel import relax as cones
 from bilevel import solvers
 from bilevel.errors import BilevelError, UnknownNameError
 from bilevel.reformulate import modes
-from bilevel.solve import AUTO
+from bilevel.search.plan import AUTO
 from formulations import objectives, power_flow
 from formulations.followers import FOLLOWERS
 

@@ -13,7 +13,8 @@ import instances
 from bilevel import solvers
 from bilevel.reformulate.modes import MODES
 from bilevel.relax import CONES
-from bilevel.solve import AUTO, solve
+from bilevel.search.plan import AUTO
+from bilevel.solve import solve
 from bilevel.solvers import SOLVERS, Feature
 from bilevel.status import Status
 from formulations import charging_pricing, power_flow

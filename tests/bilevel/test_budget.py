@@ -12,13 +12,13 @@ import pytest
 import bilevel
 from bilevel import budget, tolerances
 from bilevel.bounds import by_linear_programs
+from bilevel.budget import Budget
 from bilevel.compile.compiler import compile_model
 from bilevel.followers.kkt import optimality_conditions
 from bilevel.progress import Progress, ProgressEvent, Quiet
 from bilevel.reformulate.modes import find
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import tangent
-from bilevel.search.budget import Budget
 from bilevel.search.diagnose.user_limits import CONFIRMED, ENLARGED
 from bilevel.search.engine import Search
 from bilevel.solvers import SOLVERS

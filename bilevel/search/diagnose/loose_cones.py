@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bilevel import tolerances
+from bilevel.budget import Budget
 from bilevel.model import Check
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.status import CheckKind

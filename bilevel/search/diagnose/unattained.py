@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from bilevel.budget import Budget
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment
-from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.search.incumbent import Incumbent
 from bilevel.solvers import SessionFactory

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bilevel.budget import OutOfTimeError
+from bilevel.budget import Budget, OutOfTimeError
 from bilevel.model import Check
 from bilevel.reformulate.single_level import Reformulation, assemble
-from bilevel.search.budget import Budget
 from bilevel.search.incumbent import Incumbent
 from bilevel.status import CheckKind
 

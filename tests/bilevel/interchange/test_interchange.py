@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import bilevel
 from bilevel import solvers
+from bilevel.budget import Budget
 from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, FeatureError, LicenceError, ModelError, UnknownNameError
 from bilevel.interchange import read_mps, write_mps
@@ -31,7 +32,6 @@ from bilevel.progress import Progress
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import CONES
-from bilevel.search.budget import Budget
 from bilevel.search.engine import Search
 from bilevel.solvers import pyomo as pyomo_solvers
 from bilevel.solvers.scaled import Scaled

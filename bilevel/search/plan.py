@@ -1,0 +1,84 @@
+"""How a model is to be solved: the solver, the mode and the treatment of cones that go with what was asked."""
+
+import math
+from dataclasses import dataclass
+
+from bilevel import relax as cones
+from bilevel import solvers
+from bilevel.bounds import dual_bounds
+from bilevel.budget import Budget
+from bilevel.errors import BilevelError, FeatureError
+from bilevel.reformulate import modes
+from bilevel.reformulate.modes import Mode
+from bilevel.reformulate.single_level import Reformulation
+from bilevel.relax import ConeTreatment, exact, tangent
+from bilevel.search.diagnose.infeasible import explain_infeasibility
+from bilevel.search.engine import Search
+from bilevel.solvers import Feature, SessionFactory
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one level is solved with: the solver, a mode for its complementarity pairs, a treatment of its cones."""
+
+    solver: SessionFactory
+    mode: Mode
+    treatment: ConeTreatment
+
+    def search(self, form: Reformulation, budget: Budget) -> Search:
+        """A search that has not begun."""
+        return Search(form, self.solver, self.mode, self.treatment, budget)
+
+
+def planned(mode: str, form: Reformulation, solver: SessionFactory, treatment: ConeTreatment) -> Plan:
+    """The plan for this program, by the name of the mode asked for; raises what `solve` raises.
+
+    Followers with cones need these exact within the solver: tangents of a nonconvex program would restart it every time.
+    """
+    if form.program.cones.count:
+        solvers.require(solver, treatment.features, f"cones={treatment.name!r}")
+    if form.conic and treatment is tangent and Feature.CONE in solver.features:
+        treatment = exact
+    return Plan(solver, _mode(mode, form, solver), treatment)
+
+
+def pick(
+    solver: str, mode: str, cone: str, gap: float, time_limit: float | None
+) -> tuple[SessionFactory, ConeTreatment]:
+    """Solver and cone treatment by name, with the mode's name and the limits checked."""
+    if not (isinstance(gap, (int, float)) and math.isfinite(gap) and gap > 0):
+        raise BilevelError(f"gap is {gap!r}: give a positive relative gap, such as 1e-4")
+    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
+        raise BilevelError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    if mode != AUTO:
+        modes.find(mode)
+    return solvers.find(solver), cones.find(cone)
+
+
+def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
+    """The mode asked for, if the solver can; for "auto" the first that can, big-M before those without proven bounds."""
+    if name != AUTO:
+        mode = modes.find(name)
+        if form.conic and not mode.conic:
+            dual_bounds.require_linear(form.program)
+        solvers.require(solver, mode.features(form), f"mode={name!r}")
+        if mode.needs_bounds:
+            _require_bounds(form)
+        return mode
+    for mode in modes.MODES.values():
+        able = mode.features(form) <= solver.features and (mode.conic or not form.conic)
+        if able and not (mode.needs_bounds and dual_bounds.first_unbounded(form.kkt, form.bounds) is not None):
+            return mode
+    if form.conic:
+        dual_bounds.require_linear(form.program)
+    _require_bounds(form)
+    raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
+
+
+def _require_bounds(form: Reformulation) -> None:
+    """Refuse a missing bound by name, unless a follower that can never be solved is the reason."""
+    if dual_bounds.first_unbounded(form.kkt, form.bounds) is not None:
+        explain_infeasibility(form)
+    dual_bounds.require_finite(form.program, form.kkt, form.bounds)
