@@ -24,6 +24,7 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import outer_approximation, tangent
+from bilevel.relax.elastic import least_violation
 from bilevel.search.sides import Sides, limits
 from bilevel.status import CheckKind
 
@@ -117,37 +118,19 @@ def contradiction(mip: SolverProgram, what: str) -> Check:
     for _ in range(_ROUNDS):
         if not rows.count:
             return nothing
-        x, dual = _least_violation(mip, rows)
-        if x is None or dual is None:
+        least = least_violation(rows, mip.lower, mip.upper, mip.scale)
+        if least is None or least.dual is None:
             return nothing
-        value, row = _lack(mip, rows, dual)
+        value, row = _lack(mip, rows, least.dual)
         if value <= tolerances.FEASIBILITY:
             return replace(
                 nothing, value=value, where=row, detail=f"{what} contradict each other, by multipliers of theirs"
             )
-        cuts = tangent.cuts(mip.cones, x, tolerances.CONE_CUT)
+        cuts = tangent.cuts(mip.cones, least.x, tolerances.CONE_CUT)
         if not cuts.count:
             return nothing
         rows = stack_rows([rows, replace(cuts, names=("tangent of a cone",) * cuts.count)])
     return nothing
-
-
-def _least_violation(mip: SolverProgram, rows: Rows) -> tuple[Vector | None, Vector | None]:
-    """The point of least violation, each row over its size, and the rows' multipliers there."""
-    count, n = rows.count, mip.columns
-    size = magnitude(rows.matrix, mip.scale)
-    size = np.where(size > 0, size, 1.0)
-    slack = sp.diags_array(size)
-    total = n + 2 * count
-    elastic = SolverProgram(
-        cost=np.concatenate([np.zeros(n), np.ones(2 * count)]), offset=0.0,
-        lower=np.concatenate([mip.lower, np.zeros(2 * count)]),
-        upper=np.concatenate([mip.upper, np.full(2 * count, np.inf)]), integer=outer_approximation.continuous(total),
-        rows=Rows(sp.csr_array(sp.hstack([rows.matrix, slack, -slack])), rows.lower, rows.upper),
-        cones=Cones.none(total), sos1=(), scale=np.concatenate([mip.scale, np.ones(2 * count)]),
-    )  # fmt: skip
-    outcome = outer_approximation.converge(outer_approximation.opened(elastic), elastic.cones)
-    return (None, None) if outcome.x is None else (outcome.x[:n], outcome.row_dual)
 
 
 def _lack(mip: SolverProgram, rows: Rows, dual: Vector) -> tuple[float, str]:

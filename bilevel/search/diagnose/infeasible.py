@@ -3,16 +3,12 @@
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import budget, tolerances
+from bilevel import tolerances
 from bilevel.errors import ModelError
-from bilevel.program.cones import Cones
 from bilevel.program.layout import Group
 from bilevel.program.rows import Rows, Vector
-from bilevel.program.solver_program import SolverProgram
-from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.solvers import SOLVERS
-from bilevel.solvers.scaled import Scaled
+from bilevel.relax.elastic import least_violation
 
 
 def explain_infeasibility(form: Reformulation) -> None:
@@ -52,22 +48,8 @@ def explain_infeasibility(form: Reformulation) -> None:
 
 def _broken_row(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> str | None:
     """The row that is broken most where the sum of violations is least; None if the rows can be met."""
-    count, n = rows.count, len(lower)
-    if not count:
+    least = least_violation(rows, lower, upper, scale) if rows.count else None
+    if least is None:
         return None
-    size = np.maximum(magnitude(rows.matrix, scale), 1e-12)
-    slack = sp.diags_array(size)
-    matrix = sp.csr_array(sp.hstack([rows.matrix, slack, -slack]))
-    cost = np.concatenate([np.zeros(n), np.ones(2 * count)])
-    low, high = np.concatenate([lower, np.zeros(2 * count)]), np.concatenate([upper, np.full(2 * count, np.inf)])
-    session = Scaled(SOLVERS["highs"].open())
-    whole = np.zeros(n + 2 * count, dtype=bool)
-    elastic = Rows(matrix, rows.lower, rows.upper)
-    scales = np.concatenate([scale, np.ones(2 * count)])
-    session.load(SolverProgram(cost, 0.0, low, high, whole, elastic, Cones.none(n + 2 * count), (), scales))
-    x = session.solve(False, 0.0, budget.seconds(), False, budget.watch()).x
-    if x is None:
-        return None
-    broken = x[n : n + count] + x[n + count :]
-    worst = int(broken.argmax())
-    return rows.names[worst] if broken[worst] > tolerances.BLAMED_ROW else None
+    worst = int(least.broken.argmax())
+    return rows.names[worst] if least.broken[worst] > tolerances.BLAMED_ROW else None
