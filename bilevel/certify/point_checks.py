@@ -19,9 +19,9 @@ def leader_rows(program: Program, x: Vector) -> Check:
     """The leader's rows, bounds and domains, with products of prices and quantities at their values."""
     b = program.bilinear
     mine = b.row >= 0
-    terms = b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]]
-    products = np.bincount(b.row[mine], weights=terms, minlength=program.rows.count)
-    size = np.bincount(b.row[mine], weights=np.abs(terms), minlength=program.rows.count) + _limit_size(program.rows)
+    products = b.sums(x, program.rows.count)[1:]
+    terms = np.abs(b.terms(x)[mine])
+    size = np.bincount(b.row[mine], weights=terms, minlength=program.rows.count) + _limit_size(program.rows)
     rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
     leader = program.followers.owner < 0
     whole = np.where(program.integer, np.abs(x - np.round(x)), program.domains.outside(x))

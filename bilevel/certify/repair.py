@@ -16,7 +16,7 @@ from bilevel.program.bilevel_program import Program
 from bilevel.program.cones import Cones
 from bilevel.program.layout import Group
 from bilevel.program.products import Products
-from bilevel.program.rows import Index, Rows, Vector, stack_rows
+from bilevel.program.rows import Rows, Vector, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, scaled
 from bilevel.reformulate.single_level import Reformulation, assemble, dual_links
@@ -100,23 +100,10 @@ def _priced(products: Products, x: Vector, columns: int) -> Vector:
 
 def _leader_rows(program: Program, x: Vector) -> Rows:
     """The leader's rows, their products linearised at x."""
-    b, rows = program.bilinear, program.rows
-    mine = np.flatnonzero(b.row >= 0)
-    at, first, second, value = b.row[mine], b.leader[mine], b.follower[mine], b.coefficient[mine]
-    slope, constant = _linearised(at, first, second, value, x, rows.matrix.shape)
-    return replace(
-        rows, matrix=sp.csr_array(rows.matrix + slope), lower=rows.lower + constant, upper=rows.upper + constant
-    )
-
-
-def _linearised(
-    row: Index, first: Index, second: Index, value: Vector, x: Vector, shape: tuple[int, int]
-) -> tuple[sp.csr_array, Vector]:
-    """Slope of sums of value * x[first] * x[second] at x, and those sums: the product is slope @ x - sum near x."""
-    places = (np.r_[row, row], np.r_[first, second])
-    slope = sp.csr_array((np.r_[value * x[second], value * x[first]], places), shape=shape)
-    total: Vector = np.bincount(row, weights=value * x[first] * x[second], minlength=shape[0]).astype(float)
-    return slope, total
+    rows = program.rows
+    slope, sums = program.bilinear.linearised(x, rows.count)
+    whole = sp.csr_array(rows.matrix + slope[1:])
+    return replace(rows, matrix=whole, lower=rows.lower + sums[1:], upper=rows.upper + sums[1:])
 
 
 def _bounds(program: Program, x: Vector) -> Rows:
@@ -163,13 +150,9 @@ def _cone_conditions(form: Reformulation, point: Vector) -> list[Rows]:
 
 def _equalities(products: Products, point: Vector) -> Rows:
     """Product rows as equalities, linearised at the point."""
-    linear = products.linear
-    slope, constant = _linearised(
-        products.row, products.first, products.second, products.value, point, linear.matrix.shape
-    )
-    value = linear.upper + constant
+    rows = products.tangents(point)
     names = tuple("multipliers of a quadratic row" for _ in range(products.count))
-    return Rows(sp.csr_array(linear.matrix + slope), value, value, names)
+    return Rows(rows.matrix, rows.upper, rows.upper, names)
 
 
 def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows, float, str]:
@@ -196,11 +179,8 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
 def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float) -> float:
     """Least increase of the minimised objective over |objective|, in the unit of `moves`; any that is at most `enough` will do."""
     columns = len(size)
-    b, mine = program.bilinear, np.flatnonzero(program.bilinear.row < 0)
-    slope, _ = _linearised(
-        np.zeros(len(mine), dtype=np.int64), b.leader[mine], b.follower[mine], b.coefficient[mine], x, (1, len(x))
-    )
-    gradient = (program.cost + slope.toarray()[0]) / max(abs(program.objective(x)), program.objective_floor(x))
+    slope, _ = program.bilinear.linearised(x, program.rows.count)
+    gradient = (program.cost + slope[[0]].toarray()[0]) / max(abs(program.objective(x)), program.objective_floor(x))
     above = sp.csr_array(np.concatenate([-gradient, np.zeros(columns - len(x)), [1.0]])[None, :])
     objective = Rows(above, np.zeros(1), np.full(1, np.inf))
     least = float("inf")

@@ -86,8 +86,7 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
     )
     # All optima of a convex quadratic program share Qy, and so its gradient
     face = stack_rows([active, Rows(sp.csr_array(curve), level, level), _cost_levels(program, x, response)])
-    b = program.bilinear
-    products = sp.csr_array((b.coefficient * x[b.leader], (b.row + 1, b.follower)), shape=(program.rows.count + 1, n))
+    products = program.bilinear.held(x, program.rows.count)
     cost = program.cost + products[[0]].toarray().ravel()
     rows = Rows(sp.csr_array(program.rows.matrix + products[1:]), program.rows.lower, program.rows.upper)
     mip = SolverProgram(

@@ -94,7 +94,7 @@ def _admits(program: Program, rules: Prices, x: Vector, price_rows: Mask, iterat
     same gradient of its cost, so that they meet rates @ y <= rates @ (any one of them).  With a quadratic cost other y may meet it
     too: a yes is then for the solve to confirm, and a no stays a no.
     """
-    stack, b = program.followers, program.bilinear
+    stack = program.followers
     mine = stack.columns
     x = x.copy()
     x[mine] = best_response(program, x, iteration)
@@ -103,13 +103,9 @@ def _admits(program: Program, rules: Prices, x: Vector, price_rows: Mask, iterat
     best = Rows(rates, np.full(rates.shape[0], -np.inf), rates @ x + tolerances.FOLLOWER * magnitude(rates, np.abs(x)))
     price = np.zeros(program.columns, dtype=bool)
     price[rules.column[rules.column >= 0]] = True
-    inside = b.row >= 0
-    products = sp.csr_array(
-        (b.coefficient[inside] * x[b.leader[inside]], (b.row[inside], b.follower[inside])),
-        shape=program.rows.matrix.shape,
-    )
+    products = program.bilinear.held(x, program.rows.count)
     rows = Rows(
-        sp.csr_array(program.rows.matrix + products), np.where(price_rows, -np.inf, program.rows.lower),
+        sp.csr_array(program.rows.matrix + products[1:]), np.where(price_rows, -np.inf, program.rows.lower),
         np.where(price_rows, np.inf, program.rows.upper),
     )  # fmt: skip
     mip = SolverProgram(

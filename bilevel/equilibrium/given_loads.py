@@ -67,9 +67,8 @@ class GivenLoads:
         return outcome
 
     def _linear_program(self, x: Vector) -> SolverProgram:
-        program, b = self.program, self.program.bilinear
-        terms = b.coefficient * x[b.leader] * x[b.follower]
-        products = np.bincount(b.row + 1, weights=terms, minlength=program.rows.count + 1)
+        program = self.program
+        products = program.bilinear.sums(x, program.rows.count)
         rows = program.rows
         held = Rows(
             rows.matrix,

@@ -15,6 +15,7 @@ from bilevel import tolerances
 from bilevel.program.choices import Choice, Domains
 from bilevel.program.cones import Cones
 from bilevel.program.layout import Group, Layout
+from bilevel.program.products import linearised
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.sparse import column_magnitude, magnitude
 
@@ -29,6 +30,25 @@ class Bilinear:
     leader: Index
     follower: Index
     coefficient: Vector
+
+    def terms(self, x: Vector) -> Vector:
+        """The value of every term at x."""
+        values: Vector = self.coefficient * x[self.leader] * x[self.follower]
+        return values
+
+    def sums(self, x: Vector, rows: int) -> Vector:
+        """What the terms add to the objective at x, then to each of the rows."""
+        total: Vector = np.bincount(self.row + 1, weights=self.terms(x), minlength=rows + 1).astype(float)
+        return total
+
+    def linearised(self, x: Vector, rows: int) -> tuple[sp.csr_array, Vector]:
+        """Slope of the objective's terms and of those of each row at x, and their sums: near x they are slope @ x - sum."""
+        return linearised(self.row + 1, self.leader, self.follower, self.coefficient, x, (rows + 1, len(x)))
+
+    def held(self, x: Vector, rows: int) -> sp.csr_array:
+        """The objective and each of the rows, as linear terms of y, where the leader stays at x: (1 + rows x columns)."""
+        places = self.row + 1, self.follower
+        return sp.csr_array((self.coefficient * x[self.leader], places), shape=(rows + 1, len(x)))
 
 
 @dataclass(frozen=True)
@@ -170,9 +190,8 @@ class Program:
 
     def objective(self, x: Vector) -> float:
         """The leader's objective at x in the user's sense, with its products and squares evaluated as they were written."""
-        b, x = self.bilinear, self.tight(x)
-        mine = b.row < 0
-        products = float(np.sum(b.coefficient[mine] * x[b.leader[mine]] * x[b.follower[mine]]))
+        x = self.tight(x)
+        products = float(self.bilinear.sums(x, self.rows.count)[0])
         return self.sign * (float(self.cost @ x) + self.offset + products)
 
     def largest_term(self, size: Vector) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from bilevel.program.rows import Index, Rows, Vector, stack_rows
 from bilevel.program.sparse import magnitude
@@ -47,6 +48,22 @@ class Products:
         terms = self.value * x[self.first] * x[self.second]
         total: Vector = np.bincount(self.row, weights=terms, minlength=self.count) + self.linear.matrix @ x
         return total - self.linear.upper
+
+    def tangents(self, x: Vector) -> Rows:
+        """The linear rows that the products are near x; `linear` with what they add to it there."""
+        slope, total = linearised(self.row, self.first, self.second, self.value, x, self.linear.matrix.shape)
+        linear = self.linear
+        return Rows(sp.csr_array(linear.matrix + slope), linear.lower + total, linear.upper + total, linear.names)
+
+
+def linearised(
+    row: Index, first: Index, second: Index, value: Vector, x: Vector, shape: tuple[int, int]
+) -> tuple[sp.csr_array, Vector]:
+    """Slope of sums of value * x[first] * x[second] at x, and those sums: the product is slope @ x - sum near x."""
+    places = (np.concatenate([row, row]), np.concatenate([first, second]))
+    slope = sp.csr_array((np.concatenate([value * x[second], value * x[first]]), places), shape=shape)
+    total: Vector = np.bincount(row, weights=value * x[first] * x[second], minlength=shape[0]).astype(float)
+    return slope, total
 
 
 def stack_products(first: Products | None, second: Products) -> Products:

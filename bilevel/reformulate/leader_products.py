@@ -51,16 +51,7 @@ def near(mip: SolverProgram, point: Vector) -> SolverProgram:
     columns = np.unique(np.concatenate([products.first, products.second]))
     mip = hold(mip, point, columns, tolerances.PRODUCT_BOX)
     at = np.clip(point[:n], mip.lower, mip.upper)
-    row = np.tile(products.row, 2)
-    column = np.concatenate([products.second, products.first])
-    value = np.concatenate([products.value * at[products.first], products.value * at[products.second]])
-    slope = sp.csr_array((value, (row, column)), shape=(products.count, n))
-    constant = np.bincount(
-        products.row, weights=products.value * at[products.first] * at[products.second], minlength=products.count
-    )
-    linear = products.linear
-    rows = Rows(sp.csr_array(linear.matrix + slope), linear.lower + constant, linear.upper + constant)
-    return replace(mip, products=None, rows=stack_rows([mip.rows, rows]))
+    return replace(mip, products=None, rows=stack_rows([mip.rows, products.tangents(at)]))
 
 
 def hold(mip: SolverProgram, point: Vector, columns: Index, box: float) -> SolverProgram:

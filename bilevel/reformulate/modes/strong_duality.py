@@ -17,7 +17,7 @@ from bilevel.program.cones import stack_cones
 from bilevel.program.products import Products, stack_products
 from bilevel.program.rows import Rows, widen
 from bilevel.program.solver_program import SolverProgram
-from bilevel.reformulate.revenue import curvature, squares
+from bilevel.reformulate.revenue import curvature, dual_objectives, squares
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
@@ -40,7 +40,7 @@ def apply(form: Reformulation) -> SolverProgram:
     mip = replace(mip, cones=stack_cones(mip.cones, cones))
     place = owner, first + np.arange(count)
     t = sp.csr_array((np.ones(count), place), shape=(len(stack.names), mip.columns))
-    rows = sp.csr_array(widen(_linear(form), mip.columns) + t)
+    rows = sp.csr_array(t - widen(dual_objectives(form.program, form.kkt), mip.columns))
     zero, far = np.zeros(len(stack.names)), np.full(len(stack.names), -np.inf)
     owner, i, j, value = _products(form)
     product = np.unique(owner)
@@ -58,17 +58,6 @@ def _curved(form: Reformulation) -> list[int]:
     """The followers with a quadratic cost."""
     stack = form.program.followers
     return [int(k) for k in np.unique(stack.owner[np.unique(stack.quadratic.indices)])]
-
-
-def _linear(form: Reformulation) -> sp.csr_array:
-    """(followers x columns): c'y - sum lam r + sum mu (its slack constant) + sum q u0 + r w0."""
-    stack, kkt = form.program.followers, form.kkt
-    mine = stack.columns
-    cones, at = stack.cones, stack.cone_owner
-    owner = np.concatenate([stack.owner[mine], kkt.equal_owner, kkt.pairs.owner, at, at])
-    column = np.concatenate([mine, kkt.lam, kkt.pairs.dual, kkt.conic.q, kkt.conic.r])
-    value = np.concatenate([stack.cost[mine], -kkt.equal_value, kkt.pairs.slack_constant, cones.u0, cones.w0])
-    return sp.csr_array((value, (owner, column)), shape=(len(stack.names), form.mip.columns))
 
 
 def _products(form: Reformulation) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
