@@ -1,6 +1,7 @@
 """Pyomo to sparse matrices: one walk over a bilevel model gives the leader's and the followers' programs."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from bilevel.errors import ModelError
 from bilevel.model import Follower, relaxed_equalities
 from bilevel.program.bilevel_program import LEADER, DualLinks, FollowerStack, Program
 from bilevel.program.choices import place
+from bilevel.program.cones import Cones
 from bilevel.program.domains import readable_bounds
-from bilevel.program.rows import Vector, coo, stack_rows
+from bilevel.program.rows import Index, Vector, coo, stack_rows
 from bilevel.program.sizes import Terms, expected
 
 
@@ -77,17 +79,16 @@ class _Compiler:
         everything: tuple[Any, ...] = (*variables, *placed.choices, *(None,) * epigraphs)
         lower, upper = (np.concatenate([own, np.full(epigraphs, far)])
                         for own, far in ((placed.lower, -np.inf), (placed.upper, np.inf)))  # fmt: skip
-        leader_rows, follower_rows = self.leader_rows.rows(n), self.follower_rows.rows(n)
-        cost, products = dense(self.cost, n), bilinear(self.bilinear)
+        leader_rows, products = self.leader_rows.rows(n), bilinear(self.bilinear)
+        cost = dense(self.cost, n)
+        stack = self._stack(n, owner, np.array(sense))
         mine = products.row < 0
-        follower_cost, price = dense(self.follower_cost, n), coo(self.price, (n, n))
-        quadratic = convex_quadratics(self.quadratic, owner, self.followers)
         objectives = (
             Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine]),
-            Terms.of_followers(owner, follower_cost, price, quadratic, follower_rows.matrix),
+            Terms.of_followers(owner, stack.cost, stack.price, stack.quadratic, stack.rows.matrix),
         )
         told = scales(self.model, everything)
-        size = expected(stack_rows([leader_rows, follower_rows]), objectives, lower, upper, told)
+        size = expected(stack_rows([leader_rows, stack.rows]), objectives, lower, upper, told)
         # An epigraph is measured in the objective's own unit
         size[first:] = 1.0
         scale = np.where(np.isnan(told), size, told)
@@ -97,16 +98,19 @@ class _Compiler:
             scale=scale, size=size, domains=placed.domains,
             cost=cost, offset=offset, sign=sign, rows=leader_rows,
             cones=self.cones.build(n, first, lower, least), bilinear=products,
-            followers=FollowerStack(
-                names=tuple(str(block.name) for block in self.followers), owner=owner,
-                rows=follower_rows, row_owner=np.array(self.row_owner, dtype=np.int64),
-                cones=self.follower_cones.build(n, first, lower, least),
-                cone_owner=np.array(self.cone_owner, dtype=np.int64),
-                cost=follower_cost, price=price, quadratic=quadratic, sense=np.array(sense),
-                row_dual_limit=self._dual_limits(self.row_at, len(self.row_owner)),
-                column_dual_limit=self._dual_limits(self.columns.position, n),
-            ),
-            links=self._links(sense),
+            followers=replace(stack, cones=self.follower_cones.build(n, first, lower, least)), links=self._links(sense),
+        )  # fmt: skip
+
+    def _stack(self, n: int, owner: Index, sense: Vector) -> FollowerStack:
+        """The followers over n columns, their cones aside, which are measured in sizes that their rows and costs give."""
+        return FollowerStack(
+            names=tuple(str(block.name) for block in self.followers), owner=owner,
+            rows=self.follower_rows.rows(n), row_owner=np.array(self.row_owner, dtype=np.int64),
+            cones=Cones.none(n), cone_owner=np.array(self.cone_owner, dtype=np.int64),
+            cost=dense(self.follower_cost, n), price=coo(self.price, (n, n)),
+            quadratic=convex_quadratics(self.quadratic, owner, self.followers), sense=sense,
+            row_dual_limit=self._dual_limits(self.row_at, len(self.row_owner)),
+            column_dual_limit=self._dual_limits(self.columns.position, n),
         )  # fmt: skip
 
     def _dual_limits(self, places: dict[int, int], count: int) -> Vector:

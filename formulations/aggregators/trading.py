@@ -40,9 +40,23 @@ def add(
 
     `weight` scales every limit and constant, for one of several copies of the trade.
     """
-    hours, periods = case.horizon.period_hours, case.horizon.periods
+    block.T = pyo.Set(initialize=range(case.horizon.periods), ordered=True)
+    _add_variables(block, largest, barred, weight)
+    row = _row(case)
+    block.balance = pyo.Constraint(
+        block.T, rule=lambda b, t: row(b.contract[t] + b.bought[t] + b.used[t] - ev[t] - b.charge[t])
+    )
+    block.rating = pyo.Constraint(block.T, rule=lambda b, t: b.used[t] + b.sold[t] <= largest["discharge"] * weight)
     start = float(per_unit.power(aggregator.storage_initial_kwh)) * weight
-    block.T = pyo.Set(initialize=range(periods), ordered=True)
+    stores = largest["charge"] > 0
+    _add_storage(block, case, aggregator, start, stores)
+    block.supplied = _supplied(largest, barred)
+    if not (stores and positive(case) and block.supplied):
+        block.relief.fix(0.0)
+
+
+def _add_variables(block: Any, largest: Mapping[str, float], barred: Collection[tuple[str, int]], weight: Any) -> None:
+    """Variables within their limits, those barred at 0, and `discharge`."""
     for name in (*VARIABLES, "relief"):
         setattr(block, name, pyo.Var(block.T, bounds=(0.0, largest[name])))
     if not isinstance(weight, float):
@@ -53,25 +67,22 @@ def add(
         for part in ("used", "sold") if name == "discharge" else (name,):
             getattr(block, part)[t].fix(0.0)
     block.discharge = pyo.Expression(block.T, rule=lambda b, t: b.used[t] + b.sold[t])
+
+
+def _add_storage(block: Any, case: Instance, aggregator: Aggregator, start: Any, stores: bool) -> None:
+    """The rows `storage` and `cycle` of a storage that begins with `start`, pu hours; without one its content is held."""
+    hours, row = case.horizon.period_hours, _row(case)
     up, down = hours * aggregator.charge_efficiency, hours / aggregator.discharge_efficiency
-    row = _row(case)
 
     def storage(b: Any, t: int) -> Any:
         before = b.stored[t - 1] if t else start
         return row(before + up * b.charge[t] - down * (b.used[t] + b.sold[t]) + hours * b.relief[t] - b.stored[t])
 
-    block.balance = pyo.Constraint(
-        block.T, rule=lambda b, t: row(b.contract[t] + b.bought[t] + b.used[t] - ev[t] - b.charge[t])
-    )
-    block.rating = pyo.Constraint(block.T, rule=lambda b, t: b.used[t] + b.sold[t] <= largest["discharge"] * weight)
-    stores = largest["charge"] > 0
     block.storage = pyo.Constraint(block.T if stores else [], rule=storage)
-    block.cycle = pyo.Constraint(expr=block.stored[periods - 1] == start if stores else pyo.Constraint.Skip)
+    last = block.stored[case.horizon.periods - 1]
+    block.cycle = pyo.Constraint(expr=last == start if stores else pyo.Constraint.Skip)
     if not stores:
         block.stored.fix(start)
-    block.supplied = _supplied(largest, barred)
-    if not (stores and positive(case) and block.supplied):
-        block.relief.fix(0.0)
 
 
 def _supplied(largest: Mapping[str, float], barred: Collection[tuple[str, int]]) -> bool:
