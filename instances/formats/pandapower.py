@@ -1,4 +1,4 @@
-"""A radial pandapower network as a feeder: lines, loads and fixed infeed, or a refusal of what a feeder does not have.
+"""A radial pandapower network as a feeder: lines, transformers, loads and fixed infeed, or a refusal of what it does not have.
 
 Only the network's tables are read, so that pandapower itself is not needed:
 
@@ -12,12 +12,15 @@ Source of what the tables mean: L. Thurner et al., pandapower, IEEE Trans. Power
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instances.formats.pandapower_tables import READ, Area, Table, read_net
+from instances.formats.pandapower_trafos import Transformers
 from instances.grid.parallel import merged
 from instances.grid.units import FloatArray
 from instances.records.errors import InstanceError
@@ -56,46 +59,38 @@ def from_pandapower(
     """Return a pandapower network (or tables of its form) as a feeder whose buses are named by their index.
 
     The bus of the external grid, or of the generator with ``slack``, is the substation, and its limits ``max_p_mw`` to
-    ``min_q_mvar`` are those of the supply, unless ``ignore_supply_limits``. Where a transformer stands between the two, pass the
-    bus on its low-voltage side as ``substation``: the feeder begins there, at ``substation_voltage_pu`` (default: that of an
-    external grid at this bus, or 1), and what lies beyond the transformers that feed it, or has no line to it, is left out.
+    ``min_q_mvar`` are those of the supply, unless ``ignore_supply_limits``. Two-winding transformers are branches with the ratio of
+    their tap, and what they draw idle is a shunt; ohms and amperes of all branches are at the rated voltage of most buses. To begin
+    behind a transformer, pass the bus on its low-voltage side as ``substation``: the feeder begins there, at
+    ``substation_voltage_pu`` (default: that of an external grid at this bus, or 1), and what lies beyond the transformers that feed
+    it, or is not joined to it, is left out.
 
-    What is out of service is left out. Lines with an open end leave their charging at the other one. Lines between the same buses
-    become one, by `instances.grid.parallel.merged`. Shunts and line capacitance are kept, the latter unless ``ignore_charging``.
-    Buses joined by closed bus-bus switches become one, named by the lowest index, with the tightest of their limits. Static
-    generators become negative loads. Voltage limits that are missing become 0.9 and 1.1. ``max_i_ka``, times ``df``, parallel
-    lines and ``max_loading_percent``, limits the current; 99999 does not.
+    What is out of service is left out. Lines with an open end leave their charging at the other one, transformers what they draw.
+    Lines between the same buses become one, by `instances.grid.parallel.merged`. Shunts and line capacitance are kept, the latter
+    unless ``ignore_charging``. Buses joined by closed bus-bus switches become one, named by the lowest index, with the tightest of
+    their limits. Static generators become negative loads. Voltage limits that are missing become 0.9 and 1.1. ``max_i_ka``, times
+    ``df``, parallel lines and ``max_loading_percent``, limits the current; 99999 does not. ``sn_mva`` does so of a transformer.
 
-    Raises `InstanceError` naming table and index for whatever is in service and not in a feeder: other transformers,
-    generators that hold a voltage, storages, wards, loads that depend on the voltage, shunts with a table of steps, switches with
-    an impedance, several external grids, buses without supply, several voltage levels, cycles, and lines with a shunt conductance
-    unless ``ignore_charging``.
+    Raises `InstanceError` naming table and index for whatever is in service and not in a feeder: transformers of three windings or
+    with taps that turn voltages, generators that hold a voltage, storages, wards, loads that depend on the voltage, shunts with a
+    table of steps, switches with an impedance, several external grids, buses without supply, lines between voltage levels, cycles,
+    and lines with a shunt conductance unless ``ignore_charging``.
     """
     area = Area.of(read_net(net), substation)
-    _check_transformers(area, substation)
     _check_supply(area, substation)
     _check_others(area)
-    base_kv = _base_kv(area)
-    # Mvar per nF at the rated voltage
-    charging = 0.0 if ignore_charging else 2e-9 * math.pi * float(net.get("f_hz", DEFAULT_HZ)) * base_kv**2
+    kv = _rated_kv(area)
+    # The level of most buses; of several the substation's, else the highest
+    counts = Counter(kv[bus] for bus in area.fed)
+    base_kv = max(counts, key=lambda level: (counts[level], level == kv[area.substation], level))
+    # S per nF
+    charging = 0.0 if ignore_charging else 2e-9 * math.pi * float(net.get("f_hz", DEFAULT_HZ))
     if not ignore_charging:
         _check_conductance(area)
     voltage = _voltage(area) if substation_voltage_pu is None else substation_voltage_pu
     limits = {} if ignore_supply_limits else _supply(area)
-    buses = _buses(area, base_kv, charging)
-    return Feeder(base_kv, str(area.substation), voltage, buses, _branches(area, charging), **limits)
-
-
-def _check_transformers(area: Area, substation: int | None) -> None:
-    """Refuse transformers in service at the area, other than those whose low-voltage side is the given substation."""
-    table = area.tables["trafo"]
-    for index, high, low in zip(table.index, table.buses("hv_bus"), table.buses("lv_bus"), strict=True):
-        feeds = substation is not None and area.node.get(low) == area.substation and not area.holds(high)
-        if not feeds and (area.holds(high) or area.holds(low)):
-            raise InstanceError(
-                f"trafo {index} joins bus {high} to bus {low}, and a feeder has no transformers; "
-                f"pass substation={low} to begin behind it, or replace what it feeds by a load"
-            )
+    buses, branches = _buses(area, kv, charging), _branches(area, kv, base_kv, charging)
+    return Feeder(base_kv, str(area.substation), voltage, buses, branches, **limits)
 
 
 def _check_supply(area: Area, substation: int | None) -> None:
@@ -138,16 +133,20 @@ def _inside(area: Area, name: str) -> Table:
     return table.where(area.holds(bus) for bus in table.buses("bus"))
 
 
-def _base_kv(area: Area) -> float:
-    """Return the one rated voltage of the area in kV."""
+def _rated_kv(area: Area) -> dict[int, float]:
+    """Return the rated voltage of every bus of the area in kV; lines and switches join buses of one alone."""
     table = area.tables["bus"]
-    levels = set(table.where(area.holds(bus) for bus in table.index).numbers("vn_kv").tolist())
-    if len(levels) != 1:
-        listed = ", ".join(f"{level:g}" for level in sorted(levels))
-        raise InstanceError(
-            f"net.bus has vn_kv {listed} within one area of lines; a feeder has one voltage, correct them"
-        )
-    return float(levels.pop())
+    table = table.where(area.holds(bus) for bus in table.index)
+    kv = dict(zip(table.index, table.numbers("vn_kv").tolist(), strict=True))
+    lines = area.inside("line")
+    joined = [*zip(lines.buses("from_bus"), lines.buses("to_bus"), strict=True), *((bus, area.node[bus]) for bus in kv)]
+    for up, down in joined:
+        if kv[up] != kv[down]:
+            levels = ", ".join(f"{level:g}" for level in sorted((kv[up], kv[down])))
+            raise InstanceError(
+                f"net.bus has vn_kv {levels} at buses {up} and {down}, which a line or a switch joins: correct them"
+            )
+    return kv
 
 
 def _voltage(area: Area) -> float:
@@ -170,11 +169,20 @@ def _supply(area: Area) -> dict[str, float]:
     return limits
 
 
-def _buses(area: Area, base_kv: float, charging: float) -> tuple[Bus, ...]:
+def _buses(area: Area, kv: Mapping[int, float], charging: float) -> tuple[Bus, ...]:
     """Return the fused buses with the sums of their loads and shunts and the tightest of their limits."""
     order = {bus: row for row, bus in enumerate(sorted(area.fed))}
-    load, shunt = _loads(area, order), _shunts(area, order, base_kv)
-    _add_hanging(shunt, area, order, charging, base_kv)
+    load, shunt = _loads(area, order), _shunts(area, order, kv)
+    lines, live = area.hanging["line"]
+    trafos, fed = area.hanging["trafo"]
+    idle = Transformers.of(trafos.where(map(area.holds, fed)), kv)
+    for bus, kva in (
+        *zip(live, _hanging_kva(lines, [kv.get(bus, math.nan) for bus in live], charging).tolist(), strict=True),
+        *Transformers.of(area.inside("trafo"), kv).shunts(),
+        *idle.idle(tuple(filter(area.holds, fed))),
+    ):
+        if area.holds(bus) and kva:
+            shunt[:, order[area.node[bus]]] += kva.real, kva.imag
     table = area.tables["bus"]
     table = table.where(area.holds(bus) for bus in table.index)
     rows = [order[area.node[bus]] for bus in table.index]
@@ -196,34 +204,32 @@ def _loads(area: Area, order: Mapping[int, int]) -> FloatArray:
     return load
 
 
-def _shunts(area: Area, order: Mapping[int, int], base_kv: float) -> FloatArray:
+def _shunts(area: Area, order: Mapping[int, int], kv: Mapping[int, float]) -> FloatArray:
     """Return kW drawn and kvar fed in at 1 pu by shunts at the fused buses, (2, n)."""
     table, shunt = _inside(area, "shunt"), np.zeros((2, len(order)))
     for index, stepped in zip(table.index, table.column("step_dependency_table"), strict=True):
         if stepped is not None and stepped is not math.nan and bool(stepped):
             raise InstanceError(f"shunt {index} has a table of steps; write p_mw and q_mvar of its step, with step 1")
     rows = [order[area.node[bus]] for bus in table.buses("bus")]
-    scale = 1000.0 * table.numbers("step", 1.0) * (base_kv / table.numbers("vn_kv", base_kv)) ** 2
+    own = np.array([kv[bus] for bus in table.buses("bus")])
+    rated = table.numbers("vn_kv")
+    scale = 1000.0 * table.numbers("step", 1.0) * (own / np.where(np.isnan(rated), own, rated)) ** 2
     np.add.at(shunt[0], rows, scale * table.numbers("p_mw", 0.0))
     np.add.at(shunt[1], rows, -scale * table.numbers("q_mvar"))
     return shunt
 
 
-def _add_hanging(shunt: FloatArray, area: Area, order: Mapping[int, int], charging: float, base_kv: float) -> None:
-    """Add what lines with one end open draw at the other: y/2 beside y/2 behind the impedance."""
-    lines = area.hanging
+def _hanging_kva(lines: Table, kv: list[float], charging: float) -> NDArray[np.complex128]:
+    """Return what lines with one end open draw at the other, at rated voltages ``kv``: y/2 beside y/2 behind the impedance."""
     parallel, length = lines.numbers("parallel", 1.0), lines.numbers("length_km")
     ohm = (lines.numbers("r_ohm_per_km") + 1j * lines.numbers("x_ohm_per_km")) * length / parallel
-    half = 0.5j * charging * lines.numbers("c_nf_per_km", 0.0) * length * parallel / base_kv**2
-    power = 1000.0 * base_kv**2 * (half + half / (1.0 + half * ohm))
-    for bus, kva in zip(area.live, power.tolist(), strict=True):
-        if area.holds(bus) and kva:
-            shunt[:, order[area.node[bus]]] += kva.real, kva.imag
+    half = 0.5j * charging * lines.numbers("c_nf_per_km", 0.0) * length * parallel
+    return np.asarray(1000.0 * np.array(kv) ** 2 * (half + half / (1.0 + half * ohm)))
 
 
 def _check_conductance(area: Area) -> None:
     """Refuse lines with a shunt conductance."""
-    for lines in (area.tables["line"], area.hanging):
+    for lines in (area.tables["line"], area.hanging["line"][0]):
         for index, value, *ends in zip(
             lines.index,
             lines.numbers("g_us_per_km", 0.0).tolist(),
@@ -238,23 +244,26 @@ def _check_conductance(area: Area) -> None:
                 )
 
 
-def _branches(area: Area, charging: float) -> tuple[Branch, ...]:
-    """Return the lines of the area, parallel ones as one, with their current limits; ``charging`` in Mvar per nF."""
-    lines = area.tables["line"]
-    lines = lines.where(map(lambda *ends: all(map(area.holds, ends)), lines.buses("from_bus"), lines.buses("to_bus")))
+def _branches(area: Area, kv: Mapping[int, float], base_kv: float, charging: float) -> tuple[Branch, ...]:
+    """Return lines and transformers of the area, parallel ones as one, in ohm and A at ``base_kv``; ``charging`` in S per nF."""
+    lines = area.inside("line")
+    own = np.array([kv[bus] for bus in lines.buses("from_bus")])
     parallel = lines.numbers("parallel", 1.0)
     length_km = lines.numbers("length_km") / parallel
     loading = lines.numbers("max_loading_percent", FULL_PERCENT) / FULL_PERCENT
     current_ka = lines.numbers("max_i_ka", math.inf)
     current_ka = np.where(current_ka >= UNLIMITED_KA, math.inf, current_ka)
+    referred = (base_kv / own) ** 2
     columns = {
-        "resistance_ohm": length_km * lines.numbers("r_ohm_per_km"),
-        "reactance_ohm": length_km * lines.numbers("x_ohm_per_km"),
-        "current_max_a": 1000.0 * current_ka * lines.numbers("df", 1.0) * parallel * loading,
-        "charging_kvar": 1000.0 * charging * lines.numbers("c_nf_per_km", 0.0) * length_km * parallel**2,
+        "resistance_ohm": length_km * lines.numbers("r_ohm_per_km") * referred,
+        "reactance_ohm": length_km * lines.numbers("x_ohm_per_km") * referred,
+        "current_max_a": 1000.0 * current_ka * lines.numbers("df", 1.0) * parallel * loading * own / base_kv,
+        "charging_kvar": 1000.0 * charging * own**2 * lines.numbers("c_nf_per_km", 0.0) * length_km * parallel**2,
         "from_bus": [str(area.node[bus]) for bus in lines.buses("from_bus")],
         "to_bus": [str(area.node[bus]) for bus in lines.buses("to_bus")],
     }
     plain = {name: list(np.asarray(column).tolist()) for name, column in columns.items()}
     found = [Branch(**dict(zip(plain, row, strict=True))) for row in zip(*plain.values(), strict=True)]
-    return merged(found, [f"line {index}" for index in lines.index])
+    trafos = Transformers.of(area.inside("trafo"), kv)
+    found += trafos.branches(area.node, base_kv)
+    return merged(found, [*(f"line {index}" for index in lines.index), *(f"trafo {index}" for index in trafos.index)])

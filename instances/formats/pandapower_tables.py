@@ -1,4 +1,4 @@
-"""The tables of a pandapower network as plain columns, and the part of the network that one bus feeds by lines."""
+"""The tables of a pandapower network as plain columns, and the part of the network that one bus feeds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from instances.records.errors import InstanceError
 __all__ = ["Area", "Table", "read_net"]
 
 NEEDED = ("bus", "line")
+ENDS = {"line": ("from_bus", "to_bus"), "trafo": ("hv_bus", "lv_bus")}
 READ = (*NEEDED, "load", "sgen", "ext_grid", "switch", "trafo", "shunt")
 
 
@@ -55,24 +56,23 @@ class Table:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Area:
-    """The part of a network that its substation feeds by lines and closed switches.
+    """The part of a network that its substation feeds by lines, transformers and closed switches.
 
     ``node`` gives the index of the bus that each bus in service is fused to, itself included; ``fed`` are the fused buses. Lines
-    that hang on the bus ``live`` (of each) with their other end open are ``hanging``.
+    and transformers with one end open, by table, are ``hanging``: those elements, and the bus on which each hangs.
     """
 
     tables: Mapping[str, Table]
     node: Mapping[int, int]
     substation: int
     fed: frozenset[int]
-    hanging: Table
-    live: tuple[int, ...]
+    hanging: Mapping[str, tuple[Table, tuple[int, ...]]]
 
     @classmethod
     def of(cls, tables: Mapping[str, Table], substation: int | None) -> Area:
         """Fuse buses that closed switches join, drop open lines and transformers, and find what the substation feeds.
 
-        The substation is the bus of the external grid unless it is given.
+        The substation is the bus of the external grid unless it is given; transformers that feed a given one are dropped.
         """
         switch = tables["switch"]
         kind, closed = switch.column("et"), switch.column("closed")
@@ -81,16 +81,24 @@ class Area:
             if ohm > 0:
                 raise InstanceError(f"switch {index} has z_ohm {ohm:g}; set it to 0, or make it a line")
         node = _fused(tables["bus"].index, zip(joined.buses("bus"), joined.buses("element"), strict=True))
-        kept, opened = dict(tables), {}
+        start = _start(tables, node, substation)
+        if substation is not None:
+            trafos = tables["trafo"]
+            tables = {**tables, "trafo": trafos.where(node.get(bus) != start for bus in trafos.buses("lv_bus"))}
+        kept, hanging = dict(tables), {}
         for name, letter in (("line", "l"), ("trafo", "t")):
             at = switch.where(et == letter and not shut for et, shut in zip(kind, closed, strict=True))
-            opened[name] = set(zip(at.buses("element"), at.buses("bus"), strict=True))
-            kept[name] = kept[name].without(element for element, _ in opened[name])
-        hanging, live = _hanging(tables["line"], node, opened["line"])
-        start = _start(kept, node, substation)
-        lines = zip(kept["line"].buses("from_bus"), kept["line"].buses("to_bus"), strict=True)
-        part = _fused(sorted(set(node.values())), ((node.get(up, -1), node.get(down, -1)) for up, down in lines))
-        return cls(kept, node, start, frozenset(bus for bus in part if part[bus] == part[start]), hanging, live)
+            opened = set(zip(at.buses("element"), at.buses("bus"), strict=True))
+            hanging[name] = _hanging(tables[name], ENDS[name], node, opened)
+            kept[name] = kept[name].without(element for element, _ in opened)
+        ends = [pair for name, columns in ENDS.items() for pair in zip(*map(kept[name].buses, columns), strict=True)]
+        part = _fused(sorted(set(node.values())), ((node.get(up, -1), node.get(down, -1)) for up, down in ends))
+        return cls(kept, node, start, frozenset(bus for bus in part if part[bus] == part[start]), hanging)
+
+    def inside(self, name: str) -> Table:
+        """Lines or transformers with both ends in the area."""
+        table = self.tables[name]
+        return table.where(map(lambda *ends: all(map(self.holds, ends)), *map(table.buses, ENDS[name])))
 
     def holds(self, bus: int) -> bool:
         """Tell whether the bus is in service and in the area."""
@@ -145,11 +153,11 @@ def _with_slack_generators(tables: dict[str, Table]) -> dict[str, Table]:
 
 
 def _hanging(
-    lines: Table, node: Mapping[int, int], opened: Collection[tuple[int, int]]
+    lines: Table, ends_at: tuple[str, str], node: Mapping[int, int], opened: Collection[tuple[int, int]]
 ) -> tuple[Table, tuple[int, ...]]:
-    """Return the lines with one end open, by a switch (line, bus) or a bus out of service, and the other bus of each."""
+    """Return the elements with one end open, by a switch (element, bus) or a bus out of service, and the other bus of each."""
     rows, live = [], []
-    for index, *ends in zip(lines.index, lines.buses("from_bus"), lines.buses("to_bus"), strict=True):
+    for index, *ends in zip(lines.index, *map(lines.buses, ends_at), strict=True):
         joined = [bus for bus in ends if bus in node and (index, bus) not in opened]
         rows.append(len(joined) == 1)
         live += joined if len(joined) == 1 else []

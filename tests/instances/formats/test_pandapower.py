@@ -119,29 +119,121 @@ def test_open_lines_are_left_out() -> None:
     assert from_pandapower(row_of_three(line=out)) == expected
 
 
+def trafo(high: int, low: int, **more: Any) -> dict[str, Any]:
+    """25 MVA from 20 to 10 kV, z = 0.4 + j 12 % about."""
+    values = {"hv_bus": high, "lv_bus": low, "sn_mva": 25.0, "vn_hv_kv": 20.0, "vn_lv_kv": 10.0, "vk_percent": 12.0}
+    values |= {"vkr_percent": 0.4, "pfe_kw": 0.0, "i0_percent": 0.0, "shift_degree": 150.0, "tap_changer_type": "Ratio"}
+    return values | {"tap_side": "hv", "tap_neutral": 0, "tap_pos": 0, "tap_step_percent": 1.5, "parallel": 1} | more
+
+
 def behind_a_transformer() -> Net:
     """A grid at 20 kV, a transformer from 2 to 4, and the row of three behind it."""
     net = row_of_three()
     net["bus"] = frame({1: bus(vn_kv=20.0), 2: bus(vn_kv=20.0), 4: bus(), 7: bus(), 9: bus()})
     net["line"] = frame({0: line(4, 7), 1: line(9, 7, length_km=4.0), 2: line(1, 2, c_nf_per_km=200.0)})
     net["ext_grid"] = frame({0: {"bus": 1, "vm_pu": 1.03}})
-    net["trafo"] = frame({3: {"hv_bus": 2, "lv_bus": 4}})
+    net["trafo"] = frame({3: trafo(2, 4)})
     return net
 
 
-def test_a_transformer_is_refused_or_begun_behind() -> None:
+def test_a_feeder_may_begin_behind_its_transformer() -> None:
     net = behind_a_transformer()
-    with pytest.raises(InstanceError, match=r"trafo 3 joins bus 2 to bus 4.*pass substation=4 to begin behind it"):
-        from_pandapower(net)
     feeder = from_pandapower(net, substation=4)
     assert feeder.substation_voltage_pu == 1.0
     assert feeder.branches == from_pandapower(row_of_three()).branches
     assert from_pandapower(net, substation=4, substation_voltage_pu=1.01).substation_voltage_pu == 1.01
-    net["trafo"].loc[5] = {"in_service": True, "hv_bus": 9, "lv_bus": 1}
-    with pytest.raises(InstanceError, match="trafo 5 joins bus 9 to bus 1"):
-        from_pandapower(net, substation=4)
-    net["switch"] = pd.DataFrame.from_dict({0: switch(9, 5, "t", closed=False)}, orient="index")
+    net["switch"] = pd.DataFrame.from_dict({0: switch(2, 3, "t", closed=False)}, orient="index")
     assert from_pandapower(net, substation=4) == feeder
+
+
+def test_a_transformer_is_a_branch_at_the_voltage_of_most_buses() -> None:
+    """z = 0.12 pu of 25 MVA is 0.48 ohm at 10 kV; lines at 20 kV have a quarter of their ohm there."""
+    feeder = from_pandapower(behind_a_transformer())
+    assert (feeder.base_kv, feeder.substation, feeder.substation_voltage_pu) == (10.0, "1", 1.03)
+    branch = {b.name: b for b in feeder.branches}["2-4"]
+    assert abs(complex(branch.resistance_ohm, branch.reactance_ohm)) == pytest.approx(0.48)
+    assert (branch.resistance_ohm, branch.tap_ratio) == (pytest.approx(0.016), 1.0)
+    assert branch.current_max_a == pytest.approx(25e3 / math.sqrt(3) / 10)
+    high = {b.name: b for b in feeder.branches}["1-2"]
+    assert (high.resistance_ohm, high.current_max_a) == (pytest.approx(0.125), pytest.approx(400.0))
+    assert high.charging_kvar == pytest.approx(2e-6 * math.pi * 50 * 20**2 * 200 * 2)
+
+
+@pytest.mark.parametrize(
+    ("side", "position", "ratio"), [("hv", 3, 1.045), ("lv", 3, 1 / 1.045), ("hv", -2, 0.97), ("lv", 0, 1.0)]
+)
+def test_a_tap_changes_the_ratio(side: str, position: int, ratio: float) -> None:
+    net = behind_a_transformer()
+    net["trafo"] = frame({3: trafo(2, 4, tap_side=side, tap_pos=position)})
+    found = {b.name: b for b in from_pandapower(net).branches}["2-4"]
+    assert (found.from_bus, found.tap_ratio) == ("2", pytest.approx(ratio))
+
+
+def test_transformers_give_what_pandapower_computes() -> None:
+    """Three levels, taps on either side, iron losses, two in parallel, one with an open end: runpp of pandapower 3.5.6."""
+    steps = {"pfe_kw": 1.35, "i0_percent": 0.3375, "tap_step_percent": 2.5, "vk_percent": 6.0, "vkr_percent": 1.425}
+    open_end = {
+        "sn_mva": 0.63,
+        "vn_lv_kv": 0.42,
+        "vk_percent": 6.0,
+        "vkr_percent": 1.0,
+        "pfe_kw": 5.0,
+        "i0_percent": 1.0,
+    }
+    levels = {1: 110.0, 4: 20.0, 7: 20.0, 9: 0.4, 11: 0.4}
+    net = {
+        "bus": frame({index: bus(vn_kv=kv) for index, kv in levels.items()}),
+        "line": frame({
+            0: line(4, 7, length_km=3.0, r_ohm_per_km=0.3, x_ohm_per_km=0.35, c_nf_per_km=210.0),
+            1: line(9, 11, length_km=0.15, r_ohm_per_km=0.2, x_ohm_per_km=0.08, c_nf_per_km=200.0),
+        }),
+        "load": frame({0: load(7, 2.0, 0.5), 1: load(11, 0.12, 0.03)}),
+        "ext_grid": frame({0: {"bus": 1, "vm_pu": 1.02}}),
+        "trafo": frame({
+            0: trafo(1, 4, vn_hv_kv=115.0, vn_lv_kv=21.0, pfe_kw=14.0, i0_percent=0.07, tap_pos=3, parallel=2),
+            1: trafo(7, 9, sn_mva=0.4, vn_lv_kv=0.4, tap_side="lv", tap_pos=-1, **steps),
+            2: trafo(7, 9, **open_end),
+        }),
+        "switch": pd.DataFrame.from_dict({0: switch(9, 2, "t", closed=False)}, orient="index"),
+    }  # fmt: skip
+    network = Network.from_feeder(from_pandapower(net))
+    flow = ac_power_flow(network, network.load_kw, network.load_kvar)
+    expected = [1.02, 0.978799994107336, 0.9725111149044322, 0.9389392252491774, 0.9117874973827024]
+    found = dict(zip(network.buses, abs(flow.voltage_pu), strict=True))
+    assert [found[str(index)] for index in levels] == pytest.approx(expected, rel=1e-9)
+    supply = flow.supply_pu * network.per_unit.base_kva
+    assert (supply.real, supply.imag) == (pytest.approx(2166.277335447919), pytest.approx(507.2319663168162))
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"tap_pos": 1, "tap_changer_type": None}, "trafo 3 has tap_pos off tap_neutral.*'Ratio'"),
+        ({"tap_pos": 1, "tap_changer_type": "Ideal"}, "trafo 3 has tap_pos off tap_neutral"),
+        ({"tap_pos": 1, "tap_step_degree": 30.0}, "trafo 3 has tap_pos off tap_neutral"),
+        ({"tap_dependency_table": True}, "trafo 3 has a table of taps"),
+        ({"tap2_pos": 2.0, "tap2_neutral": 0.0}, "trafo 3 has a second tap changer"),
+        ({"vk_percent": None}, "trafo 3 needs numbers in sn_mva"),
+        ({"sn_mva": 0.0}, "trafo 3 needs numbers in sn_mva"),
+        ({"vk_percent": 0.0, "vkr_percent": 0.0}, "trafo 3 needs numbers in sn_mva"),
+    ],
+)
+def test_transformers_of_another_kind_are_refused(values: dict[str, Any], match: str) -> None:
+    net = behind_a_transformer()
+    net["trafo"] = frame({3: trafo(2, 4, **values)})
+    with pytest.raises(InstanceError, match=match):
+        from_pandapower(net)
+    assert from_pandapower(net, substation=4) == from_pandapower(behind_a_transformer(), substation=4)
+
+
+def test_tables_of_older_versions_tell_taps_by_phase_shifters() -> None:
+    net = behind_a_transformer()
+    old = {name: value for name, value in trafo(2, 4, tap_pos=2).items() if name != "tap_changer_type"}
+    net["trafo"] = frame({3: old | {"tap_phase_shifter": False}})
+    assert max(b.tap_ratio for b in from_pandapower(net).branches) == pytest.approx(1.03)
+    net["trafo"] = frame({3: old | {"tap_phase_shifter": True}})
+    with pytest.raises(InstanceError, match="trafo 3 has tap_pos off tap_neutral"):
+        from_pandapower(net)
 
 
 def test_the_substation_must_exist_and_be_the_only_source() -> None:
@@ -165,7 +257,7 @@ def test_buses_without_supply_and_other_voltages_are_refused() -> None:
     apart = {4: bus(), 7: bus(), 9: bus(in_service=False)}
     feeder = from_pandapower(row_of_three(bus=frame(apart)))
     assert [b.load_kw for b in feeder.buses] == pytest.approx([0.0, 60.0])
-    with pytest.raises(InstanceError, match=r"vn_kv 0.4, 10 within one area of lines"):
+    with pytest.raises(InstanceError, match=r"vn_kv 0.4, 10 at buses 9 and 7, which a line or a switch joins"):
         from_pandapower(row_of_three(bus=frame({4: bus(), 7: bus(), 9: bus(vn_kv=0.4)})))
 
 
@@ -348,7 +440,7 @@ def test_a_cigre_feeder_gives_what_pandapower_computes() -> None:
         "line": frame({0: line(21, 22, length_km=0.2, r_ohm_per_km=0.2647, x_ohm_per_km=0.0823)}),
         "load": frame({0: load(22, 0.085, 0.052678)}),
         "ext_grid": frame({0: {"bus": 20, "vm_pu": 1.0}}),
-        "trafo": frame({0: {"hv_bus": 20, "lv_bus": 21}}),
+        "trafo": frame({0: trafo(20, 21)}),
     }
     network = Network.from_feeder(from_pandapower(net, substation=21))
     flow = ac_power_flow(network, network.load_kw, network.load_kvar)
