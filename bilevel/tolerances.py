@@ -1,5 +1,7 @@
 """Every numerical tolerance of the package, once.  All are relative to a named scale unless they say otherwise."""
 
+import numpy as np
+
 FEASIBILITY = 1e-6
 """Rows: largest violation over the size of the row's terms (leader rows, follower rows, stationarity)."""
 
@@ -195,3 +197,41 @@ TANGENT_FACTOR_FLOOR = 1e-3
 
 LIMIT_NOISE = 1e-7
 """Share of its usual size under which a proven limit of a slack or multiplier is what linear programs leave of 0."""
+
+LIMIT_SAFETY = 1e-6
+"""By how much a limit that linear programs prove is widened, relatively: their answers are off by their own tolerance."""
+
+BASIS_SAFETY = 1e-9
+"""The same of a limit that solved bases give, which are off by rounding alone."""
+
+LIMIT_LOOSE = 1e3
+"""Share of its usual size up to which a proven limit says how large a slack or multiplier is; above it, sizes get coarse."""
+
+BOUND_LOOSE = 1e3
+"""A bound counts as loose where the rows imply one that is this much nearer to zero; others are kept as they are."""
+
+SIZE_LOOSE = 1e3
+"""Share of a column's term at its bound, over what its row is about, from which the bound is loose and says nothing of its size.
+
+Relative tolerances of 1e-6 then leave 1e-6 of what the rows are about at most, with the floor of 1e-3 (`SIZE_FLOOR`)."""
+
+SIZE_FURTHER = 1e6
+"""The same where another column of the row may balance this one."""
+
+FIRST_WALL = 1e3
+"""Where the first tangents of a cone are laid, over its expected size, when without any the program has no end."""
+
+OBJECTIVE_WALL = 1e5
+"""How far out an unbounded relaxation is stopped, over the objective's largest term."""
+
+INTERIOR_FINER = 1e-2
+"""Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
+
+CONE_HELD = 1e-2
+"""A point lies on a cone within this share of its expected product: such cones get a tangent where linear programs begin."""
+
+LIMITS_ENLARGED = 1e3
+"""By what a user's limits of multipliers are enlarged to see whether the answer rests on them."""
+
+COEFFICIENT_ROUNDING = 64 * np.finfo(float).eps
+"""What rounding leaves of a sum of coefficients that is 0, over its terms; an eigenvalue further below 0, per row, is one."""

@@ -17,7 +17,6 @@ from bilevel import tolerances
 from bilevel.program.rows import Index, Vector
 
 MOST_BASES = 5000
-_SAFETY = 1.0 + 1e-9
 
 
 def basis_ranges(matrix: sp.csr_array, rate_low: Vector, rate_high: Vector, wanted: Index) -> tuple[Vector, Vector]:
@@ -54,4 +53,5 @@ def _over_bases(dense: np.ndarray, rate_low: Vector, rate_high: Vector) -> tuple
     inverse = np.linalg.inv(bases[usable]).transpose(0, 2, 1)
     ends = np.stack([inverse * cost_low[choice[usable]][:, None, :], inverse * cost_high[choice[usable]][:, None, :]])
     low, high = ends.min(axis=0).sum(axis=2).min(axis=0), ends.max(axis=0).sum(axis=2).max(axis=0)
-    return _SAFETY * np.minimum(low, 0.0) / size, _SAFETY * np.maximum(high, 0.0) / size
+    wide = 1.0 + tolerances.BASIS_SAFETY
+    return wide * np.minimum(low, 0.0) / size, wide * np.maximum(high, 0.0) / size

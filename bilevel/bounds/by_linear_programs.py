@@ -39,7 +39,6 @@ from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaled import Scaled
 from bilevel.status import SolverStatus
 
-_SAFETY = 1.0 + 1e-6
 _WHAT = "limits of the followers' multipliers were being proven"
 
 
@@ -49,13 +48,13 @@ def best_bounds(program: Program, kkt: Kkt) -> Bounds:
     All are widened by 1e-6 of themselves: a limit that is exact leaves no room for rounding where a program has one point only.
     """
     limits = _best(program, kkt)
-    wide = _SAFETY - 1.0
+    wide = tolerances.LIMIT_SAFETY
     return replace(
         limits,
         lam_lower=limits.lam_lower - wide * np.abs(limits.lam_lower),
         lam_upper=limits.lam_upper + wide * np.abs(limits.lam_upper),
-        mu_upper=_usable(_SAFETY * limits.mu_upper),
-        slack_upper=_usable(_SAFETY * limits.slack_upper),
+        mu_upper=_usable((1.0 + tolerances.LIMIT_SAFETY) * limits.mu_upper),
+        slack_upper=_usable((1.0 + tolerances.LIMIT_SAFETY) * limits.slack_upper),
     )
 
 
@@ -79,12 +78,12 @@ def _loose(program: Program, kkt: Kkt, limits: Bounds) -> bool:
     usual = magnitude(kkt.pairs.slack_matrix, program.size) + np.abs(kkt.pairs.slack_constant)
     far = _far(program.lower, program.size) | _far(program.upper, program.size)
     touched = magnitude(kkt.pairs.slack_matrix, far.astype(float)) > 0
-    return bool((touched & (limits.mu_upper > 0) & (limits.slack_upper > implied.LOOSE * usual)).any())
+    return bool((touched & (limits.mu_upper > 0) & (limits.slack_upper > tolerances.BOUND_LOOSE * usual)).any())
 
 
 def _far(bound: Vector, size: Vector) -> np.ndarray:
     """Which bounds are none, or a thousand times the size of their columns."""
-    return np.asarray(~(np.abs(bound) <= implied.LOOSE * size))
+    return np.asarray(~(np.abs(bound) <= tolerances.BOUND_LOOSE * size))
 
 
 def prove(program: Program, kkt: Kkt) -> tuple[Bounds, Ranges]:
@@ -218,7 +217,7 @@ def _moved(rows: Rows, which: Index, up: Vector, down: Vector) -> Rows:
 
 
 def _limit(spread: float, margin: float) -> float:
-    return _SAFETY * spread / margin if margin > 0 else np.inf
+    return (1.0 + tolerances.LIMIT_SAFETY) * spread / margin if margin > 0 else np.inf
 
 
 def _spread(program: Program, ranges: Ranges, mine: Index, rows: Rows) -> float:

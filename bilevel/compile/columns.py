@@ -18,8 +18,6 @@ from bilevel.program.bilevel_program import LEADER
 from bilevel.program.domains import require_fixed_inside
 from bilevel.program.rows import Rows, coo
 
-_ROUNDING = 64 * np.finfo(float).eps
-
 
 class Columns:
     """Numbers variables in the order in which they are first used, and knows whose they are."""
@@ -185,4 +183,4 @@ def _is_finite(value: Any) -> bool:
 def _difference(limit: float, constant: float) -> float:
     """limit - constant, 0 where only rounding is left: a row whose variables are all fixed holds or does not."""
     difference = limit - constant
-    return 0.0 if abs(difference) <= _ROUNDING * abs(constant) else difference
+    return 0.0 if abs(difference) <= tolerances.COEFFICIENT_ROUNDING * abs(constant) else difference

@@ -30,10 +30,7 @@ from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaled import Scaled
 from bilevel.status import CheckKind, SolverStatus, Status
 
-_WALL = 1e3
 _VERDICTS = {SolverStatus.INFEASIBLE: Status.INFEASIBLE, SolverStatus.UNBOUNDED: Status.UNBOUNDED}
-_FINER = 1e-2
-"""Share of a column's scale that it keeps at least when an interior point is asked again in the sizes of its values."""
 
 
 def cooperative(
@@ -127,7 +124,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
         outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
         if outcome.status == SolverStatus.UNBOUNDED and cones.count and not latest:
             # Without any tangent of its cones a program may have no end
-            session.add_rows(tangent.initial_tangents(cones, _WALL))
+            session.add_rows(tangent.initial_tangents(cones, tolerances.FIRST_WALL))
             outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
         found.bound = max(found.bound, outcome.bound)
         line.update(found.bound, found.objective)
@@ -173,7 +170,9 @@ def _interior(program: Program, _gap: float, deadline: float, line: Progress) ->
     if outcome.status in (SolverStatus.NUMERICAL_ERROR, SolverStatus.OPTIMAL) and not np.isfinite(outcome.bound):
         # A point good to some digits has no bound: once more in other sizes, of epigraphs or of the values found
         values = np.zeros(0) if outcome.x is None else np.abs(outcome.x)
-        scale = _with_epigraphs(program) if outcome.x is None else np.maximum(values, _FINER * mip.scale)
+        scale = (
+            _with_epigraphs(program) if outcome.x is None else np.maximum(values, tolerances.INTERIOR_FINER * mip.scale)
+        )
         again = clarabel.solve(replace(mip, scale=scale), deadline - time.monotonic())
         outcome = again if np.isfinite(again.bound) else outcome
     if outcome.x is None:

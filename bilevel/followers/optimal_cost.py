@@ -19,7 +19,6 @@ from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
 from bilevel.program.sparse import column_magnitude, magnitude, scaled
 from bilevel.relax import tangent
 
-_WALL = 1e3
 _MAX_ROUNDS = 60
 
 
@@ -63,7 +62,7 @@ def respond(program: Program, x: Vector) -> Response:
     rows, row_owner = stack.rows, stack.row_owner
     if stack.cones.count:
         rows, row_owner = _with_tangents(
-            rows, row_owner, program, tangent.initial_tangents(stack.cones, _WALL), stack.cones.owner
+            rows, row_owner, program, tangent.initial_tangents(stack.cones, tolerances.FIRST_WALL), stack.cones.owner
         )
         rows, row_owner = _with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
     for _ in range(_MAX_ROUNDS):

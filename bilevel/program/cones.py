@@ -9,8 +9,6 @@ from bilevel import tolerances
 from bilevel.program.rows import Index, Mask, Vector, widen
 from bilevel.program.sparse import stacked
 
-_HELD = 0.01
-
 
 @dataclass(frozen=True)
 class Cones:
@@ -64,7 +62,7 @@ class Cones:
     def held(self, x: Vector) -> Mask:
         """Which cones x lies on, within a hundredth of their expected product."""
         _, total, u, w = self.parts(x)
-        return np.asarray(u * w - total <= _HELD * np.maximum(total, np.abs(u) * self.w_scale))
+        return np.asarray(u * w - total <= tolerances.CONE_HELD * np.maximum(total, np.abs(u) * self.w_scale))
 
     def snapped(self, x: Vector) -> Vector:
         """x with cones that are nearly tight made so, by the one column that is their w; what an interior point leaves open."""

@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from bilevel import tolerances
 from bilevel.program.rows import Vector
 
 _NOTHING, _ROUNDING = 1e-12, 1e-15
-_NEGATIVE = 64 * np.finfo(float).eps
-"""Per row: what rounding of coefficients makes of an eigenvalue of 0.  More than that is a cost that falls without curvature."""
 
 
 def square_root(matrix: Vector) -> Vector | None:
@@ -22,7 +21,7 @@ def square_root(matrix: Vector) -> Vector | None:
     if rest.size and float(rest.max()) > _ROUNDING * float(np.abs(matrix).max()):
         return None
     values, vectors = np.linalg.eigh((matrix / np.outer(size, size))[np.ix_(used, used)])
-    if len(values) and values[0] < -_NEGATIVE * len(values):
+    if len(values) and values[0] < -tolerances.COEFFICIENT_ROUNDING * len(values):
         return None
     keep = values > _NOTHING
     rows = np.zeros((int(keep.sum()), len(diagonal)))

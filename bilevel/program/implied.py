@@ -11,9 +11,6 @@ from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
 from bilevel.program.sparse import row_of
 
-LOOSE = 1e3
-"""A bound counts as loose where the rows imply one that is this much nearer to zero; others are kept as they are."""
-
 _ROUNDS = 12
 
 _SHARE = 2.0**-50 / tolerances.IMPLIED_ROUNDING
@@ -52,7 +49,7 @@ def _at_zero(rows: Rows, lower: Vector, upper: Vector, low: Vector, high: Vector
     """Columns whose implied ends are margins for rounding, mostly: the rows hold them at zero, which says nothing of their size."""
     with np.errstate(invalid="ignore"):
         wide = np.maximum(np.abs(low), np.abs(high))
-        if not (wide < np.maximum(np.abs(lower), np.abs(upper)) / LOOSE).any():
+        if not (wide < np.maximum(np.abs(lower), np.abs(upper)) / tolerances.BOUND_LOOSE).any():
             return np.zeros(len(lower), dtype=bool)
         exact_low, exact_high = _propagated(rows, lower, upper, 0.0)
         return np.maximum(np.abs(exact_low), np.abs(exact_high)) < 0.5 * wide
@@ -61,7 +58,12 @@ def _at_zero(rows: Rows, lower: Vector, upper: Vector, low: Vector, high: Vector
 def _loose(declared: Vector, implied: Vector, other: Vector) -> Mask:
     with np.errstate(invalid="ignore"):
         reach = np.maximum(np.abs(implied), np.where(np.isfinite(other), np.abs(other), 0.0))
-        return np.isfinite(declared) & np.isfinite(implied) & (np.abs(declared) > LOOSE * reach) & (reach > 0)
+        return (
+            np.isfinite(declared)
+            & np.isfinite(implied)
+            & (np.abs(declared) > tolerances.BOUND_LOOSE * reach)
+            & (reach > 0)
+        )
 
 
 def _propagated(

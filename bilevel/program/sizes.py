@@ -14,17 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program import implied
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.sparse import row_of
-
-_LOOSE = 1e3
-"""Share of a column's term at its bound, over what its row is about, from which the bound is loose.
-
-Relative tolerances of 1e-6 then leave 1e-6 of what the rows are about at most, with the floor of 1e-3 (`tolerances.SIZE_FLOOR`)."""
-
-_FURTHER = 1e6
-"""The same where another column of the row may balance this one."""
 
 _ROUNDS = 8
 """How far sizes travel from row to row."""
@@ -137,7 +130,7 @@ def expected(
     least = np.maximum(np.maximum(lower, -upper), 0.0)
     for terms in objectives:
         best = np.maximum(terms.least_cost(bound), least)
-        bound = np.where(bound > _LOOSE * best, best, bound)
+        bound = np.where(bound > tolerances.SIZE_LOOSE * best, best, bound)
     size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper, missing)
     for _ in range(_PASSES):
         # Columns without bounds would hold one another up at what a loose bound told them before it was found loose
@@ -152,7 +145,9 @@ def _settled(entries: "_Entries", bound: Vector, size: Vector, least: Vector) ->
     """Sizes after some rounds from row to row, and what the rows of each column are about."""
     for _ in range(_ROUNDS):
         about = entries.about(bound, size)
-        new = np.where((about > 0) & (bound > _LOOSE * np.maximum(about, least)), np.maximum(about, least), bound)
+        new = np.where(
+            (about > 0) & (bound > tolerances.SIZE_LOOSE * np.maximum(about, least)), np.maximum(about, least), bound
+        )
         if np.array_equal(new, size):
             break
         size = new
@@ -181,13 +176,13 @@ class _Entries:
         row, column, value = row[used], matrix.indices[used], matrix.data[used]
         reach = implied.activity(rows, lower, upper)
         kept = [
-            np.isfinite(end) & ~(np.abs(end) > _LOOSE * np.where(reach > 0, reach, np.inf))
+            np.isfinite(end) & ~(np.abs(end) > tolerances.SIZE_LOOSE * np.where(reach > 0, reach, np.inf))
             for end in (rows.lower, rows.upper)
         ]
         low, high = kept[0][row], kept[1][row]
         ends = [np.where(known, np.abs(end), 0.0) for known, end in zip(kept, (rows.lower, rows.upper), strict=True)]
         near, far = np.minimum(*ends), np.maximum(*ends)
-        nearer = np.where((near > 0) & (far > _LOOSE * near), near, far)
+        nearer = np.where((near > 0) & (far > tolerances.SIZE_LOOSE * near), near, far)
         held = np.where(lower[column] >= 0, np.where(value > 0, high, low), low & high)
         return _Entries(row, column, np.abs(value), far[row], nearer[row], missing[column], held, len(lower))
 
@@ -198,10 +193,13 @@ class _Entries:
         """
         own, term = self.value * bound[self.column], self.value * size[self.column]
         below, balanced = _others(self.row, own, term)
-        limit = np.where(self.open | (own > _FURTHER * self.nearer), self.nearer, self.limit)
+        limit = np.where(self.open | (own > tolerances.SIZE_FURTHER * self.nearer), self.nearer, self.limit)
         found = np.maximum(limit, below)
         # A balance of two columns is a reason for their bounds, unless these are further still
-        found = np.where(balanced & (own < _ENDLESS * self.value) & (own <= _FURTHER * found), own, found) / self.value
+        found = (
+            np.where(balanced & (own < _ENDLESS * self.value) & (own <= tolerances.SIZE_FURTHER * found), own, found)
+            / self.value
+        )
         known = found > 0
         least, most = np.full(self.columns, np.inf), np.zeros(self.columns)
         np.minimum.at(least, self.column[known], found[known])
@@ -214,11 +212,14 @@ class _Entries:
 
 
 def _others(row: Index, own: Vector, term: Vector) -> tuple[Vector, Mask]:
-    """For every entry the largest other term of its row that is under its own by `_LOOSE`, and whether another one is not."""
+    """For every entry the largest other term of its row that is far under its own (`SIZE_LOOSE`), and whether one is not."""
     if not len(row):
         return np.zeros(0), np.zeros(0, dtype=bool)
     with np.errstate(divide="ignore"):
-        decades, reach = np.maximum(np.log10(term), -300.0), np.maximum(np.log10(own), -300.0) - np.log10(_LOOSE)
+        decades, reach = (
+            np.maximum(np.log10(term), -300.0),
+            np.maximum(np.log10(own), -300.0) - np.log10(tolerances.SIZE_LOOSE),
+        )
     least = min(float(decades.min()), float(reach.min()))
     width = max(float(decades.max()), float(reach.max())) - least + 1.0
     key, wanted = row * width + (decades - least), row * width + (reach - least)
@@ -243,7 +244,7 @@ def _by_cost(objectives: Sequence[Terms], bound: Vector, size: Vector, about: Ve
     for terms in objectives:
         limit = np.minimum(limit, terms.limits(np.where(known, size, 0.0), known & (about > 0)))
     loose = (about > 0) & (size < bound)
-    alone = (about == 0) & (bound > _LOOSE * np.where(np.isfinite(limit), limit, np.maximum(1.0, least)))
+    alone = (about == 0) & (bound > tolerances.SIZE_LOOSE * np.where(np.isfinite(limit), limit, np.maximum(1.0, least)))
     limit = np.where(np.isinf(limit) & alone, 1.0, limit)
     size = np.where(loose | alone | ~known, np.minimum(size, np.maximum(limit, least)), size)
     return np.where((size > 0) & (size < _ENDLESS), size, 1.0)

@@ -21,9 +21,6 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, row_of
 from bilevel.reformulate import leader_products, revenue
 
-_LOOSE = 1e3
-"""Share of its usual size up to which a proven limit says how large a slack or multiplier is."""
-
 
 @dataclass(frozen=True)
 class Reformulation:
@@ -72,7 +69,7 @@ class Reformulation:
 
 def usual_size(limit: Vector, usual: Vector) -> Vector:
     """The limits where they are finite and within a thousand times what is usual, not noise beside it; else what is usual."""
-    fits = np.isfinite(limit) & (limit > tolerances.LIMIT_NOISE * usual) & (limit <= _LOOSE * usual)
+    fits = np.isfinite(limit) & (limit > tolerances.LIMIT_NOISE * usual) & (limit <= tolerances.LIMIT_LOOSE * usual)
     return _positive(np.where(fits, limit, usual))
 
 

@@ -18,7 +18,6 @@ from bilevel.solvers.scaled import Scaled
 from bilevel.status import SolverStatus
 
 MOST_ROUNDS = 200
-_WALL = 1e3
 LARGE = 10_000
 """Columns from which an interior-point method is asked first."""
 
@@ -76,7 +75,7 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
     def solve() -> Outcome:
         outcome = _solve(session)
         if outcome.status == SolverStatus.UNBOUNDED and cones.count:
-            session.add_rows(tangent.initial_tangents(cones, _WALL))
+            session.add_rows(tangent.initial_tangents(cones, tolerances.FIRST_WALL))
             outcome = _solve(session)
         return outcome
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from bilevel import tolerances
 from bilevel.budget import Budget, OutOfTimeError
 from bilevel.model import Check
 from bilevel.reformulate.single_level import Reformulation, assemble
 from bilevel.search.incumbent import Incumbent
 from bilevel.status import CheckKind
 
-_FACTOR = 1000.0
 ENLARGED, CONFIRMED = "user bounds enlarged", "user bounds confirmed"
 
 
@@ -24,7 +24,9 @@ def checks(
     """
     stack = form.program.followers
     wide = replace(
-        stack, row_dual_limit=_FACTOR * stack.row_dual_limit, column_dual_limit=_FACTOR * stack.column_dual_limit
+        stack,
+        row_dual_limit=tolerances.LIMITS_ENLARGED * stack.row_dual_limit,
+        column_dual_limit=tolerances.LIMITS_ENLARGED * stack.column_dual_limit,
     )
     budget.progress.phase("user bounds again")
     second = Incumbent()
@@ -39,9 +41,10 @@ def checks(
     # How much better a point the second search leaves open
     unsure = max(0.0, found.objective - second.bound) / size if np.isfinite(second.bound) else np.inf
     if second.x is None:
-        detail = f"with limits {_FACTOR:g} times as large no point was found in the time left"
+        detail = f"with limits {tolerances.LIMITS_ENLARGED:g} times as large no point was found in the time left"
     else:
-        detail = f"with limits {_FACTOR:g} times as large the best is {form.program.sign * second.objective:.9g}"
+        best = form.program.sign * second.objective
+        detail = f"with limits {tolerances.LIMITS_ENLARGED:g} times as large the best is {best:.9g}"
     enlarged = Check(ENLARGED, better, budget.gap, "relative", detail=detail)
     if enlarged.ok and unsure > 2.0 * budget.gap:
         detail = f"{detail}: not confirmed"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.followers.best_response import fixed_follower_rows
 from bilevel.program.rows import Rows
 from bilevel.relax import tangent
@@ -12,9 +13,6 @@ from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.candidates import guess
 from bilevel.search.verdicts import no_answer
 from bilevel.status import SolverStatus, Status
-
-_FAR = 1e5
-"""How far out an unbounded relaxation is stopped, over its largest term."""
 
 
 def wall(state: SearchState) -> None:
@@ -36,7 +34,7 @@ def wall(state: SearchState) -> None:
 def far(state: SearchState) -> float:
     """An objective, without its constant, so low that what lies behind it is looked at as a ray."""
     mip = state.form.mip
-    return -_FAR * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), 1e-300)
+    return -tolerances.OBJECTIVE_WALL * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), 1e-300)
 
 
 def relaxation(state: SearchState) -> None:
