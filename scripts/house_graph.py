@@ -155,7 +155,8 @@ def picture(house: House) -> str:
         towers.append(f'<text x="{x + width / 2}" y="{floor + 22}" class="name">{package}/</text>')
         for level, room in enumerate(rooms):
             y = floor - (level + 1) * height
-            count = sum(house.room(name) == f"{package}.{room}" for name in house.files)
+            inside = f"{package}.{room}"
+            count = sum(house.room(name) == inside for name in house.files if name != inside)
             towers.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height - 4}" rx="4" class="{package}"/>')
             towers.append(f'<text x="{x + 10}" y="{y + 20}">{room.replace(".", "/")}</text>')
             towers.append(f'<text x="{x + width - 10}" y="{y + 20}" class="count">{count} files</text>')
