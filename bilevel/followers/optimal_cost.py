@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 from bilevel import budget, tolerances
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
+from bilevel.program.rows import Index, Mask, Rows, Vector, sides, stack_rows
 from bilevel.program.sparse import column_magnitude, magnitude, scaled
 from bilevel.relax import tangent
 
@@ -147,15 +147,14 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
     """Optimum and net multipliers of the rows from SciPy; None and zeros without an answer, which prove nothing but are valid."""
     if not len(stack.rates):
         return np.zeros(0), np.zeros(len(stack.lower))
-    equal = stack.lower == stack.upper
-    low, high = np.isfinite(stack.lower) & ~equal, np.isfinite(stack.upper) & ~equal
+    equal, low, high = sides(stack.lower, stack.upper)
     inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
     result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
         stack.rates,
         A_ub=inequalities if inequalities.shape[0] else None,
         b_ub=np.concatenate([stack.upper[high], -stack.lower[low]]) if inequalities.shape[0] else None,
-        A_eq=stack.matrix[equal] if equal.any() else None,
-        b_eq=stack.lower[equal] if equal.any() else None,
+        A_eq=stack.matrix[equal] if len(equal) else None,
+        b_eq=stack.lower[equal] if len(equal) else None,
         bounds=np.column_stack([stack.y_lower, stack.y_upper]),
         method="highs",
         options={"time_limit": budget.seconds(at_least=tolerances.GRACE_SECONDS)},
@@ -163,12 +162,11 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
     dual = np.zeros(len(stack.lower))
     if result.x is None or result.status != 0:
         return None, dual
-    if equal.any():
+    if len(equal):
         dual[equal] = result.eqlin.marginals
     if inequalities.shape[0]:
-        count = int(high.sum())
-        dual[high] += result.ineqlin.marginals[:count]
-        dual[low] -= result.ineqlin.marginals[count:]
+        dual[high] += result.ineqlin.marginals[: len(high)]
+        dual[low] -= result.ineqlin.marginals[len(high) :]
     return result.x, dual
 
 

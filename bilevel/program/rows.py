@@ -44,6 +44,16 @@ class Rows:
         return broken
 
 
+def sides(lower: Vector, upper: Vector) -> tuple[Index, Index, Index]:
+    """Positions of equalities, of the finite lower limits of others, and of their finite upper limits."""
+    equal = lower == upper
+    return (
+        np.flatnonzero(equal),
+        np.flatnonzero(np.isfinite(lower) & ~equal),
+        np.flatnonzero(np.isfinite(upper) & ~equal),
+    )
+
+
 def widen(matrix: sp.csr_array, columns: int) -> sp.csr_array:
     """The matrix with zero columns appended up to `columns`."""
     return sp.csr_array((matrix.data, matrix.indices, matrix.indptr), shape=(matrix.shape[0], columns))

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget
+from bilevel.program.rows import sides
 from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers import Outcome, highs
 from bilevel.status import SolverStatus
@@ -38,9 +39,7 @@ def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     n = mip.columns
     matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(n)], format="csr"))
     lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
-    equal = np.flatnonzero(lower == upper)
-    low = np.flatnonzero(np.isfinite(lower) & (lower != upper))
-    high = np.flatnonzero(np.isfinite(upper) & (lower != upper))
+    equal, low, high = sides(lower, upper)
     a = sp.csc_matrix(sp.vstack([matrix[equal], -matrix[low], matrix[high]], format="csc"))
     b = np.concatenate([upper[equal], -lower[low], upper[high]])
     cones = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
