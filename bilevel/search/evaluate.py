@@ -34,6 +34,7 @@ def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     if key in state.tried:
         return state.tried[key]
     point = _polished(state, slack_zero, near) if form.conic else _decided(state, slack_zero, near)
+    # Rounded integers and tangents of products depend on where the point came from as well
     alone = not (form.conic or form.program.integer.any()) and form.mip.products is None
     if alone and point.status in _SURE:
         state.tried[key] = point

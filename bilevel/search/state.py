@@ -109,6 +109,7 @@ class SearchState:
             moves = [np.nan_to_num(new - old, nan=0.0, posinf=np.inf, neginf=-np.inf)
                      for new, old in ((lower, low[columns]), (upper, high[columns]))]  # fmt: skip
         same = np.array_equal(cost, mip.cost)
+        # With the same objective the dual points of the parts stay, so that their bounds follow the limits
         self.parts = tuple(part.moved(columns, *moves) if same else replace(part, value=-np.inf) for part in self.parts)
         low[columns], high[columns] = lower, upper
         program = replace(self.form.program, cost=self.form.program.part_of(cost))
@@ -121,6 +122,7 @@ class SearchState:
         """Whether the gap is closed, a verdict found, or the budget spent."""
         gap = self.budget.gap
         if self.sessions.interior is not None:
+            # What an interior point leaves open is found out when its point is made precise
             gap *= 1.0 - tolerances.INTERIOR_DIGITS
         closed = self.incumbent.gap(self.floor) <= gap
         return bool(self.incumbent.verdict) or closed or self.budget.over()

@@ -20,6 +20,7 @@ def restricted(state: SearchState) -> None:
         return
     state.budget.progress.phase("restricted search", local=True)
     slack, dual = small_slack(state.form, state.relaxed), small_dual(state.form, state.relaxed)
+    # Where both sides are at zero the relaxation says nothing of the pair, which stays open
     with state.master.restricted(Sides(slack & ~dual, dual & ~slack)) as possible:
         if not possible:
             return
@@ -41,6 +42,7 @@ def branch_and_bound(state: SearchState) -> None:
         if outcome.status == SolverStatus.UNBOUNDED:
             _look_far_out(state)
             return
+        # "Infeasible" is a claim without a bound: exhaustion decides it
         state.raise_bound(outcome.bound if outcome.status != SolverStatus.INFEASIBLE else -np.inf)
         if outcome.status in (SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED):
             state.finish()
@@ -50,6 +52,7 @@ def branch_and_bound(state: SearchState) -> None:
             state.master.add_cuts(rows)
             new_cuts = rows.count
             evaluate(state, sides_at(state.form, outcome.x), outcome.x)
+        # Without new tangents or a better point the solver would give the same answer again
         on = new_cuts or state.incumbent.objective < before
         if outcome.status != SolverStatus.OPTIMAL or state.over() or not on:
             return

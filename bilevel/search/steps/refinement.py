@@ -31,6 +31,7 @@ def sharpened(state: SearchState) -> bool:
     stopped = state.finished or state.budget.over()
     state.finish()
     state.budget.progress.phase("making precise")
+    # The network's own state of this decision is exact where linear programs would need many tangents
     near = tight_state(state.form, found.x, state.budget.seconds)
     kept = near is not None and holds(state, near, found.slack_zero, tolerances.FEASIBILITY / 3)
     if near is not None and kept and state.objective(near) <= state.as_good():
@@ -40,6 +41,7 @@ def sharpened(state: SearchState) -> bool:
     point = state.precise.decided(every_pair(state.form, found.slack_zero), found.x)
     if point.x is not None:
         state.take(point.x, found.slack_zero)
+    # There is time for another point
     elif not stopped:
         state.drop_incumbent()
     return point.x is not None or stopped

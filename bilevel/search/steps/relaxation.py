@@ -60,6 +60,7 @@ def relaxation(state: SearchState) -> None:
     state.raise_bound(point.value)
     state.relaxed = point.x
     if point.x is not None and state.incremental:
+        # Branch and bound would carry every tangent of the way through all of its nodes
         master.drop_slack_tangents(point.x)
 
 
@@ -72,6 +73,7 @@ def _suffices(state: SearchState, bound: float) -> bool:
 def _infeasible(state: SearchState) -> None:
     """A verdict needs the optimality conditions alone, without rows that a solver's answer gave; or these widened."""
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
+    # One computed answer of a follower, and its rounding, must not be what makes a program infeasible
     if plain.converge(tangent).status == SolverStatus.INFEASIBLE:
         state.incumbent.verdict = Status.INFEASIBLE
     elif proof := no_answer(state.form):
