@@ -20,8 +20,8 @@ def leader_rows(program: Program, x: Vector) -> Check:
     b = program.bilinear
     mine = b.row >= 0
     products = b.sums(x, program.rows.count)[1:]
-    terms = np.abs(b.terms(x)[mine])
-    size = np.bincount(b.row[mine], weights=terms, minlength=program.rows.count) + _limit_size(program.rows)
+    terms = np.bincount(b.row[mine], weights=np.abs(b.terms(x)[mine]), minlength=program.rows.count)
+    size: Vector = terms.astype(float) + np.abs(products)
     rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
     leader = program.followers.owner < 0
     whole = np.where(program.integer, np.abs(x - np.round(x)), program.domains.outside(x))
@@ -32,14 +32,19 @@ def follower_rows(program: Program, x: Vector) -> Check:
     """The followers' linear rows and bounds."""
     mine = program.followers.owner >= 0
     rows = program.followers.rows
-    return _worst_row("follower rows", program, rows, _limit_size(rows), x, mine, np.zeros(len(x)))
+    return _worst_row("follower rows", program, rows, np.zeros(rows.count), x, mine, np.zeros(len(x)))
 
 
 def _worst_row(
-    name: str, program: Program, rows: Rows, limits: Vector, x: Vector, mine: np.ndarray, extra: Vector
+    name: str, program: Program, rows: Rows, terms: Vector, x: Vector, mine: np.ndarray, extra: Vector
 ) -> Check:
-    """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
+    """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `terms` is a part.
+
+    Of a row's limits the one that is broken counts: a far one on the other side makes nothing right.
+    """
     broken = rows.violation(x)
+    nearer = np.where(rows.matrix @ x < rows.lower, rows.lower, rows.upper)
+    limits = terms + np.where(np.isfinite(nearer), np.abs(nearer), 0.0)
     own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
     size = np.maximum(magnitude(rows.matrix, own) + limits, 1e-300)
     outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
@@ -90,11 +95,6 @@ def refuted(program: Program, x: Vector, check: Check, bound: float | None, best
     if better <= (check.tolerance or 0.0) * size:
         return check
     return replace(check, value=np.inf, detail=f"{check.detail}, which a tie with {best.value:.9g} refutes")
-
-
-def _limit_size(rows: Rows) -> Vector:
-    """The larger absolute limit of each row, 0 without any."""
-    return np.maximum(*(np.where(np.isfinite(limit), np.abs(limit), 0.0) for limit in (rows.lower, rows.upper)))
 
 
 def cones(name: str, cones: Cones, x: Vector) -> Check:

@@ -203,8 +203,13 @@ class Program:
 
     @property
     def least_size(self) -> Vector:
-        """What checks compare columns near zero with: no user's scale makes it larger than the expected size."""
-        return np.minimum(self.size, self.scale)
+        """What checks compare columns near zero with: no user's scale makes it larger than the expected size.
+
+        Nor does a bound far out on one side of zero, where the other side's is near: a value between would count as nothing.
+        """
+        size = np.minimum(self.size, self.scale)
+        near = np.where((self.lower < 0) & (self.upper > 0), np.minimum(-self.lower, self.upper), np.inf)
+        return np.where(size > tolerances.SIZE_FURTHER * near, near, size)
 
     def objective_floor(self, x: Vector | None = None, nothing: float = tolerances.NOTHING) -> float:
         """The least size that gaps at x are relative to: a share of the objective's largest term there.

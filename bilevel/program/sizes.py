@@ -170,6 +170,7 @@ class _Entries:
 
     @staticmethod
     def of(rows: Rows, lower: Vector, upper: Vector, missing: Mask) -> "_Entries":
+        rows = _together(rows)
         matrix = sp.csr_array(rows.matrix)
         row = row_of(matrix)
         used = matrix.data != 0
@@ -209,6 +210,25 @@ class _Entries:
         np.minimum.at(kept, self.column[held], found[held])
         other = np.where(bound >= _ENDLESS, np.sqrt(np.where(np.isfinite(least), least, 0.0) * most), most)
         return np.where(np.isfinite(kept), kept, other)
+
+
+def _together(rows: Rows) -> Rows:
+    """The rows, those of one column alone with the nearest limits of all of these: two limits in two rows are as two in one."""
+    matrix = sp.csr_array(rows.matrix)
+    row, used = row_of(matrix), matrix.data != 0
+    alone = used & (np.bincount(row[used], minlength=rows.count) == 1)[row]
+    at, column, value = row[alone], matrix.indices[alone], matrix.data[alone]
+    low, high = rows.lower[at] / value, rows.upper[at] / value
+    low, high = np.where(value > 0, low, high), np.where(value > 0, high, low)
+    least, most = np.full(matrix.shape[1], -np.inf), np.full(matrix.shape[1], np.inf)
+    np.maximum.at(least, column, low)
+    np.minimum.at(most, column, high)
+    # Contradictions are the solver's to find
+    apart = least[column] > most[column]
+    low, high = np.where(apart, low, least[column]), np.where(apart, high, most[column])
+    lower, upper = rows.lower.copy(), rows.upper.copy()
+    lower[at], upper[at] = np.where(value > 0, low, high) * value, np.where(value > 0, high, low) * value
+    return Rows(rows.matrix, lower, upper, rows.names)
 
 
 def _others(row: Index, own: Vector, term: Vector) -> tuple[Vector, Mask]:

@@ -4,14 +4,18 @@ HiGHS gives corners, which say what is exactly zero; but where the curvature has
 nonconvex, takes some points for optimal that are worse by 1e-5 of their cost, and goes round for ever on others.
 """
 
+from dataclasses import replace
+
 import clarabel
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import budget
+from bilevel import budget, tolerances
 from bilevel.program.rows import sides
 from bilevel.program.solver_program import SolverProgram
+from bilevel.program.sparse import magnitude
 from bilevel.solvers import Outcome, highs
+from bilevel.solvers.scaled import reachable
 from bilevel.status import SolverStatus
 
 _TOLERANCE, _WORSE = 1e-11, 1e-8
@@ -21,13 +25,24 @@ _SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
 
 def solve(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     """min cost @ x + x' hessian x / 2 over the program's rows and bounds; hessian is symmetric, semidefinite and may be 0."""
-    corner = highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch())
+    lower, upper = reachable(mip.lower, mip.upper)
+    mip = replace(mip, lower=lower, upper=upper)
+    corner = _looked_at(mip, highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch()))
     if not hessian.nnz or corner.status not in _LOOKED_AT:
         return corner
-    inner = _interior_point(mip, hessian)
+    inner = _looked_at(mip, _interior_point(mip, hessian))
     if corner.status != SolverStatus.OPTIMAL or (inner.x is not None and _worse(corner.objective, inner.objective)):
         return inner
     return corner
+
+
+def _looked_at(mip: SolverProgram, outcome: Outcome) -> Outcome:
+    """The outcome, or none where its point breaks a row: both solvers do so beside bounds of 1e17."""
+    if outcome.x is None:
+        return outcome
+    size = magnitude(mip.rows.matrix, np.maximum(np.abs(outcome.x), tolerances.SIZE_FLOOR * mip.scale))
+    kept = mip.rows.violation(outcome.x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)
+    return outcome if kept.all() else Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
 
 
 def _worse(objective: float, other: float) -> bool:

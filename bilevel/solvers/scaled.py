@@ -41,7 +41,7 @@ class Scaled:
         self.unit = self._unit(mip.cost * self.column)
         self.cost, self.offset = mip.cost, mip.offset
         self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
-        self.lower, self.upper = _reachable(mip.lower / self.column, mip.upper / self.column)
+        self.lower, self.upper = reachable(mip.lower / self.column, mip.upper / self.column)
         rows, self.row = self._scaled(mip.rows)
         self.rows, self.dust = no_rows(mip.columns), sp.csr_array((0, mip.columns))
         rows = self._without_dust(rows)
@@ -141,7 +141,7 @@ class Scaled:
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of columns; rows that lost entries of columns that may go further now get wider limits."""
         size = self.column[columns]
-        lower, upper = _reachable(lower / size, upper / size)
+        lower, upper = reachable(lower / size, upper / size)
         self.session.set_column_bounds(columns, lower, upper)
         further = (
             columns[(lower < self.lower[columns]) | (upper > self.upper[columns])] if self.dust.nnz else columns[:0]
@@ -207,7 +207,7 @@ class _Scaled:
         self.watch.report(bound * self.unit, incumbent * self.unit)
 
 
-def _reachable(lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+def reachable(lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     """Bounds, those so far out that a point there counts as none taken away: solvers overflow at them and cut off what is near."""
     far = tolerances.ENDLESS
     return np.where(lower <= -far, -np.inf, lower), np.where(upper >= far, np.inf, upper)

@@ -416,6 +416,44 @@ def test_an_answer_far_under_its_bounds_is_solved_again_in_its_own_units(solver:
     assert [check.name for check in coarse.checks if not check.ok] == ["objective resolution"]
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("far", [3e9, 3e16, 1e19])
+def test_two_limits_in_two_rows_are_as_two_in_one(far: float, solver: str) -> None:
+    """The follower takes y = -2, where 3 y + z <= 7 leaves z its bound, 3; that -y >= -far says nothing (loose:7014797)."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(-10 * far, None)), pyo.Var(bounds=(None, 3))
+    m.f.cost = pyo.Objective(expr=4 * m.f.y - m.f.z)
+    m.f.far, m.f.near = pyo.Constraint(expr=-m.f.y >= -far), pyo.Constraint(expr=m.f.y >= -2)
+    m.f.both = pyo.Constraint(expr=3 * m.f.y + m.f.z <= 7)
+    m.goal = pyo.Objective(expr=m.x - 2 * m.f.y)
+    solution = solved(m, solver=solver)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(4.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+@pytest.mark.parametrize("near", [1.0, 3e3, 3e9])
+@pytest.mark.parametrize("far", [5e10, 5e13, 1e17])
+@pytest.mark.parametrize("limit", [2e6, 2e13, 1e17])
+def test_a_point_that_breaks_rows_beside_a_limit_far_out_is_none(
+    limit: float, far: float, near: float, solver: str
+) -> None:
+    """y >= 0 by 0 <= 3 y: at y = -1 it is broken by 3, however far the limits on the other side are (loose:7016921)."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(-1e6, None))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(-near, far))
+    m.f.cost = pyo.Objective(expr=4 * m.f.y + 2 * m.x * m.f.y)
+    m.f.row = pyo.Constraint(expr=(0, 3 * m.f.y, limit))
+    m.goal = pyo.Objective(expr=5 * m.f.y)
+    solution = solved(m, solver=solver)
+    assert solution.status in ("rejected", "unknown") or solution.objective == pytest.approx(0.0, abs=1e-6)
+    m.x.value, m.f.y.value = -2.0, -near
+    assert bilevel.certify(m).status == "rejected"
+
+
 # Limits of rows may be as loose as bounds of columns (found by random problems: loose:7000133, together:7000155, together:7000011)
 
 

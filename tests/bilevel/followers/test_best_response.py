@@ -1,0 +1,48 @@
+"""What followers that see no decision do, as rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+import bilevel
+from bilevel.compile.compiler import compile_model
+from bilevel.followers import best_response
+from bilevel.program.bilevel_program import Program
+from bilevel.program.rows import Index, Vector
+from bilevel.solvers import Outcome
+from bilevel.status import SolverStatus
+
+
+def alone() -> Program:
+    """The follower takes y = 3, the least that its row leaves, whatever x is."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 10))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.least = pyo.Constraint(expr=m.f.y >= 3)
+    m.goal = pyo.Objective(expr=m.x + m.f.y)
+    return compile_model(m)
+
+
+def test_the_answer_is_a_row() -> None:
+    program = alone()
+    rows = best_response.fixed_follower_rows(program)
+    assert rows.violation(np.array([0.0, 3.0])).max() == 0
+    assert rows.violation(np.array([0.0, 3.1])).max() > 0.09
+
+
+@pytest.mark.parametrize("answer", [0.0, 2.9])
+def test_an_answer_that_breaks_rows_is_none(answer: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cheaper than every feasible one, so that rows made of it would contradict the follower's own."""
+    program = alone()
+
+    def wrong(_program: Program, _x: Vector, _which: Index) -> Outcome:
+        return replace(
+            Outcome(SolverStatus.OPTIMAL, np.array([answer]), 0.0, -np.inf), x=np.array([answer]) / program.scale[1]
+        )
+
+    monkeypatch.setattr(best_response, "_solve", wrong)
+    assert best_response.fixed_follower_rows(program).count == 0
