@@ -141,6 +141,9 @@ NEVER_REACHED = 1e-6
 DUST = 1e-9
 """Scaled entries under this are dropped by SCIP and HiGHS without a word; here they are cleared, and limits moved for them."""
 
+DUST_REACH = 1e3
+"""How far out, in sizes of its own, a column without an end is looked at where an entry of it is cleared: `SIZE_LOOSE`."""
+
 INTERIOR_POINT = 1e-10
 """What interior points are asked for: gap and feasibility, relative."""
 

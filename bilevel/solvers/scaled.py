@@ -5,6 +5,7 @@ are powers of two, so scaling rounds nothing.  Tolerances of the solver are ther
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,10 +25,13 @@ class Scaled:
     """Same verbs as a `Session`, in the units of the program that was loaded.
 
     With `active` off the solver sees the program's own numbers, which is what an ordinary model writer hands over.
+
+    `reach`: how far out, in sizes, a column without an end counts where an entry of it is cleared from a row of the program.
+    Without one such a row is lost, as it has to be where bounds are proven; where points are looked for, it had better be kept.
     """
 
-    def __init__(self, session: Session, active: bool = True) -> None:
-        self.session, self.active = Checked(session), active
+    def __init__(self, session: Session, active: bool = True, reach: float = np.inf) -> None:
+        self.session, self.active, self.reach, self.loaded = Checked(session), active, reach, 0
         self.column = np.ones(0)
         self.row = np.ones(0)
         self.unit = 1.0
@@ -43,7 +47,7 @@ class Scaled:
         self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
         self.lower, self.upper = reachable(mip.lower / self.column, mip.upper / self.column)
         rows, self.row = self._scaled(mip.rows)
-        self.rows, self.dust = no_rows(mip.columns), sp.csr_array((0, mip.columns))
+        self.rows, self.dust, self.loaded = no_rows(mip.columns), sp.csr_array((0, mip.columns)), rows.count
         rows = self._without_dust(rows)
         self.session.load(
             replace(
@@ -130,13 +134,21 @@ class Scaled:
             return lower, upper
         dust = sp.coo_array(self.dust[rows])
         row, column = dust.coords
+        low, high = self._ends(column, np.where(rows[row] < self.loaded, self.reach, np.inf))
         with np.errstate(invalid="ignore"):
-            ends = np.stack([dust.data * self.lower[column], dust.data * self.upper[column]])
+            ends = np.stack([dust.data * low, dust.data * high])
         most = np.bincount(row, weights=np.fmax(*ends), minlength=len(rows))
         least = np.bincount(row, weights=np.fmin(*ends), minlength=len(rows))
         with np.errstate(invalid="ignore"):
             lower, upper = lower - most, upper - least
         return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
+
+    def _ends(self, column: Any, reach: Vector) -> tuple[Vector, Vector]:
+        """Bounds of columns; those without an end as far as `reach` from zero, or from their other end if that is further."""
+        low, high = self.lower[column], self.upper[column]
+        below = np.where(np.isfinite(high), np.minimum(high, 0.0), 0.0) - reach
+        above = np.where(np.isfinite(low), np.maximum(low, 0.0), 0.0) + reach
+        return np.where(np.isfinite(low), low, below), np.where(np.isfinite(high), high, above)
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of columns; rows that lost entries of columns that may go further now get wider limits."""

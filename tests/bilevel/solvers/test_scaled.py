@@ -85,3 +85,19 @@ def test_scales_are_powers_of_two_so_nothing_is_rounded() -> None:
     session.load(program)
     for factor in (*session.column, *session.row, session.unit):
         assert np.frexp(factor)[0] == 0.5
+
+
+@pytest.mark.parametrize("entry", [1e-10, -1e-10, 1e-16])
+def test_an_entry_that_is_cleared_takes_its_row_away_only_where_bounds_are_proven(entry: float) -> None:
+    """a + entry * b = 1 with b >= 0 without an end: a may be anything on one side of 1, and is 1 for points near their sizes."""
+    program = SolverProgram(
+        cost=np.array([np.sign(entry), 0.0]), offset=0.0, lower=np.array([-5.0, 0.0]), upper=np.array([5.0, np.inf]),
+        integer=np.zeros(2, dtype=bool), rows=Rows(sp.csr_array([[1.0, entry]]), np.ones(1), np.ones(1)),
+        cones=Cones.none(2), sos1=(), scale=np.ones(2),
+    )  # fmt: skip
+    for reach, at in ((np.inf, -5.0 * np.sign(entry)), (1e3, 1.0)):
+        session = Scaled(SOLVERS["highs"].open(), reach=reach)
+        session.load(program)
+        found = session.solve(False, 1e-9, 10, None, Progress(False)).x
+        assert found is not None
+        assert found[0] == pytest.approx(at, abs=1e-6)
