@@ -21,30 +21,24 @@ def leader_rows(program: Program, x: Vector) -> Check:
     mine = b.row >= 0
     products = b.sums(x, program.rows.count)[1:]
     terms = np.bincount(b.row[mine], weights=np.abs(b.terms(x)[mine]), minlength=program.rows.count)
-    size: Vector = terms.astype(float) + np.abs(products)
     rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
     leader = program.followers.owner < 0
     whole = np.where(program.integer, np.abs(x - np.round(x)), program.domains.outside(x))
-    return _worst_row("leader rows", program, rows, size, x, leader, whole)
+    return _worst_row("leader rows", program, rows, _broken_limit(program.rows, rows, x) + terms, x, leader, whole)
 
 
 def follower_rows(program: Program, x: Vector) -> Check:
     """The followers' linear rows and bounds."""
     mine = program.followers.owner >= 0
     rows = program.followers.rows
-    return _worst_row("follower rows", program, rows, np.zeros(rows.count), x, mine, np.zeros(len(x)))
+    return _worst_row("follower rows", program, rows, _broken_limit(rows, rows, x), x, mine, np.zeros(len(x)))
 
 
 def _worst_row(
-    name: str, program: Program, rows: Rows, terms: Vector, x: Vector, mine: np.ndarray, extra: Vector
+    name: str, program: Program, rows: Rows, limits: Vector, x: Vector, mine: np.ndarray, extra: Vector
 ) -> Check:
-    """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `terms` is a part.
-
-    Of a row's limits the one that is broken counts: a far one on the other side makes nothing right.
-    """
+    """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
     broken = rows.violation(x)
-    nearer = np.where(rows.matrix @ x < rows.lower, rows.lower, rows.upper)
-    limits = terms + np.where(np.isfinite(nearer), np.abs(nearer), 0.0)
     own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
     size = np.maximum(magnitude(rows.matrix, own) + limits, 1e-300)
     outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
@@ -59,6 +53,12 @@ def _worst_row(
     return Check(
         name, value, tolerances.FEASIBILITY, "relative", where if value else "", f"{max(absolute, 0.0):.3g} in its unit"
     )
+
+
+def _broken_limit(written: Rows, rows: Rows, x: Vector) -> Vector:
+    """Of each row as `written` the limit that x breaks in `rows`, absolute: a far one on the other side makes nothing right."""
+    limit = np.where(rows.matrix @ x < rows.lower, written.lower, written.upper)
+    return np.where(np.isfinite(limit), np.abs(limit), 0.0)
 
 
 def optimality(program: Program, x: Vector, response: Response) -> Check:
