@@ -143,6 +143,11 @@ class Scaled:
             lower, upper = lower - most, upper - least
         return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
 
+    @property
+    def shortened(self) -> bool:
+        """Whether some column without an end counts as far as `reach` alone, so that nothing is proven here."""
+        return bool(self.dust.nnz) and bool(np.isfinite(self.reach))
+
     def _ends(self, column: Any, reach: Vector) -> tuple[Vector, Vector]:
         """Bounds of columns; those without an end as far as `reach` from zero, or from their other end if that is further."""
         low, high = self.lower[column], self.upper[column]
