@@ -238,3 +238,24 @@ LIMITS_ENLARGED = 1e3
 
 COEFFICIENT_ROUNDING = 64 * np.finfo(float).eps
 """What rounding leaves of a sum of coefficients that is 0, over its terms; an eigenvalue further below 0, per row, is one."""
+
+INTERIOR_DEPTH = 1e-6
+"""Room under this, over the size of what it is room in, is no interior of a follower's rows and cones."""
+
+RESPONSE_SOLVED = 1e-11
+"""Residuals of a follower's optimality conditions under this, over their sizes, are solved."""
+
+RESPONSE_SIGN = 1e-7
+"""How far below zero, over its size, a multiplier may come out of these conditions and still count as zero."""
+
+PRODUCT_WITHOUT_SQUARE = 1e-15
+"""Coefficients of a variable without a square of its own under this, over the form's largest, are rounding."""
+
+EIGENVALUE_NOTHING = 1e-12
+"""Eigenvalues under this, of a form scaled to a diagonal of ones, are zero."""
+
+QUADRATIC_INTERIOR_POINT = 1e-11
+"""What the interior point is asked for that looks at a quadratic follower's corner: gap and feasibility."""
+
+CORNER_WORSE = 1e-8
+"""A corner is given up for an interior point that is better by more, over the cost, which counts as this much at least."""

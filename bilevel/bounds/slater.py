@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import scipy.sparse as sp
 
-from bilevel import budget
+from bilevel import budget, tolerances
 from bilevel.bounds.dual_bounds import rate_interval
 from bilevel.followers.kkt import Kkt, Pairs
 from bilevel.program.bilevel_program import LEADER, Program
@@ -28,7 +28,8 @@ from bilevel.relax import outer_approximation
 MOST_SEEN = 6
 """Leader variables in one follower's rows up to which all corners of their box are tried."""
 
-_DEPTH, _WANTED, _SAFETY = 1e-6, 0.1, 1.0 + 1e-6
+_WANTED = 0.1
+"""Room that a point in the interior is asked to have, over the size of what it has room in."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def interiors(program: Program, kkt: Kkt) -> Interiors:
         if depths is None:
             continue
         found.inside[follower] = True
-        spread = _SAFETY * part.spread(program)
+        spread = (1.0 + tolerances.LIMIT_SAFETY) * part.spread(program)
         slack, q_depth, r_depth = depths
         with np.errstate(divide="ignore", invalid="ignore"):
             found.pair_limit[part.pairs] = np.where(slack > 0, spread / slack, np.inf)
@@ -143,10 +144,12 @@ class _Part:
         if (u <= 0).any() or (w <= 0).any():
             return None
         q_depth, r_depth = u - square / w, w - square / u
-        if (q_depth <= _DEPTH * u_size).any() or (r_depth <= _DEPTH * w_size).any():
+        if (q_depth <= tolerances.INTERIOR_DEPTH * u_size).any() or (
+            r_depth <= tolerances.INTERIOR_DEPTH * w_size
+        ).any():
             return None
         slacks = slack @ x[:n] + self.constant
-        return np.where(slacks > _DEPTH * wanted, slacks, 0.0), q_depth, r_depth
+        return np.where(slacks > tolerances.INTERIOR_DEPTH * wanted, slacks, 0.0), q_depth, r_depth
 
     def _cones(self, program: Program, total: int) -> Cones:
         """The follower's cones over its own columns and those that it sees, `total` columns wide."""

@@ -5,8 +5,6 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.program.rows import Vector
 
-_NOTHING, _ROUNDING = 1e-12, 1e-15
-
 
 def square_root(matrix: Vector) -> Vector | None:
     """Rows r with x' matrix x = sum of (r x)^2; None if the symmetric matrix is not positive semidefinite.
@@ -18,12 +16,12 @@ def square_root(matrix: Vector) -> Vector | None:
     used = diagonal > 0
     size = np.sqrt(np.where(used, diagonal, 1.0))
     rest = np.abs(matrix[~used])
-    if rest.size and float(rest.max()) > _ROUNDING * float(np.abs(matrix).max()):
+    if rest.size and float(rest.max()) > tolerances.PRODUCT_WITHOUT_SQUARE * float(np.abs(matrix).max()):
         return None
     values, vectors = np.linalg.eigh((matrix / np.outer(size, size))[np.ix_(used, used)])
     if len(values) and values[0] < -tolerances.COEFFICIENT_ROUNDING * len(values):
         return None
-    keep = values > _NOTHING
+    keep = values > tolerances.EIGENVALUE_NOTHING
     rows = np.zeros((int(keep.sum()), len(diagonal)))
     rows[:, used] = (vectors[:, keep] * np.sqrt(values[keep])).T * size[used]
     return rows

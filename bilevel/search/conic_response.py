@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bilevel import tolerances
 from bilevel.program.rows import Index, Vector
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation, dual_sizes
 
-_STEPS, _DONE, _SIGN = 20, 1e-11, 1e-7
+_STEPS = 20
 
 
 def respond(form: Reformulation, point: Vector) -> tuple[Vector, bool]:
@@ -71,7 +72,7 @@ class _System:
         theta = self.theta[self.active].copy()
         for _ in range(_STEPS):
             now = self._residual(x, theta)
-            if float(np.abs(now.value).max(initial=0.0)) <= _DONE:
+            if float(np.abs(now.value).max(initial=0.0)) <= tolerances.RESPONSE_SOLVED:
                 return self._with_multipliers(x, theta)
             step = unit * np.linalg.lstsq(now.slope * unit, -now.value, rcond=1e-12)[0]
             x[columns] += step[: len(columns)]
@@ -133,7 +134,7 @@ class _System:
         dual = x[kkt.pairs.dual[self.pairs]] / form.dual_scale()[self.pairs]
         depth = (u * w - total)[self.cones] / np.maximum(np.abs(u) * cones.w_scale, 1e-12)[self.cones]
         least = min(slack.min(initial=0.0), dual.min(initial=0.0), depth.min(initial=0.0), theta.min(initial=0.0))
-        return x if least >= -_SIGN else None
+        return x if least >= -tolerances.RESPONSE_SIGN else None
 
 
 def _dense(matrix: object, rows: Index) -> Vector:

@@ -18,7 +18,6 @@ from bilevel.solvers import Outcome, highs
 from bilevel.solvers.scaled import reachable
 from bilevel.status import SolverStatus
 
-_TOLERANCE, _WORSE = 1e-11, 1e-8
 _LOOKED_AT = (SolverStatus.OPTIMAL, SolverStatus.NUMERICAL_ERROR, SolverStatus.TIME_LIMIT)
 _SOLVED = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
 
@@ -46,7 +45,7 @@ def _looked_at(mip: SolverProgram, outcome: Outcome) -> Outcome:
 
 
 def _worse(objective: float, other: float) -> bool:
-    return objective > other + _WORSE * max(abs(other), _WORSE)
+    return objective > other + tolerances.CORNER_WORSE * max(abs(other), tolerances.CORNER_WORSE)
 
 
 def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
@@ -61,7 +60,7 @@ def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.time_limit = max(budget.seconds(), 1e-9)
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerances.QUADRATIC_INTERIOR_POINT
     found = clarabel.DefaultSolver(sp.csc_matrix(sp.triu(hessian)), mip.cost, a, b, cones, settings).solve()
     if found.status not in _SOLVED:
         return Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)

@@ -20,10 +20,16 @@ def constants(file: Path) -> dict[str, tuple[ast.expr, str]]:
     body = ast.parse(file.read_text(encoding="utf-8")).body
     found = {}
     for node, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        if not isinstance(node, ast.Assign):
+            continue
+        target = node.targets[0]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            names = [ast.unparse(name) for name in target.elts]
+            found |= {name: (value, "") for name, value in zip(names, node.value.elts, strict=True)}
+        elif isinstance(target, ast.Name):
             said = after.value if isinstance(after, ast.Expr) else None
             text = said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else ""
-            found[node.targets[0].id] = (node.value, text)
+            found[target.id] = (node.value, text)
     return found
 
 
