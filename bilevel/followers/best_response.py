@@ -57,8 +57,7 @@ def fixed_follower_rows(program: Program, room: float = tolerances.FIXED_FOLLOWE
     x[mine] = np.clip(answer.x * program.scale[mine], program.lower[mine], program.upper[mine])
     proof = respond(program, x)
     # An answer that breaks rows may be cheaper than every feasible one, whatever solved it
-    size = magnitude(stack.rows.matrix, np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size))
-    broken = stack.rows.violation(x) > tolerances.FEASIBILITY * np.maximum(size, 1e-300)
+    broken = stack.rows.relative_violation(x, program.least_size) > tolerances.FEASIBILITY
     if not proof.solved or broken[np.isin(stack.row_owner, which)].any():
         return no_rows(program.columns)
     return stack_rows([_least_costs(program, x, which, proof, room), _pinned(program, x, which, proof, room)])

@@ -23,7 +23,7 @@ import scipy.sparse as sp
 from bilevel.followers.cone_multipliers import ConeDuals, cone_duals
 from bilevel.program.bilevel_program import FollowerStack, Program
 from bilevel.program.layout import Group, Layout
-from bilevel.program.rows import Index, Rows, Vector, sides
+from bilevel.program.rows import Index, Rows, Vector, split_limits
 from bilevel.program.sparse import scaled
 
 
@@ -150,7 +150,7 @@ def _all_limits(program: Program) -> _Limits:
     row = np.concatenate([np.arange(rows.count), np.full(len(mine), -1)])
     column = np.concatenate([np.full(rows.count, -1), mine])
     owner = np.concatenate([stack.row_owner, stack.owner[mine]])
-    equal, low, high = sides(lower, upper)
+    equal, low, high = split_limits(lower, upper)
     at = np.concatenate([equal, low, high])
     side = np.repeat([0, 1, -1], [len(equal), len(low), len(high)])
     value = np.concatenate([lower[equal], lower[low], upper[high]])

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 from bilevel import budget, tolerances
 from bilevel.program.bilevel_program import Program
-from bilevel.program.rows import Index, Mask, Rows, Vector, sides, stack_rows
+from bilevel.program.rows import Index, Mask, Rows, Vector, split_limits, stack_rows
 from bilevel.program.sparse import column_magnitude, magnitude, scaled
 from bilevel.relax import tangent
 
@@ -147,7 +147,7 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
     """Optimum and net multipliers of the rows from SciPy; None and zeros without an answer, which prove nothing but are valid."""
     if not len(stack.rates):
         return np.zeros(0), np.zeros(len(stack.lower))
-    equal, low, high = sides(stack.lower, stack.upper)
+    equal, low, high = split_limits(stack.lower, stack.upper)
     inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
     result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
         stack.rates,

@@ -12,7 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bilevel.program.sparse import stacked
+from bilevel import tolerances
+from bilevel.program.sparse import magnitude, stacked
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -43,8 +44,14 @@ class Rows:
         broken: Vector = np.maximum(0.0, np.maximum(self.lower - activity, activity - self.upper))
         return broken
 
+    def relative_violation(self, x: Vector, size: Vector) -> Vector:
+        """The same over the terms of each row, with columns near zero at a share of what they are expected to be, `size`."""
+        terms = magnitude(self.matrix, np.maximum(np.abs(x), tolerances.SIZE_FLOOR * size))
+        relative: Vector = self.violation(x) / np.maximum(terms, 1e-300)
+        return relative
 
-def sides(lower: Vector, upper: Vector) -> tuple[Index, Index, Index]:
+
+def split_limits(lower: Vector, upper: Vector) -> tuple[Index, Index, Index]:
     """Positions of equalities, of the finite lower limits of others, and of their finite upper limits."""
     equal = lower == upper
     return (

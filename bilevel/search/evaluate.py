@@ -11,7 +11,6 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
-from bilevel.program.sparse import magnitude
 from bilevel.reformulate import leader_products
 from bilevel.relax import tangent
 from bilevel.search import conic_response, verdicts
@@ -67,7 +66,7 @@ def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     """Followers with cones are held at their exact response to the leader's decisions; the rest is as without them."""
     form = state.form
     response, exact = conic_response.respond(form, form.kkt.part_of(near))
-    point = np.concatenate([response, form.columns.part_of(near)[form.kkt.columns :]])
+    point = np.concatenate([response, near[form.columns.after(Group.CONE_MULTIPLIERS)]])
     program, kkt = form.program, form.kkt
     mine = np.append(program.followers.conic, False)
     columns = [np.flatnonzero(mine[program.followers.owner]), program.linking_columns, kkt.lam[mine[kkt.equal_owner]]]
@@ -84,8 +83,7 @@ def holds(state: SearchState, point: Vector, slack_zero: Mask, within: float = t
     """Whether a point over the reformulation's columns keeps everything within a relative tolerance, with these sides."""
     form, mip = state.form, state.form.mip
     worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
-    size = magnitude(mip.rows.matrix, np.maximum(np.abs(point), tolerances.SIZE_FLOOR * form.size))
-    worst.append(float((mip.rows.violation(point) / np.maximum(size, 1e-300)).max(initial=0.0)))
+    worst.append(float(mip.rows.relative_violation(point, form.size).max(initial=0.0)))
     worst.append(float((np.abs(form.kkt.pairs.slack(point)) / form.slack_scale())[slack_zero].max(initial=0.0)))
     worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))
     gaps = mip.cones.gaps(point)

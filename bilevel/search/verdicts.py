@@ -103,8 +103,7 @@ def cooperates(program: Program) -> bool:
         x = session.solve(True, tolerances.FEASIBILITY, budget.seconds(), False, budget.watch()).x
     if x is None:
         return False
-    size = magnitude(mip.rows.matrix, np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size))
-    return bool((mip.rows.violation(x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)).all())
+    return bool((mip.rows.relative_violation(x, program.least_size) <= tolerances.FEASIBILITY).all())
 
 
 def contradiction(mip: SolverProgram, what: str) -> Check:

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.cones import Cones
-from bilevel.program.rows import Index, Rows, Vector, sides
+from bilevel.program.rows import Index, Rows, Vector, split_limits
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import largest, scaled, stacked
 from bilevel.solvers import Feature, Outcome, Watch
@@ -151,7 +151,7 @@ def _rows(mip: SolverProgram) -> tuple[sp.csc_matrix, Vector, list[object], _Pla
     lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
     size = _positive(largest(matrix))
     matrix, lower, upper = scaled(matrix, 1.0 / size), lower / size, upper / size
-    equal, low, high = sides(lower, upper)
+    equal, low, high = split_limits(lower, upper)
     parts, right = [matrix[equal], -matrix[low], matrix[high]], [upper[equal], -lower[low], upper[high]]
     cones: list[object] = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
     order = np.argsort(q.owner, kind="stable")

@@ -11,9 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget, tolerances
-from bilevel.program.rows import sides
+from bilevel.program.rows import split_limits
 from bilevel.program.solver_program import SolverProgram
-from bilevel.program.sparse import magnitude
 from bilevel.solvers import Outcome, highs
 from bilevel.solvers.scaled import reachable
 from bilevel.status import SolverStatus
@@ -39,8 +38,7 @@ def _looked_at(mip: SolverProgram, outcome: Outcome) -> Outcome:
     """The outcome, or none where its point breaks a row: both solvers do so beside bounds of 1e17."""
     if outcome.x is None:
         return outcome
-    size = magnitude(mip.rows.matrix, np.maximum(np.abs(outcome.x), tolerances.SIZE_FLOOR * mip.scale))
-    kept = mip.rows.violation(outcome.x) <= tolerances.FEASIBILITY * np.maximum(size, 1e-300)
+    kept = mip.rows.relative_violation(outcome.x, mip.scale) <= tolerances.FEASIBILITY
     return outcome if kept.all() else Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
 
 
@@ -53,7 +51,7 @@ def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     n = mip.columns
     matrix = sp.csr_array(sp.vstack([mip.rows.matrix, sp.eye_array(n)], format="csr"))
     lower, upper = np.concatenate([mip.rows.lower, mip.lower]), np.concatenate([mip.rows.upper, mip.upper])
-    equal, low, high = sides(lower, upper)
+    equal, low, high = split_limits(lower, upper)
     a = sp.csc_matrix(sp.vstack([matrix[equal], -matrix[low], matrix[high]], format="csc"))
     b = np.concatenate([upper[equal], -lower[low], upper[high]])
     cones = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instances.formats.pandapower_tables import READ, Area, Table, read_net
+from instances.formats.pandapower_tables import FULL_PERCENT, READ, Area, Table, read_net
 from instances.formats.pandapower_trafos import Transformers
 from instances.grid.parallel import merged
 from instances.grid.units import FloatArray
@@ -40,7 +40,6 @@ ASIDE = {
     "trafo_characteristic_table",
 }
 BUS_COLUMNS = ("bus", "from_bus", "to_bus", "hv_bus", "mv_bus", "lv_bus")
-FULL_PERCENT = 100.0
 # What pandapower's own converters write for a line without limit
 UNLIMITED_KA = 99999.0
 DEFAULT_HZ = 50.0
@@ -118,19 +117,13 @@ def _check_others(area: Area) -> None:
                 raise InstanceError(
                     f"net.{name} has element {index} in service, which a feeder does not have; remove it"
                 )
-    loads = _inside(area, "load")
+    loads = area.inside("load")
     for column in [name for name in loads.columns or {} if name.startswith("const_")]:
         for index, percent in zip(loads.index, loads.numbers(column, 0.0).tolist(), strict=True):
             if percent:
                 raise InstanceError(
                     f"load {index} has {column} {percent:g}, and a feeder's loads are constant powers; set it to 0"
                 )
-
-
-def _inside(area: Area, name: str) -> Table:
-    """Return the elements of a table whose bus is in the area."""
-    table = area.tables[name]
-    return table.where(area.holds(bus) for bus in table.buses("bus"))
 
 
 def _rated_kv(area: Area) -> dict[int, float]:
@@ -151,7 +144,7 @@ def _rated_kv(area: Area) -> dict[int, float]:
 
 def _voltage(area: Area) -> float:
     """Return the voltage of the external grid at the substation in per unit, or 1 behind a transformer."""
-    held = set(_inside(area, "ext_grid").numbers("vm_pu", 1.0).tolist())
+    held = set(area.inside("ext_grid").numbers("vm_pu", 1.0).tolist())
     if len(held) > 1:
         raise InstanceError(f"external grids hold {len(held)} voltages at bus {area.substation}; keep one of them")
     return float(held.pop()) if held else 1.0
@@ -159,7 +152,7 @@ def _voltage(area: Area) -> float:
 
 def _supply(area: Area) -> dict[str, float]:
     """Return the limits of the supply by the names of the feeder's fields: sums over the external grids at the substation."""
-    grids = _inside(area, "ext_grid")
+    grids = area.inside("ext_grid")
     limits: dict[str, float] = {}
     if not grids.index:
         return limits
@@ -197,7 +190,7 @@ def _loads(area: Area, order: Mapping[int, int]) -> FloatArray:
     """Return kW and kvar of the fused buses in their order, (2, n)."""
     load = np.zeros((2, len(order)))
     for name, sign in (("load", 1000.0), ("sgen", -1000.0)):
-        table = _inside(area, name)
+        table = area.inside(name)
         rows = [order[area.node[bus]] for bus in table.buses("bus")]
         for total, column in zip(load, ("p_mw", "q_mvar"), strict=True):
             np.add.at(total, rows, sign * table.numbers(column) * table.numbers("scaling", 1.0))
@@ -206,7 +199,7 @@ def _loads(area: Area, order: Mapping[int, int]) -> FloatArray:
 
 def _shunts(area: Area, order: Mapping[int, int], kv: Mapping[int, float]) -> FloatArray:
     """Return kW drawn and kvar fed in at 1 pu by shunts at the fused buses, (2, n)."""
-    table, shunt = _inside(area, "shunt"), np.zeros((2, len(order)))
+    table, shunt = area.inside("shunt"), np.zeros((2, len(order)))
     for index, stepped in zip(table.index, table.column("step_dependency_table"), strict=True):
         if stepped is not None and stepped is not math.nan and bool(stepped):
             raise InstanceError(f"shunt {index} has a table of steps; write p_mw and q_mvar of its step, with step 1")

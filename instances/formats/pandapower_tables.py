@@ -17,6 +17,7 @@ __all__ = ["Area", "Table", "read_net"]
 
 NEEDED = ("bus", "line")
 ENDS = {"line": ("from_bus", "to_bus"), "trafo": ("hv_bus", "lv_bus")}
+FULL_PERCENT = 100.0
 READ = (*NEEDED, "load", "sgen", "ext_grid", "switch", "trafo", "shunt")
 
 
@@ -96,9 +97,10 @@ class Area:
         return cls(kept, node, start, frozenset(bus for bus in part if part[bus] == part[start]), hanging)
 
     def inside(self, name: str) -> Table:
-        """Lines or transformers with both ends in the area."""
+        """Return the elements of a table that have their bus, lines and transformers both ends, in the area."""
         table = self.tables[name]
-        return table.where(map(lambda *ends: all(map(self.holds, ends)), *map(table.buses, ENDS[name])))
+        ends = zip(*map(table.buses, ENDS.get(name, ("bus",))), strict=True)
+        return table.where(all(map(self.holds, buses)) for buses in ends)
 
     def holds(self, bus: int) -> bool:
         """Tell whether the bus is in service and in the area."""

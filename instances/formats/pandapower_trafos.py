@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instances.formats.pandapower_tables import Table
+from instances.formats.pandapower_tables import FULL_PERCENT, Table
 from instances.grid.units import FloatArray
 from instances.records.errors import InstanceError
 from instances.records.feeder import Branch
 
 __all__ = ["Transformers"]
 
-_FULL_PERCENT = 100.0
 _TAPPED = ("Ratio", "Symmetrical")
 _SIDES = ("hv", "lv")
 
@@ -66,7 +65,7 @@ class Transformers:
         own = (lv / bus_lv) ** 2
         short, resistive = table.numbers("vk_percent") / 100.0, table.numbers("vkr_percent") / 100.0
         iron, idle = table.numbers("pfe_kw", 0.0) / 1000.0, table.numbers("i0_percent", 0.0) / 100.0 * rated
-        loading = table.numbers("max_loading_percent", _FULL_PERCENT) / _FULL_PERCENT * table.numbers("df", 1.0)
+        loading = table.numbers("max_loading_percent", FULL_PERCENT) / FULL_PERCENT * table.numbers("df", 1.0)
         return cls(
             table.index, high, low,
             impedance=_complex(resistive, short) * own / (rated * parallel),
