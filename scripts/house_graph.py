@@ -18,8 +18,8 @@ LAYERS = {
 ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
-        "program", "compile", "solvers", "relax", "followers", "bounds", "reformulate", "reformulate.modes", "certify",
-        "search", "search.steps", "search.diagnose", "interchange", "equilibrium", "front", "heuristics",
+        "program", "compile", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate", "reformulate.modes",
+        "certify", "search", "search.steps", "search.diagnose", "interchange", "equilibrium", "front", "heuristics",
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (

@@ -36,7 +36,7 @@ from bilevel.program.rows import Index, Rows, Vector, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.solvers import SOLVERS
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
 _WHAT = "limits of the followers' multipliers were being proven"

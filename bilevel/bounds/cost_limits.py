@@ -19,7 +19,7 @@ from bilevel.program.rows import Index, Rows, Vector, coo, no_rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import part
 from bilevel.solvers import SOLVERS
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
 

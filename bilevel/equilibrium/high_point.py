@@ -27,7 +27,7 @@ from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
 from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS, Outcome, clarabel
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import CheckKind, SolverStatus, Status
 
 _VERDICTS = {SolverStatus.INFEASIBLE: Status.INFEASIBLE, SolverStatus.UNBOUNDED: Status.UNBOUNDED}

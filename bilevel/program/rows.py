@@ -1,7 +1,7 @@
 """The rows of every program between a Pyomo model and a solver, and the arrays that they are made of.
 
 Every matrix shares one column space: the leader's variables, the followers' variables, then whatever a reformulation
-appends (duals, binaries, auxiliary columns).  Quantities are in the model's own units; scaling is `bilevel.solvers.scaled`'s.
+appends (duals, binaries, auxiliary columns).  Quantities are in the model's own units; `bilevel.solvers.scaling` scales.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@
 
 A stage appends columns behind those that it was given, so that it restores a point by dropping its own.  Above the first stand
 the compiled program, whose `load` takes a point back into the Pyomo model, and below the last the solver's session, which
-measures columns and rows in their sizes (`bilevel.solvers.scaled`).
+measures columns and rows in their sizes (`bilevel.solvers.scaling.scaled`).
 """
 
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from bilevel.program.rows import Index, Rows, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import tangent
 from bilevel.solvers import SOLVERS, Outcome, clarabel
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
 MOST_ROUNDS = 200

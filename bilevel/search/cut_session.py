@@ -19,7 +19,7 @@ from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
 from bilevel.search.sides import Sides, limits
 from bilevel.solvers import Outcome, SessionFactory, clarabel
 from bilevel.solvers.base import Forgetful
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
 MAX_ROUNDS = 100

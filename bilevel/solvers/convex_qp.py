@@ -14,7 +14,7 @@ from bilevel import budget, tolerances
 from bilevel.program.rows import split_limits
 from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers import Outcome, highs
-from bilevel.solvers.scaled import reachable
+from bilevel.solvers.scaling.scaled import reachable
 from bilevel.status import SolverStatus
 
 _LOOKED_AT = (SolverStatus.OPTIMAL, SolverStatus.NUMERICAL_ERROR, SolverStatus.TIME_LIMIT)

@@ -26,7 +26,7 @@ from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 
 
 def two_nodes(slope: float = 0.5, demand: float = 2.0, cap: float = 50.0) -> Any:

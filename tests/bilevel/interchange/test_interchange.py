@@ -34,7 +34,7 @@ from bilevel.reformulate.single_level import assemble
 from bilevel.relax import CONES
 from bilevel.search.engine import Search
 from bilevel.solvers import pyomo as pyomo_solvers
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 
 INF = np.inf
 QUIET = Progress(False)

@@ -24,7 +24,7 @@ from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, Outcome, clarabel, convex_qp, highs, pyomo
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 
 STORED = json.loads((Path(__file__).parents[2] / "solver_programs.json").read_text(encoding="utf-8"))
 PROGRAMS = {program["name"]: program for program in STORED}

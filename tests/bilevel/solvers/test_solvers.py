@@ -15,7 +15,7 @@ from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Progress
 from bilevel.solvers import SOLVERS, Outcome, find, require
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 
 INF = np.inf
 QUIET = Progress(False)

@@ -20,7 +20,7 @@ from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax import CONES
 from bilevel.solvers import SOLVERS
-from bilevel.solvers.scaled import Scaled
+from bilevel.solvers.scaling.scaled import Scaled
 
 COMBINATIONS = sorted(itertools.product(SOLVERS, MODES, CONES))
 

@@ -17,7 +17,7 @@ from bilevel.program.rows import Index, Rows, Vector, no_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import largest, part, scaled, stacked
 from bilevel.solvers.base import Outcome, Session, Watch
-from bilevel.solvers.checked import Checked
+from bilevel.solvers.scaling.checked import Checked
 from bilevel.status import SolverStatus
 
 

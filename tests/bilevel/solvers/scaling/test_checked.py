@@ -17,7 +17,7 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
 from bilevel.solvers import SOLVERS, convex_qp, highs
 from bilevel.solvers.base import Outcome
-from bilevel.solvers.checked import Checked
+from bilevel.solvers.scaling.checked import Checked
 
 
 def knapsack() -> SolverProgram:

@@ -1,0 +1,1 @@
+"""What stands between a program and a solver: scaled numbers, answers that are looked at, entries that solvers drop."""
