@@ -139,10 +139,10 @@ NEVER_REACHED = 1e-6
 """How far a limit must be from every point of the rows, over itself, to be called never reached."""
 
 DUST = 1e-9
-"""Scaled entries under this are dropped by SCIP and HiGHS without a word; here they are cleared, and limits moved for them."""
+"""Scaled entries under this are dropped by SCIP without a word; here they are cleared, and limits moved for them."""
 
-DUST_REACH = 1e3
-"""How far out, in sizes of its own, a column without an end is looked at where an entry of it is cleared: `SIZE_LOOSE`."""
+FINE_DUST = 1e-12
+"""The same of HiGHS, the least that it can be told to keep, and of solvers that keep more."""
 
 INTERIOR_POINT = 1e-10
 """What interior points are asked for: gap and feasibility, relative."""

@@ -38,17 +38,16 @@ class Point:
 
 
 class CutSession:
-    """`mip` is what the solver holds, `cones` the true cones over its columns; `reach` as in `Scaled`, for points alone."""
+    """`mip` is what the solver holds, `cones` the true cones over its columns."""
 
     def __init__(
-        self, form: Reformulation, mip: SolverProgram, cones: Cones, solver: SessionFactory, budget: Budget,
-        reach: float = np.inf,
-    ) -> None:  # fmt: skip
+        self, form: Reformulation, mip: SolverProgram, cones: Cones, solver: SessionFactory, budget: Budget
+    ) -> None:
         self.form, self.mip, self.budget = form, mip, budget
         self.cones = cones.widened(mip.columns)
         session = solver.open()
         self.forgets = isinstance(session, Forgetful)
-        self.session = Scaled(session, budget.scaling, reach)
+        self.session = Scaled(session, budget.scaling)
         self.session.load(mip)
         self.tangents = no_rows(mip.columns)
 

@@ -183,11 +183,10 @@ def opened(
     master = CutSession(form, chain.program, with_mode.program.cones, solver, budget)
     many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
     plain = form.mip.products is None
-    far = tolerances.DUST_REACH
     held = many and plain and not form.conic
-    interior = CutSession(form, form.mip, form.mip.cones, clarabel, budget, far) if held else None
+    interior = CutSession(form, form.mip, form.mip.cones, clarabel, budget) if held else None
     apart = interior is not None or (plain and not _as_precise(master, solver, mode, known))
-    precise = precise_session(form, form.mip, budget, far) if apart else master
+    precise = precise_session(form, form.mip, budget) if apart else master
     sessions = Sessions(master, precise, interior)
     return SearchState(form, solver, mode, treatment, budget, chain, sessions, whole(form.kkt.pairs.count))
 
@@ -201,6 +200,6 @@ def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: R
     return master.mip.convex and solver.incremental and not known.count and mode.name != strong_duality.name
 
 
-def precise_session(form: Reformulation, mip: SolverProgram, budget: Budget, reach: float = np.inf) -> CutSession:
-    """A session of linear programs with tangents, in scaled numbers, for the last step; without `reach` its bounds hold too."""
-    return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True), reach)
+def precise_session(form: Reformulation, mip: SolverProgram, budget: Budget) -> CutSession:
+    """A session of linear programs with tangents, in scaled numbers, for the last step."""
+    return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True))

@@ -67,7 +67,9 @@ class Watch(Protocol):
 
 
 class Session(Protocol):
-    """One living solver."""
+    """One living solver; it drops entries of rows that are no more than `drops`."""
+
+    drops: float
 
     def load(self, mip: SolverProgram) -> None:
         """Start from this program, forgetting any other."""

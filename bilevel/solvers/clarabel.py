@@ -43,6 +43,8 @@ def open() -> "_Interior":
 class _Interior:
     """A solver session that holds cones and knows no integers; every solve starts from nothing."""
 
+    drops = tolerances.FINE_DUST
+
     def load(self, mip: SolverProgram) -> None:
         # The columns come scaled
         self.mip = replace(mip, scale=np.ones(mip.columns))

@@ -46,6 +46,8 @@ def open() -> Session:
 
 
 class _Gurobi:
+    drops = tolerances.FINE_DUST
+
     def __init__(self, environment: Any) -> None:
         self.environment = environment
         self.model: Any = None

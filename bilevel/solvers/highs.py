@@ -84,6 +84,8 @@ def solve_quadratic(mip: SolverProgram, hessian: sp.csr_array, seconds: float, w
 
 
 class _Highs:
+    drops = tolerances.FINE_DUST
+
     def __init__(self) -> None:
         self.highs = new()
         self.integer = np.zeros(0, dtype=bool)
@@ -91,7 +93,7 @@ class _Highs:
         self.watch: Watch | None = None
         self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
         # HiGHS drops smaller entries without a word, 1e-9 by default
-        self.highs.setOptionValue("small_matrix_value", 1e-12)
+        self.highs.setOptionValue("small_matrix_value", self.drops)
         # The gap asked for is relative: an absolute one, 1e-6 by default, would end searches whose objectives are small
         self.highs.setOptionValue("mip_abs_gap", 0.0)
         self.highs.cbMipInterrupt.subscribe(self._mip_event)

@@ -99,6 +99,8 @@ def _quietly(call: Callable[[], _T]) -> _T:
 
 
 class _Pyomo:
+    drops = tolerances.DUST
+
     def __init__(self, name: str, kind: Interface, solver: Any) -> None:
         self.name, self.kind, self.solver = name, kind, solver
         self.model: Any = pyo.ConcreteModel()

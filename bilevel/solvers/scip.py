@@ -74,6 +74,8 @@ class _Scip:
     infeasible with one row more, though it is not.
     """
 
+    drops = tolerances.DUST
+
     def __init__(self) -> None:
         self.model: Any = None
         self.events: Any = None

@@ -22,7 +22,7 @@ def wall(state: SearchState) -> None:
     """
     mip, master = state.form.mip, state.master
     session = state.precise
-    if session is master or session.session.shortened:
+    if session is master:
         session = precise_session(state.form, replace(mip, products=None), state.budget)
     if session.solve(integer=False).status not in (SolverStatus.UNBOUNDED, SolverStatus.NUMERICAL_ERROR):
         return

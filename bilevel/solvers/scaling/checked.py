@@ -26,7 +26,7 @@ class Checked:
     """Same verbs as a `Session`, in the numbers that the solver sees; every answer with a point is looked at."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session, self.drops = session, session.drops
         self.relaxed = -np.inf
 
     def load(self, mip: SolverProgram) -> None:

@@ -5,7 +5,6 @@ are powers of two, so scaling rounds nothing.  Tolerances of the solver are ther
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,10 +12,11 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.cones import Cones
 from bilevel.program.products import Products
-from bilevel.program.rows import Index, Rows, Vector, no_rows
+from bilevel.program.rows import Index, Rows, Vector, no_rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import largest, part, scaled, stacked
 from bilevel.solvers.base import Outcome, Session, Watch
+from bilevel.solvers.scaling import dust
 from bilevel.solvers.scaling.checked import Checked
 from bilevel.status import SolverStatus
 
@@ -26,18 +26,19 @@ class Scaled:
 
     With `active` off the solver sees the program's own numbers, which is what an ordinary model writer hands over.
 
-    `reach`: how far out, in sizes, a column without an end counts where an entry of it is cleared from a row of the program.
-    Without one such a row is lost, as it has to be where bounds are proven; where points are looked for, it had better be kept.
+    Entries that solvers would drop are taken at their extremes; where that takes a side of a row away, a row of `dust.held` stands
+    for it behind the rows of the program, which nobody outside sees.
     """
 
-    def __init__(self, session: Session, active: bool = True, reach: float = np.inf) -> None:
-        self.session, self.active, self.reach, self.loaded = Checked(session), active, reach, 0
+    def __init__(self, session: Session, active: bool = True) -> None:
+        self.session, self.active = Checked(session), active
         self.column = np.ones(0)
         self.row = np.ones(0)
         self.unit = 1.0
         self.lower, self.upper = np.zeros(0), np.zeros(0)
         self.cost, self.offset, self.has_sets = np.zeros(0), 0.0, False
-        self.rows, self.dust = no_rows(0), sp.csr_array((0, 0))
+        self.rows, self.dust, self.loaded = no_rows(0), sp.csr_array((0, 0)), 0
+        self.held: dust.Held | None = None
 
     def load(self, mip: SolverProgram) -> None:
         """Load the scaled program."""
@@ -49,6 +50,11 @@ class Scaled:
         rows, self.row = self._scaled(mip.rows)
         self.rows, self.dust, self.loaded = no_rows(mip.columns), sp.csr_array((0, mip.columns)), rows.count
         rows = self._without_dust(rows)
+        self.held = None
+        if self.dust.nnz:
+            whole = replace(rows, lower=self.rows.lower, upper=self.rows.upper)
+            self.held = dust.held(whole, self.dust, self.lower, self.upper, self.session.drops)
+            rows = stack_rows([replace(rows, names=()), self._stand_ins(self.held)])
         self.session.load(
             replace(
                 mip, cost=mip.cost * self.column / self.unit, offset=mip.offset / self.unit,
@@ -107,23 +113,24 @@ class Scaled:
 
     def delete_rows(self, rows: Index) -> None:
         """Remove rows of a session that can; those after them move up."""
+        behind = self._behind(rows)
         self.row = np.delete(self.row, rows)
         kept = np.setdiff1d(np.arange(self.rows.count), rows)
         self.rows = Rows(sp.csr_array((len(kept), len(self.column))), self.rows.lower[kept], self.rows.upper[kept])
         self.dust = sp.csr_array(self.dust[kept])
-        self.session.delete_rows(rows)
+        self.session.delete_rows(behind)
 
     def _without_dust(self, rows: Rows) -> Rows:
         """Rows without the entries that solvers would drop, which are taken at their extremes: nothing true is cut off.
 
         What was taken out and the limits as they were are kept behind those of the rows before.
         """
-        dust = np.abs(rows.matrix.data) < tolerances.DUST
-        matrix = part(rows.matrix, ~dust) if dust.any() else rows.matrix
+        small = np.abs(rows.matrix.data) < self.session.drops
+        matrix = part(rows.matrix, ~small) if small.any() else rows.matrix
         first = self.rows.count
         lower, upper = np.concatenate([self.rows.lower, rows.lower]), np.concatenate([self.rows.upper, rows.upper])
         self.rows = Rows(sp.csr_array((first + rows.count, matrix.shape[1])), lower, upper)
-        self.dust = stacked([self.dust, part(rows.matrix, dust)])
+        self.dust = stacked([self.dust, part(rows.matrix, small)])
         lower, upper = self._limits(first + np.arange(rows.count))
         return Rows(matrix, lower, upper)
 
@@ -132,28 +139,30 @@ class Scaled:
         lower, upper = self.rows.lower[rows], self.rows.upper[rows]
         if not self.dust.nnz:
             return lower, upper
-        dust = sp.coo_array(self.dust[rows])
-        row, column = dust.coords
-        low, high = self._ends(column, np.where(rows[row] < self.loaded, self.reach, np.inf))
+        dropped = sp.coo_array(self.dust[rows])
+        row, column, entry = *dropped.coords, dropped.data
         with np.errstate(invalid="ignore"):
-            ends = np.stack([dust.data * low, dust.data * high])
+            ends = np.stack([entry * self.lower[column], entry * self.upper[column]])
         most = np.bincount(row, weights=np.fmax(*ends), minlength=len(rows))
         least = np.bincount(row, weights=np.fmin(*ends), minlength=len(rows))
         with np.errstate(invalid="ignore"):
             lower, upper = lower - most, upper - least
         return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
 
-    @property
-    def shortened(self) -> bool:
-        """Whether some column without an end counts as far as `reach` alone, so that nothing is proven here."""
-        return bool(self.dust.nnz) and bool(np.isfinite(self.reach))
+    def _stand_ins(self, held: dust.Held) -> Rows:
+        return held.rows(self.lower, self.upper, (self.rows.lower, self.rows.upper))
 
-    def _ends(self, column: Any, reach: Vector) -> tuple[Vector, Vector]:
-        """Bounds of columns; those without an end as far as `reach` from zero, or from their other end if that is further."""
-        low, high = self.lower[column], self.upper[column]
-        below = np.where(np.isfinite(high), np.minimum(high, 0.0), 0.0) - reach
-        above = np.where(np.isfinite(low), np.maximum(low, 0.0), 0.0) + reach
-        return np.where(np.isfinite(low), low, below), np.where(np.isfinite(high), high, above)
+    def _behind(self, rows: Index) -> Index:
+        """Where rows stand in the session, which has those of `held` behind the program's own."""
+        return rows if self.held is None else rows + self.held.count * (rows >= self.loaded)
+
+    def _renew(self, rows: Index) -> None:
+        """Limits of these rows as they are now, and of what stands for them."""
+        self.session.set_row_bounds(self._behind(rows), *self._limits(rows))
+        if self.held is not None and self.held.count:
+            which = np.flatnonzero(np.isin(self.held.row, rows))
+            now = self._stand_ins(self.held)
+            self.session.set_row_bounds(self.loaded + which, now.lower[which], now.upper[which])
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of columns; rows that lost entries of columns that may go further now get wider limits."""
@@ -169,13 +178,22 @@ class Scaled:
         )
         rows = np.unique(sp.coo_array(self.dust[:, further]).coords[0]).astype(np.int64) if len(further) else further
         if len(rows):
-            self.session.set_row_bounds(rows, *self._limits(rows))
+            self._renew(rows)
 
     def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of rows."""
         size = self.row[rows]
         self.rows.lower[rows], self.rows.upper[rows] = lower / size, upper / size
-        self.session.set_row_bounds(rows, *self._limits(rows))
+        self._renew(rows)
+
+    def _own(self, dual: Vector) -> Vector:
+        """Multipliers of the program's rows, with those of what stands for them."""
+        if self.held is None or not self.held.count:
+            return dual
+        behind = slice(self.loaded, self.loaded + self.held.count)
+        own = np.delete(dual, behind)
+        np.add.at(own, self.held.row, self.held.side * dual[behind])
+        return own
 
     def set_cost(self, cost: Vector, offset: float) -> None:
         """Replace the objective."""
@@ -205,7 +223,7 @@ class Scaled:
             return Outcome(SolverStatus.UNBOUNDED, None, np.inf, -np.inf)
         x = None if outcome.x is None else outcome.x * self.column
         reduced = None if outcome.reduced_cost is None else outcome.reduced_cost * self.unit / self.column
-        dual = None if outcome.row_dual is None else outcome.row_dual * self.unit / self.row
+        dual = None if outcome.row_dual is None else self._own(outcome.row_dual) * self.unit / self.row
         objective, bound = outcome.objective * self.unit, outcome.bound * self.unit
         return Outcome(outcome.status, x, objective, bound, reduced, dual, outcome.nodes)
 

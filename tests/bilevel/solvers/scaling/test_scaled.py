@@ -15,6 +15,7 @@ from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Progress
 from bilevel.solvers import SOLVERS
+from bilevel.solvers.scaling import dust
 from bilevel.solvers.scaling.scaled import Scaled
 
 FACTORS = (1e-3, 1e3)
@@ -87,17 +88,52 @@ def test_scales_are_powers_of_two_so_nothing_is_rounded() -> None:
         assert np.frexp(factor)[0] == 0.5
 
 
-@pytest.mark.parametrize("entry", [1e-10, -1e-10, 1e-16])
-def test_an_entry_that_is_cleared_takes_its_row_away_only_where_bounds_are_proven(entry: float) -> None:
-    """a + entry * b = 1 with b >= 0 without an end: a may be anything on one side of 1, and is 1 for points near their sizes."""
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+@pytest.mark.parametrize("entry", [1e-10, -1e-10, 1e-16, -1e-16])
+@pytest.mark.parametrize("dear", [1e-6, 1.0])
+def test_a_row_is_kept_though_an_entry_of_it_is_dropped(dear: float, entry: float, solver: str) -> None:
+    """a + entry * b = 1 with b >= 0 without an end, which costs: a stays at 1, but for what b is worth."""
+    sign = float(np.sign(entry))
     program = SolverProgram(
-        cost=np.array([np.sign(entry), 0.0]), offset=0.0, lower=np.array([-5.0, 0.0]), upper=np.array([5.0, np.inf]),
+        cost=np.array([sign, dear]), offset=0.0, lower=np.array([-5.0, 0.0]), upper=np.array([5.0, np.inf]),
         integer=np.zeros(2, dtype=bool), rows=Rows(sp.csr_array([[1.0, entry]]), np.ones(1), np.ones(1)),
         cones=Cones.none(2), sos1=(), scale=np.ones(2),
     )  # fmt: skip
-    for reach, at in ((np.inf, -5.0 * np.sign(entry)), (1e3, 1.0)):
-        session = Scaled(SOLVERS["highs"].open(), reach=reach)
-        session.load(program)
-        found = session.solve(False, 1e-9, 10, None, Progress(False)).x
-        assert found is not None
-        assert found[0] == pytest.approx(at, abs=1e-6)
+    session = Scaled(SOLVERS[solver].open())
+    session.load(program)
+    outcome = session.solve(False, 1e-9, 10, None, Progress(False))
+    assert outcome.x == pytest.approx([1.0, 0.0], abs=1e-6)
+    # The rows that stand for it move with it, and rows behind them keep their places
+    session.add_rows(Rows(sp.csr_array([[0.0, 1.0]]), np.array([3.0]), np.array([np.inf])))
+    session.set_row_bounds(np.array([0]), np.array([2.0]), np.array([2.0]))
+    assert session.solve(False, 1e-9, 10, None, Progress(False)).x == pytest.approx([2.0, 3.0], abs=1e-6)
+    session.set_row_bounds(np.array([1]), np.array([4.0]), np.array([np.inf]))
+    last = session.solve(False, 1e-9, 10, None, Progress(False))
+    assert last.x == pytest.approx([2.0, 4.0], abs=1e-6)
+    if last.row_dual is not None:
+        assert last.row_dual == pytest.approx([sign, dear], abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_stands_for_a_row_holds_wherever_the_row_does(seed: int) -> None:
+    """Random rows with entries of 1e-16 to 1e-3 and columns with and without ends, at points where the rows hold."""
+    rng = np.random.default_rng(seed)
+    n, m, drops = 4, 3, 1e-9
+    matrix = rng.choice([-1.0, 1.0], (m, n)) * 10.0 ** rng.uniform(-16, 0, (m, n)) * (rng.random((m, n)) < 0.8)
+    matrix[:, 0] = 1.0
+    low, high = np.where(rng.random(n) < 0.5, -np.inf, rng.normal(size=n)), np.full(n, np.inf)
+    high = np.where((rng.random(n) < 0.5) & np.isfinite(low), low + 10.0, high)
+    ends = np.where(np.isfinite(low), low, rng.normal(size=n))
+    x = np.clip(ends + 10.0 ** rng.uniform(-3, 12, n), low, high)
+    activity = matrix @ x
+    lower, upper = np.where(rng.random(m) < 0.6, activity, -np.inf), np.where(rng.random(m) < 0.6, activity, np.inf)
+    small = np.abs(matrix) < drops
+    kept = Rows(sp.csr_array(np.where(small, 0.0, matrix)), lower, upper)
+    dropped = sp.csr_array(np.where(small, matrix, 0.0))
+    dropped.eliminate_zeros()
+    held = dust.held(kept, dropped, low, high, drops)
+    rows = held.rows(low, high, (lower, upper))
+    size = np.abs(rows.matrix) @ np.abs(x) + np.abs(np.where(np.isfinite(rows.lower), rows.lower, 0.0))
+    assert (rows.violation(x) <= 1e-12 * np.maximum(size, 1.0)).all()
+    entries = np.abs(rows.matrix.data[rows.matrix.data != 0])
+    assert not len(entries) or entries.min() >= drops
