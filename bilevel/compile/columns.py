@@ -1,7 +1,9 @@
 """The variables and rows of a model as they are read: columns by first use, and linear rows."""
 
+import math
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,15 @@ from bilevel.program.domains import require_fixed_inside
 from bilevel.program.rows import Rows, coo
 
 
+class _Kind(Enum):
+    """What a part of an expression is, which its class tells."""
+
+    EXPRESSION, VARIABLE, OTHER = range(3)
+
+
+_KINDS: dict[type, _Kind] = {}
+
+
 class Columns:
     """Numbers variables in the order in which they are first used, and knows whose they are."""
 
@@ -33,41 +44,39 @@ class Columns:
         """The quadratic representation of an expression; refuses what is not quadratic."""
         with _reading(what, expression):
             self._look_at(expression, what)
-        return self._repn(expression, what)
+            return self._repn(expression, what)
 
     def _repn(self, expression: Any, what: str) -> Any:
-        with _reading(what, expression):
-            repn = self.visitor.walk_expression(expression)
+        repn = self.visitor.walk_expression(expression)
         if repn.nonlinear is not None:
             raise ModelError(
                 f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
             )
-        values = [repn.constant, *repn.linear.values(), *(repn.quadratic or {}).values()]
-        if not all(_is_finite(value) for value in values):
+        values = (repn.constant, *repn.linear.values(), *(repn.quadratic or {}).values())
+        if not all(map(_is_finite, values)):
             _refuse_without_value(what, expression)
             raise ModelError(f"{what} holds a coefficient that is not a finite number: check its data")
         return repn
 
     def _look_at(self, expression: Any, what: str) -> None:
         """Refuses variables of other models, and fixed ones that stand where they may not."""
-        for variable in _variables(expression):
-            if id(variable) not in self.seen:
-                self.seen.add(id(variable))
-                require_own(variable, self.model, f"{what} uses variable")
-                if variable.fixed and variable.value is not None:
-                    require_fixed_inside(variable)
+        for variable in _variables(expression, self.seen):
+            self.seen.add(id(variable))
+            require_own(variable, self.model, f"{what} uses variable")
+            if variable.fixed and variable.value is not None:
+                require_fixed_inside(variable)
 
-    def row(self, row: Any) -> tuple[Any, float, float]:
+    def row(self, row: Any, name: str) -> tuple[Any, float, float]:
         """Quadratic representation of a row's body without its constant, and the limits that are left."""
-        what = f"row {row.name!r}"
-        with _reading(what, row.expr):
-            self._look_at(row.expr, what)
+        what, expression = f"row {name!r}", row.expr
+        with _reading(what, expression):
+            self._look_at(expression, what)
             lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)
-        repn = self._repn(body, what)
+            repn = self._repn(body, what)
         low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
         high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
         low, high = low if low > -tolerances.INFINITE else -np.inf, high if high < tolerances.INFINITE else np.inf
-        if np.isnan(low) or np.isnan(high) or low == np.inf or high == -np.inf:
+        if math.isnan(low) or math.isnan(high) or low == np.inf or high == -np.inf:
             raise ModelError(f"{what} has limits {lower} and {upper}: give finite numbers, or leave a side out")
         return repn, low, high
 
@@ -88,17 +97,26 @@ class Columns:
         return tuple(self.found[key] for key in self.position)
 
 
-def _variables(expression: Any) -> Iterator[Any]:
-    """All variables of an expression, some more than once; Pyomo's own walk takes twice as long."""
+def _variables(expression: Any, without: Container[int] = ()) -> Iterator[Any]:
+    """All variables of an expression but those of these ids, some more than once; Pyomo's own walk takes twice as long."""
     left = [expression]
     while left:
         part = left.pop()
-        if part.__class__ in native_types:
-            continue
-        if part.is_expression_type():
+        kind = _KINDS.get(part.__class__)
+        if kind is None:
+            kind = _KINDS[part.__class__] = _kind(part)
+        if kind is _Kind.EXPRESSION:
             left.extend(part.args)
-        elif part.is_variable_type():
+        elif kind is _Kind.VARIABLE and id(part) not in without:
             yield part
+
+
+def _kind(part: Any) -> _Kind:
+    if part.__class__ in native_types:
+        return _Kind.OTHER
+    if part.is_expression_type():
+        return _Kind.EXPRESSION
+    return _Kind.VARIABLE if part.is_variable_type() else _Kind.OTHER
 
 
 class RowList:
@@ -177,7 +195,7 @@ def _value(component: Any) -> Any:
 
 
 def _is_finite(value: Any) -> bool:
-    return not isinstance(value, InvalidNumber) and bool(np.isfinite(float(value)))
+    return not isinstance(value, InvalidNumber) and math.isfinite(value)
 
 
 def _difference(limit: float, constant: float) -> float:

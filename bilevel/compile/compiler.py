@@ -166,16 +166,17 @@ class _Compiler:
         return sign * float(repn.constant), sign
 
     def _leader_row(self, row: Any) -> None:
-        repn, lower, upper = self.columns.row(row)
+        name = row.name
+        repn, lower, upper = self.columns.row(row, name)
         terms = self.columns.linear(repn)
         if not repn.quadratic:
-            self.leader_rows.add(terms, lower, upper, row.name)
+            self.leader_rows.add(terms, lower, upper, name)
             return
         side = 1.0 if np.isfinite(upper) else -1.0
         whole = self._terms(repn, 1.0)
         one_sided = np.isfinite(lower) != np.isfinite(upper)
         if one_sided and is_convex({key: side * value for key, value in whole.items()}):
-            self.cones.row(whole, dict(terms), lower, upper, row.name, id(row) in self.relaxed)
+            self.cones.row(whole, dict(terms), lower, upper, name, id(row) in self.relaxed)
             return
         at = len(self.leader_rows.names)
         own = self._split(repn, at, 1.0)
@@ -184,13 +185,13 @@ class _Compiler:
             own = {}
         if own and len(own) < len(repn.quadratic):
             raise ModelError(
-                f"row {row.name!r} mixes a quadratic with a product of leader and follower variables: "
+                f"row {name!r} mixes a quadratic with a product of leader and follower variables: "
                 "put the quadratic into a row of its own with an auxiliary variable"
             )
         if own:
-            self.cones.row(own, dict(terms), lower, upper, row.name, id(row) in self.relaxed)
+            self.cones.row(own, dict(terms), lower, upper, name, id(row) in self.relaxed)
         else:
-            self.leader_rows.add(terms, lower, upper, row.name)
+            self.leader_rows.add(terms, lower, upper, name)
 
     def _own_products(self, row: int, terms: dict[tuple[int, int], float]) -> None:
         """Products of two leader variables that form no cone: rows for a nonconvex solver."""
@@ -243,16 +244,17 @@ class _Compiler:
             self.price.append((self.columns.at(x), self.columns.at(y), value))
 
     def _follower_row(self, at: int, row: Any) -> None:
-        repn, lower, upper = self.columns.row(row)
+        name = row.name
+        repn, lower, upper = self.columns.row(row, name)
         for key in (*repn.linear, *(key for pair in repn.quadratic or () for key in pair)):
-            self._claim(key, at, f"row {row.name!r}")
+            self._claim(key, at, f"row {name!r}")
         if repn.quadratic:
             linear = dict(self.columns.linear(repn))
-            self.follower_cones.row(self._terms(repn, 1.0), linear, lower, upper, row.name)
+            self.follower_cones.row(self._terms(repn, 1.0), linear, lower, upper, name)
             self.cone_owner.append(at)
             self.curved_rows.add(id(row))
             return
-        self.follower_rows.add(self.columns.linear(repn), lower, upper, row.name)
+        self.follower_rows.add(self.columns.linear(repn), lower, upper, name)
         self.row_at[id(row)] = len(self.row_owner)
         self.row_owner.append(at)
 

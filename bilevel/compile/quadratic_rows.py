@@ -124,7 +124,12 @@ def is_convex(terms: Quadratic) -> bool:
     """Whether a quadratic form with any term is positive semidefinite."""
     if not terms or not any(i == j for i, j in terms):
         return False
-    return square_root(_matrix(terms)[1]) is not None
+    return _is_sum_of_squares(terms) or square_root(_matrix(terms)[1]) is not None
+
+
+def _is_sum_of_squares(terms: Quadratic) -> bool:
+    """Whether that can be seen without eigenvalues."""
+    return all(i == j and value >= 0 for (i, j), value in terms.items())
 
 
 def is_cone(terms: Quadratic, linear: dict[int, float], lower: float, upper: float) -> bool:
@@ -150,7 +155,7 @@ def _matrix(terms: Quadratic) -> tuple[list[int], np.ndarray]:
 
 def _squares(terms: Quadratic, name: str) -> list[dict[int, float]]:
     """Linear forms whose squares add up to the quadratic; refuses one that is not convex."""
-    if all(i == j and value >= 0 for (i, j), value in terms.items()):
+    if _is_sum_of_squares(terms):
         return [{i: float(np.sqrt(value))} for (i, _), value in terms.items()]
     columns, matrix = _matrix(terms)
     rows = square_root(matrix)
