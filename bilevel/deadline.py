@@ -1,7 +1,10 @@
-"""A time limit over several solves, each of which gets what is left."""
+"""A time limit over several solves, each of which gets what is left; and what the phases of one solve took."""
 
 import math
 import time
+from typing import Any
+
+import numpy as np
 
 GRACE_SECONDS, GRACE_SHARE = 1.0, 0.05
 """What a part gets that begins when nothing is left, so that what was found is not lost for want of a recheck: the smaller of so
@@ -26,3 +29,21 @@ class Deadline:
             return None
         grace = min(GRACE_SECONDS, GRACE_SHARE * self.seconds)
         return max(self.end - keep * self.seconds - time.monotonic(), grace)
+
+
+class PhaseClock:
+    """What building a model and each phase of solving it took; phases end in the order in which they are named first."""
+
+    def __init__(self, model: Any) -> None:
+        self.build_seconds = float(getattr(model, "build_seconds", 0.0))
+        self.ends = {"start": time.perf_counter()}
+
+    def end(self, *phases: str) -> None:
+        """These phases end now, but for those that have ended before; of two at once the second took no time."""
+        for phase in phases:
+            self.ends.setdefault(phase, time.perf_counter())
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by phase, with "build" where the model's builder recorded it."""
+        spent = np.diff([*self.ends.values()]).tolist()
+        return {"build": self.build_seconds, **dict(zip([*self.ends][1:], spent, strict=True))}

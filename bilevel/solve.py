@@ -16,6 +16,7 @@ from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
+from bilevel.deadline import PhaseClock
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
@@ -26,7 +27,7 @@ from bilevel.search.diagnose.explain import explained
 from bilevel.search.diagnose.finer import finer, resolved
 from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.incumbent import Incumbent
-from bilevel.search.plan import AUTO, Plan, pick, planned
+from bilevel.search.plan import AUTO, Asked, Plan, pick
 from bilevel.solution import Solution
 from bilevel.solvers import Feature, clarabel, tested
 from bilevel.status import Status
@@ -66,50 +67,58 @@ def solve(
     Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones),
     `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
-    engine, treatment = pick(solver, mode, cones, gap, time_limit)
+    asked = pick(solver, mode, cones, gap, time_limit)
     limit = _FOREVER if time_limit is None else float(time_limit)
     settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
     settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
-    clock = [time.perf_counter()]
+    clock = PhaseClock(model)
     with Progress(progress) as line:
         allowed = Budget(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
         program = compile_model(model)
         line.sign = program.sign
-        answer = _Answer(program)
         with budget.until(allowed.deadline, line):
-            try:
-                line.phase("proving limits", later=True)
-                form = assemble(program, Feature.NONCONVEX in engine.features)
-                plan = planned(mode, form, engine, treatment)
-                settings |= {"mode": plan.mode.name, "cones": plan.treatment.name}
-                answer = _Answer(program, form)
-                clock.append(time.perf_counter())
-                answer = _answered(form, plan, allowed, _decisions(model, program, warm_start))
-            except OutOfTimeError as error:
-                answer.found.ended = str(error)
-        clock = [*clock[:2], *[time.perf_counter()] * (3 - len(clock[:2]))]
+            answer = _found(asked, program, allowed, clock, lambda: _decisions(model, program, warm_start))
+        clock.end("compile", "solve")
         stopped, line.finishing = line.interrupted, True
         line.phase("rechecking")
         with budget.until(allowed.deadline + allowed.grace, Quiet()):
             found, x, recheck = _rechecked(model, answer, gap)
         line.finishing = False
-    clock.append(time.perf_counter())
-    seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
-    seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
+    clock.end("certify")
     settings |= answer.told
-    return explained(model, solution_of(answer.program, found, x, recheck, seconds, settings, stopped, line.nodes))
+    return explained(
+        model, solution_of(answer.program, found, x, recheck, clock.seconds(), settings, stopped, line.nodes)
+    )
 
 
 @dataclass(frozen=True)
 class _Answer:
     """What was found on a program and its one level, the checks that came with it, and what `Solution.settings` tells of the way:
-    the steps of the search with their seconds, the stages with their sizes."""
+    mode and cones, the steps of the search with their seconds, the stages with their sizes."""
 
     program: Program
     form: Reformulation | None = None
     found: Incumbent = field(default_factory=Incumbent)
     doubts: tuple[Check, ...] = ()
-    told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+def _found(
+    asked: Asked, program: Program, allowed: Budget, clock: PhaseClock, decisions: Callable[[], tuple[np.ndarray, ...]]
+) -> _Answer:
+    """What the plan for a program finds; what is known so far where the time is over before there is a plan."""
+    answer = _Answer(program)
+    try:
+        allowed.progress.phase("proving limits", later=True)
+        form = assemble(program, Feature.NONCONVEX in asked.solver.features)
+        answer = _Answer(program, form)
+        plan = asked.plan(form)
+        answer = _Answer(program, form, told={"mode": plan.mode.name, "cones": plan.treatment.name})
+        clock.end("compile")
+        return _answered(form, plan, allowed, decisions())
+    except OutOfTimeError as error:
+        answer.found.ended = str(error)
+        return answer
 
 
 def _answered(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple[np.ndarray, ...]) -> _Answer:
@@ -130,7 +139,9 @@ def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
     program = form.program
     search = plan.search(form, allowed)
     found = search.run(decisions=decisions)
-    told: dict[str, list[dict[str, Any]]] = {
+    told = {
+        "mode": plan.mode.name,
+        "cones": plan.treatment.name,
         "strategy": [{"step": name, "seconds": spent} for name, spent in search.trace],
         "stages": list(search.state.chain.sizes()),
     }

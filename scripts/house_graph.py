@@ -30,7 +30,7 @@ ROOMS = {
 """The rooms of each package from the ground up; files at a package's top stand beside them all."""
 
 FIGURES = ("files", "folders", "floors", "longest file", "longest function", "upward arrows", "circles")
-MOST_FILES, MOST_LINES = 12, 300
+MOST_FILES, MOST_LINES, MOST_OF_A_FUNCTION = 12, 300, 40
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class House:
             lines = len(self.texts[name].splitlines())
             if lines > MOST_LINES:
                 yield f"{path} has {lines} lines, allowed {MOST_LINES}"
+            for function, length in _functions(self.texts[name]):
+                if length > MOST_OF_A_FUNCTION:
+                    yield f"{path}: {function} has {length} lines beside its docstring, allowed {MOST_OF_A_FUNCTION}"
         for folder, count in folders.items():
             if count > MOST_FILES:
                 yield f"{folder} has {count} files, allowed {MOST_FILES}"
@@ -98,10 +101,7 @@ class House:
         if not own:
             return {}
         texts = [self.texts[name] for name in own]
-        trees = [ast.parse(text) for text in texts]
-        longest = max(
-            (n.end_lineno or 0) - n.lineno + 1 for t in trees for n in ast.walk(t) if isinstance(n, ast.FunctionDef)
-        )
+        longest = max(length for text in texts for _, length in _functions(text))
         values = (
             len(own), len({path.parent for path in own.values()}), self._floors(own),
             max(len(text.splitlines()) for text in texts), longest,
@@ -114,6 +114,18 @@ class House:
         """The longest chain of imports within a package, circles counted as one."""
         inner = nx.DiGraph((a.source, a.target) for a in self.arrows if a.source in own and a.target in own)
         return nx.dag_longest_path_length(nx.condensation(inner)) + 1 if inner else 1
+
+
+def _functions(text: str) -> Iterator[tuple[str, int]]:
+    """Every function of a file with its lines, those of its docstring aside: public ones say much, and are no longer to read."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first, said = node.body[0], ast.get_docstring(node) is not None
+            yield node.name, _lines(node) - (_lines(first) if said else 0)
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def _nested(here: str, there: str) -> bool:

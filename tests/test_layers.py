@@ -69,6 +69,7 @@ def write(root: Path, **files: str) -> house_graph.House:
         ({"bilevel__0a": "from bilevel import b", "bilevel__0b": "from bilevel.a import x"}, "a circle"),
         ({"bilevel__0a": "x = 1\n" * 301}, "301 lines"),
         ({f"bilevel__0a{k}": "" for k in range(13)}, "13 files"),
+        ({"bilevel__0a": "def f():\n    'Said.'\n" + "    x = 1\n" * 40}, "f has 41 lines"),
     ],
 )  # fmt: skip
 def test_each_rule_fails_alone(tmp_path: Path, files: dict[str, str], said: str) -> None:
@@ -80,7 +81,7 @@ def test_what_points_down_is_allowed(tmp_path: Path) -> None:
     down: dict[str, str] = {
         "studies__0a": "import bilevel, formulations, instances",
         "bilevel__0search__0b": "from bilevel.program import a",
-        "bilevel__0program__0a": "",
+        "bilevel__0program__0a": "def f():\n    '''\n" + "    Long.\n" * 60 + "    '''\n",
     }
     assert not list(write(tmp_path, **down).faults())
 

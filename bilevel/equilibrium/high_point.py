@@ -12,6 +12,7 @@ from bilevel import budget, tolerances
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
+from bilevel.deadline import PhaseClock
 from bilevel.errors import ModelError, UnknownNameError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
@@ -56,36 +57,27 @@ def cooperative(
     """
     if solver not in _OPTIMA:
         raise UnknownNameError("solver", solver, _OPTIMA)
-    clock, began = [time.perf_counter()], time.monotonic()
+    clock, deadline = PhaseClock(model), time.monotonic() + (np.inf if time_limit is None else time_limit)
     program = compile_model(model)
     _require_linear(program)
-    clock.append(time.perf_counter())
+    clock.end("compile")
     with Progress(progress, program.sign) as line:
         line.phase("cooperation")
-        deadline = began + (np.inf if time_limit is None else time_limit)
         with budget.until(deadline, line):
             found = _OPTIMA[solver](program, gap, deadline, line)
             if found.verdict == Status.INFEASIBLE:
                 found.proof = _infeasible(program)
             elif found.verdict == Status.UNBOUNDED:
                 found.proof = verdicts.cooperative_ray(program)
-        stopped = line.interrupted
-    clock.append(time.perf_counter())
+    clock.end("solve")
     x = load_point(program, found)
     recheck = Certificate(found.proof, found.verdict)
     if x is not None:
         recheck = certificate.check_relaxation(model, program, x, program.sign * found.bound, gap)
-    clock.append(time.perf_counter())
-    seconds = {"build": float(getattr(model, "build_seconds", 0.0))}
-    seconds |= dict(zip(("compile", "solve", "certify"), np.diff(clock).tolist(), strict=True))
-    settings = {
-        "solver": solver,
-        "cones": tangent.name if solver == "highs" else exact.name,
-        "gap": gap,
-        "time_limit": time_limit,
-        "followers": "cooperate",
-    }
-    return explained(model, solution_of(program, found, x, recheck, seconds, settings, stopped))
+    clock.end("certify")
+    cones = tangent.name if solver == "highs" else exact.name
+    settings = {"solver": solver, "cones": cones, "gap": gap, "time_limit": time_limit, "followers": "cooperate"}
+    return explained(model, solution_of(program, found, x, recheck, clock.seconds(), settings, line.interrupted))
 
 
 def _infeasible(program: Program) -> tuple[Check, ...]:

@@ -19,7 +19,7 @@ from bilevel.front.two_objectives import TwoObjectives, compile_two
 from bilevel.program.layout import Group
 from bilevel.progress import ProgressEvent
 from bilevel.reformulate.single_level import assemble
-from bilevel.search.plan import planned
+from bilevel.search.plan import Asked
 from bilevel.solvers import Feature
 
 
@@ -49,7 +49,7 @@ class Runner:
         engine, treatment = solvers.find(setting.solver), cone_treatments.find(setting.cones)
         self.two: TwoObjectives = compile_two(model, maximize, limit)
         self.form = assemble(self.two.program, Feature.NONCONVEX in engine.features)
-        plan = planned(setting.mode, self.form, engine, treatment)
+        plan = Asked(engine, setting.mode, treatment).plan(self.form)
         self.setting = replace(setting, mode=plan.mode.name, cones=plan.treatment.name)
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}
         self.store = Store(None if store is None else Path(store), about)

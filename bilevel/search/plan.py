@@ -32,29 +32,36 @@ class Plan:
         return Search(form, self.solver, self.mode, self.treatment, budget)
 
 
-def planned(mode: str, form: Reformulation, solver: SessionFactory, treatment: ConeTreatment) -> Plan:
-    """The plan for this program, by the name of the mode asked for; raises what `solve` raises.
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks for: a solver, the name of a mode or "auto", a treatment of cones."""
 
-    Followers with cones need these exact within the solver: tangents of a nonconvex program would restart it every time.
-    """
-    if form.program.cones.count:
-        solvers.require(solver, treatment.features, f"cones={treatment.name!r}")
-    if form.conic and treatment is tangent and Feature.CONE in solver.features:
-        treatment = exact
-    return Plan(solver, _mode(mode, form, solver), treatment)
+    solver: SessionFactory
+    mode: str
+    treatment: ConeTreatment
+
+    def plan(self, form: Reformulation) -> Plan:
+        """The plan for this program; raises what `solve` raises.
+
+        Followers with cones need these exact within the solver: tangents of a nonconvex program would restart it every time.
+        """
+        solver, treatment = self.solver, self.treatment
+        if form.program.cones.count:
+            solvers.require(solver, treatment.features, f"cones={treatment.name!r}")
+        if form.conic and treatment is tangent and Feature.CONE in solver.features:
+            treatment = exact
+        return Plan(solver, _mode(self.mode, form, solver), treatment)
 
 
-def pick(
-    solver: str, mode: str, cone: str, gap: float, time_limit: float | None
-) -> tuple[SessionFactory, ConeTreatment]:
-    """Solver and cone treatment by name, with the mode's name and the limits checked."""
+def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> Asked:
+    """Solver, mode and treatment of cones by name, with the limits checked."""
     if not (isinstance(gap, (int, float)) and math.isfinite(gap) and gap > 0):
         raise BilevelError(f"gap is {gap!r}: give a positive relative gap, such as 1e-4")
     if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
         raise BilevelError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
     if mode != AUTO:
         modes.find(mode)
-    return solvers.find(solver), cones.find(cone)
+    return Asked(solvers.find(solver), mode, cones.find(cone))
 
 
 def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:

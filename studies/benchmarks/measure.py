@@ -11,7 +11,7 @@ import bilevel
 from bilevel import relax, solvers
 from bilevel.compile.compiler import compile_model
 from bilevel.reformulate.single_level import assemble
-from bilevel.search.plan import planned
+from bilevel.search.plan import Asked
 from bilevel.solution import Solution
 from bilevel.solvers import Feature
 from formulations.charging_pricing import charging_pricing
@@ -91,7 +91,7 @@ def _sizes(spec: Spec, model: Any, clock: _Clock) -> dict[str, int]:
     clock.lap("compile")
     engine = solvers.find(spec.solver)
     form = assemble(program, Feature.NONCONVEX in engine.features)
-    plan = planned(spec.mode, form, engine, relax.find(spec.cones))
+    plan = Asked(engine, spec.mode, relax.find(spec.cones)).plan(form)
     mip = plan.treatment.prepare(plan.mode.apply(form))
     clock.lap("reformulate")
     return {
