@@ -32,7 +32,8 @@ class UnknownNameError(BilevelError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        super().__init__(f"unknown {kind} {name!r}: {did_you_mean(name, names)}known are {', '.join(names)}")
+        known_are = f"known are {', '.join(names)}" if names else "there are none"
+        super().__init__(f"unknown {kind} {name!r}: {did_you_mean(name, names)}{known_are}")
 
 
 class FeatureError(BilevelError):

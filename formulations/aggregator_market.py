@@ -7,9 +7,9 @@ import numpy as np
 import pyomo.environ as pyo
 
 import bilevel
-from bilevel.errors import BilevelError, UnknownNameError
-from formulations import aggregators, power_flow
-from formulations.aggregators import exclusivity, trading
+from bilevel.errors import BilevelError
+from formulations import options, parts, power_flow
+from formulations.aggregators import AGGREGATORS, AggregatorModel, exclusivity, trading
 from formulations.case_parts import market_of
 from formulations.operator import cost
 from formulations.operator import network as network_part
@@ -26,6 +26,7 @@ def aggregator_market(
     fee_per_kwh: Any = None,
     supply_weight: float = 1.0,
     loss_price_per_kwh: float | None = None,
+    **part_options: Any,
 ) -> Any:
     """The operator posts charging prices and dispatches; each aggregator responds with what it earns most by.
 
@@ -41,27 +42,29 @@ def aggregator_market(
 
     `demand` is "scheduled" (the aggregator schedules each session: linear) or "elastic" (users move for a concession: quadratic).
     `fee_per_kwh` is a number or an array (stations, periods); by default the fees of the case's credit points
-    (`formulations.credit.fees`), and 0 without any.  The default of `loss_price_per_kwh` is the market's.
+    (`formulations.credit.fees`), and 0 without any.  The default of `loss_price_per_kwh` is the market's.  `part_options` are those
+    that the chosen demand and power flow declare (`formulations.options.declared(formulations.parts.MARKET)`).
 
-    Raises `BilevelError` (no market, a station without aggregator, market prices that let somebody buy and sell at once), and
-    `UnknownNameError` for an unknown demand or power flow, each naming object, value and remedy.
+    Raises `BilevelError` (no market, a station without aggregator, market prices that let somebody buy and sell at once, a bad
+    option), and `UnknownNameError` for an unknown demand, power flow or option, each naming object, value and remedy.
     """
     started = time.perf_counter()
-    market, flow_model = _market(case), power_flow.find(flow)
-    if demand not in aggregators.AGGREGATORS:
-        raise UnknownNameError("demand", demand, aggregators.AGGREGATORS)
+    market, flow_model = _market(case), power_flow.find(flow, **part_options)
+    kind = options.find("demand", demand, AGGREGATORS)
+    options.require_taken(parts.MARKET, {"demand": [demand], "flow": [flow]}, part_options)
+    kind = kind.with_options(part_options)
     network = Network.of(case.feeder)
     model = pyo.ConcreteModel(name=case.name)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     add_prices(model, case)
     _add_fees(model, case, fee_per_kwh)
-    _add_aggregators(model, case, market, demand)
+    _add_aggregators(model, case, market, kind)
     network_part.add(model, case, network, flow_model, _loads(model, case, market))
     loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
     cost.add(model, supply_weight, loss_price)
     bilevel.add_check(model, exclusivity.products(case))
-    bilevel.add_check(model, user_prices.paid_within_limits(case, demand))
+    bilevel.add_check(model, user_prices.paid_within_limits(case, kind))
     model.build_seconds = time.perf_counter() - started
     return model
 
@@ -93,8 +96,7 @@ def _add_fees(model: Any, case: Instance, fee_per_kwh: Any) -> None:
     model.nodal_price = pyo.Expression(model.C, model.T, rule=lambda m, c, t: m.price[c, t] - m.fee[c, t])
 
 
-def _add_aggregators(model: Any, case: Instance, market: Market, demand: str) -> None:
-    kind = aggregators.AGGREGATORS[demand]
+def _add_aggregators(model: Any, case: Instance, market: Market, kind: AggregatorModel) -> None:
     model.aggregator = bilevel.Follower([aggregator.name for aggregator in market.aggregators])
     chosen: list[tuple[str, int]] = []
     for aggregator in market.aggregators:

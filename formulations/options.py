@@ -132,11 +132,16 @@ class Part:
 
         Raises `BilevelError` for a value that its declaration does not allow.
         """
+        values = self.values(given)
+        return replace(self, add=functools.partial(self.add, **values)) if values else self
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of each option: what `given` has of it and is not None, else its default."""
         values = {}
         for option in self.options:
             value = given.get(option.name)
             values[option.name] = option.default if value is None else option.read(value)
-        return replace(self, add=functools.partial(self.add, **values)) if values else self
+        return values
 
 
 P = TypeVar("P", bound=Part)

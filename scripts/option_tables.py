@@ -6,18 +6,18 @@ from pathlib import Path
 
 from formulations.objectives.objective import Objective
 from formulations.options import Part, declared
-from formulations.parts import PRICING
+from formulations.parts import ALL
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-line.md"
 START, END = "<!-- parts -->\n", "<!-- end of parts -->\n"
 
 
 def tables() -> str:
-    parts = [(kind, part) for kind, registry in PRICING.items() for part in registry.values()]
+    parts = [(kind, part) for kind, registry in ALL.items() for part in registry.values()]
     rows = [(f"`--{kind}`", f"`{part.name}`", _about(part), _flags(part)) for kind, part in parts]
     options = [
         (f"`--{o.command_flag}`", f"`{o.name}`", f"{known.kind} {_code(known.parts)}", o.said_default, o.words)
-        for known in declared(PRICING).values()
+        for known in declared(ALL).values()
         for o in [known.option]
     ]
     heads = ("option", "in Python", "of", "default", "meaning")

@@ -12,6 +12,7 @@ from instances import Aggregator, Instance, Market, Network, PerUnit, uncontroll
 from instances.records.market import SERIES
 
 name = "elastic"
+about = "what users take at a price"
 several = False
 
 

@@ -10,6 +10,7 @@ from formulations.aggregators.exclusivity import Barred
 from instances import Aggregator, Instance, Market, PerUnit, Session
 
 name = "scheduled"
+about = "each vehicle's energy in its window"
 several = True
 
 

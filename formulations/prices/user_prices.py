@@ -7,16 +7,16 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
-from formulations.aggregators import AGGREGATORS
+from formulations.aggregators import AggregatorModel
 from formulations.case_parts import market_of
 from instances import Aggregator, Instance
 
 NAME = "prices paid"
 
 
-def paid_within_limits(case: Instance, demand: str) -> Callable[[Any], list[Check]]:
+def paid_within_limits(case: Instance, kind: AggregatorModel) -> Callable[[Any], list[Check]]:
     """A checker for `bilevel.add_check`: how far a price that users pay is outside its limits, over the largest of these."""
-    limits, kind = case.price_limits, AGGREGATORS[demand]
+    limits = case.price_limits
     low, high, cap = limits.price_min_per_kwh, limits.price_max_per_kwh, limits.price_mean_max_per_kwh
     size = max(abs(low), abs(high), 1e-12)
 

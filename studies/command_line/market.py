@@ -1,6 +1,7 @@
 """The command `bilevel market`: the market of an operator and aggregators, solved three ways."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -16,7 +17,6 @@ from instances import Instance
 from studies.command_line import display
 from studies.command_line.equilibrium import Damping, Iterations
 from studies.command_line.options import (
-    CODES,
     EXIT_CODES,
     CaseName,
     Evs,
@@ -25,12 +25,13 @@ from studies.command_line.options import (
     Quiet,
     Seed,
     Solver,
+    add_command,
     find_case,
     finish,
-    names,
     number,
     positive,
 )
+from studies.command_line.part_options import listed
 from studies.market import results as market_results
 from studies.market import verdict
 from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, TIME_LIMIT, MarketComparison, three_ways
@@ -60,9 +61,7 @@ def _at_least_zero(text: object) -> float:
 
 Demand = Annotated[
     str,
-    typer.Option(
-        help=f"What aggregators sell: {names(AGGREGATORS)}. Each vehicle's energy in its window, or what users take at a price."
-    ),
+    typer.Option(help=f"What aggregators sell: {listed(AGGREGATORS)}."),
 ]
 ServiceFee = Annotated[
     float | None,
@@ -85,7 +84,7 @@ WayTime = Annotated[float, typer.Option(parser=positive, metavar="SECONDS", help
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("market", epilog=CODES)(market)
+    add_command(app, "market", market)
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,7 @@ class _Asked:
     demand: str
     fee_per_kwh: float | None
     loss_price_per_kwh: float | None
+    options: Mapping[str, Any]
 
     def solve(self, settings: _Settings, quiet: bool) -> MarketComparison:
         """The three ways."""
@@ -115,12 +115,13 @@ class _Asked:
         with Progress(False):
             return three_ways(
                 self.case, self.demand, **asdict(settings), progress=not quiet, fee_per_kwh=self.fee_per_kwh,
-                loss_price_per_kwh=self.loss_price_per_kwh,
+                loss_price_per_kwh=self.loss_price_per_kwh, **self.options,
             )  # fmt: skip
 
     def choices(self) -> dict[str, Any]:
         """The options for files."""
-        return {name: getattr(self, name) for name in ("seed", "demand", "fee_per_kwh", "loss_price_per_kwh")}
+        own = {name: getattr(self, name) for name in ("seed", "demand", "fee_per_kwh", "loss_price_per_kwh")}
+        return own | dict(self.options)
 
 
 def market(
@@ -137,6 +138,7 @@ def market(
     seed: Seed = 0,
     out: Out = None,
     quiet: Quiet = False,
+    **options: Any,
 ) -> int:
     """Solve the market of an operator and aggregators three ways: exactly, by iterated nodal prices, and in cooperation.
 
@@ -149,7 +151,7 @@ def market(
 
     Example: bilevel market ieee33_aggregator --evs 10 --fee 0.05 --gap 1e-4
     """
-    asked = _Asked(find_case(case, evs, seed), None if evs is None else seed, demand, fee, loss_price)
+    asked = _Asked(find_case(case, evs, seed), None if evs is None else seed, demand, fee, loss_price, options)
     if out is not None:
         market_results.check(out)
     solvers.find(solver)

@@ -21,7 +21,7 @@ from formulations import charging_pricing, power_flow
 from formulations.followers import FOLLOWERS
 from formulations.objectives import OBJECTIVES
 from formulations.options import declared
-from formulations.parts import PRICING
+from formulations.parts import ALL, PRICING
 from formulations.power_flow import POWER_FLOWS
 from formulations.tariffs import TARIFFS
 from instances import Instance
@@ -83,7 +83,7 @@ def objectives_listed() -> str:
 
 def add_command(app: typer.Typer, name: str, command: Callable[..., int]) -> None:
     """Add a command to the command line, with the options of the parts that it chooses."""
-    app.command(name, epilog=CODES)(take_options(command, PRICING))
+    app.command(name, epilog=CODES)(take_options(command, ALL))
 
 
 def number(text: object) -> float:

@@ -1,5 +1,6 @@
 """Options of a command that parts of the model declare: those of a kind join each command that chooses from it."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -35,8 +36,13 @@ def take_options(command: Callable[..., int], kinds: Kinds) -> Callable[..., int
                 f"option {known.option.name} (--{known.option.command_flag}) of {known.kind} {known.parts[0]!r} is one of the "
                 "command itself: give it another name"
             )
-    command.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
-    return command
+
+    @functools.wraps(command)
+    def taking(**arguments: Any) -> int:
+        return command(**arguments)
+
+    taking.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
+    return taking
 
 
 def _parameter(known: Declared) -> inspect.Parameter:

@@ -11,7 +11,7 @@ from oracles import tiny_case
 import formulations
 from bilevel import BilevelError, UnknownNameError
 from formulations.options import Option, Part, declared, find, require_taken
-from formulations.parts import PRICING
+from formulations.parts import ALL, PRICING
 
 
 def option(**changes: Any) -> Option:
@@ -106,12 +106,12 @@ def test_options_that_no_chosen_part_takes_are_refused() -> None:
 
 
 def test_every_declaration_is_whole() -> None:
-    for known in declared(PRICING).values():
+    for known in declared(ALL).values():
         own = known.option
         read = own.read(own.example)
         assert own.read(read) == read
         assert own.default is not None or own.default_words
         assert own.default is None or own.read(own.default) == own.default
-    for registry in PRICING.values():
+    for registry in ALL.values():
         for part in registry.values():
             assert part.about

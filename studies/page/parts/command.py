@@ -7,7 +7,7 @@ from typing import Any
 
 from formulations.objectives import OBJECTIVES
 from formulations.options import declared
-from formulations.parts import PRICING
+from formulations.parts import ALL
 from studies.page.parts.folder import ResultsFolder
 
 Options = dict[str, Any]
@@ -35,7 +35,7 @@ def _problem(results: ResultsFolder) -> Options:
     """The fleet, where one was drawn, and prices and users."""
     about = results.about
     found: Options = {"follower": about.get("follower")}
-    found |= {known.option.command_flag: about.get(name) for name, known in declared(PRICING).items()}
+    found |= {known.option.command_flag: about.get(name) for name, known in declared(ALL).items()}
     if about.get("seed") is not None:
         found |= {"evs": about["evs"], "seed": about["seed"]}
     if results.kind in ("solve", "pareto"):

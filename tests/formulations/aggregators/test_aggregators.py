@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_oracles import (
@@ -22,15 +23,18 @@ from market_oracles import (
     small_market,
 )
 from scipy.optimize import linprog, minimize
+from typer.main import get_command
 
 import bilevel
 import formulations
 from bilevel import BilevelError, ModelError
-from formulations.aggregators import trading
+from formulations.aggregators import AGGREGATORS, AggregatorModel, scheduled, trading
 from formulations.aggregators.elastic import inverse_demand
 from formulations.aggregators.exclusivity import open_pairs
+from formulations.options import Option
 from formulations.prices import user_prices
 from instances import Aggregator, Instance, Network, PriceLimits, Session
+from studies.command_line import market
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -301,10 +305,10 @@ def test_what_users_pay_outside_the_limits_fails_its_check_alone() -> None:
 def test_a_price_moved_out_of_its_limits_is_told_with_its_period(move: float, where: str) -> None:
     case = small_market(sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.4))
     model, _ = responded(case, (0.3, 0.3, 0.3), "scheduled")
-    (check,) = user_prices.paid_within_limits(case, "scheduled")(model)
+    (check,) = user_prices.paid_within_limits(case, AGGREGATORS["scheduled"])(model)
     assert check.ok and check.value == 0.0
     model.price["s", int(where[-1])].set_value(0.3 + move, skip_validation=True)
-    (check,) = user_prices.paid_within_limits(case, "scheduled")(model)
+    (check,) = user_prices.paid_within_limits(case, AGGREGATORS["scheduled"])(model)
     assert not check.ok and check.where == f"agent {where}"
     assert check.value == pytest.approx((abs(move) - 0.2) / 0.5)
 
@@ -312,9 +316,53 @@ def test_a_price_moved_out_of_its_limits_is_told_with_its_period(move: float, wh
 def test_a_mean_over_its_cap_fails_too() -> None:
     case = small_market(sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.3))
     model, _ = responded(case, (0.32, 0.32, 0.32), "scheduled")
-    (check,) = user_prices.paid_within_limits(case, "scheduled")(model)
+    (check,) = user_prices.paid_within_limits(case, AGGREGATORS["scheduled"])(model)
     assert (check.ok, check.where) == (False, "agent in the mean")
     assert check.value == pytest.approx(0.02 / 0.5)
+
+
+def marked_up(block: Any, *arguments: Any, markup_share: float) -> None:
+    """As scheduled, but users pay the posted price and a markup."""
+    case, market, aggregator, price, *rest = arguments
+    scheduled.add(
+        block, case, market, aggregator, {t: (1 + markup_share) * posted for t, posted in price.items()}, *rest
+    )
+
+
+MARKUP = Option(
+    name="markup_share", help="what users pay beside the posted price, of it", example="0.1", default=0.0, least=0.0
+)
+MARKED_UP = AggregatorModel(
+    name="marked_up", about="with a markup", add=marked_up, options=(MARKUP,), several=True,
+    paid_per_kwh=lambda _case, _aggregator, posted, _ev, *, markup_share: (1 + markup_share) * posted,
+)  # fmt: skip
+
+
+def test_an_option_of_an_aggregator_reaches_its_rows_its_check_and_the_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(AGGREGATORS, "marked_up", MARKED_UP)
+    case = small_market(sessions=USERS, price_limits=PriceLimits(0.1, 0.5, 0.4))
+    plain, without = (
+        bilevel.solve(formulations.aggregator_market(case, d), progress=False) for d in AGGREGATORS if d != "elastic"
+    )
+    assert plain.status == without.status == "certified"
+    assert without.objective == pytest.approx(plain.objective, rel=1e-6)
+    model = formulations.aggregator_market(case, "marked_up", markup_share=0.25)
+    post(model, "s", (0.5, 0.3, 0.2))
+    answer(model)
+    paid = [float(pyo.value(model.aggregator["agent"].paid[t])) for t in model.T]
+    assert paid == pytest.approx([0.625, 0.375, 0.25])
+    (check,) = user_prices.paid_within_limits(case, MARKED_UP.with_options({"markup_share": 0.25}))(model)
+    assert (check.ok, check.where) == (False, "agent in period 0") and check.value == pytest.approx(0.25)
+    with pytest.raises(BilevelError, match=r"markup_share is -1: give a number of at least 0, such as 0\.1"):
+        formulations.aggregator_market(case, "marked_up", markup_share=-1)
+    with pytest.raises(BilevelError, match="demand 'scheduled' takes no markup_share"):
+        formulations.aggregator_market(case, markup_share=0.1)
+    app = typer.Typer()
+    market.register(app)
+    command: Any = get_command(app)
+    assert "--markup-share" in {flag for parameter in command.params for flag in parameter.opts}
 
 
 def test_two_aggregators_at_one_bus_answer_each_for_itself() -> None:

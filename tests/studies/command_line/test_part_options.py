@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from bilevel import BilevelError
 from formulations.options import Option, Part, declared
-from formulations.parts import PRICING
+from formulations.parts import ALL
 from studies.command_line.main import app
 from studies.command_line.part_options import take_options
 
@@ -31,12 +31,13 @@ def flags(command: str) -> set[str]:
         ("pareto", {"tariff", "follower"}),
         ("equilibrium", {"follower"}),
         ("compare-equilibrium", {"follower"}),
+        ("market", {"demand"}),
     ],
 )
 def test_a_command_has_the_options_of_the_kinds_that_it_chooses(command: str, kinds: set[str]) -> None:
     found = flags(command)
     assert {f"--{kind}" for kind in kinds} <= found
-    for known in declared(PRICING).values():
+    for known in declared(ALL).values():
         assert (f"--{known.option.command_flag}" in found) == (known.kind in kinds)
 
 
