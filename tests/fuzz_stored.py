@@ -22,7 +22,7 @@ _HIGH = ("high", "x_high", "y_high")
 
 
 def problem(numbers: dict[str, Any]) -> Problem:
-    """The problem of an entry's `problem`."""
+    """The problem of an entry's `problem`, or of its `written`: the same with other limits that change nothing."""
     followers = tuple(Lower(**_arrays(follower)) for follower in numbers["followers"])
     rest = _arrays({key: value for key, value in numbers.items() if key != "followers"})
     return Problem(**{**rest, "integer": rest["integer"].astype(bool)}, followers=followers)

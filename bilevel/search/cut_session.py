@@ -38,18 +38,24 @@ class Point:
 
 
 class CutSession:
-    """`mip` is what the solver holds, `cones` the true cones over its columns."""
+    """`mip` is what the solver holds, `cones` the true cones over its columns; `fine` as in `Scaled`, for points alone."""
 
     def __init__(
-        self, form: Reformulation, mip: SolverProgram, cones: Cones, solver: SessionFactory, budget: Budget
-    ) -> None:
+        self, form: Reformulation, mip: SolverProgram, cones: Cones, solver: SessionFactory, budget: Budget,
+        fine: bool = False,
+    ) -> None:  # fmt: skip
         self.form, self.mip, self.budget = form, mip, budget
         self.cones = cones.widened(mip.columns)
         session = solver.open()
         self.forgets = isinstance(session, Forgetful)
-        self.session = Scaled(session, budget.scaling)
+        self.session = Scaled(session, budget.scaling, fine)
         self.session.load(mip)
         self.tangents = no_rows(mip.columns)
+
+    @property
+    def lacks_entries(self) -> bool:
+        """Whether rows lost entries, so that points may break them by a little."""
+        return self.session.dust.nnz > 0
 
     def change(
         self, form: Reformulation, cost: Vector, columns: Index, lower: Vector, upper: Vector, budget: Budget

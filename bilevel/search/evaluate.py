@@ -54,7 +54,9 @@ def evaluate_within(state: SearchState, x: Vector, decided: Sides) -> None:
 
 def _decided(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     if state.form.mip.products is not None:
-        state.sessions.precise = precise_session(state.form, leader_products.near(state.form.mip, near), state.budget)
+        state.sessions.precise = precise_session(
+            state.form, leader_products.near(state.form.mip, near), state.budget, fine=True
+        )
         state.precise.add_cuts(tangent.cuts(state.precise.cones, state.padded(near), -np.inf))
     sides = every_pair(state.form, slack_zero)
     interior = state.sessions.interior
@@ -75,7 +77,7 @@ def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     mip = leader_products.near(replace(form.mip, cones=form.mip.cones.take(kept)), point)
     room = tolerances.HELD_EXACTLY if exact else tolerances.HELD_LOOSELY
     held = leader_products.hold(mip, point, np.concatenate(columns), room)
-    state.sessions.precise = precise_session(form, held, state.budget)
+    state.sessions.precise = precise_session(form, held, state.budget, fine=True)
     return state.precise.decided(every_pair(form, slack_zero), point)
 
 

@@ -186,7 +186,7 @@ def opened(
     held = many and plain and not form.conic
     interior = CutSession(form, form.mip, form.mip.cones, clarabel, budget) if held else None
     apart = interior is not None or (plain and not _as_precise(master, solver, mode, known))
-    precise = precise_session(form, form.mip, budget) if apart else master
+    precise = precise_session(form, form.mip, budget, fine=True) if apart else master
     sessions = Sessions(master, precise, interior)
     return SearchState(form, solver, mode, treatment, budget, chain, sessions, whole(form.kkt.pairs.count))
 
@@ -197,9 +197,10 @@ def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: R
     Other solvers keep rows less well, or are given cones or products.  Rows that one computed answer of a follower gave may
     contradict its own, by rounding; the tangents of strong duality leave a quadratic follower's answer off by a root.
     """
-    return master.mip.convex and solver.incremental and not known.count and mode.name != strong_duality.name
+    whole_rows = solver.incremental and not known.count and not master.lacks_entries
+    return master.mip.convex and whole_rows and mode.name != strong_duality.name
 
 
-def precise_session(form: Reformulation, mip: SolverProgram, budget: Budget) -> CutSession:
-    """A session of linear programs with tangents, in scaled numbers, for the last step."""
-    return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True))
+def precise_session(form: Reformulation, mip: SolverProgram, budget: Budget, fine: bool = False) -> CutSession:
+    """A session of linear programs with tangents, in scaled numbers; with `fine`, as in `Scaled`, for points and not for bounds."""
+    return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True), fine)

@@ -6,13 +6,15 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.model import Check
+from bilevel.program.rows import Rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import tangent
 from bilevel.search.cut_session import CutSession
+from bilevel.search.sides import Sides, limits
 from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.small_tree import tree_on
 from bilevel.search.tree import whole
-from bilevel.search.verdicts import EXHAUSTED
+from bilevel.search.verdicts import EXHAUSTED, contradiction
 from bilevel.status import CheckKind, SolverStatus, Status
 
 _ENDLESS = 10**9
@@ -34,9 +36,26 @@ def exhaustion(state: SearchState) -> None:
     parts = tree.run(state.incumbent.bound, whole(state.form.kkt.pairs.count))
     found = state.incumbent
     if found.x is None and not found.verdict and all(part.value == np.inf for part in parts):
-        _exhausted(state, f"a tree of {len(parts)} parts, each without a point by a linear program")
+        state.budget.progress.phase("proving that no part has a point")
+        if all(not state.over() and _empty(state, plain, part.sides) for part in parts):
+            _exhausted(
+                state, f"a tree of {len(parts)} parts, whose rows contradict each other by multipliers of theirs"
+            )
+        elif not state.over():
+            found.ended = "linear programs find no point in any part of a tree, but no multipliers prove it"
     elif not state.over():
         found.ended = "linear programs of the tree over complementarity pairs were not solved"
+
+
+def _empty(state: SearchState, session: CutSession, sides: Sides) -> bool:
+    """Whether a part of the tree is proven to have no point: a solver's word for it is none."""
+    mip = session.mip
+    low, high, row_low, row_high = limits(state.form, mip, sides, None)
+    if bool((low - high > tolerances.FEASIBILITY * mip.scale).any()):
+        return True
+    rows = stack_rows([Rows(mip.rows.matrix, row_low, row_high), session.tangents])
+    part = replace(mip, lower=low, upper=np.maximum(low, high), rows=rows, cones=session.cones)
+    return contradiction(part, "the rows of a part").ok
 
 
 def _asked_again(state: SearchState) -> None:

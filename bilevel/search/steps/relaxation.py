@@ -76,6 +76,7 @@ def _infeasible(state: SearchState) -> None:
     # One computed answer of a follower, and its rounding, must not be what makes a program infeasible
     if plain.converge(tangent).status == SolverStatus.INFEASIBLE:
         state.incumbent.verdict = Status.INFEASIBLE
+        state.incumbent.ended = "linear programs find no point of the relaxation, but no multipliers prove it"
     elif proof := no_answer(state.form):
         state.incumbent.verdict, state.incumbent.proof = Status.INFEASIBLE, proof
 

@@ -27,11 +27,13 @@ class Scaled:
     With `active` off the solver sees the program's own numbers, which is what an ordinary model writer hands over.
 
     Entries that solvers would drop are taken at their extremes; where that takes a side of a row away, a row of `dust.held` stands
-    for it behind the rows of the program, which nobody outside sees.
+    for it behind the rows of the program, which nobody outside sees.  With `fine` whatever the solver keeps is left to it, for
+    points that are checked: a solver that divides by such an entry has found programs infeasible that were not.
     """
 
-    def __init__(self, session: Session, active: bool = True) -> None:
+    def __init__(self, session: Session, active: bool = True, fine: bool = False) -> None:
         self.session, self.active = Checked(session), active
+        self.drops = session.drops if fine else max(session.drops, tolerances.DUST)
         self.column = np.ones(0)
         self.row = np.ones(0)
         self.unit = 1.0
@@ -53,7 +55,7 @@ class Scaled:
         self.held = None
         if self.dust.nnz:
             whole = replace(rows, lower=self.rows.lower, upper=self.rows.upper)
-            self.held = dust.held(whole, self.dust, self.lower, self.upper, self.session.drops)
+            self.held = dust.held(whole, self.dust, self.lower, self.upper, self.drops)
             rows = stack_rows([replace(rows, names=()), self._stand_ins(self.held)])
         self.session.load(
             replace(
@@ -125,7 +127,7 @@ class Scaled:
 
         What was taken out and the limits as they were are kept behind those of the rows before.
         """
-        small = np.abs(rows.matrix.data) < self.session.drops
+        small = np.abs(rows.matrix.data) < self.drops
         matrix = part(rows.matrix, ~small) if small.any() else rows.matrix
         first = self.rows.count
         lower, upper = np.concatenate([self.rows.lower, rows.lower]), np.concatenate([self.rows.upper, rows.upper])

@@ -105,6 +105,8 @@ def test_bugs_of_solvers_do_not_reach_the_answer(cause: str) -> None:
     assert Enumeration(p).optimum() == pytest.approx(optimum(entry), rel=1e-8)
     units = entry.get("units")
     written = (p, 1.0, "as stored") if units is None else (scaled(p, *units), units[2], "scaled")
+    if "written" in entry:
+        written = problem(entry["written"]), 1.0, "with other limits"
     verdict = check(p, written, entry["solver"], entry["mode"], seed=0)
     assert verdict.verdict not in BAD if entry["verdict"] == "not wrong" else verdict.verdict == entry["verdict"], (
         verdict

@@ -20,6 +20,10 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax.elastic import least_violation
 from bilevel.search import strategy, verdicts
+from bilevel.search.cut_session import CutSession, Point
+from bilevel.search.tree import Subproblem, Tree
+from bilevel.solvers import Outcome
+from bilevel.status import SolverStatus
 
 SEEDS = (1, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 18, 21, 22)
 GOOD, BAD = Check("good", 0.0, 1.0, "relative"), Check("bad", 2.0, 1.0, "relative")
@@ -69,6 +73,60 @@ def test_what_followers_without_a_choice_do_contradicts_the_leader(least: float,
     proof = verdicts.no_answer(assemble(compile_model(m), nonconvex=False))
     assert bool(proof) == contradicts
     assert not proof or (proof[0].ok and verdicts.ANSWERS in proof[0].detail)
+
+
+NOWHERE = Outcome(SolverStatus.INFEASIBLE, None, np.inf, np.inf)
+
+
+def lying_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CutSession, "solve", lambda *_, **__: NOWHERE)
+
+
+def lying_in_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = CutSession.solve
+    monkeypatch.setattr(
+        CutSession, "solve", lambda own, integer, *more: NOWHERE if integer else true(own, integer, *more)
+    )
+    monkeypatch.setattr(CutSession, "decided", lambda *_: Point(SolverStatus.INFEASIBLE, None, np.inf))
+    monkeypatch.setattr(Tree, "_solve", lambda _, part, __: Subproblem(part.sides, np.inf))
+
+
+@pytest.mark.parametrize("lying", [lying_everywhere, lying_in_the_tree])
+@pytest.mark.parametrize(("least", "status"), [(2.0, "unknown"), (8.5, "unknown"), (12.0, "infeasible")])
+def test_that_a_solver_finds_no_point_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, lying: Any, least: float, status: str
+) -> None:
+    """Solvers have called feasible programs infeasible: of x + y >= least, y = x <= 4, the first has a point, and the second none
+    that a relaxation without sides would rule out; the rows of the third contradict each other, whoever cooperates."""
+    lying(monkeypatch)
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 4))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 5))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.row = pyo.Constraint(expr=m.f.y >= m.x)
+    m.want = pyo.Constraint(expr=m.f.y + m.x >= least)
+    m.objective = pyo.Objective(expr=m.x)
+    solution = bilevel.solve(m, progress=False)
+    assert solution.status == status
+    assert solution.status == "infeasible" or "no multipliers prove it" in solution.reason
+
+
+@pytest.mark.parametrize(("least", "status"), [(8.0, "certified"), (8.5, "infeasible")])
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+def test_a_tree_is_proven_empty_by_the_multipliers_of_its_parts(least: float, status: str, solver: str) -> None:
+    """As above, by solvers that say what they find; three such users, so that there is something to branch on."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var([1, 2, 3], bounds=(0, 4))
+    m.f = bilevel.Follower([1, 2, 3])
+    for k, block in m.f.items():
+        block.y = pyo.Var(bounds=(0, 5))
+        block.cost = pyo.Objective(expr=block.y)
+        block.row = pyo.Constraint(expr=block.y >= m.x[k])
+    m.want = pyo.Constraint([1, 2, 3], rule=lambda m, k: m.f[k].y + m.x[k] >= least)
+    m.objective = pyo.Objective(expr=sum(m.x[k] for k in m.x))
+    solution = bilevel.solve(m, solver, progress=False)
+    assert solution.status == status, solution.reason
 
 
 @pytest.mark.parametrize("upper", [-1e3, 0.0, 1.0, 2.0, 2.9, 2.999])
