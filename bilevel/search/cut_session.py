@@ -68,23 +68,23 @@ class CutSession:
         self.session.set_cost(whole, self.mip.offset)
         self.session.set_column_bounds(columns, lower, upper)
 
-    def solve(self, integer: bool, improving: bool = False) -> Outcome:
-        """One call of the solver within what is left of the budget.
+    def solve(self, integer: bool, improving: bool = False, seconds: float = np.inf) -> Outcome:
+        """One call of the solver within what is left of the budget, and so many seconds.
 
         Without the solver holding the cones, "unbounded" proves nothing: tangents ever further out are tried, then it fails.
         """
-        outcome = self._solve(integer, improving)
+        outcome = self._solve(integer, improving, seconds)
         if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
             return outcome
         for size in _WALLS:
             self.add_cuts(tangent.initial_tangents(self.cones, size))
-            outcome = self._solve(integer, improving)
+            outcome = self._solve(integer, improving, seconds)
             if outcome.status not in _ENDLESS:
                 return outcome
         return replace(outcome, status=SolverStatus.NUMERICAL_ERROR)
 
-    def _solve(self, integer: bool, improving: bool) -> Outcome:
-        seconds = self.budget.seconds
+    def _solve(self, integer: bool, improving: bool, seconds: float) -> Outcome:
+        seconds = min(seconds, self.budget.seconds)
         outcome = self.session.solve(
             integer, tolerances.MIP_SHARE * self.budget.gap, seconds, improving, self.budget.progress
         )

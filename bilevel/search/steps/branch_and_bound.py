@@ -13,6 +13,9 @@ from bilevel.search.steps.relaxation import far
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
 
+RESTRICTED_SHARE, RESTRICTED_SECONDS = 0.5, 60.0
+"""What the restricted search may take, of the time that is left and at most: it gives no bound, and its point is seen after it."""
+
 
 def restricted(state: SearchState) -> None:
     """Branch only on the pairs that the relaxation leaves open."""
@@ -24,7 +27,11 @@ def restricted(state: SearchState) -> None:
     with state.master.restricted(Sides(slack & ~dual, dual & ~slack)) as possible:
         if not possible:
             return
-        outcome = state.master.solve(integer=True)
+        outcome = state.master.solve(
+            integer=True, seconds=min(RESTRICTED_SHARE * state.budget.seconds, RESTRICTED_SECONDS)
+        )
+    if outcome.status == SolverStatus.INTERRUPTED:
+        state.finish()
     if outcome.x is not None:
         evaluate(state, sides_at(state.form, outcome.x), outcome.x)
 

@@ -85,7 +85,7 @@ def lying_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def lying_in_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     true = CutSession.solve
     monkeypatch.setattr(
-        CutSession, "solve", lambda own, integer, *more: NOWHERE if integer else true(own, integer, *more)
+        CutSession, "solve", lambda own, integer, **more: NOWHERE if integer else true(own, integer, **more)
     )
     monkeypatch.setattr(CutSession, "decided", lambda *_: Point(SolverStatus.INFEASIBLE, None, np.inf))
     monkeypatch.setattr(Tree, "_solve", lambda _, part, __: Subproblem(part.sides, np.inf))
