@@ -134,7 +134,7 @@ def test_runs_of_an_earlier_comparison_are_not_lost(compared: Compared, capsys: 
 
 def test_a_killed_comparison_goes_on_where_it_stopped(case: Path, tmp_path: Path, capsys: Capture) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
-    asked = ("compare", case, "--methods", "exact,ga,gwca", "--runs", 20, "--budget", 600)
+    asked = ("compare", case, "--methods", "exact,ga,gwca", "--runs", 8, "--budget", 600)
     assert run(*asked, "--out", whole, "--quiet").returncode == 0
     with subprocess.Popen([BILEVEL, *map(str, (*asked, "--out", out, "--quiet"))]) as process:
         while process.poll() is None and not ((out / FILE).exists() and len(tasks(out)) >= 3):
@@ -142,20 +142,20 @@ def test_a_killed_comparison_goes_on_where_it_stopped(case: Path, tmp_path: Path
         os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     early = tasks(out)
-    assert 3 <= len(early) < 40
+    assert 3 <= len(early) < 16
     assert not (out / "compare.csv").exists()
     refuse(capsys, (*asked, "--out", out), "--resume")
     done = run(*asked, "--out", out, "--resume")
     assert done.returncode == 0, done.stderr
-    assert f"40 of 40, {40 - len(early)} of them now" in done.stdout
+    assert f"16 of 16, {16 - len(early)} of them now" in done.stdout
     assert tasks(out)[: len(early)] == early
-    assert len(tasks(out)) == len(set(tasks(out))) == 40
-    assert len(entries(out)) == 41
+    assert len(tasks(out)) == len(set(tasks(out))) == 16
+    assert len(entries(out)) == 17
     pd.testing.assert_frame_equal(table(out), table(whole), rtol=1e-6)
     heuristics = table(out)["method"] != "exact"
     pd.testing.assert_frame_equal(table(out)[heuristics].drop(columns=["gap_to_bound", "gap_to_exact"]),
                                   table(whole)[heuristics].drop(columns=["gap_to_bound", "gap_to_exact"]), rtol=0)  # fmt: skip
-    assert "40 of 40, 0 of them now" in run(*asked, "--out", out, "--resume").stdout
+    assert "16 of 16, 0 of them now" in run(*asked, "--out", out, "--resume").stdout
 
 
 @pytest.mark.parametrize("workers", [1, 2])

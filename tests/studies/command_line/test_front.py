@@ -147,7 +147,7 @@ def test_two_workers_find_the_same_front(case: Path, traced: Traced, tmp_path: P
 
 def test_a_killed_run_goes_on_where_it_stopped(case: Path, tmp_path: Path, capsys: Capture) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
-    asked = ("pareto", case, "--points", 60)
+    asked = ("pareto", case, "--points", 24)
     assert run(*asked, "--out", whole, "--quiet").returncode == 0
     with subprocess.Popen([BILEVEL, *map(str, (*asked, "--out", out, "--quiet"))]) as process:
         while process.poll() is None and not ((out / "points" / FILE).exists() and len(keys(out)) >= 3):

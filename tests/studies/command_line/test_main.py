@@ -294,7 +294,7 @@ def test_ctrl_c_keeps_the_best_point_and_writes_it(tmp_path: Path) -> None:
     with start("solve", "ieee33", "--objective", "profit", "--evs", "100", "--gap", "1e-9", "--out", out) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if re.search(r"branch and bound .*incumbent \d", line):
+            if re.search(r"(tree|search|bound) .*incumbent \d", line):
                 break
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
