@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bilevel import tolerances
+
 _PLAIN_INTERVAL_SECONDS = 5.0
 
 
@@ -109,7 +111,11 @@ class Progress:
     def event(self) -> ProgressEvent:
         """The present state in the user's sense."""
         known = abs(self.bound) < 1e19 and abs(self.incumbent) < 1e19
-        gap = max(0.0, self.incumbent - self.bound) / max(abs(self.incumbent), 1e-12) if known else float("inf")
+        gap = (
+            max(0.0, self.incumbent - self.bound) / max(abs(self.incumbent), tolerances.LEAST_SIZE)
+            if known
+            else float("inf")
+        )
         return ProgressEvent(
             self.name, _known(self.sign * self.bound), _known(self.sign * self.incumbent), gap,
             time.monotonic() - self.started,

@@ -259,3 +259,30 @@ QUADRATIC_INTERIOR_POINT = 1e-11
 
 CORNER_WORSE = 1e-8
 """A corner is given up for an interior point that is better by more, over the cost, which counts as this much at least."""
+
+NOT_ZERO = 1e-300
+"""Least divisor where sizes are compared: beside nothing at all any difference is without measure, and not undefined."""
+
+LEAST_SIZE = 1e-12
+"""Least size, in its own unit, of a cone's factors, of a row of a follower's response, and of an objective that has a gap."""
+
+LEAST_TERM = 1e-9
+"""Least term, in the unit of an objective or a cone, from which new columns get their scale."""
+
+CONE_NOTHING = 1e-9
+"""Share of what a cone is expected to carry under which it carries nothing that counts: its squares would be chased for ever."""
+
+AS_GOOD = 1e-9
+"""How much worse, relatively, a point may be that is looked for among those as good as the best one."""
+
+FACE = 1e-7
+"""A follower's multiplier counts as nonzero above this, over its follower's cost: what it prices is then the same in every tie."""
+
+RESPONSE_SINGULAR = 1e-12
+"""Singular values of a follower's optimality conditions under this, over the largest, move nothing in a Newton step."""
+
+FRONT_FINEST = 1e-6
+"""The least tolerance that a front can be asked for, over its ranges: the gaps of its points are not smaller by much."""
+
+AT_ONCE = 1e-9
+"""Seconds that stand for no time left, where a solver takes no zero."""

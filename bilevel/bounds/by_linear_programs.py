@@ -139,7 +139,7 @@ class _Polyhedron:
         outcome = self.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         if outcome.status != SolverStatus.OPTIMAL:
             return np.inf
-        return -outcome.objective + 1e-6 * max(abs(outcome.objective), 1e-3)
+        return -outcome.objective + tolerances.LIMIT_SAFETY * max(abs(outcome.objective), tolerances.SIZE_FLOOR)
 
 
 def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:

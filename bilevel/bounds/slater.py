@@ -185,7 +185,8 @@ class _Part:
                     session.set_cost(sign * (np.arange(n) == at).astype(float), 0.0)
                     outcome = outer_approximation.converge(session, self._cones(program, n))
                     if outcome.x is not None:
-                        room = 1e-6 * max(abs(outcome.objective), 1e-3 * program.scale[column])
+                        least = tolerances.SIZE_FLOOR * program.scale[column]
+                        room = tolerances.LIMIT_SAFETY * max(abs(outcome.objective), least)
                         limit[column] = sign * (outcome.objective - room)
         return lower, upper
 

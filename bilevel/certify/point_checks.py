@@ -40,7 +40,7 @@ def _worst_row(
     """The worst of rows and of column bounds (plus `extra`), each over its own size, of which `limits` is a part."""
     broken = rows.violation(x)
     own = np.maximum(np.abs(x), tolerances.SIZE_FLOOR * program.least_size)
-    size = np.maximum(magnitude(rows.matrix, own) + limits, 1e-300)
+    size = np.maximum(magnitude(rows.matrix, own) + limits, tolerances.NOT_ZERO)
     outside = np.maximum(np.maximum(program.lower - x, x - program.upper), extra)
     relative = np.concatenate([broken / size, np.where(mine, outside / own, 0.0)])
     if not len(relative):

@@ -80,7 +80,7 @@ def multipliers(form: Reformulation, x: Vector, bounded: bool = False) -> Vector
     lower[kkt.pairs.dual] = 0.0
     rows = stack_rows([kkt.stationarity, dual_links(form.program, kkt, kkt.columns)])
     cost += _priced(kkt.conic.complementarity, x, kkt.columns) / np.max(
-        form.dual_scale() * form.slack_scale(), initial=1e-9
+        form.dual_scale() * form.slack_scale(), initial=tolerances.LEAST_TERM
     )
     scale = kkt.part_of(form.mip.scale)
     mip = SolverProgram(
@@ -170,7 +170,7 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     )
     broken = np.maximum(low, -high)
     at = int(broken.argmax())
-    worst = max(float(broken[at]), 1e-300)
+    worst = max(float(broken[at]), tolerances.NOT_ZERO)
     matrix = scaled(rows.matrix, 1.0 / sizes)
     with np.errstate(over="ignore"):
         return Rows(matrix, low / worst, high / worst), worst, rows.names[at]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.bilevel_program import Program
 from bilevel.program.cones import Cones
 from bilevel.program.products import Products, stack_products
@@ -91,7 +92,7 @@ def cone_dual_size(program: Program) -> Vector:
     """Expected sizes of p, q, r: the follower's largest cost term over the size of what they price."""
     stack, cones = program.followers, program.followers.cones
     cost = stack.cost_size(program.size)[stack.cone_owner]
-    w = np.maximum(cones.w_scale, 1e-12)
-    u = np.maximum(magnitude(cones.u, program.size) + np.abs(cones.u0), 1e-12)
+    w = np.maximum(cones.w_scale, tolerances.LEAST_SIZE)
+    u = np.maximum(magnitude(cones.u, program.size) + np.abs(cones.u0), tolerances.LEAST_SIZE)
     s = np.sqrt(u * w)[cones.owner]
     return np.concatenate([cost[cones.owner] / s, cost / u, cost / w])

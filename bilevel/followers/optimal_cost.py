@@ -182,13 +182,13 @@ def optimal_face(program: Program, response: Response) -> tuple[Vector, Vector, 
     """Every follower's set of optima at the leader decisions in x, exactly: all points complementary to one optimal dual.
 
     Gives new lower and upper bounds of the followers' columns, and which follower rows must sit at their lower and upper
-    limit.  A multiplier counts as nonzero above 1e-7 of its follower's cost size.
+    limit.  A multiplier counts as nonzero above `FACE` of its follower's cost size.
     """
     stack, mine = program.followers, program.followers.columns
     share = response.reduced_cost * program.scale[mine] / response.size[stack.owner[mine]]
     lower, upper = program.lower[mine].copy(), program.upper[mine].copy()
-    at_low, at_high = share > 1e-7, share < -1e-7
+    at_low, at_high = share > tolerances.FACE, share < -tolerances.FACE
     upper[at_low] = lower[at_low]
     lower[at_high] = upper[at_high]
     row_share = response.row_dual * _row_size(program, stack.rows) / response.size[stack.row_owner]
-    return lower, upper, row_share > 1e-7, row_share < -1e-7
+    return lower, upper, row_share > tolerances.FACE, row_share < -tolerances.FACE

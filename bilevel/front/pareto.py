@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from bilevel import tolerances
 from bilevel.errors import BilevelError, UnknownNameError
 from bilevel.front import recheck
 from bilevel.front.methods import DEFAULT_TOLERANCE, METHODS
@@ -88,7 +89,7 @@ def _checked(method: str, points: int, tolerance: float | None, gap: float, seco
     if not isinstance(points, int) or not 2 <= points <= _MOST:
         raise BilevelError(f"points is {points!r}: give a whole number from 2 to {_MOST}")
     tolerance = DEFAULT_TOLERANCE[method] if tolerance is None else tolerance
-    least = 0.0 if method == "augmented" else 1e-6
+    least = 0.0 if method == "augmented" else tolerances.FRONT_FINEST
     if not (isinstance(tolerance, (int, float)) and math.isfinite(tolerance) and least <= tolerance < 1):
         raise BilevelError(f"tolerance is {tolerance!r}: give a number from {least:g} to 1, such as 0.02")
     for name, value in (("gap", gap), ("time_limit", seconds)):

@@ -97,7 +97,7 @@ class ParetoFront:
             top = self.bound_at(min(right.limited, right.limit))
             rows.append((left.limited, right.limited, left.maximized, top))
         frame = pd.DataFrame(rows, columns=["limited_from", "limited_to", "maximized_from", "maximized_to"])
-        whole = max(self._range()[0] * self._range()[1], 1e-300)
+        whole = max(self._range()[0] * self._range()[1], tolerances.NOT_ZERO)
         width, height = frame["limited_to"] - frame["limited_from"], frame["maximized_to"] - frame["maximized_from"]
         frame["share"] = width.clip(lower=0) * height.clip(lower=0) / whole
         return frame

@@ -13,6 +13,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 
+from bilevel import tolerances
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import declared, require_model
 from bilevel.errors import ModelError
@@ -114,7 +115,7 @@ def _size(program: Program, row: str, column: int) -> float:
     names = program.rows.names
     if row not in names:
         cone = program.cones.names.index(row)
-        return max(float(program.cones.w_scale[cone]), 1e-12)
+        return max(float(program.cones.w_scale[cone]), tolerances.LEAST_SIZE)
     at = names.index(row)
     part = program.rows.matrix[[at]].tocoo()
     terms = np.abs(part.data * program.scale[part.coords[1]])[part.coords[1] != column]

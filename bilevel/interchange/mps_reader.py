@@ -12,6 +12,7 @@ import numpy as np
 import pyomo.environ as pyo
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.compile import to_pyomo
 from bilevel.errors import ModelError
 from bilevel.interchange import aux_file, mps_check
@@ -125,7 +126,7 @@ def _read_with_highs(text: str) -> tuple[Any, str]:
     spend_banner()
     highs, said = highspy.Highs(), []
     highs.setOptionValue("log_to_console", False)
-    highs.setOptionValue("small_matrix_value", 1e-12)
+    highs.setOptionValue("small_matrix_value", tolerances.FINE_DUST)
     highs.cbLogging.subscribe(lambda event: said.append(str(event.message)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "problem.mps"

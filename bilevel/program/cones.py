@@ -56,7 +56,7 @@ class Cones:
     def excess(self, x: Vector) -> float:
         """By how much the worst cone is broken, over its expected product: what a solver sees of it in a scaled row."""
         _, total, u, w = self.parts(x)
-        expected = np.maximum(np.maximum(np.abs(u), 1e-9) * self.w_scale, 1e-30)
+        expected = np.maximum(np.maximum(np.abs(u), tolerances.CONE_NOTHING) * self.w_scale, tolerances.NOT_ZERO)
         return float(((total - u * w) / expected).max(initial=0.0))
 
     def held(self, x: Vector) -> Mask:
@@ -69,7 +69,9 @@ class Cones:
         _, total, u, w = self.parts(x)
         alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.relaxes_equality
         least = total / np.where(u > 0, u, 1.0)
-        near = np.flatnonzero(alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, 1e-30)))
+        near = np.flatnonzero(
+            alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, tolerances.NOT_ZERO))
+        )
         x, at = x.copy(), self.w.indptr[near]
         x[self.w.indices[at]] = (least[near] - self.w0[near]) / self.w.data[at]
         return x
@@ -92,8 +94,8 @@ class Cones:
         """
         _, total, u, w = self.parts(x)
         product = u * w
-        expected = np.maximum(np.abs(u) * self.w_scale, 1e-30)
-        floor = 1e-9 * expected * float((np.abs(product) / expected).max(initial=1.0))
+        expected = np.maximum(np.abs(u) * self.w_scale, tolerances.NOT_ZERO)
+        floor = tolerances.CONE_NOTHING * expected * float((np.abs(product) / expected).max(initial=1.0))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
         return np.where(self.relaxes_equality, gaps, np.minimum(gaps, 0.0))
 

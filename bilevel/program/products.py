@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, Vector, stack_rows
 from bilevel.program.sparse import magnitude
 
@@ -30,7 +31,7 @@ class Products:
 
     def excess(self, x: Vector, scale: Vector) -> float:
         """By how much the worst row is broken at x, over the size of its terms at the columns' scales."""
-        return float((self.activity(x) / np.maximum(self.sizes(scale), 1e-300)).max(initial=0.0))
+        return float((self.activity(x) / np.maximum(self.sizes(scale), tolerances.NOT_ZERO)).max(initial=0.0))
 
     def sizes(self, scale: Vector) -> Vector:
         """The size of every row's terms at the columns' scales."""

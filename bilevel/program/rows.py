@@ -47,7 +47,7 @@ class Rows:
     def relative_violation(self, x: Vector, size: Vector) -> Vector:
         """The same over the terms of each row, with columns near zero at a share of what they are expected to be, `size`."""
         terms = magnitude(self.matrix, np.maximum(np.abs(x), tolerances.SIZE_FLOOR * size))
-        relative: Vector = self.violation(x) / np.maximum(terms, 1e-300)
+        relative: Vector = self.violation(x) / np.maximum(terms, tolerances.NOT_ZERO)
         return relative
 
 

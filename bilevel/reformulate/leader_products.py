@@ -67,4 +67,4 @@ def hold(mip: SolverProgram, point: Vector, columns: Index, box: float) -> Solve
 def _size(mip: SolverProgram, left: Bilinear) -> float:
     mine = left.row < 0
     terms = np.abs(left.coefficient * mip.scale[left.leader] * mip.scale[left.follower])[mine]
-    return max(float(terms.max(initial=0.0)), 1e-9)
+    return max(float(terms.max(initial=0.0)), tolerances.LEAST_TERM)

@@ -30,7 +30,7 @@ def initial_tangents(cones: Cones, size: float) -> Rows:
     """Tangents on both sides of every square at `size` times the cone's expected size, for programs unbounded without."""
     k = cones.owner
     u_size = np.maximum(np.abs(cones.u0), 1.0)[k]
-    at = size * np.sqrt(np.maximum(cones.w_scale[k], 1e-12) * u_size)
+    at = size * np.sqrt(np.maximum(cones.w_scale[k], tolerances.LEAST_SIZE) * u_size)
     parts = []
     for side in (1.0, -1.0):
         slope, curve = 2.0 * side * at / u_size, (at / u_size) ** 2
@@ -48,9 +48,9 @@ def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     if not len(broken):
         return no_rows(cones.u.shape[1])
     # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
-    ahead = total / np.maximum(np.maximum(w, cones.w_scale), 1e-300)
+    ahead = total / np.maximum(np.maximum(w, cones.w_scale), tolerances.NOT_ZERO)
     u_safe = np.where(u < tolerances.TANGENT_FACTOR_FLOOR * ahead, ahead, u)
-    u_safe = np.maximum(u_safe, 1e-9 * np.maximum(1.0, np.abs(u).max(initial=0.0)))
+    u_safe = np.maximum(u_safe, tolerances.CONE_NOTHING * np.maximum(1.0, np.abs(u).max(initial=0.0)))
     rank = np.full(cones.count, -1)
     rank[broken] = np.arange(len(broken))
     mine = np.flatnonzero(rank[cones.owner] >= 0)

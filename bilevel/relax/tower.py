@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.cones import Cones
 from bilevel.program.rows import Index, Rows, Vector, no_rows, widen
 from bilevel.program.solver_program import SolverProgram
@@ -66,11 +67,11 @@ def prepare(mip: SolverProgram) -> SolverProgram:
     mip = replace(mip, cones=Cones.none(mip.columns))
     if not cones.count:
         return mip
-    root = np.sqrt(np.maximum(cones.w_scale, 1e-12))
+    root = np.sqrt(np.maximum(cones.w_scale, tolerances.LEAST_SIZE))
     first = _Forms(scaled(cones.u, root), root * cones.u0)
     second = _Forms(scaled(cones.w, 1.0 / root), cones.w0 / root)
     tip, chain = first.plus(second), first.plus(second, -1.0)
-    size = np.maximum(magnitude(tip.matrix, mip.scale) + np.abs(tip.constant), 1e-9)
+    size = np.maximum(magnitude(tip.matrix, mip.scale) + np.abs(tip.constant), tolerances.LEAST_TERM)
     terms = np.bincount(cones.owner, minlength=cones.count)
     order = np.arange(len(cones.owner)) - np.searchsorted(cones.owner, cones.owner)
     reach = np.flatnonzero(terms == 0)

@@ -55,9 +55,9 @@ class _System:
         self.free = own[slack[own] >= dual[own]]
         self.cones = np.flatnonzero(stack.cone_owner == follower)
         _, total, u, w = cones.parts(x[: self.n])
-        expected = np.maximum(np.abs(u) * cones.w_scale, 1e-30)
+        expected = np.maximum(np.abs(u) * cones.w_scale, tolerances.NOT_ZERO)
         size = form.mip.scale
-        self.theta = x[kkt.conic.r] / np.maximum(u, 1e-30)
+        self.theta = x[kkt.conic.r] / np.maximum(u, tolerances.NOT_ZERO)
         priced = np.abs(x[kkt.conic.r]) / size[kkt.conic.r]
         self.active = self.cones[(np.abs(u * w - total) / expected)[self.cones] < priced[self.cones]]
         self.rates = dual_sizes(program)[1][self.mine]
@@ -74,7 +74,7 @@ class _System:
             now = self._residual(x, theta)
             if float(np.abs(now.value).max(initial=0.0)) <= tolerances.RESPONSE_SOLVED:
                 return self._with_multipliers(x, theta)
-            step = unit * np.linalg.lstsq(now.slope * unit, -now.value, rcond=1e-12)[0]
+            step = unit * np.linalg.lstsq(now.slope * unit, -now.value, rcond=tolerances.RESPONSE_SINGULAR)[0]
             x[columns] += step[: len(columns)]
             theta += step[len(columns) :]
         return None
@@ -82,7 +82,7 @@ class _System:
     def _theta_size(self) -> Vector:
         cones = self.form.program.followers.cones
         size = self.form.mip.scale[self.form.kkt.conic.r]
-        u = np.maximum(magnitude(cones.u, self.form.program.scale) + np.abs(cones.u0), 1e-12)
+        u = np.maximum(magnitude(cones.u, self.form.program.scale) + np.abs(cones.u0), tolerances.LEAST_SIZE)
         return np.asarray((size / u)[self.active])
 
     def _residual(self, x: Vector, theta: Vector) -> _Residual:
@@ -106,8 +106,8 @@ class _System:
             curve += theta[at] * (2 * rows.T @ rows - np.outer(a, b) - np.outer(b, a))
         own = limits[:, mine]
         stationary = stack.rates(z)[mine] - own.T @ price + gradient.T @ theta
-        size = np.maximum(np.abs(limits) @ program.scale, 1e-12)
-        expected = np.maximum(np.abs(u) * cones.w_scale, 1e-12)[self.active]
+        size = np.maximum(np.abs(limits) @ program.scale, tolerances.LEAST_SIZE)
+        expected = np.maximum(np.abs(u) * cones.w_scale, tolerances.LEAST_SIZE)[self.active]
         value = np.concatenate([stationary / self.rates, levels / size, (total - u * w)[self.active] / expected])
         count = len(size)
         slope = np.zeros((len(value), len(mine) + count + len(theta)))
@@ -132,7 +132,7 @@ class _System:
         x[kkt.conic.q[self.cones]], x[kkt.conic.r[self.cones]] = (every * w)[self.cones], (every * u)[self.cones]
         slack = kkt.pairs.slack(z)[self.free] / form.slack_scale()[self.free]
         dual = x[kkt.pairs.dual[self.pairs]] / form.dual_scale()[self.pairs]
-        depth = (u * w - total)[self.cones] / np.maximum(np.abs(u) * cones.w_scale, 1e-12)[self.cones]
+        depth = (u * w - total)[self.cones] / np.maximum(np.abs(u) * cones.w_scale, tolerances.LEAST_SIZE)[self.cones]
         least = min(slack.min(initial=0.0), dual.min(initial=0.0), depth.min(initial=0.0), theta.min(initial=0.0))
         return x if least >= -tolerances.RESPONSE_SIGN else None
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, Vector
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
@@ -29,7 +30,7 @@ def tight_state(form: Reformulation, x: Vector, seconds: float) -> Vector | None
     cones = mip.cones.take(_cones(form, touched))
     if not cones.count:
         return None
-    small = (cones.relaxes_equality / np.maximum(cones.w_scale, 1e-12)) @ cones.w
+    small = (cones.relaxes_equality / np.maximum(cones.w_scale, tolerances.LEAST_SIZE)) @ cones.w
     own = np.where(touched, mip.cost, 0.0)
     weight = float(np.abs(small * mip.scale).max(initial=0.0)) / (
         float(np.abs(own * mip.scale).max(initial=0.0)) or 1.0

@@ -194,7 +194,7 @@ def _along(program: Program, start: Vector, away: Vector, answers: bool) -> tupl
     worst = [max(each, key=lambda check: check.value) for each in zip(*checks, strict=True)]
     values = program.sign * np.array([program.objective(x) for x in points])
     fall = -np.diff(values) / np.diff(np.array([0.0, *_OUT]))
-    least = float(fall.min()) / max(float(np.abs(fall).max()), 1e-300)
+    least = float(fall.min()) / max(float(np.abs(fall).max()), tolerances.NOT_ZERO)
     detail = f"objective {program.sign * values[-1]:.6g} at {_OUT[-1]:g} times the scale, and no end"
     falls = Check(
         "ray improves", 1.0 - least if least > 0 else np.inf, 0.5, "of its slope", "", detail, CheckKind.PROOF

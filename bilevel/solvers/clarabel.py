@@ -35,6 +35,9 @@ def version() -> str:
     return str(clarabel.__version__)
 
 
+_NEVER = 1e9  # seconds, the most that it takes
+
+
 def open() -> "_Interior":
     """A new session."""
     return _Interior()
@@ -118,7 +121,7 @@ def _run(
 ) -> clarabel.DefaultSolution:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
-    settings.time_limit = min(max(seconds, 1e-9), 1e9)
+    settings.time_limit = min(max(seconds, tolerances.AT_ONCE), _NEVER)
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
     n = len(cost)
     return clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost, matrix, b, cones, settings).solve()

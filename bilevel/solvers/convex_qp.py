@@ -57,7 +57,7 @@ def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     cones = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
     settings = clarabel.DefaultSettings()
     settings.verbose = False
-    settings.time_limit = max(budget.seconds(), 1e-9)
+    settings.time_limit = max(budget.seconds(), tolerances.AT_ONCE)
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerances.QUADRATIC_INTERIOR_POINT
     found = clarabel.DefaultSolver(sp.csc_matrix(sp.triu(hessian)), mip.cost, a, b, cones, settings).solve()
     if found.status not in _SOLVED:

@@ -39,6 +39,27 @@ def test_every_tolerance_says_what_it_is() -> None:
     assert [name for name, (_, text) in found.items() if len(text.split()) < 5] == []
 
 
+def inline(file: Path) -> list[float]:
+    """Small numbers in the code of functions; those of messages and docstrings are texts, those of signatures are users'."""
+    functions = [
+        node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)
+    ]
+    given = {(part.lineno, part.col_offset) for each in functions for part in ast.walk(each.args)
+             if isinstance(part, ast.Constant)}  # fmt: skip
+    return [
+        part.value
+        for function in functions
+        for part in ast.walk(function)
+        if isinstance(part, ast.Constant) and isinstance(part.value, float) and 0 < part.value <= 0.001
+        if (part.lineno, part.col_offset) not in given
+    ]
+
+
+def test_no_code_has_one_of_its_own() -> None:
+    found = {str(file.relative_to(HERE)): inline(file) for file in sorted(HERE.rglob("*.py"))}
+    assert {file: numbers for file, numbers in found.items() if numbers} == {}
+
+
 def test_no_other_file_has_one() -> None:
     small = [
         (file.name, name)

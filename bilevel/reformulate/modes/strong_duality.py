@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.program.cones import stack_cones
 from bilevel.program.products import Products, stack_products
 from bilevel.program.rows import Rows, widen
@@ -36,7 +37,9 @@ def apply(form: Reformulation) -> SolverProgram:
     owner, _ = squares(form.program, _curved(form))
     first, count = form.mip.columns, len(owner)
     cones = curvature(form.program, _curved(form), first + count)
-    mip = form.mip.with_columns(np.zeros(count), np.full(count, np.inf), np.maximum(cones.w_scale, 1e-9))
+    mip = form.mip.with_columns(
+        np.zeros(count), np.full(count, np.inf), np.maximum(cones.w_scale, tolerances.LEAST_TERM)
+    )
     mip = replace(mip, cones=stack_cones(mip.cones, cones))
     place = owner, first + np.arange(count)
     t = sp.csr_array((np.ones(count), place), shape=(len(stack.names), mip.columns))

@@ -31,7 +31,7 @@ def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
     program = form.program
     x = np.abs(program.part_of(x))
     value = resolution(program, x)
-    share = tolerances.RESOLUTION / max(value, 1e-300) / 2.0
+    share = tolerances.RESOLUTION / max(value, tolerances.NOT_ZERO) / 2.0
     if value <= tolerances.RESOLUTION or share < _FINEST:
         return None
     scale = np.maximum(np.minimum(x, program.scale), share * program.scale)

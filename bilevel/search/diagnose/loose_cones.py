@@ -87,7 +87,7 @@ def _with_charge(
         return None
     small = _factors(form)
     size = max(abs(found.objective), form.program.objective_floor(found.x))
-    unit = charge * size / max(float(small @ found.x), 1e-300)
+    unit = charge * size / max(float(small @ found.x), tolerances.NOT_ZERO)
     none = np.zeros(0, dtype=np.int64)
     search.change(form.mip.cost + unit * small, none, np.zeros(0), np.zeros(0), budget)
     near = search.run(((found.slack_zero, found.x),))
@@ -100,4 +100,4 @@ def _with_charge(
 def _factors(form: Reformulation) -> Vector:
     """The factors w of the leader's tight cones, over their expected sizes."""
     cones = form.mip.cones.take(np.arange(form.program.cones.count))
-    return np.asarray((cones.relaxes_equality / np.maximum(cones.w_scale, 1e-12)) @ cones.w)
+    return np.asarray((cones.relaxes_equality / np.maximum(cones.w_scale, tolerances.LEAST_SIZE)) @ cones.w)

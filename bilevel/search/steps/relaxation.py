@@ -34,7 +34,7 @@ def wall(state: SearchState) -> None:
 def far(state: SearchState) -> float:
     """An objective, without its constant, so low that what lies behind it is looked at as a ray."""
     mip = state.form.mip
-    return -tolerances.OBJECTIVE_WALL * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), 1e-300)
+    return -tolerances.OBJECTIVE_WALL * max(float(np.abs(mip.cost * mip.scale).max(initial=0.0)), tolerances.NOT_ZERO)
 
 
 def relaxation(state: SearchState) -> None:
