@@ -64,10 +64,12 @@ def _usable(limit: Vector) -> Vector:
 
 
 def _best(program: Program, kkt: Kkt) -> Bounds:
+    # Algebra first: it costs nothing beside a linear program a column, and is enough on most models
     derived = derive(program, kkt)
     if first_unbounded(kkt, derived) is None and not _loose(program, kkt, derived):
         return derived
     limits, ranges = prove(program, kkt)
+    # The user's word comes last, as an answer that rests on it is conditional
     if first_unbounded(kkt, limits) is not None:
         limits = _with_user(program, kkt, limits, ranges)
     return replace(limits, derived=derived.derived)
@@ -100,6 +102,7 @@ def _optimal_rows(program: Program) -> Rows:
     stack, mine = program.followers, program.followers.columns
     low, high = interval(sp.csr_array(stack.price.T), program.lower, program.upper)
     far = _far(program.lower, program.size) | _far(program.upper, program.size)
+    # A limit on what a follower pays helps only where its columns have no near bounds; cones would make it no linear row
     wanted = np.setdiff1d(np.unique(stack.owner[mine[far[mine]]]), np.flatnonzero(stack.conic))
     return stack_rows([true_rows(program), cost_rows(program, (stack.cost + low, stack.cost + high), wanted)])
 
@@ -111,6 +114,7 @@ def _with_user(program: Program, kkt: Kkt, limits: Bounds, ranges: Ranges) -> Bo
     high = np.where(np.isfinite(ranges.row_dual_upper), ranges.row_dual_upper, row)
     told = assemble(program, kkt, replace(ranges, row_dual_lower=low, row_dual_upper=high))
     mu = np.where(np.isfinite(told.mu_upper), told.mu_upper, column[kkt.pairs.column])
+    # A column's limit is told of its own multiplier, not of those of rows
     mu = np.where((kkt.pairs.row >= 0) & ~np.isfinite(told.mu_upper), np.inf, mu)
     told = replace(told, mu_upper=mu, slack_upper=limits.slack_upper)
     return replace(told, user=told.known() - limits.known())
@@ -149,6 +153,7 @@ def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:
     seen[stack.columns] = True
     for matrix, axis in ((stack.price, 0), (stack.rows.matrix, 1)):
         seen[sp.coo_array(matrix).coords[axis]] = True
+    # Propagation leaves fewer columns to ask a linear program about
     lower, upper = implied.tightened(rows, program.lower, program.upper)
     low, high = (np.flatnonzero(seen & _far(bound, program.size)) for bound in (lower, upper))
     if len(low) or len(high):
@@ -158,6 +163,7 @@ def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:
             form[column] = sign
             value = space.largest(form)
             if sign > 0:
+                # Both are proven, so the nearer one holds
                 upper[column] = min(upper[column], value)
             else:
                 lower[column] = max(lower[column], -value)
@@ -194,6 +200,7 @@ def _sensitivity(program: Program, ranges: Ranges, follower: int, rows: Index) -
     tight_high = np.where(np.isfinite(upper), upper - np.where(np.isfinite(upper), shift_high, 0.0), np.inf)
     robust = Rows(sp.csr_array(own[:, mine]), tight_low, tight_high)
     low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
+    # Rows that no one point can meet for all decisions leave this argument without a point to stand on
     if not np.all((tight_low <= tight_high) & (tight_low < np.inf) & (tight_high > -np.inf)):
         return low, high
     margins = _Margins(robust, program.lower[mine], program.upper[mine], program.scale[mine])
@@ -227,6 +234,7 @@ def _spread(program: Program, ranges: Ranges, mine: Index, rows: Rows) -> float:
     """
     rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
     lower, upper = implied.tightened(rows, program.lower, program.upper)
+    # A gradient depends on where the follower is, and the moved rows let it go further
     if np.any(program.followers.quadratic[mine].data):
         rate_low, rate_high = rate_interval(program, lower, upper)
     rate = np.maximum(np.abs(rate_low[mine]), np.abs(rate_high[mine]))

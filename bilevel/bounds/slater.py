@@ -98,6 +98,7 @@ class _Part:
     def depths(self, program: Program) -> tuple[Vector, Vector, Vector] | None:
         """Least slack of every pair and depths of every cone over the corners, None where a corner has no interior."""
         low, high = program.lower[self.seen], program.upper[self.seen]
+        # A box without ends has no corners, and one of many columns too many of them
         if len(self.seen) > MOST_SEEN or not np.isfinite(low).all() or not np.isfinite(high).all():
             return None
         least: tuple[Vector, Vector, Vector] | None = None
@@ -140,6 +141,7 @@ class _Part:
         x = outer_approximation.converge(outer_approximation.opened(mip), shrunk).x
         if x is None:
             return None
+        # The linear programs met the shrunk cones within a tolerance; depths are taken from the point itself
         _, square, u, w = inside.parts(x)
         if (u <= 0).any() or (w <= 0).any():
             return None

@@ -32,6 +32,7 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     if len(missing):
         raise ModelError(f"variable {program.name(int(missing[0]))!r} has no value: solve the model, or set its value")
     x = _fill_epigraphs(program, x)
+    # Values alone say nothing of multipliers; only a leader that reads some needs them
     if not len(program.links.column):
         return check_point(model, program, x, None, None, bound, gap)
     form = assemble(program, nonconvex=True)
@@ -43,6 +44,7 @@ def check_point(
     bound: float | None, gap: float, more: tuple[Check, ...] = (),
 ) -> Certificate:  # fmt: skip
     """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers; `more` join them."""
+    # Followers are solved again here, so that nothing rests on the multipliers that the search found
     response = respond(program, x)
     found = [
         point_checks.leader_rows(program, x),
@@ -67,6 +69,7 @@ def check_point(
         point_checks.refuted(program, x, point_checks.global_gap(program, x, bound, gap), bound, ties[0]),
         resolution_check(program, x, form),
     ]
+    # What a broken point owes means nothing, and its program may have no end
     if Certificate(tuple(found)).valid:
         found.append(mended_objective(program, x, form, duals, gap))
     if program.cones.count:

@@ -21,6 +21,7 @@ def stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
     if not rows.count:
         return Check("stationarity", 0.0, tolerances.FEASIBILITY, "relative")
     mine = program.followers.columns
+    # Cost over column where nothing stands in the row, so that noise beside nothing is not an error of 100 %
     usual_row, usual_column = dual_sizes(program)
     size = magnitude(rows.matrix, np.abs(full)) + np.abs(rows.lower) + tolerances.SIZE_FLOOR * usual_column[mine]
     relative = rows.violation(full) / size
@@ -44,6 +45,7 @@ def duals_read(program: Program, kkt: Kkt, full: Vector) -> Check:
 def complementarity(form: Reformulation, full: Vector, response: Response) -> Check:
     """slack * dual of every pair, which is what its follower pays too much, over the size of the follower's cost."""
     pairs = form.kkt.pairs
+    # In the follower's money: a long slack with a tiny multiplier costs it nothing, whatever their units
     product = np.abs(pairs.slack(full) * full[pairs.dual]) / response.size[pairs.owner]
     if not len(product):
         return Check("complementarity", 0.0, tolerances.COMPLEMENTARITY, "relative")

@@ -52,10 +52,12 @@ def mended_objective(
         return Check(NAME, 0.0, gap, "relative", kind=_KIND)
     size = np.maximum(np.abs(point), tolerances.SIZE_FLOOR * usual)
     worse, worst, where = float("inf"), 0.0, ""
+    # Rows that say the same twice, off by rounding, have no common point without a little room
     for slack in (0.0, tolerances.REPAIR_NOISE):
         moves, worst, where = _moves(rows, point, size, slack)
         if worst <= tolerances.REPAIR_NOISE:
             return Check(NAME, 0.0, gap, "relative", kind=_KIND)
+        # Moves are measured over the worst violation, so that solvers see numbers near 1 and not 1e-8
         worse = min(worse, _least(program, x, moves, size, gap / worst) * worst)
         if worse <= gap:
             break
@@ -71,6 +73,7 @@ def multipliers(form: Reformulation, x: Vector, bounded: bool = False) -> Vector
     kkt = form.kkt
     slack = np.maximum(kkt.pairs.slack(x), 0.0) / form.slack_scale()
     cost = np.zeros(kkt.columns)
+    # Complementarity as a price: a multiplier costs what its limit has to spare
     cost[kkt.pairs.dual] = slack / form.dual_scale()
     lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
     if bounded:
@@ -108,6 +111,7 @@ def _leader_rows(program: Program, x: Vector) -> Rows:
 
 def _bounds(program: Program, x: Vector) -> Rows:
     """Bounds of all columns; integers keep their nearest values."""
+    # A move is a small one; integers would have to jump
     whole = np.round(x)
     lower = np.where(program.integer, whole, program.lower)
     upper = np.where(program.integer, whole, program.upper)
@@ -122,6 +126,7 @@ def _conditions(form: Reformulation, point: Vector) -> list[Rows]:
     pairs = kkt.pairs
     slack, dual = pairs.slack(point), point[pairs.dual]
     small_slack, small_dual = np.abs(slack) / form.slack_scale(), np.abs(dual) / form.dual_scale()
+    # With both sides at zero either may open, and a move that needs one of them is a fair one
     decided = np.maximum(small_slack, small_dual) > tolerances.REPAIR_OPEN
     no_slack, no_dual = decided & (small_slack < small_dual), decided & (small_slack >= small_dual)
     names = tuple(f"complementarity of {form.program.followers.names[int(owner)]}" for owner in pairs.owner)

@@ -69,6 +69,7 @@ class Columns:
     def row(self, row: Any, name: str) -> tuple[Any, float, float]:
         """Quadratic representation of a row's body without its constant, and the limits that are left."""
         what, expression = f"row {name!r}", row.expr
+        # Before Pyomo makes limits of it: a foreign variable with a value would become a number there
         with _reading(what, expression):
             self._look_at(expression, what)
             lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)

@@ -150,6 +150,7 @@ def _all_limits(program: Program) -> _Limits:
     row = np.concatenate([np.arange(rows.count), np.full(len(mine), -1)])
     column = np.concatenate([np.full(rows.count, -1), mine])
     owner = np.concatenate([stack.row_owner, stack.owner[mine]])
+    # An equality has one multiplier of either sign and no pair, which spares a binary
     equal, low, high = split_limits(lower, upper)
     at = np.concatenate([equal, low, high])
     side = np.repeat([0, 1, -1], [len(equal), len(low), len(high)])

@@ -95,6 +95,7 @@ class Cones:
         _, total, u, w = self.parts(x)
         product = u * w
         expected = np.maximum(np.abs(u) * self.w_scale, tolerances.NOT_ZERO)
+        # The floor follows the largest cone: beside it what a dead branch carries is noise
         floor = tolerances.CONE_NOTHING * expected * float((np.abs(product) / expected).max(initial=1.0))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)
         return np.where(self.relaxes_equality, gaps, np.minimum(gaps, 0.0))

@@ -124,9 +124,11 @@ def expected(
     """
     missing = np.isinf(lower) | np.isinf(upper)
     lower, upper = implied.known(rows, lower, upper)
+    # From here on a bound is how far a column may go, whichever way
     bound = np.maximum(np.abs(lower), np.abs(upper))
     told = np.full(len(bound), np.nan) if hint is None else hint
     bound = np.where(np.isfinite(bound), bound, np.where(np.isnan(told), _ENDLESS, told))
+    # A column that cannot come near zero is never smaller than this
     least = np.maximum(np.maximum(lower, -upper), 0.0)
     for terms in objectives:
         best = np.maximum(terms.least_cost(bound), least)
@@ -180,6 +182,7 @@ class _Entries:
             np.isfinite(end) & ~(np.abs(end) > tolerances.SIZE_LOOSE * np.where(reach > 0, reach, np.inf))
             for end in (rows.lower, rows.upper)
         ]
+        # A limit far beyond what the row can reach holds nothing back, and is no size of anything
         low, high = kept[0][row], kept[1][row]
         ends = [np.where(known, np.abs(end), 0.0) for known, end in zip(kept, (rows.lower, rows.upper), strict=True)]
         near, far = np.minimum(*ends), np.maximum(*ends)
@@ -243,6 +246,7 @@ def _others(row: Index, own: Vector, term: Vector) -> tuple[Vector, Mask]:
     least = min(float(decades.min()), float(reach.min()))
     width = max(float(decades.max()), float(reach.max())) - least + 1.0
     key, wanted = row * width + (decades - least), row * width + (reach - least)
+    # One sort by row and decade answers for all entries at once what each would ask its row
     order = np.argsort(key, kind="stable")
     place = np.empty(len(row), dtype=np.int64)
     place[order] = np.arange(len(row))

@@ -52,6 +52,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     if len(b.row):
         owner = program.followers.owner[b.follower]
         terms = dual_objectives(program, kkt)
+        # Strong duality speaks of a follower's own products alone
         left = owner == LEADER
         if left.any() and not nonconvex:
             raise ModelError(_own_product(program, int(np.flatnonzero(left)[0])))
@@ -67,6 +68,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
                     raise ModelError(f"{error}; solver='scip' or 'gurobi' takes it as a nonconvex product") from error
                 left |= mask
                 continue
+            # The dual objective of a quadratic cost lacks y'Qy, for which t stands
             if follower in curved:
                 entries.extend((row + 1, kkt.columns + int(at), -weight) for at in np.flatnonzero(owners == follower))
             part = terms[[follower]].tocoo()
@@ -161,6 +163,7 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
     wanted = sp.csr_array((value, (leader, own)), shape=(n, n))
     price = program.followers.price
     offered = part(price, program.followers.owner[price.indices] == follower)
+    # Least squares: the multiple if there is one, and a difference to point at if there is none
     weight = float((wanted * offered).sum() / (offered * offered).sum()) if offered.nnz else 0.0
     difference, size = sp.csr_array(abs(wanted - weight * offered)), abs(wanted) + abs(weight * offered)
     # Entry by entry, as a small coefficient may belong to large variables

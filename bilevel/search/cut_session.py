@@ -120,6 +120,7 @@ class CutSession:
         """Drop tangents that are far from x, over their largest term there: many come on the way, few hold in the end."""
         size = magnitude(self.tangents.matrix, np.abs(x)) + np.abs(self.tangents.lower)
         near = self.tangents.matrix @ x - self.tangents.lower <= tolerances.TANGENT_NEAR * size
+        # Rows of others behind the tangents would be deleted in their place
         if len(self.session.row) != self.mip.rows.count + self.tangents.count or near.all():
             return
         self.session.delete_rows(self.mip.rows.count + np.flatnonzero(~near))
@@ -143,6 +144,7 @@ class CutSession:
 
     def tightened(self, sides: Sides, best: Vector) -> Point:
         """Among points as good as `best`, with the same sides, the one with the smallest factors w of cones that must be tight."""
+        # Loose cones are closed by a second objective, after the first: no weight of one against the other has to be guessed
         allowed = float(self.mip.cost[: len(best)] @ best)
         row = sp.csr_array(self.mip.cost[None, :])
         limit = len(self.session.row)
@@ -164,6 +166,7 @@ class CutSession:
         try:
             yield
         finally:
+            # A solver that keeps its basis would lose it with the row; one that starts anew carries no idle row along
             if self.forgets:
                 self.session.delete_rows(at)
             else:

@@ -108,6 +108,7 @@ class SearchState:
         with np.errstate(invalid="ignore"):
             moves = [np.nan_to_num(new - old, nan=0.0, posinf=np.inf, neginf=-np.inf)
                      for new, old in ((lower, low[columns]), (upper, high[columns]))]  # fmt: skip
+        # A front changes limits and keeps the objective: what its parts have proven stays proven, moved
         same = np.array_equal(cost, mip.cost)
         # With the same objective the dual points of the parts stay, so that their bounds follow the limits
         self.parts = tuple(part.moved(columns, *moves) if same else replace(part, value=-np.inf) for part in self.parts)
@@ -181,6 +182,7 @@ def opened(
     with_mode = Chain(form.mip).apply(mode.name, lambda _mip: mode.apply(form))
     chain = with_mode.apply(treatment.name, treatment.prepare).apply("rows that tighten", tightened)
     master = CutSession(form, chain.program, with_mode.program.cones, solver, budget)
+    # An interior point finds the place of thousands of tangents at once; for a few cones it only costs its start
     many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
     plain = form.mip.products is None
     held = many and plain and not form.conic

@@ -114,6 +114,7 @@ class Tree:
             if not possible:
                 return Subproblem(part.sides, np.inf)
             outcome = self.session.solve(integer=False)
+        # Counted where a program was solved: contradictions of bounds cost nothing
         self.session.budget.progress.nodes += 1
         if outcome.status == SolverStatus.INFEASIBLE:
             return Subproblem(part.sides, np.inf)
@@ -122,12 +123,14 @@ class Tree:
         if outcome.status != SolverStatus.OPTIMAL or outcome.x is None:
             return None
         x = outcome.x
+        # Reduced costs are for the next objective of a front; a thorough tree has no next one
         solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost)
         if solved.value >= self._cutoff():
             return solved
         split = self._split(part.sides, x)
         # The root has tangents where they count; more of them only at points that would be answers
         rows = None if split else self.treatment.cuts(self.session.cones, x, tolerances.CONE_CUT)
+        # Points cost a convex solve each; the first ones and those that look like answers are worth it
         if node % 10 == 0 or node < 3 or rows is not None:
             self.attempt(x, part.sides)
         if solved.value >= self._cutoff():
@@ -185,6 +188,7 @@ class Tree:
     def _cutoff(self) -> float:
         """Nodes of at least this value are within the gap of the incumbent."""
         best = self.incumbent()
+        # Part of the gap is left to the tangents that a point still lacks
         return best - self.share * abs(best) if np.isfinite(best) else np.inf
 
     @staticmethod

@@ -78,6 +78,7 @@ def sentence(proof: certificate.Certificate) -> str:
 
 def high_point(program: Program) -> SolverProgram:
     """The rows of leader and followers with all cones; rows with products are left out, which only makes it larger."""
+    # Without rows with products more points are left: what has none even so has none
     whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
     leader = program.rows
     names = tuple(leader.names[at] for at in whole.tolist()) if leader.names else ()
@@ -144,6 +145,7 @@ def _lack(mip: SolverProgram, rows: Rows, dual: Vector) -> tuple[float, str]:
     margin = float(terms[0].sum() - terms[1].sum())
     largest = sum(float(np.abs(part).sum()) for part in terms)
     open_columns = float(np.abs(slope[~known]) @ mip.scale[~known])
+    # Multipliers that cancel leave a margin of rounding, which contradicts nothing
     if margin <= tolerances.FARKAS_MARGIN * float(np.abs(y) @ magnitude(rows.matrix, mip.scale)) or not len(y):
         return float("inf"), ""
     return (open_columns + tolerances.FARKAS_ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]

@@ -32,6 +32,7 @@ def exhaustion(state: SearchState) -> None:
         return
     state.budget.progress.phase("branching on pairs")
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
+    # No limit of nodes: what is left open here stays open, and time ends it
     tree = replace(tree_on(state, plain, tangent), most=_ENDLESS, thorough=True)
     parts = tree.run(state.incumbent.bound, whole(state.form.kkt.pairs.count))
     found = state.incumbent

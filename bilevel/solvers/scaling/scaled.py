@@ -127,6 +127,7 @@ class Scaled:
 
         What was taken out and the limits as they were are kept behind those of the rows before.
         """
+        # Solvers drop such entries without moving the row's limits, which cuts points off or lets some in
         small = np.abs(rows.matrix.data) < self.drops
         matrix = part(rows.matrix, ~small) if small.any() else rows.matrix
         first = self.rows.count
@@ -143,6 +144,7 @@ class Scaled:
             return lower, upper
         dropped = sp.coo_array(self.dust[rows])
         row, column, entry = *dropped.coords, dropped.data
+        # No end times no entry is undefined, and either end of it will do
         with np.errstate(invalid="ignore"):
             ends = np.stack([entry * self.lower[column], entry * self.upper[column]])
         most = np.bincount(row, weights=np.fmax(*ends), minlength=len(rows))
@@ -156,6 +158,7 @@ class Scaled:
 
     def _behind(self, rows: Index) -> Index:
         """Where rows stand in the session, which has those of `held` behind the program's own."""
+        # Rows that were added later come after those that stand for others
         return rows if self.held is None else rows + self.held.count * (rows >= self.loaded)
 
     def _renew(self, rows: Index) -> None:
