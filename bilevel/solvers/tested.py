@@ -14,7 +14,7 @@ RELEASES = {
     "highspy": SpecifierSet(">=1.13,!=1.14.0,!=1.16.0,<1.16"),
     "pyomo": SpecifierSet(">=6.10,<6.11"),
     "pyscipopt": SpecifierSet(">=5.5,<6.4"),
-    "scipy": SpecifierSet(">=1.13,<1.18"),
+    "scipy": SpecifierSet(">=1.13.1,<1.18"),
 }
 """Releases by package; SciPy is here for the HiGHS within its `linprog`."""
 

@@ -167,3 +167,9 @@ def test_a_stored_start_is_feasible_and_not_optimal(name: str) -> None:
     mip, start = as_mip(PROGRAMS[name]), np.array(PROGRAMS[name]["start"])
     assert max(mip.rows.violation(start).max(), (mip.lower - start).max(), (start - mip.upper).max()) <= 1e-9
     assert mip.cost @ start > PROGRAMS[name]["optimum"] + 1e-3
+
+
+def test_scipy_adds_up_repeated_places() -> None:
+    """1.13.0 leaves them apart, and HiGHS aborts the process at rows with a column twice."""
+    matrix = sp.csr_array((np.array([0.5, 0.5, 1.0]), ([0, 0, 1], [0, 0, 1])), shape=(2, 2))
+    assert matrix.data.tolist() == [1.0, 1.0]
