@@ -141,7 +141,6 @@ class _Part:
         x = outer_approximation.converge(outer_approximation.opened(mip), shrunk).x
         if x is None:
             return None
-        # The linear programs met the shrunk cones within a tolerance; depths are taken from the point itself
         _, square, u, w = inside.parts(x)
         if (u <= 0).any() or (w <= 0).any():
             return None
