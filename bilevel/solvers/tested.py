@@ -9,10 +9,10 @@ from importlib import metadata
 from packaging.specifiers import SpecifierSet
 
 RELEASES = {
-    "clarabel": SpecifierSet(">=0.10,<0.12"),
+    "clarabel": SpecifierSet(">=0.11,<0.12"),
     "gurobipy": SpecifierSet(">=13,<13.1"),
-    "highspy": SpecifierSet(">=1.13,!=1.14.0,!=1.16.0,<1.16"),
-    "pyomo": SpecifierSet(">=6.10,<6.11"),
+    "highspy": SpecifierSet(">=1.15,!=1.16.0,<1.16"),
+    "pyomo": SpecifierSet(">=6.10.1,<6.11"),
     "pyscipopt": SpecifierSet(">=5.5,<6.4"),
     "scipy": SpecifierSet(">=1.13.1,<1.18"),
 }
