@@ -263,6 +263,9 @@ CORNER_WORSE = 1e-8
 NOT_ZERO = 1e-300
 """Least divisor where sizes are compared: beside nothing at all any difference is without measure, and not undefined."""
 
+LEAST_PRODUCT = 1e-30
+"""Least product that a cone's factors are expected to have, in its own unit: what is measured over it stays a number."""
+
 LEAST_SIZE = 1e-12
 """Least size, in its own unit, of a cone's factors, of a row of a follower's response, and of an objective that has a gap."""
 

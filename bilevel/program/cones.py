@@ -56,7 +56,7 @@ class Cones:
     def excess(self, x: Vector) -> float:
         """By how much the worst cone is broken, over its expected product: what a solver sees of it in a scaled row."""
         _, total, u, w = self.parts(x)
-        expected = np.maximum(np.maximum(np.abs(u), tolerances.CONE_NOTHING) * self.w_scale, tolerances.NOT_ZERO)
+        expected = np.maximum(np.maximum(np.abs(u), tolerances.CONE_NOTHING) * self.w_scale, tolerances.LEAST_PRODUCT)
         return float(((total - u * w) / expected).max(initial=0.0))
 
     def held(self, x: Vector) -> Mask:
@@ -70,7 +70,7 @@ class Cones:
         alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.relaxes_equality
         least = total / np.where(u > 0, u, 1.0)
         near = np.flatnonzero(
-            alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, tolerances.NOT_ZERO))
+            alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, tolerances.LEAST_PRODUCT))
         )
         x, at = x.copy(), self.w.indptr[near]
         x[self.w.indices[at]] = (least[near] - self.w0[near]) / self.w.data[at]
@@ -94,7 +94,7 @@ class Cones:
         """
         _, total, u, w = self.parts(x)
         product = u * w
-        expected = np.maximum(np.abs(u) * self.w_scale, tolerances.NOT_ZERO)
+        expected = np.maximum(np.abs(u) * self.w_scale, tolerances.LEAST_PRODUCT)
         # The floor follows the largest cone: beside it what a dead branch carries is noise
         floor = tolerances.CONE_NOTHING * expected * float((np.abs(product) / expected).max(initial=1.0))
         gaps: Vector = (product - total) / np.maximum(np.maximum(np.abs(product), total), floor)

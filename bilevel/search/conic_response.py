@@ -55,9 +55,9 @@ class _System:
         self.free = own[slack[own] >= dual[own]]
         self.cones = np.flatnonzero(stack.cone_owner == follower)
         _, total, u, w = cones.parts(x[: self.n])
-        expected = np.maximum(np.abs(u) * cones.w_scale, tolerances.NOT_ZERO)
+        expected = np.maximum(np.abs(u) * cones.w_scale, tolerances.LEAST_PRODUCT)
         size = form.mip.scale
-        self.theta = x[kkt.conic.r] / np.maximum(u, tolerances.NOT_ZERO)
+        self.theta = x[kkt.conic.r] / np.maximum(u, tolerances.LEAST_PRODUCT)
         priced = np.abs(x[kkt.conic.r]) / size[kkt.conic.r]
         self.active = self.cones[(np.abs(u * w - total) / expected)[self.cones] < priced[self.cones]]
         self.rates = dual_sizes(program)[1][self.mine]

@@ -8,6 +8,7 @@ from bilevel import tolerances
 from bilevel.model import Check
 from bilevel.program.rows import Rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
+from bilevel.program.sparse import magnitude
 from bilevel.relax import tangent
 from bilevel.search.cut_session import CutSession
 from bilevel.search.sides import Sides, limits
@@ -38,7 +39,7 @@ def exhaustion(state: SearchState) -> None:
     found = state.incumbent
     if found.x is None and not found.verdict and all(part.value == np.inf for part in parts):
         state.budget.progress.phase("proving that no part has a point")
-        if all(not state.over() and _empty(state, plain, part.sides) for part in parts):
+        if all(not state.over() and _empty(plain, part.sides) for part in parts):
             _exhausted(
                 state, f"a tree of {len(parts)} parts, whose rows contradict each other by multipliers of theirs"
             )
@@ -48,13 +49,16 @@ def exhaustion(state: SearchState) -> None:
         found.ended = "linear programs of the tree over complementarity pairs were not solved"
 
 
-def _empty(state: SearchState, session: CutSession, sides: Sides) -> bool:
+def _empty(session: CutSession, sides: Sides) -> bool:
     """Whether a part of the tree is proven to have no point: a solver's word for it is none."""
     mip = session.mip
-    low, high, row_low, row_high = limits(state.form, mip, sides, None)
-    if bool((low - high > tolerances.FEASIBILITY * mip.scale).any()):
+    low, high, row_low, row_high = limits(session.form, mip, sides, None)
+    size = magnitude(mip.rows.matrix, mip.scale)
+    # Both limits of a column or a row at once, as a part may ask, are a contradiction as they stand; by less it is rounding
+    apart = (low - high > tolerances.FEASIBILITY * mip.scale).any()
+    if apart or (row_low - row_high > tolerances.FEASIBILITY * size).any():
         return True
-    rows = stack_rows([Rows(mip.rows.matrix, row_low, row_high), session.tangents])
+    rows = stack_rows([Rows(mip.rows.matrix, row_low, np.maximum(row_low, row_high)), session.tangents])
     part = replace(mip, lower=low, upper=np.maximum(low, high), rows=rows, cones=session.cones)
     return contradiction(part, "the rows of a part").ok
 

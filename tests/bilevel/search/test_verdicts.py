@@ -1,5 +1,6 @@
 """Verdicts without a point: what proves them, and that each part of a proof fails alone."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +12,21 @@ from fuzz_verdicts import check
 from fuzzing import draw
 
 import bilevel
+from bilevel.budget import Budget
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.model import Check
 from bilevel.program.cones import Cones
 from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
+from bilevel.progress import Progress
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax.elastic import least_violation
 from bilevel.search import strategy, verdicts
 from bilevel.search.cut_session import CutSession, Point
+from bilevel.search.sides import Sides
+from bilevel.search.state import precise_session
+from bilevel.search.steps import exhaustion
 from bilevel.search.tree import Subproblem, Tree
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
@@ -110,6 +116,26 @@ def test_that_a_solver_finds_no_point_proves_nothing(
     solution = bilevel.solve(m, progress=False)
     assert solution.status == status
     assert solution.status == "infeasible" or "no multipliers prove it" in solution.reason
+
+
+@pytest.mark.parametrize(("pairs", "empty"), [((), False), ((0,), False), ((1,), False), ((0, 1), True)])
+@pytest.mark.parametrize("kind", ["row", "column"])
+def test_a_part_that_asks_for_both_limits_at_once_is_empty(kind: str, pairs: tuple[int, ...], empty: bool) -> None:
+    """The lower and the upper limit of 1 <= y <= 3, as a row or as bounds, are the first two pairs."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 4))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(1, 3) if kind == "column" else (None, None))
+    m.f.cost = pyo.Objective(expr=(m.x - 2) * m.f.y)
+    if kind == "row":
+        m.f.row = pyo.Constraint(expr=(1, m.f.y, 3))
+    m.goal = pyo.Objective(expr=m.x)
+    form = assemble(compile_model(m))
+    budget = Budget(1e-4, time.monotonic() + 60, Progress(False))
+    session = precise_session(form, form.mip, budget)
+    mask = np.isin(np.arange(form.kkt.pairs.count), pairs)
+    sides = Sides(mask, np.zeros_like(mask))
+    assert form.kkt.pairs.count == 2 and exhaustion._empty(session, sides) == empty
 
 
 @pytest.mark.parametrize(("least", "status"), [(8.0, "certified"), (8.5, "infeasible")])
