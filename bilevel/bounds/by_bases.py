@@ -32,6 +32,7 @@ def basis_ranges(matrix: sp.csr_array, rate_low: Vector, rate_high: Vector, want
     for part in np.unique(label[: matrix.shape[0]][wanted]).tolist():
         rows = np.flatnonzero(label[: matrix.shape[0]] == part)
         columns = np.flatnonzero(label[matrix.shape[0] :] == part)
+        # An endless rate is no number where a basis multiplies it by 0, and endless elsewhere
         bounded = np.all(np.isfinite(rate_low[columns]) & np.isfinite(rate_high[columns]))
         if bounded and comb(len(rows) + len(columns), len(rows)) <= MOST_BASES:
             dense = matrix[rows][:, columns].toarray()
@@ -42,6 +43,7 @@ def basis_ranges(matrix: sp.csr_array, rate_low: Vector, rate_high: Vector, want
 def _over_bases(dense: np.ndarray, rate_low: Vector, rate_high: Vector) -> tuple[Vector, Vector]:
     """Smallest and largest B^-T c_B of a dense part over all its bases and costs."""
     m = len(dense)
+    # Rows near 1, so that singular values tell dependence and not units of rows; the duals are turned back at the end
     size = np.abs(dense).max(axis=1)
     every = np.hstack([dense / size[:, None], np.eye(m)])
     cost_low = np.concatenate([rate_low, np.zeros(m)])
@@ -53,5 +55,6 @@ def _over_bases(dense: np.ndarray, rate_low: Vector, rate_high: Vector) -> tuple
     inverse = np.linalg.inv(bases[usable]).transpose(0, 2, 1)
     ends = np.stack([inverse * cost_low[choice[usable]][:, None, :], inverse * cost_high[choice[usable]][:, None, :]])
     low, high = ends.min(axis=0).sum(axis=2).min(axis=0), ends.max(axis=0).sum(axis=2).max(axis=0)
+    # The basis of all slacks has dual 0, so that 0 is within and widening moves both ends outwards
     wide = 1.0 + tolerances.BASIS_SAFETY
     return wide * np.minimum(low, 0.0) / size, wide * np.maximum(high, 0.0) / size

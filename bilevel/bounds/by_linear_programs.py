@@ -91,6 +91,7 @@ def _far(bound: Vector, size: Vector) -> np.ndarray:
 def prove(program: Program, kkt: Kkt) -> tuple[Bounds, Ranges]:
     """All limits that algebra or linear programs can give, infinite where neither can, and the ranges behind them."""
     rows = _optimal_rows(program)
+    # Columns first: cost rates, and with them all duals, rest on their ranges
     columns = known_ranges(program, *_column_ranges(program, rows))
     ranges = _row_dual_ranges(program, columns)
     limits = assemble(program, kkt, ranges)
@@ -116,6 +117,7 @@ def _with_user(program: Program, kkt: Kkt, limits: Bounds, ranges: Ranges) -> Bo
     mu = np.where(np.isfinite(told.mu_upper), told.mu_upper, column[kkt.pairs.column])
     # A column's limit is told of its own multiplier, not of those of rows
     mu = np.where((kkt.pairs.row >= 0) & ~np.isfinite(told.mu_upper), np.inf, mu)
+    # `assemble` knows no slack that linear programs have limited
     told = replace(told, mu_upper=mu, slack_upper=limits.slack_upper)
     return replace(told, user=told.known() - limits.known())
 
@@ -143,6 +145,7 @@ class _Polyhedron:
         outcome = self.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         if outcome.status != SolverStatus.OPTIMAL:
             return np.inf
+        # The floor gives room where the largest value is 0, a share of which is none
         return -outcome.objective + tolerances.LIMIT_SAFETY * max(abs(outcome.objective), tolerances.SIZE_FLOOR)
 
 
@@ -179,7 +182,9 @@ def _row_dual_ranges(program: Program, ranges: Ranges) -> Ranges:
     """Sensitivity limits for the rows that have none, follower by follower."""
     stack = program.followers
     low, high = ranges.row_dual_lower.copy(), ranges.row_dual_upper.copy()
+    # A point that meets the rows need not keep cones: followers with cones have limits from interiors (`slater`)
     open_rows = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)) & ~stack.conic[stack.row_owner])
+    # These limits hold for every optimal dual, not for one of them, so rows that the leader reads have them too
     for follower in np.unique(stack.row_owner[open_rows]).tolist():
         rows = open_rows[stack.row_owner[open_rows] == follower]
         low[rows], high[rows] = _sensitivity(program, ranges, follower, rows)
@@ -209,6 +214,7 @@ def _sensitivity(program: Program, ranges: Ranges, follower: int, rows: Index) -
     down = np.array([margins.of(at, raise_limit=False) for at in places.tolist()])
     spread = _spread(program, ranges, mine, _moved(stack.rows, rows, up, down))
     for k, at in enumerate(places.tolist()):
+        # A net dual is positive by a lower limit alone, and raising that by the margin costs at least dual * margin
         high[k] = _limit(spread, up[k]) if np.isfinite(lower[at]) else 0.0
         low[k] = -_limit(spread, down[k]) if np.isfinite(upper[at]) else 0.0
     return low, high
@@ -239,6 +245,7 @@ def _spread(program: Program, ranges: Ranges, mine: Index, rows: Rows) -> float:
         rate_low, rate_high = rate_interval(program, lower, upper)
     rate = np.maximum(np.abs(rate_low[mine]), np.abs(rate_high[mine]))
     width = upper[mine] - lower[mine]
+    # No rate or no width adds nothing, even where the other has no end
     used = (rate > 0) & (width > 0)
     return float(np.sum(rate[used] * width[used]))
 
@@ -268,11 +275,13 @@ class _Margins:
         budget.require(_WHAT)
         outcome = space.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         size = max(abs(float(limit)), float((abs(self.rows.matrix[[at]]) @ self.scale)[0]))
+        # Any margin is one here; of the row's own size it keeps the limit in the dual's own unit
         if outcome.status == SolverStatus.UNBOUNDED:
             return size
         if outcome.status != SolverStatus.OPTIMAL:
             return 0.0
         margin = -outcome.objective - sign * float(limit)
+        # A margin within reach of the solver's tolerance may be none
         return 0.0 if margin < tolerances.SLATER_MARGIN * size else margin
 
 

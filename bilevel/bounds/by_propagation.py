@@ -57,9 +57,11 @@ def propagate(
     `rates` the intervals of the cost rates; rule 2 is applied to the rows in `shift`.
     """
     entries = Entries.of(matrix)
+    # The net dual is the lower limit's multiplier less the upper one's, so a limit that is missing gives its sign
     low = np.where(np.isfinite(whole.upper), -np.inf, 0.0)
     high = np.where(np.isfinite(whole.lower), np.inf, 0.0)
     for _ in range(_ROUNDS):
+        # Asked anew in every round: a row whose dual has lost a sign pushes no column up any more
         no_upper = ~np.isfinite(upper) | _idle(entries, whole, lower, upper, low, high, rates[0])
         no_lower = ~np.isfinite(lower)
         new_low, new_high = _round(entries, low, high, rates, no_lower, no_upper, shift, whole)
@@ -89,6 +91,7 @@ def _round(
     np.maximum.at(reach, row, np.where(a > 0, top, bottom) / a)
     np.minimum.at(depth, row, np.where(a > 0, bottom, top) / a)
     one_sided = whole.lower != whole.upper
+    # Only an equality's dual may be moved past 0; any other would get the sign of a limit that does not bind
     reach = np.where(shift, np.where(one_sided, np.maximum(reach, 0.0), reach), np.inf)
     depth = np.where(shift, np.where(one_sided, np.minimum(depth, 0.0), depth), -np.inf)
     new_low = np.maximum(low, np.maximum(floor, np.where(np.isnan(depth), -np.inf, depth)))
@@ -103,6 +106,7 @@ def _others(entries: Entries, low: Vector, high: Vector) -> tuple[Vector, Vector
     ends = np.where(a > 0, a * low[row], a * high[row]), np.where(a > 0, a * high[row], a * low[row])
     found = []
     for end, endless in ((ends[0], -np.inf), (ends[1], np.inf)):
+        # Endless terms are counted, as taking one out of an endless sum leaves no number
         bad = ~np.isfinite(end)
         count = np.bincount(column, weights=bad, minlength=entries.columns)[column] - bad
         total = np.bincount(column, weights=np.where(bad, 0.0, end), minlength=entries.columns)[column]

@@ -50,6 +50,7 @@ def _row(program: Program, rates: tuple[Vector, Vector], follower: int) -> Rows 
     z = sign * (y - origin)
     square = float(y @ stack.quadratic[mine][:, mine] @ y) / 2
     terms = most * z
+    # What the origin costs stands on both sides and falls out; the last term only turns z back into y
     limit = float(terms.sum()) + square + float(np.sum(sign * least * origin))
     limit += tolerances.COST_LIMIT_ROOM * (
         float(np.abs(terms).sum()) + abs(square) + float(np.abs(least * origin).sum())

@@ -101,6 +101,7 @@ def _propagated(
         return low, high
     parts = by_propagation.Entries.of(matrix).parts()
     wanted = np.isin(parts, parts[~known]) & ~program.followers.conic[program.followers.row_owner]
+    # Rule 2 settles for one optimal dual, and the leader may like another one better
     shift = wanted & ~np.isin(parts, parts[read])
     # Bounds that a follower column has by rows only are no bounds of its own
     leader = program.followers.owner < 0
@@ -114,6 +115,7 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     rate_low, rate_high = rate_interval(program, ranges.lower, ranges.upper)
     lam_low, lam_high = ranges.row_dual_lower, ranges.row_dual_upper
     cost_low, cost_high = _reduced_costs(program, lam_low, lam_high, rate_low, rate_high)
+    # Reduced costs of followers with cones rest on the cones' multipliers too, of which no ranges are known here
     conic = np.append(program.followers.conic, False)[program.followers.owner]
     cost_low, cost_high = np.where(conic, -np.inf, cost_low), np.where(conic, np.inf, cost_high)
     pairs, rows = kkt.pairs, len(lam_low)
@@ -122,6 +124,7 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     at = np.where(pairs.row >= 0, pairs.row, rows + pairs.column)
     equal = np.where(kkt.equal_row >= 0, kkt.equal_row, rows + fixed_columns(kkt))
     least, most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)
+    # Of two limits at most one binds, so that each multiplier is the net dual with its sign, or 0
     mu = np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at]))
     # A limit that no point of the rows comes near prices nothing
     never = least + pairs.slack_constant > tolerances.NEVER_REACHED * np.abs(pairs.slack_constant)
@@ -210,6 +213,7 @@ def own_matrix(program: Program) -> sp.csr_array:
     stack = program.followers
     own = stack.owner >= 0
     matrix = stack.rows.matrix
+    # A stored 0 would join rows into one part, and be divided by
     return part(matrix, own[matrix.indices] & (matrix.data != 0))
 
 
@@ -231,6 +235,7 @@ def single_column_parts(program: Program) -> np.ndarray:
     np.maximum.at(longest, matrix.indices, np.repeat(length, length).astype(float))
     if not matrix.nnz:
         return np.zeros(len(length), dtype=bool)
+    # The last rows may be empty, and start behind the last entry then
     first = matrix.indices[np.minimum(matrix.indptr[:-1], matrix.nnz - 1)]
     return np.asarray((length == 1) & (longest[first] <= 1))
 
@@ -249,6 +254,7 @@ def _row_duals(
     np.minimum.at(low, row, ends.min(axis=0))
     np.maximum.at(high, row, ends.max(axis=0))
     rows = program.followers.rows
+    # A dual may be 0 where a slack is basic, no column is in the row, or another row holds its column
     slack_basic = (rows.lower != rows.upper) | (low > high) | (lone & ~single)
     low, high = (
         np.where(slack_basic, np.minimum(low, 0), low),

@@ -53,6 +53,7 @@ def interiors(program: Program, kkt: Kkt) -> Interiors:
         found.inside[follower] = True
         spread = (1.0 + tolerances.LIMIT_SAFETY) * part.spread(program)
         slack, q_depth, r_depth = depths
+        # A limit without room at some corner proves nothing of its own multiplier, and leaves the others theirs
         with np.errstate(divide="ignore", invalid="ignore"):
             found.pair_limit[part.pairs] = np.where(slack > 0, spread / slack, np.inf)
             q, r = spread / q_depth, spread / r_depth
@@ -102,6 +103,7 @@ class _Part:
         if len(self.seen) > MOST_SEEN or not np.isfinite(low).all() or not np.isfinite(high).all():
             return None
         least: tuple[Vector, Vector, Vector] | None = None
+        # A fixed variable has one end, and the set keeps it from giving every corner twice
         for corner in product(*(sorted({float(a), float(b)}) for a, b in zip(low, high, strict=True))):
             budget.require("interiors of the followers were being looked for")
             depth = self._depth(program, np.array(corner))
@@ -187,6 +189,7 @@ class _Part:
                     outcome = outer_approximation.converge(session, self._cones(program, n))
                     if outcome.x is not None:
                         least = tolerances.SIZE_FLOOR * program.scale[column]
+                        # Both ends are minima, of the column and of its negative, and go outwards by the room
                         room = tolerances.LIMIT_SAFETY * max(abs(outcome.objective), least)
                         limit[column] = sign * (outcome.objective - room)
         return lower, upper

@@ -35,6 +35,7 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     # Values alone say nothing of multipliers; only a leader that reads some needs them
     if not len(program.links.column):
         return check_point(model, program, x, None, None, bound, gap)
+    # The program itself is not solved here, so products without a linear form may stay
     form = assemble(program, nonconvex=True)
     return check_point(model, program, x, form, multipliers(form, x), bound, gap)
 
@@ -51,6 +52,7 @@ def check_point(
         point_checks.follower_rows(program, x),
         point_checks.optimality(program, x, response),
     ]
+    # Before optimality: outside its cones a point may be cheaper than any within, and the first failure is named
     if program.followers.cones.count:
         found.insert(2, point_checks.cones("follower cones", program.followers.cones, x))
     if form is not None and duals is not None:
@@ -112,6 +114,7 @@ def _fill_epigraphs(program: Program, x: Vector) -> Vector:
     filled = np.where(np.isnan(x), 0.0, x)
     _, total, _, w = program.cones.parts(filled)
     for column in np.flatnonzero(np.isnan(x)):
+        # Its cone is squares <= 1 * (t + rest), so with t at 0 the least t is what the squares are above w
         cone = int(program.cones.w[:, [column]].tocoo().coords[0][0])
         filled[column] = total[cone] - w[cone]
     return filled

@@ -27,6 +27,7 @@ def stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
     relative = rows.violation(full) / size
     pairs = kkt.pairs
     usual = np.where(pairs.row >= 0, np.append(usual_row, 1.0)[pairs.row], usual_column[pairs.column])
+    # With multipliers of the wrong sign stationarity holds at points that are no optimum
     negative = np.maximum(0.0, -full[pairs.dual]) / usual
     at = int(relative.argmax())
     value = max(float(relative[at]), float(negative.max(initial=0.0)))
@@ -66,6 +67,7 @@ def cone_multipliers(form: Reformulation, full: Vector, response: Response) -> C
     size = np.maximum(np.maximum(squares, 4.0 * q * r), tolerances.SIZE_FLOOR**2 * usual)
     broken = np.maximum(squares - 4.0 * q * r, 0.0) / size
     at = int(broken.argmax())
+    # Not at most, so that NaN fails too; outside their cone multipliers prove nothing by their products
     if not broken[at] <= tolerances.CONE_GAP:
         return Check(name, float(broken[at]), tolerances.CONE_GAP, "relative", duals.cones.names[at], "broken")
     rows = duals.complementarity

@@ -21,6 +21,7 @@ def leader_rows(program: Program, x: Vector) -> Check:
     mine = b.row >= 0
     products = b.sums(x, program.rows.count)[1:]
     terms = np.bincount(b.row[mine], weights=np.abs(b.terms(x)[mine]), minlength=program.rows.count)
+    # Sizes take the limits as written: those less the products would count the products twice
     rows = Rows(program.rows.matrix, program.rows.lower - products, program.rows.upper - products, program.rows.names)
     leader = program.followers.owner < 0
     whole = np.where(program.integer, np.abs(x - np.round(x)), program.domains.outside(x))
@@ -45,6 +46,7 @@ def _worst_row(
     relative = np.concatenate([broken / size, np.where(mine, outside / own, 0.0)])
     if not len(relative):
         return Check(name, 0.0, tolerances.FEASIBILITY, "relative")
+    # What is no number has to fail, and max(0, NaN) would be 0
     relative = np.where(np.isnan(relative), np.inf, relative)
     at = int(relative.argmax())
     where = rows.names[at] if at < rows.count else f"bounds of {program.name(at - rows.count)}"
@@ -63,6 +65,7 @@ def _broken_limit(written: Rows, rows: Rows, x: Vector) -> Vector:
 
 def optimality(program: Program, x: Vector, response: Response) -> Check:
     """What the worst follower pays above its proven least cost at the leader's decisions."""
+    # Both are of the cost's tangent at x, whose excess is no less than the cost's own
     excess = (response.linear_cost - response.lower_bound) / response.size
     excess = np.where(np.isnan(excess), np.inf, excess)
     at = int(excess.argmax())
@@ -89,6 +92,7 @@ def global_gap(program: Program, x: Vector, bound: float | None, gap: float) -> 
 
 def refuted(program: Program, x: Vector, check: Check, bound: float | None, best: Check) -> Check:
     """The global gap; endless where a tie at the same decisions is better than the bound, which is none then."""
+    # Only exact ties are responses for certain; others are within a tolerance of the followers' cost
     if bound is None or not np.isfinite(bound) or best.detail != EXACT:
         return check
     better, size = program.sign * (bound - best.value), max(abs(bound), abs(best.value), program.objective_floor(x))

@@ -45,6 +45,7 @@ def mended_objective(
     if not np.isfinite(point).all():
         return Check(NAME, float("inf"), gap, "relative", detail="the point has no multipliers", kind=_KIND)
     parts = _conditions(form, point)
+    # Of every cone, broken or not: a move that mends one must not break another
     tangents = replace(tangent.cuts(program.cones, x, -np.inf), names=program.cones.names)
     parts += [_leader_rows(program, x), _bounds(program, x), tangents]
     rows = stack_rows([part.widened(len(point)) for part in parts])
@@ -145,6 +146,7 @@ def _cone_conditions(form: Reformulation, point: Vector) -> list[Rows]:
     x = form.program.part_of(point)
     tangents = tangent.cuts(cones, x, -np.inf)
     size = form.mip.scale[conic.r]
+    # A row that binds stays tight at first order, one that does not keeps its r at 0
     active = np.abs(point[conic.r]) > tolerances.REPAIR_OPEN * size
     exact = replace(tangents, upper=np.where(active, tangents.lower, np.inf), names=cones.names)
     unit = sp.csr_array((np.ones(cones.count), (np.arange(cones.count), conic.r)), shape=(cones.count, columns))
@@ -169,6 +171,7 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     activity, sizes = rows.matrix @ point, magnitude(rows.matrix, size)
     sizes = np.where(sizes > 0, sizes, 1.0)
     low, high = (rows.lower - activity) / sizes, (rows.upper - activity) / sizes
+    # What rounding alone breaks counts as kept
     low, high = (
         np.where(low <= tolerances.REPAIR_NOISE, np.minimum(low, 0.0), low - slack),
         np.where(high >= -tolerances.REPAIR_NOISE, np.maximum(high, 0.0), high + slack),
@@ -177,6 +180,7 @@ def _moves(rows: Rows, point: Vector, size: Vector, slack: float) -> tuple[Rows,
     at = int(broken.argmax())
     worst = max(float(broken[at]), tolerances.NOT_ZERO)
     matrix = scaled(rows.matrix, 1.0 / sizes)
+    # A far limit over a tiny violation overflows, and is none
     with np.errstate(over="ignore"):
         return Rows(matrix, low / worst, high / worst), worst, rows.names[at]
 
@@ -191,6 +195,7 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
     least = float("inf")
     for region in _REGIONS:
         reach = region * size
+        # The last column is the loss, at least 0: a move that gains owes nothing
         mip = SolverProgram(
             cost=np.append(np.zeros(columns), 1.0), offset=0.0, lower=np.append(-reach, 0.0), upper=np.append(reach, np.inf),
             integer=outer_approximation.continuous(columns + 1), cones=Cones.none(columns + 1), sos1=(),

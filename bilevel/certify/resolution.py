@@ -20,6 +20,7 @@ def unseen(program: Program, form: Reformulation | None = None) -> float:
     terms = [program.largest_term(program.scale)]
     if form is not None:
         mip = form.mip
+        # A column held at zero hides nothing, however large its cost
         idle = (mip.lower == 0) & (mip.upper == 0)
         terms.append(float(np.abs(np.where(idle, 0.0, mip.cost * mip.scale)).max(initial=0.0)))
     return tolerances.MIP_FEASIBILITY * max(terms)

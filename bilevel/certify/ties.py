@@ -70,6 +70,7 @@ def _problem(program: Program, x: Vector, response: Response) -> _Problem:
     seen = leader & _used(stack.price, axis=0)
     for part in (stack.rows.matrix, stack.cones.squares, stack.cones.u, stack.cones.w):
         seen |= leader & _used(part, axis=1)
+    # No row here says what a multiplier is, so those that are read stay; integers stay to keep it convex
     fixed = seen | program.integer
     fixed[program.links.column] = True
     low, high, row_low, row_high = optimal_face(program, response)
@@ -111,6 +112,7 @@ def _cost_levels(program: Program, x: Vector, response: Response) -> Rows:
     mine = np.flatnonzero(np.append(stack.conic, False)[stack.owner])
     at = np.searchsorted(conic, stack.owner[mine])
     matrix = sp.csr_array((stack.rates(x)[mine], (at, mine)), shape=(len(conic), program.columns))
+    # Whichever is dearer, so that neither the point nor a true optimum falls outside
     level = np.maximum(response.lower_bound, response.linear_cost) + tolerances.FOLLOWER * response.size
     return Rows(matrix, np.full(len(conic), -np.inf), level[conic])
 
@@ -135,6 +137,7 @@ def _free_range(program: Program, problem: _Problem, x: Vector) -> tuple[float, 
 def _best(problem: _Problem, x: Vector, free: tuple[float, float] | None) -> float:
     """Least minimised objective over ties that keep the leader's rows; NaN where none does."""
     attained = float(problem.mip.cost @ x) + problem.mip.offset
+    # The free range leaves the leader's rows out: where even that is no better, the point is the best tie
     if free is not None and free[0] >= attained - tolerances.TIE_DIFFERENCE * abs(attained):
         return attained
     outcome = outer_approximation.Problem(problem.mip, problem.cones, x).optimum(attained)
@@ -145,6 +148,7 @@ def _worst(problem: _Problem, x: Vector) -> tuple[float, str]:
     """Largest minimised objective over ties, and how it is known."""
     given, mine = outer_approximation.Problem(problem.mip, problem.cones, x), problem.follower
     value, y = -np.inf, x[mine]
+    # The leader's least objective is convex in the answers, so a vertex that its slope points to is no better for it
     for _ in range(_MAX_STEPS):
         given.hold(mine, y)
         outcome = given.optimum()

@@ -27,12 +27,14 @@ def best_response(program: Program, x: Vector, iteration: int = 0) -> Vector:
     stack = program.followers
     outcome = _solve(program, x, np.arange(len(stack.names)))
     if outcome.x is None or outcome.status != SolverStatus.OPTIMAL:
+        # Only these say something of a follower; time and lost digits are no fault of one
         if outcome.status in (SolverStatus.INFEASIBLE, SolverStatus.UNBOUNDED, SolverStatus.INFEASIBLE_OR_UNBOUNDED):
             _blame(program, x, iteration)
         raise ModelError(
             f"the followers could not be solved at the prices of iteration {iteration} (HiGHS says {outcome.status}): "
             "check the scales of their rows and costs"
         )
+    # Solvers keep bounds within a tolerance, and what follows takes them as kept
     return np.clip(outcome.x * program.scale[stack.columns], program.lower[stack.columns], program.upper[stack.columns])
 
 
@@ -49,6 +51,7 @@ def fixed_follower_rows(program: Program, room: float = tolerances.FIXED_FOLLOWE
     moved[stack.row_owner[sp.coo_array(stack.rows.matrix[:, leader]).coords[0]]] = True
     which = np.flatnonzero(~moved & ~stack.conic)
     mine = np.flatnonzero(np.isin(stack.owner, which))
+    # None of these followers sees a free leader variable, so that any value will do for it
     x = np.where(stack.owner < 0, program.lower, 0.0)
     x = np.where(np.isfinite(x), x, 0.0)
     answer = _solve(program, x, which) if len(which) else None
@@ -86,7 +89,9 @@ def _pinned(program: Program, x: Vector, which: Index, proof: Response, room: fl
     stack = program.followers
     curved = np.unique(stack.quadratic.nonzero()[1])
     curved = curved[np.isin(stack.owner[curved], which)]
+    # Rounding may hide an excess, whose root is far larger than rounding
     excess = np.maximum(proof.linear_cost - proof.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * proof.size
+    # Cauchy-Schwarz in Q, as d'Qd / 2 is at most what the point costs above the least
     wide = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
     matrix = sp.csr_array(stack.quadratic[curved])
     wide += room * magnitude(matrix, program.scale)
@@ -109,6 +114,7 @@ def _solve(program: Program, x: Vector, which: Index) -> Outcome:
             if answer is None:
                 break
             if answer.x is None or answer.status != SolverStatus.OPTIMAL:
+                # A refinement that fails takes nothing from the answer before it
                 if step:
                     break
                 return answer
@@ -127,6 +133,7 @@ def _solve_together(program: Program, x: Vector, which: Index) -> Outcome:
     unit, owner = program.scale[mine], stack.owner[mine]
     rates = stack.rates(x)[mine]
     curve = stack.quadratic[mine][:, mine]
+    # The solver's tolerance is one for all, and would hide a follower with small costs beside one with large
     share = unit / _cost_units(np.abs(rates) * unit, abs(curve.diagonal()) * unit**2, owner, len(stack.names))[owner]
     whole = stack.rows.matrix[rows]
     moved = whole @ x

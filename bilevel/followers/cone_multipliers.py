@@ -48,6 +48,7 @@ def cone_duals(program: Program, first: int) -> ConeDuals:
     p, q, r = first + np.arange(terms), first + terms + np.arange(count), first + terms + count + np.arange(count)
     total = first + terms + 2 * count
     size = cone_dual_size(program)
+    # They relax nothing: where s, u and w are all 0, multipliers may lie anywhere inside their cone
     duals = Cones(
         squares=_pick(p, total), owner=cones.owner, u=_pick(q, total), u0=np.zeros(count), w=sp.csr_array(4.0 * _pick(r, total)),
         w0=np.zeros(count), w_scale=4.0 * size[terms + count :], relaxes_equality=np.zeros(count, dtype=bool),
@@ -57,6 +58,7 @@ def cone_duals(program: Program, first: int) -> ConeDuals:
     entries = [sp.coo_array(matrix) for matrix, _, _ in parts]
     row = np.concatenate([owner[e.coords[0]] for e, (_, _, owner) in zip(entries, parts, strict=True)])
     dual = np.concatenate([column[e.coords[0]] for e, (_, column, _) in zip(entries, parts, strict=True)])
+    # Squares have no constant, so that only u0 and w0 leave a linear part
     constant = sp.csr_array(scaled(_pick(q, total), cones.u0) + scaled(_pick(r, total), cones.w0))
     products = Products(
         row=row, first=np.concatenate([e.coords[1] for e in entries]), second=dual,
@@ -76,6 +78,7 @@ def _alignment(cones: Cones, p: Index, r: Index, total: int) -> Products:
     value = np.concatenate([u.data, 2.0 * s.data])
     linear = scaled(_pick(p, total), cones.u0[owner])
     far, zero = np.full(terms, -np.inf), np.zeros(terms)
+    # Two rows for one equality, as product rows have upper limits alone
     return stack_products(
         Products(row, first, second, value, Rows(linear, far, zero)),
         Products(row, first, second, -value, Rows(sp.csr_array(-linear), far, zero)),
@@ -94,5 +97,6 @@ def cone_dual_size(program: Program) -> Vector:
     cost = stack.cost_size(program.size)[stack.cone_owner]
     w = np.maximum(cones.w_scale, tolerances.LEAST_SIZE)
     u = np.maximum(magnitude(cones.u, program.size) + np.abs(cones.u0), tolerances.LEAST_SIZE)
+    # No s is larger than the root of u w
     s = np.sqrt(u * w)[cones.owner]
     return np.concatenate([cost[cones.owner] / s, cost / u, cost / w])

@@ -128,6 +128,7 @@ def optimality_conditions(program: Program) -> Kkt:
     conic = cone_duals(program, layout.size)
     layout = layout.then(Group.CONE_MULTIPLIERS, len(conic.columns))
     lam, dual = layout.at(Group.EQUALITY_MULTIPLIERS), layout.at(Group.LIMIT_MULTIPLIERS)
+    # Slacks are turned so that every multiplier is at least 0, that of an upper limit too
     signed = scaled(one_sided.matrix, one_sided.side.astype(float))
     pairs = Pairs(
         slack_matrix=signed, slack_constant=-one_sided.side * one_sided.value, dual=dual, row=one_sided.row,
@@ -143,6 +144,7 @@ def _all_limits(program: Program) -> _Limits:
     """Equalities (side 0), lower limits (side 1) and upper limits (side -1) of rows, then of columns."""
     stack, rows = program.followers, program.followers.rows
     mine = stack.columns
+    # A bound is a limit like any row, and its multiplier is, but for the sign, the column's reduced cost
     unit = sp.csr_array((np.ones(len(mine)), (np.arange(len(mine)), mine)), shape=(len(mine), program.columns))
     matrix = sp.csr_array(sp.vstack([rows.matrix, unit], format="csr"))
     lower = np.concatenate([rows.lower, program.lower[mine]])
@@ -160,6 +162,7 @@ def _all_limits(program: Program) -> _Limits:
 
 def _twins(limits: _Limits) -> Index:
     """The opposite limit of each two-sided row or column, -1 where there is none."""
+    # Columns are numbered behind the rows, so that one number finds both limits of either
     place = np.where(limits.row >= 0, limits.row, limits.column + int(limits.row.max(initial=-1)) + 1)
     twin = np.full(len(place), -1)
     low, high = np.flatnonzero(limits.side == 1), np.flatnonzero(limits.side == -1)
@@ -171,6 +174,7 @@ def _twins(limits: _Limits) -> Index:
 
 def _stationarity(program: Program, stack: FollowerStack, equal: sp.csr_array, slack: sp.csr_array) -> Rows:
     mine = stack.columns
+    # The leader's variables are columns here, so that its prices leave stationarity linear
     matrix = sp.hstack(
         [(stack.price.T + stack.quadratic).tocsr()[mine], -equal[:, mine].T, -slack[:, mine].T]
         + [-part[:, mine].T for part in (stack.cones.squares, stack.cones.u, stack.cones.w)],

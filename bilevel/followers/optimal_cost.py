@@ -70,9 +70,11 @@ def respond(program: Program, x: Vector) -> Response:
         y, dual = _multipliers(scaled)
         solved = y is not None
         reduced = scaled.rates - scaled.matrix.T @ dual
+        # Weak duality: cost is dual'A y + reduced'y, and each term at least its least within its own limits
         by_row = np.bincount(row_owner, weights=_at_limit(dual, scaled.lower, scaled.upper), minlength=len(size))
         by_column = np.bincount(owner, weights=_at_limit(reduced, scaled.y_lower, scaled.y_upper), minlength=len(size))
         least = (by_row + by_column) * size
+        # Tangents only raise the bound; within a tenth of what the check allows they change no verdict
         if y is None or float(((cost - least) / size).max(initial=0.0)) <= tolerances.FOLLOWER / 10:
             break
         z = x.copy()
@@ -157,6 +159,7 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
         b_eq=stack.lower[equal] if len(equal) else None,
         bounds=np.column_stack([stack.y_lower, stack.y_upper]),
         method="highs",
+        # An answer without a recheck is worth nothing, so that some time is left for it when time is up
         options={"time_limit": budget.seconds(at_least=tolerances.GRACE_SECONDS)},
     )
     dual = np.zeros(len(stack.lower))
@@ -164,6 +167,7 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
         return None, dual
     if len(equal):
         dual[equal] = result.eqlin.marginals
+    # Marginals are d(cost)/d(limit), and lower limits were handed over with their sign turned
     if inequalities.shape[0]:
         dual[high] += result.ineqlin.marginals[: len(high)]
         dual[low] -= result.ineqlin.marginals[len(high) :]
@@ -173,6 +177,7 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
 def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:
     """min of dual * value over lower <= value <= upper; a dual under 1e-9 counts as 0 where its limit is infinite."""
     limit = np.where(dual > 0, lower, upper)
+    # A multiplier of rounding at a limit that is none would leave no bound at all
     small = ~np.isfinite(limit) & (np.abs(dual) <= tolerances.FOLLOWER_CONE)
     safe = np.where(np.isfinite(limit), limit, 0.0)
     return np.where(small | (dual == 0), 0.0, np.where(np.isfinite(limit), dual * safe, -np.inf))
@@ -188,6 +193,7 @@ def optimal_face(program: Program, response: Response) -> tuple[Vector, Vector, 
     share = response.reduced_cost * program.scale[mine] / response.size[stack.owner[mine]]
     lower, upper = program.lower[mine].copy(), program.upper[mine].copy()
     at_low, at_high = share > tolerances.FACE, share < -tolerances.FACE
+    # A column with a reduced cost is at the same bound in every optimum
     upper[at_low] = lower[at_low]
     lower[at_high] = upper[at_high]
     row_share = response.row_dual * _row_size(program, stack.rows) / response.size[stack.row_owner]

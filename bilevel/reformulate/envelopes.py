@@ -33,6 +33,7 @@ def add(form: Reformulation, mip: SolverProgram) -> SolverProgram:
     followers = np.unique(owner)
     paid = coo([*zip(np.searchsorted(followers, owner), at, value, strict=True)], (len(followers), mip.columns))
     dual = revenue.dual_objectives(form.program, form.kkt)[followers]
+    # At most, as y'Qy is left out; planes that hold products from below are enough for that
     duality = Rows(
         sp.csr_array(paid - widen(sp.csr_array(dual), mip.columns)),
         np.full(len(followers), -np.inf),
@@ -72,6 +73,7 @@ def _planes(form: Reformulation, at: Index, x: Index, y: Index, value: Vector) -
     first = np.where(sign > 0, xl, xh), yl, np.where(sign > 0, xl, xh) * yl
     second = np.where(sign > 0, xh, xl), yh, np.where(sign > 0, xh, xl) * yh
     row = np.arange(count)
+    # The other two planes hold products on the side to which nothing pulls them
     matrices, limits = [], []
     for over_y, over_x, constant in (first, second):
         data = np.concatenate([sign, -sign * over_y, -sign * over_x])

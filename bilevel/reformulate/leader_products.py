@@ -27,8 +27,10 @@ def keep(mip: SolverProgram, left: Bilinear) -> SolverProgram:
             linear, limits = coo([(0, n - 1, -1.0)], (1, n)), [(1.0, 0.0)]
         else:
             linear = sp.csr_array(mip.rows.matrix[[row]])
+            # Product rows have upper limits alone, so a lower one is turned round
             sides = ((1.0, upper[row]), (-1.0, lower[row]))
             limits = [(side, side * limit) for side, limit in sides if np.isfinite(limit)]
+            # The product rows take the limits over; the linear row stays, as layouts count on its place
             lower[row], upper[row] = -np.inf, np.inf
         for side, limit in limits:
             rows = Rows(sp.csr_array(side * linear), np.array([-np.inf]), np.array([limit]))
@@ -50,6 +52,7 @@ def near(mip: SolverProgram, point: Vector) -> SolverProgram:
     n = mip.columns
     columns = np.unique(np.concatenate([products.first, products.second]))
     mip = hold(mip, point, columns, tolerances.PRODUCT_BOX)
+    # Within the box that was just made, where whole numbers are rounded already
     at = np.clip(point[:n], mip.lower, mip.upper)
     return replace(mip, products=None, rows=stack_rows([mip.rows, products.tangents(at)]))
 

@@ -56,6 +56,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
         left = owner == LEADER
         if left.any() and not nonconvex:
             raise ModelError(_own_product(program, int(np.flatnonzero(left)[0])))
+        # Row -1 is the objective, so that its entries come first and those of rows move up by one
         for row, follower in sorted(set(zip(b.row[~left].tolist(), owner[~left].tolist(), strict=True))):
             mask = (b.row == row) & (owner == follower)
             try:
@@ -101,6 +102,7 @@ def squares(program: Program, followers: Sequence[int]) -> tuple[Index, sp.csr_a
     for follower in followers:
         mine = np.flatnonzero(stack.owner == follower)
         rows = square_root(stack.quadratic[mine][:, mine].toarray())
+        # There is a root: the compiler refuses followers with a cost that is not convex
         for row in np.zeros((0, 0)) if rows is None else rows:
             forms += [(len(owner), int(j), float(v)) for j, v in zip(mine, row, strict=True) if v]
             owner.append(int(follower))
@@ -120,6 +122,7 @@ def curvature(program: Program, followers: Sequence[int], columns: int) -> Cones
     order = at - np.searchsorted(owner, owner) + 1
     names = tuple(f"y'Qy of {program.followers.names[k]}, square {n}" for k, n in zip(owner, order, strict=True))
     none = sp.csr_array((count, columns))
+    # They relax equalities, as only a t that is its square stands for revenue
     return Cones(
         widen(forms, columns), at, none, np.ones(count), w, np.zeros(count), size, np.ones(count, dtype=bool), names
     )
@@ -137,6 +140,7 @@ def _refuse_small_revenue(program: Program, row: int, follower: int, weight: flo
     if row < 0:
         exact, where = weight <= 0, "the leader's objective"
     else:
+        # A row that limits revenue from above would be met by a t beyond its square
         limit = program.rows.upper[row] if weight > 0 else -program.rows.lower[row]
         exact, where = limit == np.inf, f"row {program.rows.names[row]!r}"
     if not exact:
@@ -153,6 +157,7 @@ def dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
     cones, conic = stack.cones, kkt.conic
     owner = np.concatenate([kkt.equal_owner, pairs.owner, stack.owner[mine], stack.cone_owner, stack.cone_owner])
     column = np.concatenate([kkt.lam, pairs.dual, mine, conic.q, conic.r])
+    # Minus a slack's constant is r of a lower limit and -r of an upper one, which is what its mu is worth
     value = np.concatenate([kkt.equal_value, -pairs.slack_constant, -stack.cost[mine], -cones.u0, -cones.w0])
     return sp.csr_array((value, (owner, column)), shape=(len(stack.names), kkt.columns))
 

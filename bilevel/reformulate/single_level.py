@@ -58,6 +58,7 @@ class Reformulation:
         """Size of each pair's dual: its proven limit, or cost over row (over column) where that is none, noise or loose."""
         rows, columns = dual_sizes(self.program)
         pairs = self.kkt.pairs
+        # The row of a column's pair is -1: it finds the appended entry, which `where` leaves out
         own = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
         return usual_size(self.bounds.mu_upper, own)
 
@@ -77,6 +78,7 @@ def dual_sizes(program: Program) -> tuple[Vector, Vector]:
     """Expected sizes of the multipliers of follower rows and of the columns' bounds: the follower's cost over row or column."""
     stack = program.followers
     cost = np.append(stack.cost_size(program.size), 1.0)
+    # A follower pays for what it moves in the row; the leader's terms count only where it moves nothing
     own = np.where(stack.owner >= 0, program.size, 0.0)
     row = _largest_term(stack.rows.matrix, own)
     row = _positive(np.where(row > 0, row, _largest_term(stack.rows.matrix, program.size)))
@@ -99,6 +101,7 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     kkt = optimality_conditions(program)
     limits = best_bounds(program, kkt)
     inner = interiors(program, kkt)
+    # Algebra and linear programs leave followers with cones out
     limits = replace(limits, mu_upper=np.minimum(limits.mu_upper, inner.pair_limit))
     linear = revenue.linearise(program, kkt, nonconvex)
     columns = kkt.layout.then(Group.REVENUE, len(linear.curved))
@@ -125,6 +128,7 @@ def _rows(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int) 
     """The linear rows of one level, by group."""
     own = program.rows
     return {
+        # First, as leader products find their rows by number
         Group.LEADER: Rows(widen(own.matrix, columns) + linear.rows, own.lower, own.upper, own.names),
         Group.FOLLOWERS: program.followers.rows.widened(columns),
         Group.STATIONARITY: kkt.stationarity.widened(columns),
@@ -145,6 +149,7 @@ def _cones(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int)
 def _limits(program: Program, kkt: Kkt, limits: Bounds, cone_limit: Vector, squares: int) -> tuple[Vector, Vector]:
     """Limits of all columns: declared bounds that no point comes near would cost a solver its digits, so that rows tighten them."""
     terms = len(kkt.conic.p)
+    # A p has either sign, q and r are at least 0
     cone_lower = np.concatenate([-cone_limit[:terms], np.zeros(len(cone_limit) - terms)])
     far = np.full(squares, np.inf)
     low, high = implied.tightened(true_rows(program), program.lower, program.upper)
@@ -165,6 +170,7 @@ def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:
 def _with_links(program: Program) -> Vector:
     """The columns' scales, those of multipliers that the leader reads being what such a multiplier is."""
     scale, links = program.scale.copy(), program.links
+    # One with bounds of its own has its size from these
     free = ~(np.isfinite(program.lower) & np.isfinite(program.upper))[links.column]
     scale[links.column[free]] = dual_sizes(program)[0][links.row[free]]
     return scale
@@ -176,6 +182,7 @@ def dual_links(program: Program, kkt: Kkt, columns: int) -> Rows:
     count = len(links.column)
     at = {int(row): k for k, row in enumerate(links.row)}
     entries = [(k, int(column), 1.0) for k, column in enumerate(links.column)]
+    # A row with two limits has two multipliers, of which that of the upper one is taken off
     for row, column, side in (
         *zip(kkt.equal_row, kkt.lam, np.ones(len(kkt.lam)), strict=True),
         *zip(pairs.row, pairs.dual, pairs.side, strict=True),

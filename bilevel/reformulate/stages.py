@@ -37,6 +37,7 @@ class Stage:
             "integers": int(mip.integer.sum()),
             "rows": mip.rows.count,
             "cones": mip.cones.count,
+            # A pair has one set, or an indicator for each of its sides
             "pairs": len(mip.sos1) + len(mip.indicators) // 2,
             "products": 0 if mip.products is None else mip.products.count,
         }

@@ -25,6 +25,7 @@ def least_violation(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> 
     """Over columns with these bounds and scales; None where no solver finds any within the time."""
     count, n = rows.count, len(lower)
     size = magnitude(rows.matrix, scale)
+    # A violation of 1 is one of the row's size, so that those of all rows add up
     slack = sp.diags_array(np.where(size > 0, size, 1.0))
     total = n + 2 * count
     elastic = SolverProgram(

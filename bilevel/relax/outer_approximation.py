@@ -54,13 +54,16 @@ class Problem:
             outcome = clarabel.solve(
                 replace(self.mip, cones=self.cones), budget.seconds(), tolerances.OUTER_INTERIOR_POINT
             )
+            # Where a point is known an interior point that finds none is wrong, and linear programs are asked
             if outcome.status == SolverStatus.INFEASIBLE and np.isinf(attained):
                 return outcome
             if outcome.x is not None and np.isfinite(outcome.bound):
+                # A lower bound is promised, and an interior point's own objective may be on either side
                 return replace(outcome, objective=outcome.bound)
         if self.session is None:
             self.session = opened(self.mip)
             if self.near is not None:
+                # Of all cones, broken there or not: near the optimum each would cost a round later
                 self.session.add_rows(tangent.cuts(self.cones, self.near, -np.inf))
         return converge(self.session, self.cones, attained)
 
@@ -74,6 +77,7 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
 
     def solve() -> Outcome:
         outcome = _solve(session)
+        # Tangents are laid at points, and a program without end has none to give
         if outcome.status == SolverStatus.UNBOUNDED and cones.count:
             session.add_rows(tangent.initial_tangents(cones, tolerances.FIRST_WALL))
             outcome = _solve(session)
@@ -104,6 +108,7 @@ def rounds(
             return Outcome(SolverStatus.TIME_LIMIT, None, np.inf, last.value if last.x is not None else -np.inf)
         outcome = solve()
         if outcome.status != SolverStatus.OPTIMAL or outcome.x is None:
+            # What earlier rounds have proven stays a bound
             return Outcome(outcome.status, None, np.inf, last.value if last.x is not None else -np.inf)
         last = outcome
         if enough(outcome.value):
@@ -114,6 +119,7 @@ def rounds(
         # A tangent nearer than the solver keeps rows moves nothing
         if not rows.count or (earlier <= excess <= tolerances.TANGENT_UNSEEN):
             return outcome
+        # The solver does not see its last tangents, so that more of them would move nothing
         if still:
             break
         add(rows)

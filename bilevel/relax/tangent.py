@@ -32,6 +32,7 @@ def initial_tangents(cones: Cones, size: float) -> Rows:
     u_size = np.maximum(np.abs(cones.u0), 1.0)[k]
     at = size * np.sqrt(np.maximum(cones.w_scale[k], tolerances.LEAST_SIZE) * u_size)
     parts = []
+    # A square may run off either way, and its tangent at 0 would hold neither
     for side in (1.0, -1.0):
         slope, curve = 2.0 * side * at / u_size, (at / u_size) ** 2
         matrix = cones.w[k] - scaled(cones.squares, slope) + scaled(cones.u[k], curve)
@@ -50,6 +51,7 @@ def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
     ahead = total / np.maximum(np.maximum(w, cones.w_scale), tolerances.NOT_ZERO)
     u_safe = np.where(u < tolerances.TANGENT_FACTOR_FLOOR * ahead, ahead, u)
+    # Where squares are 0 nothing is ahead, and a u of 0 would be divided by
     u_safe = np.maximum(u_safe, tolerances.CONE_NOTHING * np.maximum(1.0, np.abs(u).max(initial=0.0)))
     rank = np.full(cones.count, -1)
     rank[broken] = np.arange(len(broken))

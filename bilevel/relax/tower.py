@@ -77,6 +77,7 @@ def prepare(mip: SolverProgram) -> SolverProgram:
     reach = np.flatnonzero(terms == 0)
     if len(reach):
         mip = mip.with_rows(tip.take(reach).at_least_zero())
+    # The k-th squares of all cones at once: a few large blocks of rows instead of many small ones
     for k in range(int(order.max(initial=-1)) + 1):
         at = np.flatnonzero(order == k)
         who = cones.owner[at]
@@ -94,6 +95,7 @@ def _join(
     n = mip.columns
     top = _columns(start, count, n)
     tip = tip.widened(n)
+    # The last norm of a cone is its tip, those before are what the next square joins
     mip = mip.with_rows(tip.take(who[last]).plus(top.take(np.flatnonzero(last)), -1.0).equal_zero())
     mip = _tower(mip, squares.widened(n), chain.widened(n).take(who), top, size[who])
     keep = np.ones(len(chain.constant))
@@ -114,6 +116,7 @@ def _tower(mip: SolverProgram, x1: _Forms, x2: _Forms, x3: _Forms, size: Vector)
     for block, form in ((blocks[0], x1.widened(n)), (blocks[1], x2.widened(n))):
         rows += [block.plus(form, sign).at_least_zero() for sign in (1.0, -1.0)]
     for level in range(1, depth + 1):
+        # Turned by half the angle it may have, and folded up, a point has that half left: in the end next to none
         angle = np.pi / 2 ** (level + 1)
         alpha, beta = blocks[2 * level - 2], blocks[2 * level - 1]
         turned = beta.times(np.cos(angle)).plus(alpha, -np.sin(angle))
@@ -122,6 +125,7 @@ def _tower(mip: SolverProgram, x1: _Forms, x2: _Forms, x3: _Forms, size: Vector)
         rows += [blocks[2 * level + 1].plus(turned, sign).at_least_zero() for sign in (1.0, -1.0)]
     alpha, beta = blocks[-2], blocks[-1]
     rows.append(x3.widened(n).plus(alpha, -1.0).at_least_zero())
+    # Within the last angle alpha is the norm but for the factor 1 / cos, which is the error
     rows.append(alpha.times(np.tan(np.pi / 2 ** (depth + 1))).plus(beta, -1.0).at_least_zero())
     for part in rows:
         mip = mip.with_rows(part)

@@ -23,6 +23,7 @@ class Mode(Protocol):
         """`form.mip` with complementarity enforced; the mode's own columns come last."""
 
 
+# Mode auto takes the first that bounds and solver allow: big-M branches fast, and asks for binaries alone
 MODES: dict[str, Mode] = {m.name: m for m in (cast(Mode, f) for f in (big_m, sos1, indicator, product, strong_duality))}
 
 

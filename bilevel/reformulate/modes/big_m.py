@@ -28,6 +28,7 @@ def apply(form: Reformulation) -> SolverProgram:
     n, z = mip.columns, first + np.arange(count)
     at = np.arange(count)
     slack = widen(pairs.slack_matrix, n)
+    # A pair that is decided may have a slack without any limit, and needs none
     most = np.where(idle, 0.0, bounds.slack_upper)
     slack_switch = sp.csr_array((-most, (at, z)), shape=(count, n))
     dual = sp.csr_array(
@@ -42,6 +43,7 @@ def apply(form: Reformulation) -> SolverProgram:
 
 
 def _one_limit_at_a_time(pairs: Pairs, z: Index, columns: int) -> Rows:
+    # Both limits of a row cannot bind at once, which the relaxation of two binaries does not know by itself
     low = np.flatnonzero((pairs.side == 1) & (pairs.twin >= 0))
     at = np.arange(len(low))
     column = np.concatenate([z[low], z[pairs.twin[low]]])

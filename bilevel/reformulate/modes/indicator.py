@@ -20,6 +20,7 @@ def features(_form: Reformulation) -> frozenset[Feature]:
 
 def apply(form: Reformulation) -> SolverProgram:
     """Append a slack column and a binary a pair, and two indicators (binary, value, column): the column is then <= 0."""
+    # An indicator holds one column, not an expression
     mip, slack = with_slacks(form)
     count, first = form.kkt.pairs.count, mip.columns
     mip = mip.with_columns(np.zeros(count), np.ones(count), np.ones(count), integer=True)

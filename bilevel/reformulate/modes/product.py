@@ -25,7 +25,9 @@ def apply(form: Reformulation) -> SolverProgram:
     mip, slack = with_slacks(form)
     count = form.kkt.pairs.count
     linear = replace(empty_rows(count, mip.columns), upper=np.zeros(count))
+    # Slack and dual are at least 0 by their bounds, so at most 0 is all that their product lacks
     products = Products(np.arange(count), slack, form.kkt.pairs.dual, np.ones(count), linear)
+    # Alignments follow from the rest: an error that complementarity lets grow to its root stays what it is in them
     for conic in (form.kkt.conic.complementarity, form.kkt.conic.alignment):
         products = stack_products(products, conic.widened(mip.columns))
     return replace(mip, products=stack_products(mip.products, products))

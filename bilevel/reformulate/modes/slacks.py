@@ -12,6 +12,7 @@ def with_slacks(form: Reformulation) -> tuple[SolverProgram, Index]:
     """The program with one column a pair that equals its slack; the second value is these columns."""
     pairs, upper = form.kkt.pairs, form.bounds.slack_upper
     count, first = pairs.count, form.mip.columns
+    # A limit that is not known stays infinite, as nothing is multiplied by it
     mip = form.mip.with_columns(np.zeros(count), upper, form.slack_scale())
     n, s = mip.columns, first + np.arange(count)
     own = sp.csr_array((np.ones(count), (np.arange(count), s)), shape=(count, n))

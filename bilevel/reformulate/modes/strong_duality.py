@@ -47,12 +47,15 @@ def apply(form: Reformulation) -> SolverProgram:
     zero, far = np.zeros(len(stack.names)), np.full(len(stack.names), -np.inf)
     owner, i, j, value = _products(form)
     product = np.unique(owner)
+    # Only followers with products need nonconvex rows, and a solver that takes them
     plain = np.setdiff1d(np.arange(len(stack.names)), product)
+    # At most is enough: by weak duality no cost is under the dual objective
     mip = mip.with_rows(Rows(sp.csr_array(rows[plain]), far[plain], zero[plain]))
     if not len(product):
         return mip
     linear = Rows(sp.csr_array(rows[product]), far[product], zero[product])
     products = Products(np.searchsorted(product, owner), i, j, value, linear)
+    # Alignments are products too, so they come only where the solver takes such anyway
     products = stack_products(products, form.kkt.conic.alignment.widened(mip.columns))
     return replace(mip, products=stack_products(mip.products, products))
 
@@ -72,6 +75,7 @@ def _products(form: Reformulation) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     at_equal, at_slack = leader[equal.coords[1]], leader[slack.coords[1]]
     row_equal, row_slack = equal.coords[0][at_equal], slack.coords[0][at_slack]
     conic = kkt.conic.complementarity
+    # Products of a follower's own columns and multipliers have left the row by stationarity
     mine = leader[conic.first]
     owners = [stack.owner[price.coords[1]], kkt.equal_owner[row_equal], kkt.pairs.owner[row_slack]]
     owner = np.concatenate([*owners, stack.cone_owner[conic.row[mine]]])
