@@ -12,14 +12,18 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole: into a temporary sibling `.<name>.*`, then renamed over the old one."""
+    # A rename replaces a file at once only within one file system: the sibling stands in the same folder
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
+            # Renamed before its content is on the disk, the file could be found empty after a crash
             os.fsync(stream.fileno())
+        # Temporary files are made for their owner alone, and results are for others too
         Path(name).chmod(0o644)
         Path(name).replace(path)
+    # Ctrl-C leaves no sibling behind either
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

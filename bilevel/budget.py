@@ -27,6 +27,7 @@ class _Budget:
     watch: Watch
 
 
+# A context variable, so that solves in several threads each have their own
 _NOW: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 
 
@@ -100,4 +101,5 @@ class Budget:
         if self.progress.interrupted:
             end = min(end, time.monotonic() + _FINISH_SECONDS)
         self.progress.finishing = True
+        # An extension is not extended again
         return replace(self, deadline=end, grace=0.0)

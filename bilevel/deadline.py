@@ -16,6 +16,7 @@ class Deadline:
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
+        # Monotonic, as the clock of the day may be set in the meantime
         self.end = math.inf if seconds is None else time.monotonic() + seconds
 
     def over(self, keep: float = 0.0) -> bool:
@@ -35,6 +36,7 @@ class PhaseClock:
     """What building a model and each phase of solving it took; phases end in the order in which they are named first."""
 
     def __init__(self, model: Any) -> None:
+        # Builders record it in their models; a model written by hand has none
         self.build_seconds = float(getattr(model, "build_seconds", 0.0))
         self.ends = {"start": time.perf_counter()}
 

@@ -24,7 +24,9 @@ def opened(
     a file that is none of this `kind` ("front points"), and for one of another run, with the first difference of the headers.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # As bytes, whose number says where to cut the file off
     text = path.read_bytes() if path.exists() else b""
+    # Every line is written with its end: one without was cut off by what killed the run
     whole = text[: text.rfind(b"\n") + 1]
     lines = whole.splitlines()
     try:
@@ -32,6 +34,7 @@ def opened(
         entries = [parse(line) for line in map(json.loads, lines[1:])]
     except (ValueError, KeyError, TypeError) as error:
         raise BilevelError(f"{path} is no file of {kind} ({error}): give another folder, or remove it") from error
+    # Before anything is cut or written: a file of another run stays as it is
     if found is not None:
         _refuse_other(path, found, header, kind)
     if len(whole) < len(text):
@@ -50,6 +53,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
 
 def _refuse_other(path: Path, found: Any, header: Mapping[str, Any], kind: str) -> None:
+    # A first line that is JSON and no header is of another run too
     known = found if isinstance(found, dict) else {}
     for key, value in header.items():
         if known.get(key) != value:

@@ -43,8 +43,10 @@ class FollowerData(BlockData):
         """
         known = self.__dict__.setdefault("dual_of", ComponentMap())
         if row not in known:
+            # In the follower's block for its name and for copies; the compiler gives this list to the leader
             if self.component("dual_values") is None:
                 self.add_component("dual_values", pyo.VarList())
+            # One column a row, however often its dual is used
             known[row] = self.component("dual_values").add()
         return known[row]
 

@@ -59,8 +59,10 @@ class Progress:
         self.whole: Any = None
 
     def __enter__(self) -> "Progress":
+        # Python lets no other thread take signals
         if threading.current_thread() is threading.main_thread():
             self.previous = signal.signal(signal.SIGINT, self._interrupt)
+            # A handler that is a method of another progress tells that this one is a part of it
             self.whole = getattr(self.previous, "__self__", None)
             self.interrupted = isinstance(self.whole, Progress) and self.whole.interrupted
         if self.live is not None:
@@ -70,12 +72,14 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self.live is not None:
             self.live.stop()
+        # None in other threads, and where the handler before was not of Python
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
         if isinstance(self.whole, Progress):
             self.whole.interrupted = self.whole.interrupted or self.interrupted
 
     def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        # Who presses again does not want to wait for an orderly stop
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
@@ -110,7 +114,9 @@ class Progress:
 
     def event(self) -> ProgressEvent:
         """The present state in the user's sense."""
+        # Solvers give 1e20 for a number that they do not have yet
         known = abs(self.bound) < 1e19 and abs(self.incumbent) < 1e19
+        # A bound beyond the incumbent, by a tolerance of the solver, is no negative gap
         gap = (
             max(0.0, self.incumbent - self.bound) / max(abs(self.incumbent), tolerances.LEAST_SIZE)
             if known
@@ -148,7 +154,9 @@ def _sink(
         return None, None
     if show is not True:
         return show, None
+    # Standard output is for results, which may be piped
     console = Console(stderr=True)
+    # A live line would fill a log with its redrawings
     if not console.is_terminal:
         return _Plain(), None
     live = Live(console=console, transient=True, refresh_per_second=8)

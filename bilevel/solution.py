@@ -79,6 +79,7 @@ class Solution:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The solution as JSON text; written to `path` too (atomically) when one is given."""
+        # Python would write NaN and Infinity, which are no JSON
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
         if path is not None:
             write_text(Path(path), text)

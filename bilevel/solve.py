@@ -67,18 +67,22 @@ def solve(
     Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones),
     `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
+    # Bad settings are refused before any work
     asked = pick(solver, mode, cones, gap, time_limit)
     limit = _FOREVER if time_limit is None else float(time_limit)
     settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
+    # Decisions are keyed by variables, which no file of settings holds
     settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
     clock = PhaseClock(model)
     with Progress(progress) as line:
+        # Begun here, so that compiling counts as time
         allowed = Budget(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
         program = compile_model(model)
         line.sign = program.sign
         with budget.until(allowed.deadline, line):
             answer = _found(asked, program, allowed, clock, lambda: _decisions(model, program, warm_start))
         clock.end("compile", "solve")
+        # From here on Ctrl-C is not why the search ended, nor does it end the recheck, without which no point counts
         stopped, line.finishing = line.interrupted, True
         line.phase("rechecking")
         with budget.until(allowed.deadline + allowed.grace, Quiet()):
@@ -86,6 +90,7 @@ def solve(
         line.finishing = False
     clock.end("certify")
     settings |= answer.told
+    # The model's own words for loose cones are about its values, which stand in it by now
     return explained(
         model, solution_of(answer.program, found, x, recheck, clock.seconds(), settings, stopped, line.nodes)
     )
@@ -112,6 +117,7 @@ def _found(
         allowed.progress.phase("proving limits", later=True)
         form = assemble(program, Feature.NONCONVEX in asked.solver.features)
         answer = _Answer(program, form)
+        # Only now: which mode fits depends on the limits that were proven
         plan = asked.plan(form)
         answer = _Answer(program, form, told={"mode": plan.mode.name, "cones": plan.treatment.name})
         clock.end("compile")
@@ -126,10 +132,13 @@ def _answered(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
     answer = _searched(form, plan, allowed, decisions)
     found = answer.found
     done = found.gap(form.program.objective_floor(found.x)) <= allowed.gap
+    # Where the gap is open, coarse units are not what is missing
     fine = finer(form, found.x) if done and not allowed.over() else None
     if fine is not None:
         again = _searched(fine, plan, allowed, decisions)
+        # Both searches took their time, whichever answer counts
         told = {**answer.told, "strategy": [*answer.told["strategy"], *again.told["strategy"]]}
+        # The time may end before the finer program has a point, and a coarse one is better than none
         answer = replace(again if again.found.x is not None else answer, told=told)
     return answer
 
@@ -145,8 +154,10 @@ def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
         "strategy": [{"step": name, "seconds": spent} for name, spent in search.trace],
         "stages": list(search.state.chain.sizes()),
     }
+    # A bound that the point meets is attained; behind an open gap may be an infimum that no decision attains
     if not allowed.over() and found.gap(program.objective_floor(found.x)) > allowed.gap:
         found = unattained.probe(form, found, plan.solver, plan.mode, plan.treatment, allowed)
+        # The probe may have found a point below the bound, which proves the bound wrong
         found = found.refuted(allowed.gap, program.objective_floor(found.x))
     doubts: tuple[Check, ...] = ()
     if plan.mode.needs_bounds and form.bounds.user and found.x is not None:
@@ -157,7 +168,9 @@ def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
         doubts = user_limits.checks(form, found, allowed, Feature.NONCONVEX in plan.solver.features, again)
     charged = loose_cones.close(form, search, found, allowed)
     if found.verdict == Status.INFEASIBLE:
+        # A follower that can do nothing at all is named by a refusal, which says more than a verdict
         explain_infeasibility(form)
+        # That a solver finds no point is its claim; rows that contradict each other prove it
         found.proof = verdicts.infeasible(form, found.proof)
     return _Answer(program, form, charged.found, (*doubts, *([charged.check] if charged.check else [])), told)
 
@@ -171,6 +184,7 @@ def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any
         x = program.values()
         for variable, value in decision.items():
             require_own(variable, model, "warm_start gives a value for")
+            # A variable that nothing uses has no column, and decides nothing
             if id(variable) in column:
                 x[column[id(variable)]] = value
         if not np.isnan(x[program.linking_columns]).any():
@@ -190,12 +204,14 @@ def _rechecked(model: Any, answer: _Answer, gap: float) -> tuple[Incumbent, np.n
     """What was found without a bound that means nothing, the point as it stands in the model now, and its certificate."""
     form, found = answer.form, answer.found
     x = load_point(answer.program, found)
+    # Before the certificate, which compares the point with the bound
     found = resolved(answer.program, form, found)
     if form is None or x is None or found.x is None:
         recheck = Certificate(found.proof, found.verdict)
     else:
         bound, duals = form.program.sign * found.bound, form.kkt.multipliers(found.x)
         recheck = certificate.check_point(model, form.program, x, form, duals, bound, gap, answer.doubts)
+    # Once more: a point that fails says nothing of the objective's size, beside which its bound looked fine
     return resolved(answer.program, form, found, recheck.valid), x, recheck
 
 
@@ -212,6 +228,7 @@ def solution_of(
         objective, gap, values, found_values = math.nan, math.inf, {}, ComponentMap()
     else:
         status, objective, gap = recheck.status, program.objective(x), recheck["global gap"].value
+        # A point that fails, or that rests on an assumption, is told as such first
         if status in (Status.CERTIFIED, Status.FEASIBLE) and found.verdict == Status.NOT_ATTAINED:
             status = Status.NOT_ATTAINED
         found_values = ComponentMap((variable, float(x[at])) for at, variable in program.own)
@@ -219,6 +236,7 @@ def solution_of(
     reason = reasons.reason(
         status, recheck, found.ended, stopped, seconds["compile"] + seconds["solve"], settings["time_limit"]
     )
+    # This sentence names the variable, where the proof knows only a row that is empty
     if status == Status.INFEASIBLE and program.domains.nowhere:
         reason = program.domains.nowhere
     reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
@@ -233,6 +251,7 @@ def _versions(solver: str) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         **{name: tested.release(name) for name in names},
+        # Clarabel answers in `cooperative`, and is none of the solvers of `solve`
         solver: tested.release(solver) if solver == clarabel.name else solvers.find(solver).version(),
         **{package: f"{installed} (not tested)" for package, installed in tested.untested(solver).items()},
     }

@@ -20,6 +20,7 @@ class Word(StrEnum):
     def __new__(cls, word: str, sentence: str) -> Self:
         """The member for a word."""
         member = str.__new__(cls, word)
+        # The value is the word alone: files hold it, and know no sentences
         member._value_, member.sentence = word, sentence
         return member
 

@@ -109,6 +109,7 @@ def _add_aggregators(model: Any, case: Instance, market: Market, kind: Aggregato
     places = [(name, n) for name, unused in waste.items() for n in range(len(unused))]
     model.no_waste = pyo.Constraint(places, rule=lambda _m, name, n: waste[name][n] == 0)
     if chosen:
+        # Binaries of the leader, as a follower with integers has no optimality conditions
         model.pattern = pyo.Var(chosen, within=pyo.Binary)
         model.chosen = pyo.Constraint(chosen, rule=lambda m, k, p: m.pattern[k, p] == m.aggregator[k].share[p])
 

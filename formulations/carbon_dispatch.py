@@ -97,6 +97,7 @@ def loss_price(case: Instance) -> float:
 
 
 def _add_users(model: Any, case: Instance, network: Network) -> None:
+    # Users need prices and prices factors, which need the users' powers: the values are set when these stand
     model.price = pyo.Expression([station.name for station in case.stations], model.T, initialize=0.0)
     model.user = bilevel.Follower([session.name for session in case.sessions])
     for session in case.sessions:
@@ -104,6 +105,7 @@ def _add_users(model: Any, case: Instance, network: Network) -> None:
 
 
 def _bound_currents(model: Any, outlook: Outlook) -> None:
+    # No power flow of the case has more current, but the relaxed law could, by losses that it invents
     for k, (i, j) in enumerate(model.L, start=1):
         for t in model.T:
             model.l[i, j, t].setub(float(outlook.flows.current_squared[1][t, k]))
@@ -134,6 +136,7 @@ def _add_decided(model: Any, case: Instance, outlook: Outlook) -> None:
 def _add_variance(model: Any, case: Instance, variance_max_kw2: float | None, deviation_max_kw: float | None) -> None:
     """Mean and deviations of what the main grid feeds in, pu; the variance (6) in kW^2, and limits of either."""
     kva, periods = model.per_unit.base_kva, case.horizon.periods
+    # Columns of their own: the mean is a sum over all periods, and would stand in each of the squares
     model.mean_supply = pyo.Var(initialize=0.0)
     model.deviation = pyo.Var(model.T, initialize=0.0)
     model.mean_row = pyo.Constraint(
@@ -149,6 +152,7 @@ def _add_variance(model: Any, case: Instance, variance_max_kw2: float | None, de
         model.deviation.setub(deviation_max_kw / kva)
     if variance_max_kw2 is not None:
         _require_limit("variance_max_kw2", variance_max_kw2, "kW^2")
+        # In units of the deviation allowed, so that the row is of numbers near 1
         size = max(float(np.sqrt(variance_max_kw2)), 1e-6) / kva
         squares = pyo.quicksum((model.deviation[t] / size) ** 2 for t in model.T)
         model.variance_max = pyo.Constraint(expr=squares <= periods * variance_max_kw2 / (kva * size) ** 2)

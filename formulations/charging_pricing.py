@@ -61,6 +61,7 @@ def charging_pricing(
     users, prices = options.find("follower", follower, FOLLOWERS), options.find("tariff", tariff, TARIFFS)
     flow_model = power_flow.find(flow, **part_options)
     chosen = {"objective": weights, "follower": [follower], "flow": [flow], "tariff": [tariff]}
+    # Each part takes its own options only, so that a stray one would pass unseen
     options.require_taken(parts.PRICING, chosen, part_options)
     users, prices = users.with_options(part_options), prices.with_options(part_options)
     terms = {name: OBJECTIVES[name].with_options(part_options) for name in weights}
@@ -69,6 +70,7 @@ def charging_pricing(
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     prices.add(model, case)
+    # Responses to a bill add up exactly, those to a discomfort that is strictly convex do not
     model.fleet = fleet.groups(case, aggregate and follower == ev_user.name)
     vehicles = [vehicle for group in model.fleet for vehicle in group.vehicles]
     model.user = bilevel.Follower([vehicle.name for vehicle in vehicles])
@@ -76,6 +78,7 @@ def charging_pricing(
         users.add(model.user[vehicle.name], case, vehicle, model.price, network.per_unit)
     network_part.add(model, case, network, flow_model, _loads(model, case, vehicles))
     bilevel.add_check(model, fleet.individual(case))
+    # Every answer tells both, whatever is optimised; profit is written by means of the bill
     for term in (OBJECTIVES["bill"], OBJECTIVES["profit"]):
         term.add(model, case)
     objectives.add(model, case, weights, terms)

@@ -12,6 +12,7 @@ def moved(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
         if name not in places:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         home, _, own = places[name].rpartition(".")
+        # The last word is a name in a module, or else a module itself
         found = getattr(import_module(home), own, None)
         return import_module(places[name]) if found is None else found
 

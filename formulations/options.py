@@ -93,6 +93,7 @@ class Option:
 
     def _number(self, value: Any) -> float:
         try:
+            # True is 1.0 to Python, and no number that anybody means
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             return math.nan

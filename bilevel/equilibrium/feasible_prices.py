@@ -58,11 +58,14 @@ def settled(
         x = rules.put(np.zeros(program.columns), prices)
         if limit.over(_KEPT):
             break
+        # Arithmetic and one convex program first, as a solve at prices without a point is a search for nothing
         if fixed_prices.broken_rows(program, x, price_rows) or not _admits(program, rules, x, price_rows, iteration):
             continue
         solution = fixed_prices.solved(model, program, rules, prices, price_rows, progress, limit.left())
+        # With no time for another candidate, what came of this one is told
         if solution.status not in NO_POINT or limit.over():
             return Point(solution, prices, iteration, tick)
+    # Where no candidate serves, the verdict is about the iteration's own prices
     last = history[-1]
     return Point(
         fixed_prices.solved(model, program, rules, last, price_rows, progress, limit.left()), last, len(history), 0.0
@@ -74,15 +77,18 @@ def _candidates(rules: Prices, history: list[Vector]) -> Iterator[tuple[int, flo
     different: list[tuple[int, Vector]] = []
     for iteration in range(len(history), 0, -1):
         prices = history[iteration - 1]
+        # Prices that differ by rounding only would be tried twice
         size = tolerances.FEASIBILITY * np.abs(prices).max(initial=0.0)
         if len(different) < LATEST and all(np.abs(prices - other).max() > size for _, other in different):
             different.append((iteration, prices))
             yield iteration, 0.0, prices
     largest = max(float(np.abs(prices).max(initial=0.0)) for _, prices in different)
     for share in TICKS:
+        # To one digit: powers of ten in floating point leave noise, and the tick is reported
         tick = float(f"{share * 10.0 ** np.floor(np.log10(largest)):.1g}") if largest > 0 else 0.0
+        # Prices of zero tie as they are
         for iteration, prices in different if tick else ():
-            # Not to the nearest: caps on prices are to hold on
+            # Not to the nearest: caps on prices are to hold on; a multiple that rounding left low keeps its value
             rounded = np.floor(prices / tick + tolerances.FEASIBILITY) * tick
             yield iteration, tick, np.clip(rounded, rules.lower, rules.upper)
 
@@ -100,10 +106,12 @@ def _admits(program: Program, rules: Prices, x: Vector, price_rows: Mask, iterat
     x[mine] = best_response(program, x, iteration)
     own = sp.csr_array((np.ones(len(mine)), (stack.owner[mine], mine)), shape=(len(stack.names), program.columns))
     rates = scaled(own, columns=np.where(stack.owner >= 0, stack.rates(x), 0.0))
+    # As much room as a certificate gives: the response is the best up to a solver's tolerance
     best = Rows(rates, np.full(rates.shape[0], -np.inf), rates @ x + tolerances.FOLLOWER * magnitude(rates, np.abs(x)))
     price = np.zeros(program.columns, dtype=bool)
     price[rules.column[rules.column >= 0]] = True
     products = program.bilinear.held(x, program.rows.count)
+    # At given prices products with them are linear; rows on prices alone were looked at before
     rows = Rows(
         sp.csr_array(program.rows.matrix + products[1:]), np.where(price_rows, -np.inf, program.rows.lower),
         np.where(price_rows, np.inf, program.rows.upper),

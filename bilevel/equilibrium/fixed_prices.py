@@ -42,6 +42,7 @@ def solved(
         detail="the iteration does not steer by them",
     )  # fmt: skip
     reason = f"check 'rows on prices' fails at {check.where}: {check.value:.3g} relative, allowed {check.tolerance:.3g}"
+    # Without a point there is nothing to fail; a proof that there is none needs none of the rows left out
     if solution.certificate.checks and not solution.certificate.verdict:
         recheck = Certificate((*solution.certificate.checks, check))
         return replace(solution, status=recheck.status, reason=reason, certificate=recheck)
@@ -70,12 +71,14 @@ def _fixed(rules: Prices, prices: Vector) -> Iterator[None]:
         yield
     finally:
         for variable in rules.variables:
+            # The value stays: it is the price of the answer
             variable.unfix()
 
 
 @contextmanager
 def _without(model: Any, names: list[str]) -> Iterator[None]:
     """The model without these rows for a while."""
+    # By name, as the program knows its rows
     wanted = set(names)
     rows = [row for row in model.component_data_objects(pyo.Constraint, active=True) if row.name in wanted]
     for row in rows:

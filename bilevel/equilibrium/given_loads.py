@@ -28,6 +28,7 @@ class GivenLoads:
         self.price[prices] = True
         self.held: Mask = self.price | (program.followers.owner >= 0)
         self.price_rows = price_rows(program, self.price)
+        # Tangents of limits are not kept: at the next loads the limit may have to give way, and a row would not
         self.firm = program.cones.take(np.setdiff1d(np.arange(program.cones.count), soft_cones(program)))
         self.tangents = no_rows(program.columns)
 
@@ -40,6 +41,7 @@ class GivenLoads:
         """
         mip = self._linear_program(x)
         outcome, broken, cones = self._optimum(mip, self.program.cones), Broken(), self.program.cones
+        # An objective without end within the limits has none beyond them
         if outcome.x is None and outcome.status != SolverStatus.UNBOUNDED:
             given = elastic(self.program, mip)
             outcome, cones = self._optimum(given.mip, given.cones), given.cones
@@ -53,6 +55,7 @@ class GivenLoads:
             )
         self._require_exact(cones, outcome.x, iteration)
         free = self.program.part_of(outcome.x)
+        # Held columns stay as given, not as a solver rounds them; behind the leader's rows stand tangents
         return np.where(self.held, x, free), outcome.row_dual[: self.program.rows.count], broken
 
     def _optimum(self, mip: SolverProgram, cones: Cones) -> Outcome:
@@ -62,12 +65,14 @@ class GivenLoads:
         if outcome.x is not None and cones.count:
             # A tangent's slope at a point that breaks its cone by e is off by the root of e: tangents at the point mend that
             session.add_rows(tangent.cuts(cones, outcome.x, -np.inf))
+            # The next loads are near, so that these tangents are a start there; they leave slacks out
             self.tangents = tangent.cuts(self.firm, self.program.part_of(outcome.x), -np.inf)
             outcome = outer_approximation.converge(session, cones)
         return outcome
 
     def _linear_program(self, x: Vector) -> SolverProgram:
         program = self.program
+        # At given loads and prices products are constants, and go over to the limits
         products = program.bilinear.sums(x, program.rows.count)
         rows = program.rows
         held = Rows(
@@ -85,6 +90,7 @@ class GivenLoads:
     def _require_exact(self, cones: Cones, x: Vector, iteration: int) -> None:
         gaps = cones.gaps(x)
         worst = int(np.argmax(np.abs(gaps))) if cones.count else -1
+        # A cone that is broken counts as much: the duals are then those of an infeasible point
         if worst >= 0 and abs(gaps[worst]) > tolerances.CONE_GAP:
             raise LooseConeError(
                 f"cone {cones.names[worst]!r} has the gap {gaps[worst]:.3g} at the loads of iteration {iteration}, allowed "
@@ -111,6 +117,7 @@ def price_rows(program: Program, price: Mask) -> Mask:
     row, column = entries.coords[0][entries.data != 0], entries.coords[1][entries.data != 0]
     count = program.rows.count
     others = np.bincount(row[~price[column]], minlength=count)
+    # A product of a price and a load depends on more than prices; the first count is the objective's
     others += np.bincount(program.bilinear.row + 1, minlength=count + 1)[1:]
     found: Mask = (others == 0) & (np.bincount(row, minlength=count) > 0)
     return found

@@ -83,9 +83,12 @@ def cooperative(
 def _infeasible(program: Program) -> tuple[Check, ...]:
     """What proves that no point keeps the rows: their contradiction, or, where integers matter, branch and bound twice."""
     proof = verdicts.contradiction(verdicts.high_point(program), verdicts.COOPERATE)
+    # Multipliers of the continuous rows are proof enough; where there are none, integers may be the reason
     if proof.ok or not program.integer.any():
         return (proof,)
+    # Branch and bound leaves no multipliers to check, so that it has to agree with itself in other numbers
     sessions = [Scaled(SOLVERS["highs"].open(), scaling) for scaling in (True, False)]
+    # Without cones more points are left: what has none even so has none
     for session in sessions:
         session.load(_mip(program, Cones.none(program.columns)))
     statuses = [session.solve(True, 0.0, budget.seconds(), False, budget.watch()).status for session in sessions]
@@ -118,6 +121,7 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
             # Without any tangent of its cones a program may have no end
             session.add_rows(tangent.initial_tangents(cones, tolerances.FIRST_WALL))
             outcome = session.solve(whole, tolerances.MIP_SHARE * gap, deadline - time.monotonic(), False, line)
+        # Every round relaxes the cones, so that each of its bounds holds
         found.bound = max(found.bound, outcome.bound)
         line.update(found.bound, found.objective)
         latest.append(outcome)
@@ -126,7 +130,9 @@ def _optimum(program: Program, gap: float, deadline: float, line: Progress) -> I
     outcome = outer_approximation.rounds(solve, session.add_rows, tangent.cuts, cones, over=line.stop)
     said = _VERDICTS.get(outcome.status)
     if said is not None:
+        # Tangents surround the cones: no end along tangents is no proof of no end
         return Incumbent(verdict=said if said == Status.INFEASIBLE or not cones.count else "")
+    # The rounds may end without a point, and yet near enough to the cones for a certificate
     x = latest[-1].x if latest else None
     if x is not None and cones.gaps(x).min(initial=0.0) >= -tolerances.CONE_GAP:
         found.x, found.objective = x, program.offset + float(program.cost @ x)
@@ -138,6 +144,7 @@ def _with_epigraphs(program: Program) -> Vector:
     scale, cones = program.scale.copy(), program.cones
     added = np.array([variable is None for variable in program.variables])
     at = sp.coo_array(part(cones.w, added[cones.w.indices]))
+    # Epigraphs are compiled with the scale 1, whatever their squares come to
     scale[at.coords[1]] = cones.w_scale[at.coords[0]]
     return scale
 

@@ -25,6 +25,7 @@ from bilevel.search.diagnose import explain
 from bilevel.solution import Solution
 
 AVERAGING = "averaging"
+# How often loads have to go round to count as a cycle, and the iterations of its longest period
 _ROUNDS, _LONGEST = 3, 50
 
 
@@ -143,9 +144,11 @@ def equilibrium(
         except LooseConeError as error:
             raise explain.refusal(model, program, error) from error
         why = _why(found, status, period, tolerance, line.interrupted, limit.over())
+    # After the line above is closed: a Ctrl-C that ended the loop would stop these solves as well
     point = feasible_prices.settled(
         model, program, rules, found.price_history, found.leader.price_rows, progress, limit
     )
+    # Fixed prices are no columns of what was solved
     values = dict(point.solution.values) | rules.named(point.prices)
     placed = ComponentMap([*point.solution.found.items(), *zip(rules.variables, point.prices.tolist(), strict=True)])
     return EquilibriumTrace(
@@ -176,6 +179,7 @@ class _Loop:
         self.leader = GivenLoads(program, rules.column[rules.column >= 0])
         self.prices = rules.start
         self.x = rules.put(np.zeros(program.columns), self.prices)
+        # The start is a response itself, so that averaging counts it
         self.y = self.response = best_response(program, self.x, 0)
         self.loads: list[Vector] = []
         self.price_history: list[Vector] = []
@@ -188,12 +192,15 @@ class _Loop:
             self._iterate(iteration)
             if self.entries[-1].residual <= self.tolerance:
                 return "converged", None
+            # In units of their scale, as the residual is; older loads are of no cycle that is looked for
             self.loads = [*self.loads, self.y / self.unit][-_ROUNDS * _LONGEST :]
             period = repeats(np.array(self.loads), self.tolerance)
             if period is not None:
                 return "cycling", period
+            # No step after the last iteration: loads, prices and response told belong together
             if line.stop() or limit.over() or iteration == max_iterations:
                 break
+            # Averaging: the start was the first response, so that this step leaves the mean of all
             step = 1.0 / (iteration + 1) if self.damping == AVERAGING else self.damping
             self.y = self.y + step * (self.response - self.y)
         return "stopped", None
@@ -206,6 +213,7 @@ class _Loop:
         self.prices, clipped = self.rules.at(duals)
         self.x = self.rules.put(self.x, self.prices)
         self.response = best_response(self.program, self.x, iteration)
+        # At the new prices, of the loads that made them: x holds these and not the response
         answer = optimal_cost.respond(self.program, self.x)
         excess = float(((answer.linear_cost - answer.lower_bound) / answer.size).max(initial=0.0))
         residual = float((np.abs(self.response - self.y) / self.unit).max(initial=0.0))
@@ -233,6 +241,7 @@ def repeats(loads: Vector, tolerance: float) -> int | None:
         last = loads[-_ROUNDS * period :]
         apart = np.abs(last[period:] - last[:-period]).max()
         moved = np.abs(last[-period:] - last[-1]).max()
+        # Loads that stand still go round nothing
         if moved > 0 and apart <= tolerance * moved:
             return period
     return None

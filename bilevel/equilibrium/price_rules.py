@@ -54,6 +54,7 @@ class Prices:
 
     def at(self, duals: Vector) -> tuple[Vector, int]:
         """The prices at these duals of all leader rows, and how many were clipped."""
+        # The 0 at the end is for rules without a row, where there may be no row at all
         dual = np.where(self.row >= 0, np.append(duals, 0.0)[self.row], 0.0)
         wanted = self.factor * dual + self.fee
         prices = np.clip(wanted, self.lower, self.upper)
@@ -78,6 +79,7 @@ def read(model: Any, program: Program, prices: Mapping[Any, Any]) -> Prices:
     free = ~held & (program.followers.owner < 0)
     rows = [_row(model, program, variable, rule, row_of, free) for variable, rule in rules]
     own = {id(program.variables[at]) for at in np.flatnonzero(free)}
+    # Duals are of rows as Pyomo stores them, rules of rows as they are written
     signs = [1.0 if rule.row is None else direction(rule.row, own) for _, rule in rules]
     limits = [variable.bounds for variable, _ in rules]
     lower = np.array([-np.inf if low is None else low for low, _ in limits], dtype=float)
@@ -166,6 +168,7 @@ def _require_rest(program: Program, held: Mask, faced: Mask) -> None:
         raise ModelError(
             f"leader variable {program.name(int(whole[0]))!r} is integer, so rows have no duals: fix it, or make it continuous"
         )
+    # Products count as constants at given loads and prices, which asks for both of their factors to be held
     other = program.bilinear.leader[rest[program.bilinear.leader]]
     if len(other):
         raise ModelError(
@@ -184,6 +187,7 @@ def _require_rest(program: Program, held: Mask, faced: Mask) -> None:
 
 def _require_free(program: Program, held: Mask, rest: Mask) -> None:
     """Refuses rows that tie prices to other leader variables, as a tariff of blocks does: the rules alone set prices."""
+    # Entries of both signs must not cancel in the sums
     has = abs(program.rows.matrix)
     both = np.flatnonzero((has @ held.astype(float) > 0) & (has @ rest.astype(float) > 0))
     if len(both):

@@ -54,6 +54,7 @@ class Auxiliary:
             value = float(token)
         except ValueError:
             value = math.nan
+        # Python takes 1_0 for 10, and no reader of the format does
         if not math.isfinite(value) or "_" in token:
             raise self.error(line, f"{token!r} is not a finite number")
         return value
@@ -66,6 +67,7 @@ class Auxiliary:
 
     def direction(self, line: int, token: str) -> None:
         """Note the follower's sense."""
+        # The sense may be a number, and is one in the index form: 1, +1, 1. or 1.0
         named = token.upper().removesuffix(".0").removesuffix(".").removeprefix("+")
         if named not in _SENSES:
             raise self.error(line, f"objective sense {token!r} is neither 1 (minimise) nor -1 (maximise)")
@@ -150,6 +152,7 @@ def _pairs(found: Auxiliary, line: int, tokens: list[str]) -> None:
 
 def _check(found: Auxiliary) -> None:
     for key, listed, what in (("N", found.columns, "columns"), ("M", found.rows, "rows")):
+        # A count that nobody announced cannot be wrong
         count, line = found.counts.get(key, (len(listed), 0))
         if count != len(listed):
             raise found.error(line, f"{count} follower {what} are announced, but {len(listed)} are listed")
@@ -163,6 +166,7 @@ def _check(found: Auxiliary) -> None:
 
 def resolve(found: Auxiliary, listed: list[tuple[str, int]], names: list[str], what: str) -> list[int]:
     """Positions in `names` of what was listed, by index where the index form gives numbers, else by name."""
+    # One that is no number makes all of them names, of which some may look like numbers
     by_index = found.indexed and all(_INDEX.fullmatch(token) for token, _ in listed)
     at = {name: position for position, name in enumerate(names)}
     positions: list[int] = []
@@ -181,6 +185,7 @@ def resolve(found: Auxiliary, listed: list[tuple[str, int]], names: list[str], w
 def by_name(columns: list[tuple[str, float]], rows: list[str], mps: str) -> str:
     """The name form; the cost is minimised."""
     lines = ["@NUMVARS", str(len(columns)), "@NUMCONSTRS", str(len(rows)), "@VARSBEGIN"]
+    # The shortest digits that read back as the same number
     lines += [f"{name} {cost!r}" for name, cost in columns]
     lines += ["@VARSEND", "@CONSTRSBEGIN", *rows, "@CONSTRSEND", "@MPS", mps]
     return "\n".join(lines) + "\n"

@@ -20,6 +20,7 @@ class KktBlock:
     def __init__(self, single: Any, form: Reformulation, mip: SolverProgram) -> None:
         self.single, self.form, self.mip = single, form, mip
         self.block = pyo.Block(concrete=True)
+        # The model may have a component of this name already
         single.add_component(unique_component_name(single, "kkt"), self.block)
         self.pairs = _pair_names(form)
         self.pair_of = {int(column): at for at, column in enumerate(form.kkt.pairs.dual)}
@@ -38,6 +39,7 @@ class KktBlock:
         sets = {self.pairs[self.pair_of[i]]: [self.columns[i], self.columns[j]] for i, j in self.mip.sos1}
         if sets:
             self.block.sets = pyo.SOSConstraint(list(sets), rule=lambda _, pair: sets[pair], sos=1)
+        # Programs minimise; the block has the sense that the leader was written with
         sign = self.form.program.sign
         expression = to_pyomo.objective(self.mip.cost, self.mip.offset, self.columns, sign)
         self.block.objective = pyo.Objective(expr=expression, sense=pyo.minimize if sign > 0 else pyo.maximize)
@@ -45,6 +47,7 @@ class KktBlock:
     def _add_columns(self) -> None:
         """In the order of the program: choices of domains, objective epigraph, lam, mu, t, then the mode's own."""
         self._add_choices()
+        # The epigraph of a convex objective is no variable of the model
         if None in self.columns:
             self.block.epigraph = pyo.Var()
             self.columns = [self.block.epigraph if column is None else column for column in self.columns]
@@ -57,6 +60,7 @@ class KktBlock:
             variable = pyo.Var(index)
             self.block.add_component(name, variable)
             for column in variable.values():
+                # The next column of the program is the one made here, for nothing else ties the two
                 self._limit(column, len(self.columns))
                 self.columns.append(column)
 
@@ -69,6 +73,7 @@ class KktBlock:
             self.columns[k] = self.block.choice[name]
             self._limit(self.columns[k], k)
         for split in program.domains.splits:
+            # Rows say from here on where the variable may be
             self.columns[split.column].domain = pyo.Reals
             self._limit(self.columns[split.column], split.column)
 
@@ -98,6 +103,7 @@ class KktBlock:
         if form.columns.count(Group.OBJECTIVE):
             yield "product_cost", ["objective"]
         yield "t_duality", _curved_names(names[form.mip.cones.count :])
+        # What is left are blocks of one column a pair, of which one may be binary
         at = form.mip.columns + len(names[form.mip.cones.count :])
         self.by_pair = at < self.mip.columns
         while at < self.mip.columns:
@@ -108,12 +114,14 @@ class KktBlock:
     def _add_leader_rows(self) -> None:
         """Rows with a product of leader and follower variables are replaced; the others stand in the model already."""
         bilinear, names = self.form.program.bilinear, self.form.program.rows.names
+        # By name, which is all that a row of the model and one of the program share
         changed = {names[row]: row for row in np.unique(bilinear.row[bilinear.row >= 0]).tolist()}
         for row in list(self.single.component_data_objects(pyo.Constraint, active=True, descend_into=True)):
             if str(row.name) in changed:
                 row.deactivate()
         self.block.domain = pyo.Constraint(pyo.Any)
         count = self.form.program.rows.count
+        # Rows of domains are the leader's last ones, and no row of the model says what they do
         for at in range(count - self.form.program.domains.rows, count):
             self._row(self.block.domain, names[at], at)
         self.block.leader = pyo.Constraint(pyo.Any)
@@ -138,6 +146,7 @@ class KktBlock:
         rows = self.mip.rows
         body = to_pyomo.linear(rows.matrix, at, self.columns)
         limited = to_pyomo.limited(body, float(rows.lower[at]), float(rows.upper[at]))
+        # Some rows have no limit: that of a pair that is decided, and one whose sides are rows with products
         if limited is not None:
             component[key] = limited
 
@@ -177,6 +186,7 @@ class KktBlock:
         followers, kkt = self.form.program.followers, self.form.kkt
         found = [self.pair_of[column] for column in columns.tolist() if column in self.pair_of]
         if found and self.by_pair:
+            # The row of a column with two limits holds both pairs, and goes under the first
             return _free(self.block.complementarity, self.pairs[min(found)])
         owners = [
             int(followers.owner[c]) for c in columns.tolist() if c < len(followers.owner) and followers.owner[c] >= 0
@@ -199,6 +209,7 @@ def _product_names(form: Reformulation, changed: dict[str, int]) -> list[str]:
     rows, now = form.program.rows, form.mip.rows
     names = ["objective"] if form.columns.count(Group.OBJECTIVE) else []
     for name, at in changed.items():
+        # A row that became linear has its limits still; one with products gave its sides to rows of their own
         if np.isfinite(now.lower[at]) or np.isfinite(now.upper[at]):
             continue
         names += [

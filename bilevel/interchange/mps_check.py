@@ -39,6 +39,7 @@ class _Check:
             tokens = raw.split()
             if not tokens or raw.startswith("*"):
                 continue
+            # Heads of sections start in the first column, data do not
             if raw[0].isspace():
                 if not self.section:
                     raise self._error(
@@ -89,6 +90,7 @@ class _Check:
             return
         if len(tokens) not in (3, 5):
             raise self._error(f"{' '.join(tokens)!r} is not a column with one or two pairs of a row and a number")
+        # HiGHS would take it for a second column of the same name
         if tokens[0] != self.column and tokens[0] in self.columns:
             raise self._error(f"column {tokens[0]!r} goes on after another one: keep its entries together")
         self.column = tokens[0]
@@ -98,6 +100,7 @@ class _Check:
     def _side(self, tokens: list[str]) -> None:
         if len(tokens) not in (2, 3, 4, 5):
             raise self._error(f"{' '.join(tokens)!r} is not made of one or two pairs of a row and a number")
+        # The name of the set may be left out, which makes the number of words even
         self._values(self.section, tokens[len(tokens) % 2 :])
 
     def _values(self, what: str, tokens: list[str]) -> None:
@@ -120,6 +123,7 @@ class _Check:
             if len(rest) not in (2, 3):
                 raise self._error(f"{' '.join(tokens)!r} is not a bound type, a set name, a column and a number")
             self._number(rest.pop(), infinite=True)
+        # A type that needs no number may have one, which says nothing
         elif len(rest) == 3:
             rest.pop()
         if not rest or rest[-1] not in self.columns:
@@ -134,5 +138,6 @@ class _Check:
             value = float(token)
         except ValueError:
             value = math.nan
+        # Python takes 1_0 for 10, HiGHS for 1; an infinite bound is none, an infinite coefficient a mistake
         if math.isnan(value) or "_" in token or (math.isinf(value) and not infinite):
             raise self._error(f"{token!r} is not a finite number")

@@ -23,6 +23,7 @@ from bilevel.solvers.highs import spend_banner
 MAXIMISES = "* the leader maximises: this objective is the negative of the leader's"
 """Comment by which `write_mps` remembers a sense that many MPS readers, that of MibS among them, would ignore."""
 
+# HiGHS reads bounds of types LI and UI as whole numbers below 2^31, so that what stands in is one
 _INFINITE, _STAND_IN = 1e20, 1e9
 
 
@@ -84,6 +85,8 @@ def _parse(path: Path, text: str) -> _Problem:
     open_ended = np.isin(names, sorted(endless))
     lower = np.where(open_ended & (lower == -_STAND_IN), -np.inf, lower)
     upper = np.where(open_ended & (upper == _STAND_IN), np.inf, upper)
+    # Readers differ on whether a negative UP takes the lower bound of 0 away, so that it is not guessed;
+    # HiGHS warns of such a column by its number alone, so that this comes before what it says
     for at in np.flatnonzero(lower > upper).tolist():
         raise ModelError(
             f"{path}: column {names[at]!r} has lower bound {lower[at]:g} above its upper bound {upper[at]:g}: give both bounds"
@@ -126,8 +129,11 @@ def _read_with_highs(text: str) -> tuple[Any, str]:
     spend_banner()
     highs, said = highspy.Highs(), []
     highs.setOptionValue("log_to_console", False)
+    # By default coefficients of 1e-9 and less are dropped
     highs.setOptionValue("small_matrix_value", tolerances.FINE_DUST)
+    # What HiGHS changes in a file it tells in its log alone
     highs.cbLogging.subscribe(lambda event: said.append(str(event.message)))
+    # HiGHS reads files only, and knows the format by the suffix
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "problem.mps"
         path.write_text(text, encoding="utf-8")

@@ -86,6 +86,7 @@ class _Files:
         self.columns = _unique([short.get(program.name(int(j)), program.name(int(j))) for j in self.order], "variables")
         self.names = _unique([short.get(name, name) for name in self.rows.names], "rows")
         self.objective = _OBJECTIVE
+        # The format keeps the objective among the rows
         while self.objective in self.names:
             self.objective += "_"
 
@@ -100,6 +101,7 @@ class _Files:
         if form == "name":
             columns = zip(self.columns[self.first :], cost.tolist(), strict=True)
             return aux_file.by_name(list(columns), self.names[self.first_row :], mps)
+        # The index form has the sense that the follower was written with; costs of a program are minimised
         sense = int(stack.sense[0])
         indices = zip(range(self.first, len(self.columns)), (sense * cost).tolist(), strict=True)
         return aux_file.by_index(list(indices), list(range(self.first_row, len(self.names))), sense)
@@ -111,6 +113,7 @@ class _Files:
         yield "ROWS"
         yield f" N {self.objective}"
         for name, low, high in zip(self.names, self.rows.lower, self.rows.upper, strict=True):
+            # A row with two limits is of type L with a range under its upper one
             yield f" {'E' if low == high else 'L' if np.isfinite(high) else 'G'} {name}"
 
     def _entries(self) -> Iterator[str]:
@@ -121,6 +124,7 @@ class _Files:
             if bool(self.program.integer[column]) != inside:
                 inside = not inside
                 yield f" MARKER 'MARKER' '{'INTORG' if inside else 'INTEND'}'"
+            # A cost of 0 too: a column is declared by its entries, and one without rows has no other
             yield f" {name} {self.objective} {float(self.program.cost[column])!r}"
             part = slice(matrix.indptr[column], matrix.indptr[column + 1])
             for row, value in zip(matrix.indices[part].tolist(), matrix.data[part].tolist(), strict=True):
@@ -135,6 +139,7 @@ class _Files:
             yield f" RHS {self.objective} {-self.program.offset!r}"
         limits = list(zip(self.names, self.rows.lower.tolist(), self.rows.upper.tolist(), strict=True))
         yield from (f" RHS {name} {high if np.isfinite(high) else low!r}" for name, low, high in limits)
+        # A range is a difference, the one number here that rounding may shift
         ranges = [(name, high - low) for name, low, high in limits if low < high and np.isfinite(high - low)]
         if ranges:
             yield "RANGES"
@@ -158,6 +163,7 @@ def _bounds_of(name: str, low: float, high: float) -> Iterator[str]:
 
 def _limited(rows: Rows) -> Rows:
     """The rows with at least one limit."""
+    # A row without limits would be of type N, which is another objective to readers
     keep = np.flatnonzero(np.isfinite(rows.lower) | np.isfinite(rows.upper))
     return Rows(rows.matrix[keep], rows.lower[keep], rows.upper[keep], tuple(rows.names[at] for at in keep))
 

@@ -56,9 +56,11 @@ def reformulate(model: Any, mode: str = "big_m") -> Any:
     it and in its rows, for a nonconvex solver.
     """
     require_model(model)
+    # A misspelt mode is refused before the model is copied
     if mode != "auto":
         modes.find(mode)
     single = model.clone()
+    # The copy is compiled, so that the columns of the program are variables of the copy
     form = assemble(compile_model(single), nonconvex=True)
     if form.program.domains.nowhere:
         raise ModelError(f"{form.program.domains.nowhere}: the model is infeasible, so give it one")
@@ -76,6 +78,7 @@ def reformulate(model: Any, mode: str = "big_m") -> Any:
         raise FeatureError(
             f"mode={mode!r} needs indicator constraints, which Pyomo models do not have: use mode='sos1'"
         )
+    # Only now, as the compiler knows followers by their type
     _open_followers(single)
     KktBlock(single, form, mip).build()
     return single
@@ -113,6 +116,7 @@ def write_model(model: Any, path: str | Path, mode: str = "big_m") -> None:
         raise BilevelError(f"{str(path)!r} has no known suffix: end the name in {' or '.join(SUFFIXES)}")
     if any(True for _ in declared(model, Follower, active=True)):
         model = reformulate(model, mode)
+    # Pyomo writes in place: what kills it would leave half a file under the name
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"model{suffix}"
         try:
@@ -133,6 +137,7 @@ def _mended(text: str) -> str:
 
 def _open_followers(single: Any) -> None:
     """Followers become blocks; all objectives go, for the followers' are in the rows and the leader's is written anew."""
+    # As a list: the walk goes by type, which changes under it
     for block in list(single.component_objects(Follower, descend_into=_DEEP)):
         block.parent_block().reclassify_component_type(block, pyo.Block)
     for objective in list(declared(single, pyo.Objective, active=True)):

@@ -41,8 +41,10 @@ def add(
     block.largest = trading.limits(case, aggregator, float(most.max()), per_unit)
     block.ev = pyo.Var(list(periods), bounds=lambda _b, t: (0.0, float(most[t])))
     block.energy = pyo.Constraint(expr=pyo.quicksum(block.ev[t] for t in periods) == float(wanted.sum()))
+    # One pattern, and an empty one: open pairs are refused where `several` is false
     (barred,) = patterns
     trading.add(block, case, aggregator, block.ev, block.largest, per_unit, barred)
+    # Where no vehicle is plugged in there is no demand that a price could move
     own, cross = inverse_demand(case, aggregator, wanted[most > 0]) if most.any() else (0.0, 0.0)
     moved = {t: block.ev[t] - float(wanted[t]) if most[t] > 0 else 0.0 for t in periods}
     block.paid = pyo.Expression(list(periods), rule=lambda _b, t: price[t] + (own - cross) * moved[t])
@@ -64,6 +66,7 @@ def _add_limits(block: Any, case: Instance, plugged: list[int], slope: float) ->
     block.under = pyo.Var(plugged, bounds=(0.0, None))
     block.price_max = pyo.Constraint(plugged, rule=lambda b, t: b.paid[t] - slope * b.over[t] <= high)
     block.price_min = pyo.Constraint(plugged, rule=lambda b, t: b.paid[t] + slope * b.under[t] >= low)
+    # What a limit can be worth follows from energy that can be bought, and thrown away, in every period
     if not (trading.positive(case) and block.supplied):
         block.over.fix(0.0)
         block.under.fix(0.0)
@@ -122,6 +125,7 @@ def inverse_demand(case: Instance, aggregator: Aggregator, wanted: np.ndarray) -
     The elasticity matrix is (d_mean / c) ((own - cross) I + cross 1 1'), whose inverse has the same form.
     """
     own, cross, count = aggregator.elasticity_own, aggregator.elasticity_cross, len(wanted)
+    # The eigenvalues are this one and own - cross, which the data keep below 0
     least = own + (count - 1) * cross
     if least >= 0:
         raise BilevelError(
@@ -136,4 +140,5 @@ def inverse_demand(case: Instance, aggregator: Aggregator, wanted: np.ndarray) -
 def _middle(case: Instance) -> float:
     """The middle of the price limits, at which elasticities hold, currency/kWh."""
     limits = case.price_limits
+    # Limits around 0 have a middle that nothing can be relative to
     return max(abs(limits.price_min_per_kwh + limits.price_max_per_kwh) / 2, 1e-6)

@@ -45,6 +45,7 @@ def open_pairs(case: Instance, aggregator: Aggregator) -> list[OpenPair]:
     found = []
     for t in range(case.horizon.periods):
         buy, sell = market.real_time_buy_price_per_kwh[t], market.real_time_sell_price_per_kwh[t]
+        # What is sold is discharged, so that nobody without a storage sells
         if stores and aggregator.real_time_max_kw > 0 and not buy > sell:
             found.append(OpenPair("bought", "sold", t))
         if stores and not _storage_decided(aggregator, market.contract_price_per_kwh[t], buy, sell):

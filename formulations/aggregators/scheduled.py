@@ -28,6 +28,7 @@ def add(
     """
     sessions = [s for s in case.sessions if s.station == aggregator.station]
     block.largest = trading.limits(case, aggregator, _most(case, sessions, per_unit), per_unit)
+    # The share of a single pattern is 1, so that bounds are limits enough
     if len(patterns) == 1:
         _add_part(block, case, aggregator, sessions, per_unit, patterns[0], 1.0, block.largest)
     else:
@@ -88,6 +89,7 @@ def _add_part(
     block.S = pyo.Set(initialize=list(limit), ordered=True)
     block.W = pyo.Set(initialize=plugged, dimen=2, ordered=True)
     block.p = pyo.Var(block.W, bounds=lambda _b, n, _t: (0.0, limit[n]))
+    # The bound is that of the whole; a copy has its share of it
     if not isinstance(weight, float):
         block.power = pyo.Constraint(block.W, rule=lambda b, n, t: b.p[n, t] <= limit[n] * weight)
     window = {s.name: case.window(s) for s in sessions}

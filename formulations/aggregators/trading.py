@@ -64,6 +64,7 @@ def _add_variables(block: Any, largest: Mapping[str, float], barred: Collection[
             VARIABLES, block.T, rule=lambda b, name, t: getattr(b, name)[t] <= largest[name] * weight
         )
     for name, t in barred:
+        # The discharge is no variable, but the sum of these two
         for part in ("used", "sold") if name == "discharge" else (name,):
             getattr(block, part)[t].fix(0.0)
     block.discharge = pyo.Expression(block.T, rule=lambda b, t: b.used[t] + b.sold[t])
@@ -105,6 +106,7 @@ def unused(block: Any) -> list[Any]:
     found: list[Any] = []
     for part in [block] if block.component("part") is None else block.part.values():
         rows = [row for kind in (part.balance, part.storage) for row in kind.values() if not row.equality]
+        # Rows say that a surplus is at least 0, and the surplus is what is thrown away
         found += [row.body - (row.lower or 0.0) for row in rows]
         extra = [part.relief, *(part.component(name) for name in EXCESS if part.component(name) is not None)]
         found += [variable for kind in extra for variable in kind.values() if not variable.fixed]
@@ -123,6 +125,7 @@ def limits(case: Instance, aggregator: Aggregator, ev_max: float, per_unit: PerU
     needed, stored = ev_max + charge, float(power(aggregator.storage_energy_kwh))
     contract, real_time = (float(power(x)) for x in (aggregator.contract_max_kw, aggregator.real_time_max_kw))
     down = 1.0 / aggregator.discharge_efficiency
+    # What can never bind is moved out of reach, so that it has no multiplier
     return {
         "contract": contract if contract < needed else _ROOM * needed,
         "bought": real_time if real_time < needed else _ROOM * needed,
@@ -132,6 +135,7 @@ def limits(case: Instance, aggregator: Aggregator, ev_max: float, per_unit: PerU
         "discharge": discharge,
         "stored": stored,
         "needed": needed,
+        # What fills an empty storage while both parts of the discharge are at their limits
         "relief": _ROOM * (stored / case.horizon.period_hours + 2 * _ROOM * down * discharge),
     }
 

@@ -53,8 +53,10 @@ def factors(model: Any, case: Instance, network: Network) -> Any:
     units: tuple[Any, ...] = (*case.generators, *case.renewables)
     output = [[network.per_unit.kw(pyo.value(model.active_power[g.name, t])) for t in model.T] for g in case.generators]
     power = np.array([*output, *(unit.power_kw for unit in case.renewables)], dtype=float).T
+    # An output of 0 may come out a tolerance below it, and is no source that draws
     power = np.maximum(power.reshape(case.horizon.periods, len(units)), 0.0)
     at = np.array([network.index[unit.bus] for unit in units], dtype=np.int64)
+    # The model knows what a bus draws less what is fed in there; sharing wants the two apart
     consumed = net_kw.copy()
     for column, bus in enumerate(at):
         consumed[:, bus] += power[:, column]

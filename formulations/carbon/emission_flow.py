@@ -238,6 +238,7 @@ def _factors(parent: NDArray[np.int64], flows: _Powers, emitted: FloatArray, gri
     for k in range(len(parent) - 1, 0, -1):
         back = np.maximum(-flows.sending[k - 1], 0.0)
         entering[parent[k]] += back * _ratio(entering[k], flows.inflow[k])
+    # From the substation on the factor of a parent is known
     factor = np.zeros_like(entering)
     for k in range(len(parent)):
         above = factor[parent[k]] if k else grid

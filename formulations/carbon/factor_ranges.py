@@ -35,9 +35,11 @@ def factor_ranges(network: Network, flows: FlowRanges, feeds: Sequence[Feed], gr
     ends[0, buses:], ends[1, buses:] = sources, np.negative(sources)
     inflows = _inflows(network, flows, feeds)
     order = range(buses)
+    # Parents stand before their children: down, up and down again, as either may feed the other
     for sweep in (order, reversed(order), order):
         for k in sweep:
             low, high, source = inflows[k]
+            # With one inflow its power does not matter, and nothing needs sorting
             if len(source) == 1:
                 np.maximum(ends[:, k], ends[:, source[0]], out=ends[:, k], where=high[0] > 0)
             elif len(source):

@@ -66,6 +66,7 @@ class _Law:
                 raise BilevelError(
                     f"bus {self.network.buses[k]!r} has no throughput in period {t}, so its factor is undefined"
                 )
+            # A variable without room would leave a product for nothing
             if high - low <= _EQUAL * max(high, 1.0):
                 self.known[k, t] = low
             else:
@@ -79,6 +80,7 @@ class _Law:
             return source if not isinstance(source, int) else self.factor(source, t)
         bus = self.network.buses[k]
         delta = self.model.mixed_factor[bus, t]
+        # Factors of products need bounds for a solver to relax them
         delta.setlb(low), delta.setub(high)
         delta.set_value((low + high) / 2)
         # The variable stands before its feeders are written, for flows may lead back to it
@@ -94,6 +96,7 @@ class _Law:
         """(power in pu, factor or bus that it comes from) of everything that may flow into a bus."""
         power, found = self.network.per_unit.power, []
         for name, unit in self.feeds.get(k, ()):
+            # A renewable, whose output is data
             if hasattr(unit, "power_kw"):
                 if unit.power_kw[t] > 0:
                     found.append((float(power(unit.power_kw[t])), float(unit.emission_kg_per_kwh)))
@@ -120,6 +123,7 @@ class _Law:
         ahead.setlb(max(low, 0.0)), ahead.setub(max(high, 0.0))
         back.setlb(max(-high, 0.0)), back.setub(max(-low, 0.0))
         m.direction["flow", *key] = ahead - back == self._flow(end, k, t)
+        # A direction that is certain needs no binary
         if low < 0 < high:
             on = m.forward_on[key]
             on.domain = pyo.Binary

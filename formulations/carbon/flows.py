@@ -62,6 +62,7 @@ class CarbonFlows:
         self._renewable_kw = np.array(renewables).reshape(-1, case.horizon.periods).T
         self._load_kw = _consumption_kw(case, self.network)
         self._load_kvar = base_load_kvar(case, self.network)
+        # Several units may share a bus, of which an indexed sum would count one
         np.add.at(self._load_kvar.T, self._bus[: len(case.generators)], -self.reactive_kvar[:, np.newaxis])
 
     def at(
@@ -75,6 +76,7 @@ class CarbonFlows:
         load, power, net = self._drawn(output_kw, charging_kw, period)
         net_kvar = self._load_kvar[period]
         if reactive_kvar is not None:
+            # Picked by period, it is a copy of the base load
             np.subtract.at(net_kvar.T, self._bus[: output_kw.shape[1]], (reactive_kvar - self.reactive_kvar).T)
         found = PeriodFlows.unknown(len(period), len(self.network.buses), len(self.station_bus))
         for rows, flow in sweeps.isolated(self.network, net, net_kvar):

@@ -23,6 +23,7 @@ class Outlook:
     def __init__(self, case: Instance, network: Network) -> None:
         self.case, self.network = case, network
         self.share: Shares = {}
+        # Decided periods narrow charging, and with it the factors, which decide more periods
         for _ in range(2):
             self.charging_kw = charging_range(case, self.share)
             self.flows, self.factors = self._ranges()
@@ -36,6 +37,7 @@ class Outlook:
     def wanted(self) -> set[tuple[str, int]]:
         """(bus, period) of stations where some response may depend on the factor."""
         case = self.case
+        # A period that is decided and not idle still has a bill, of which the factor is a part
         return {
             (case.station_bus[session.station], t)
             for session in case.sessions
@@ -73,6 +75,7 @@ def drawn(
     for g, unit in enumerate(case.generators):
         k = index[unit.bus]
         for end in (0, 1):
+            # The largest output leaves the least to draw
             active[end][..., k] -= output[1 - end][..., g]
         reactive[0][..., k] -= power(unit.reactive_max_kvar)
         reactive[1][..., k] -= power(unit.reactive_min_kvar)
@@ -80,6 +83,7 @@ def drawn(
             Feed(k, (np.maximum(output[0][..., g], 0.0), np.maximum(output[1][..., g], 0.0)), unit.emission_kg_per_kwh)
         )
     for source in case.renewables:
+        # The base load is less by these already
         fed = np.broadcast_to(power(np.array(source.power_kw))[periods], shape[:-1])
         feeds.append(Feed(index[source.bus], (fed, fed), source.emission_kg_per_kwh))
     return (active[0], active[1]), (reactive[0], reactive[1]), feeds

@@ -36,6 +36,7 @@ def put(model: Any, system: CarbonSystem, day: Dispatched) -> None:
     power_flow.put(model, FlowPoint.of(ac_power_flow(network, load_kw, load_kvar)))
     for bus, t in model.mixed_factor:
         model.mixed_factor[bus, t].set_value(float(factor[t, network.index[bus]]), skip_validation=True)
+    # Directions are read off the flows put just now
     _put_directions(model, network)
     supply = np.array([pyo.value(model.supply_power[t]) for t in model.T])
     model.mean_supply.set_value(float(supply.mean()))

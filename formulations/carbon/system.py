@@ -169,6 +169,7 @@ class CarbonSystem:
     def _prices(self, factor: FloatArray) -> FloatArray:
         """Prices (..., S, T) at factors (..., T, S), rounded so that ties are ties."""
         price = self._wholesale + self.carbon.price_per_kg * factor
+        # Whole multiples do, as only the order of prices counts
         return np.asarray(np.round(price / self._price_step).swapaxes(-1, -2))
 
     def _response_kw(self, factor: FloatArray) -> FloatArray:
@@ -187,12 +188,15 @@ class CarbonSystem:
         history, repeats = [charging.copy()], np.zeros(count, dtype=np.int64)
         for left in reversed(range(rounds)):
             factor = found.station_factor.reshape(charging.shape)
+            # Where a period has no power flow there are no factors to answer
             going = np.flatnonzero((repeats == 0) & np.isfinite(factor).all(axis=(1, 2)))
             wanted = self._response_kw(factor[going])
             repeats[going] = self._repeats(wanted, [past[going] for past in history])
             on = repeats[going] == 0
+            # The last round still looks whether its answer was there before, but does not go on with it
             if not left or not on.any():
                 break
+            # A period's flows depend on its own charging alone: the others stay as they are
             row, period = np.nonzero((wanted != charging[going]).any(axis=2) & on[:, np.newaxis])
             charging[going[on]] = wanted[on]
             history.append(charging.copy())

@@ -68,6 +68,7 @@ def _sessions(case: Instance) -> _Users:
     rank = np.arange(case.horizon.periods)
     plugged = np.array([(rank >= s.arrival_period) & (rank < s.departure_period) for s in case.sessions])
     limit = np.array([s.power_max_kw for s in case.sessions])[:, np.newaxis]
+    # What would bring all of the energy in a single period
     mean_kw = np.array([s.energy_kwh for s in case.sessions]) / (case.charging_efficiency * case.horizon.period_hours)
     count = np.array([s.count for s in case.sessions])[:, np.newaxis]
     power = count * np.clip(mean_kw[:, np.newaxis] - rank * limit, 0.0, limit)
@@ -85,5 +86,6 @@ def _classes(users: _Users) -> _Users:
 def _ranked(users: _Users, mine: NDArray[np.bool_], order: NDArray[np.int64]) -> FloatArray:
     """Power in kW of the users `mine` (k of them) in each period of `order` (n, periods): (k, n, periods), best period first."""
     plugged = users.plugged[mine][:, order]
+    # A rank counts the better periods in which the vehicle is there, and no others
     rank = plugged.cumsum(axis=2) - 1
     return np.where(plugged, np.take_along_axis(users.power_kw[mine][:, np.newaxis], rank, axis=2), 0.0)

@@ -23,6 +23,7 @@ def decided(case: Instance, session: Session, low: Any, high: Any) -> dict[int, 
     apart = _EQUAL * max(float(np.abs([low[window], high[window]]).max()), 1e-300)
     found: dict[int, float] = {}
     for t in window.tolist():
+        # Doubt decides nothing: cheaper is what is so beyond rounding, a rival what may be as cheap but for rounding
         cheaper = int((high[window] < low[t] - apart).sum())
         rivals = int((low[window] <= high[t] + apart).sum())
         if needed <= cheaper * (1 + _EQUAL):

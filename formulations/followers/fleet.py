@@ -56,6 +56,7 @@ def _shared(case: Instance, members: tuple[Session, ...], total: Any) -> Any:
     own = sp.kron(sp.eye_array(count), np.ones((1, periods)))
     both = sp.kron(np.ones((1, count)), sp.eye_array(periods))
     rows = sp.block_array([[own, None, None], [both, sp.eye_array(periods), -sp.eye_array(periods)]], format="csr")
+    # A difference costs, and is not forbidden: powers that the members miss by rounding still have an answer
     cost = np.concatenate([np.zeros(count * periods), np.ones(2 * periods)])
     upper = np.concatenate([np.repeat(np.minimum(most, energy), periods), np.full(2 * periods, np.inf)])
     limits = np.column_stack([np.zeros(len(upper)), upper])
@@ -90,6 +91,7 @@ def individual(case: Instance) -> Callable[[Any], list[Check]]:
             missing = float(np.abs(power[mine].sum(axis=0) - total).max()) / largest
             dearer, name = _dearest(model, case, group.members, power[mine])
             for value, place in ((missing, group.vehicles[0].name), (dearer, name)):
+                # Written so that NaN counts as the worst
                 if not value <= worst:
                     worst, where = (np.inf if np.isnan(value) else value), place
         members = sum(len(group.members) for group in shared)
@@ -107,6 +109,7 @@ def _dearest(model: Any, case: Instance, members: tuple[Session, ...], power: An
     kwh = case.charging_efficiency * case.horizon.period_hours
     most = np.array([session.count * session.power_max_kw for session in members])
     needed = np.array([session.count * session.energy_kwh for session in members]) / kwh
+    # The least bill: full power in the cheapest periods, and the rest in the next one
     full = np.clip(needed[:, None] / most[:, None] - np.arange(len(window)), 0.0, 1.0) * most[:, None]
     excess = power[:, window] @ price - full @ order
     scale = np.maximum(needed * np.abs(price).max(), 1e-300)

@@ -53,6 +53,7 @@ def combine(terms: Mapping[str, Any], weights: Mapping[str, float]) -> tuple[Any
 
     A lone term keeps its own sense; else the weighted sum is minimised, with wanted-large terms negated.
     """
+    # A profit on its own is told as a profit, and not as a negative cost
     if len(weights) == 1:
         ((name, weight),) = weights.items()
         return weight * terms[name], OBJECTIVES[name].sense

@@ -38,6 +38,7 @@ def ac_replay(case: Instance, network: Network) -> Callable[[Any], list[Check]]:
         try:
             flow = _sweep(model, case, network)
         except InstanceError as error:
+            # Whatever the model says, no power flow carries these injections
             return [Check(name, np.inf, tolerance, unit, detail=str(error)) for name, tolerance, unit in _NAMES]
         return [_losses(model, case, flow.loss_kw), _voltages(model, network, np.abs(flow.voltage_pu))]
 
@@ -74,6 +75,7 @@ def _limits(model: Any, case: Instance, network: Network) -> Check:
         return Check(name, np.inf, tolerances.AC_LIMIT, unit, detail=str(error))
     magnitude = np.abs(flow.voltage_pu)
     excess = {
+        # The substation's voltage is given, and no decision breaks its limits
         "voltage": np.maximum(network.voltage_min_pu - magnitude, magnitude - network.voltage_max_pu)[:, 1:],
         "current": np.abs(flow.entering_current_pu) / network.current_max_pu - 1.0,
         "power": np.abs(flow.entering_power_pu) / network.power_max_pu - 1.0,

@@ -42,6 +42,7 @@ def supply_rates(model: Any, root: str) -> Iterator[tuple[tuple[str, str, int], 
     for i, j, t in (key for key in model.P if key[0] == root):
         flow = generate_standard_repn(model.P[i, j, t])
         for variable, share in zip(flow.linear_vars, flow.linear_coefs, strict=True):
+            # D has no share in P where a branch has no resistance, in the form of Jabr
             if share:
                 yield (i, j, t), sense * found.get(id(variable), 0.0) / float(share)
 

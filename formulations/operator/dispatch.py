@@ -104,6 +104,7 @@ class Dispatch:
         known = ComponentMap(pair for pair in given.items() if pair[0] in self.problem.column)
         best = self.problem.solve(known)
         for variable, value in (*given.items(), *best.values.items()):
+            # Values that pass limits which gave way are told in the answer, and no reason for Pyomo to warn
             variable.set_value(value, skip_validation=True)
         return self._result(best)
 
@@ -124,6 +125,7 @@ class Dispatch:
         prices = np.zeros((self.case.horizon.periods, len(self.buses)))
         prices[:, 0] = cost.substation_price_per_kwh(self.model, self.case)
         for t, row in self.model.supply_limit.items():
+            # More load leaves the supply less: its limit's dual enters with the other sign
             prices[t, 0] -= best.dual(row) / energy
         for i, j in self.model.L:
             for t in self.model.T:

@@ -33,6 +33,7 @@ def add(model: Any, case: Instance, network: Network) -> None:
 
     def ramp(m: Any, g: str, t: int) -> Any:
         limit = float(power(generators[g].ramp_max_kw))
+        # What a generator fed in before the horizon is not known
         if t == 0 or not np.isfinite(limit):
             return pyo.Constraint.Skip
         return pyo.inequality(-limit, m.active_power[g, t] - m.active_power[g, t - 1], limit)

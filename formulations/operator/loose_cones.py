@@ -14,6 +14,7 @@ from formulations.operator import cost
 from instances import Instance, Network
 
 REMEDY = "solve it by the exact law of power flow, flow='ac' (--flow ac), on scip or gurobi"
+# How near to its limit, in pu, a solver leaves a voltage that binds
 _BINDS = 1e-5
 _MOST_NAMED = 3
 
@@ -32,6 +33,7 @@ def explanation(case: Instance, network: Network) -> Callable[[Any], str]:
 def _negative_prices(model: Any, case: Instance, network: Network) -> Iterator[str]:
     """Periods in which the objective earns by what the substation supplies."""
     objective = model.component("objective")
+    # A model of the user's may have put an objective of another name in its place
     if objective is None:
         return
     rates = cost.supply_rates(model, network.buses[0])

@@ -27,6 +27,7 @@ def add(
     `supply_limit[t]` and `supply_reactive_limit[t]` where the feeder limits its supply, and the AC replay as a check, or what
     `checks.approximation` says of an approximate power flow.
     """
+    # First, as the loads of buses are less by what generators feed in
     generators.add(model, case, network)
     _add_bus_loads(model, case, loads)
     active = network.per_unit.power(base_load_kw(case, network))
@@ -37,8 +38,10 @@ def add(
     model.supply_reactive_limit = _within(model.supply_reactive, network.supply_reactive_pu)
     energy = network.per_unit.base_kva * case.horizon.period_hours
     model.network_loss = pyo.Expression(expr=energy * pyo.quicksum(model.loss_power[t] for t in model.T))
+    # Supply may be negative: what the feeder sends back earns the wholesale price
     bought = pyo.quicksum(energy * case.wholesale_price_per_kwh[t] * model.supply_power[t] for t in model.T)
     model.supply_cost = pyo.Expression(expr=bought + model.generator_cost)
+    # An equality has no loose cones, and an approximation says of itself what it is
     if flow.exact and flow.convex:
         bilevel.explain_loose_cones(model, loose_cones.explanation(case, network))
     bilevel.add_check(model, (checks.ac_replay if flow.exact else checks.approximation)(case, network))

@@ -119,4 +119,5 @@ def start_at(model: Any, solved: Any) -> None:
     for variable in model.component_data_objects(pyo.Var, descend_into=deep):
         if values.get(variable.name) is not None and not variable.fixed:
             variable.set_value(values[variable.name], skip_validation=True)
+    # Last: P, Q and v may be expressions of other variables in one of the two
     put(model, read(solved))

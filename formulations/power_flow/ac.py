@@ -31,6 +31,7 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     model.apparent_power = pyo.Constraint(model.L, model.T, rule=equal)
     active = common.load_ranges(network, demand, load)
     reactive = common.load_ranges(network, reactive_demand, reactive_load)
+    # A solver can relax a product, and branch on it, only where its factors have bounds
     if np.isfinite([*active, *reactive]).all():
         _add_bounds(model, network, flow_ranges(network, active, reactive).current_squared[1])
 
@@ -41,6 +42,7 @@ def _add_bounds(model: Any, network: Network, largest: Any) -> None:
         for t in model.T:
             limit = float(largest[t, k])
             power = float(np.sqrt(limit) * network.voltage_max_pu[network.index[i]] / network.ratio[k - 1])
+            # A limit of the branch is in the range already, and need not be kept
             model.l[i, j, t].setub(limit)
             model.P[i, j, t].setlb(-power), model.P[i, j, t].setub(power)
             model.Q[i, j, t].setlb(-power), model.Q[i, j, t].setub(power)

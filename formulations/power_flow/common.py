@@ -132,6 +132,7 @@ def add_balances(
         def row(m: Any, i: str, j: str, t: int) -> Any:
             lost = 0.0 if lossless else impedance[i, j] * m.l[i, j, t]
             leaving = pyo.quicksum(flow[j, k, t] for k in children[j])
+            # What is drawn stands alone on the right, so that the dual is what one more pu of load costs
             return flow[i, j, t] - lost - leaving - shunt(j, t) == float(drawn[t, network.index[j]]) + more(j, t)
 
         return pyo.Constraint(model.L, model.T, rule=row)
@@ -179,6 +180,7 @@ def add_power_limit(model: Any, network: Network, squared_power: Callable[[str, 
     def power(m: Any, i: str, j: str, t: int) -> Any:
         if not np.isfinite(limit[i, j]):
             return pyo.Constraint.Skip
+        # With charging another Q enters the branch than that of P^2 + Q^2
         if squared_power and not m.charging[i, j]:
             return squared_power(i, j, t) <= limit[i, j] ** 2
         return m.P[i, j, t] ** 2 + entering(m, i, j, t) ** 2 <= limit[i, j] ** 2
@@ -214,6 +216,7 @@ def flow_sizes(network: Network, demand: Any, reactive_demand: Any, load: Load, 
     shunts = np.hypot(network.conductance_pu, network.susceptance_pu)
     carried = np.hypot(*drawn).max(axis=0) + shunts
     for k in range(len(network.buses) - 1, 0, -1):
+        # Parents come before their children, so that a branch has all that is behind it by now
         carried[int(network.parent[k])] += carried[k]
     largest = float(carried.max(initial=0.0))
     # Loads whose squares are no numbers are none
@@ -235,6 +238,7 @@ def add_scales(model: Any, sizes: Mapping[str, Any]) -> None:
         variable = model.component(name)
         for branch, value in zip(model.L, size.tolist(), strict=True):
             for t in model.T:
+                # Pyomo multiplies by the factor, which makes it the inverse of a size
                 model.scaling_factor[variable[*branch, t]] = 1.0 / value
 
 

@@ -44,9 +44,11 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
     common.add_balances(model, network, demand, reactive_demand, load, reactive_load)
     _add_rows(model)
     common.add_current_limit(model, network)
+    # In P and Q the mixed terms of D and tau would cancel up to rounding only
     common.add_power_limit(model, network, lambda i, j, t: _squares(model, i, j, t) / _square(model, i, j))
     common.add_totals(model, network, demand, reactive_demand, load, reactive_load)
     size = common.flow_sizes(network, demand, reactive_demand, load, reactive_load)
+    # |D - i tau| is |z| times the apparent power
     drop = size * np.hypot(network.resistance_pu, network.reactance_pu)
     common.add_scales(model, {"D": drop, "tau": drop, "l": size**2})
 
@@ -54,6 +56,7 @@ def add(model: Any, network: Network, demand: Any, reactive_demand: Any, load: L
 def put(model: Any, point: FlowPoint) -> None:
     """Set u, D, tau and l; the substation's voltage stays."""
     for k, (i, j) in enumerate(model.L):
+        # conj(z) (P + i Q) = D - i tau
         drop = (model.r[i, j] - 1j * model.x[i, j]) * point.sending[:, k]
         for t in model.T:
             model.D[i, j, t].set_value(float(drop[t].real))

@@ -72,9 +72,11 @@ def _bound_currents(
         (common.load_ranges(network, reactive_demand, reactive_load), -network.susceptance_pu),
     )
     for ends, shunt in parts:
+        # A capacitor draws less at the higher voltage, which turns the ends round
         drawn = np.sort([shunt * square for square in squares], axis=0)
         for end, at_shunt in zip(ends, drawn, strict=True):
             end += at_shunt
+            # Without losses a branch carries the sum of what is behind it
             for k in range(len(network.buses) - 1, 0, -1):
                 end[:, network.parent[k]] += end[:, k]
         largest += np.maximum(*(end**2 for end in ends))

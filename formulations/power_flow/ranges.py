@@ -45,6 +45,7 @@ def flow_ranges(network: Network, active: Interval, reactive: Interval) -> FlowR
     low, high = (np.broadcast_to(limit**2, shape).copy() for limit in (network.voltage_min_pu, network.voltage_max_pu))
     low[..., 0] = high[..., 0] = network.substation_voltage_pu**2
     voltage = low, high
+    # Flows need voltages and voltages flows; the ranges hold after every pass, so that it may end at any
     for _ in range(_PASSES):
         arriving, reactive_in, leaving, current = _backward(network, active, reactive, voltage)
         _forward(network, arriving, reactive_in, current, voltage)
@@ -73,10 +74,12 @@ def _backward(
     for k in range(shape[-1] - 1, 0, -1):
         up, r, x = int(network.parent[k]), network.resistance_pu[k - 1], network.reactance_pu[k - 1]
         smallest, largest = (np.add(*ends) for ends in zip(_square(arriving, k), _square(other, k), strict=True))
+        # In a box without any power flow the upper end of a voltage may have fallen below 0
         current[0][..., k] = smallest / np.maximum(voltage[1][..., k], 1e-9)
         # The limit of a branch with charging is not that of l
         limit = np.inf if network.charging_pu[k - 1] else network.current_max_pu[k - 1] ** 2
         current[1][..., k] = np.minimum(largest / np.maximum(voltage[0][..., k], 1e-9), limit)
+        # Neither r nor x is below 0, so that each end goes with the same end of the current
         for end in (0, 1):
             leaving[end][..., k] = arriving[end][..., k] + r * current[end][..., k]
             arriving[end][..., up] += leaving[end][..., k]
@@ -108,5 +111,6 @@ def _scaled(factor: Any, interval: Interval) -> Interval:
 def _square(flow: Any, k: int) -> Interval:
     """Least and largest square of an interval."""
     low, high = flow[0][..., k], flow[1][..., k]
+    # An interval around 0 holds the square 0
     nearest = np.maximum(np.maximum(low, -high), 0.0)
     return nearest**2, np.maximum(low**2, high**2)

@@ -94,6 +94,7 @@ def points(records: Sequence[SessionRecord], credit: Credit, stations: Sequence[
     total = np.zeros((len(row), periods))
     if records:
         at = [row[record.station] for record in records], [record.period for record in records]
+        # An indexed sum would count one record of those that share a place
         np.add.at(total, at, _points(records, credit))
     return total
 

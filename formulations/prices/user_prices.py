@@ -32,6 +32,7 @@ def paid_within_limits(case: Instance, kind: AggregatorModel) -> Callable[[Any],
             price = paid(model, aggregator)
             outside = np.append(np.maximum(low - price, price - high), price.mean() - cap) / size
             t = int(np.argmax(np.where(np.isnan(outside), np.inf, outside)))
+            # Written so that NaN counts as the worst
             if not outside[t] <= worst:
                 place = f"in period {t}" if t < len(price) else "in the mean"
                 worst, where = float(outside[t]), f"{aggregator.name} {place}"

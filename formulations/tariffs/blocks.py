@@ -39,6 +39,7 @@ def add(model: Any, case: Instance, *, blocks: Blocks | None) -> None:
     model.B = pyo.Set(initialize=list(periods_of), ordered=True)
     model.block_price = pyo.Var(model.C, model.B, bounds=(limits.price_min_per_kwh, limits.price_max_per_kwh))
     block_of = {t: block for block, periods in periods_of.items() for t in periods}
+    # Prices stay variables by period, which followers and results read whatever the tariff
     model.price_of_block = pyo.Constraint(
         model.C, model.T, rule=lambda m, c, t: m.price[c, t] == m.block_price[c, block_of[t]]
     )
