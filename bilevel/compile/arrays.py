@@ -36,6 +36,7 @@ def scales(model: Any, variables: tuple[Any, ...]) -> Vector:
         for at, variable in enumerate(variables):
             factor = None if variable is None else suffix.get(variable)
             if factor:
+                # Pyomo's factor multiplies the variable, so that it is one over the variable's size
                 scale[at] = 1.0 / abs(float(factor))
     return scale
 
@@ -46,6 +47,7 @@ def convex_quadratics(terms: list[tuple[int, int, float]], owner: Index, followe
     used = np.unique(matrix.indices)
     for at in np.unique(owner[used]).tolist():
         mine = used[owner[used] == at]
+        # Followers share no variables: a small dense matrix each says as much as a large one of all
         own = matrix[mine][:, mine].toarray()
         if square_root(own) is None:
             least = least_eigenvalue(own)
@@ -59,11 +61,13 @@ def convex_quadratics(terms: list[tuple[int, int, float]], owner: Index, followe
 def dense(terms: list[tuple[int, float]], n: int) -> Vector:
     """A vector of length n from (column, value); repeated columns add up."""
     column = np.array([term[0] for term in terms], dtype=np.int64)
+    # Of no entries numpy makes whole numbers, whatever the weights are
     return np.bincount(column, weights=np.array([term[1] for term in terms]), minlength=n).astype(float)
 
 
 def bilinear(terms: list[tuple[int, int, int, float]]) -> Bilinear:
     """The products from (row, leader column, follower column, coefficient)."""
+    # A table of no terms has no columns to take unless its shape says so
     table = np.array(terms, dtype=float).reshape(-1, 4)
     row, leader, follower = (table[:, k].astype(np.int64) for k in range(3))
     return Bilinear(row, leader, follower, table[:, 3])

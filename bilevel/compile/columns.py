@@ -35,9 +35,11 @@ class Columns:
 
     def __init__(self, model: Any, owners: dict[int, int]) -> None:
         self.model, self.owners = model, owners
+        # By id, which stays a variable's own as long as the model is held
         self.found: dict[int, Any] = {}
         self.position: dict[int, int] = {}
         self.seen: set[int] = set()
+        # The visitor notes what it meets; a variable whose terms cancel gets no position, and so no column
         self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
 
     def repn(self, expression: Any, what: str) -> Any:
@@ -63,6 +65,7 @@ class Columns:
         for variable in _variables(expression, self.seen):
             self.seen.add(id(variable))
             require_own(variable, self.model, f"{what} uses variable")
+            # Fixed variables leave the expression as constants, so that nothing later sees where they stand
             if variable.fixed and variable.value is not None:
                 require_fixed_inside(variable)
 
@@ -103,6 +106,7 @@ def _variables(expression: Any, without: Container[int] = ()) -> Iterator[Any]:
     left = [expression]
     while left:
         part = left.pop()
+        # Each class is asked once, not each part: this walk comes on top of Pyomo's own for every row
         kind = _KINDS.get(part.__class__)
         if kind is None:
             kind = _KINDS[part.__class__] = _kind(part)
@@ -180,6 +184,7 @@ def _reading(what: str, expression: Any) -> Iterator[None]:
 def _refuse_without_value(what: str, expression: Any) -> None:
     """Name a parameter or a fixed variable of the expression that has no value, if there is one."""
     used: list[Any] = []
+    # What made the expression fail may fail here again; the caller's general message has to do then
     with suppress(Exception):
         used += identify_mutable_parameters(expression)
         used += (v for v in identify_variables(expression, include_fixed=True) if v.fixed)
@@ -192,10 +197,12 @@ def _value(component: Any) -> Any:
     try:
         return component.value
     except ValueError:
+        # A parameter without a value raises where a variable says None
         return None
 
 
 def _is_finite(value: Any) -> bool:
+    # Pyomo's mark of what it could not compute raises when `isfinite` asks it
     return not isinstance(value, InvalidNumber) and math.isfinite(value)
 
 

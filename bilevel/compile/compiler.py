@@ -120,6 +120,7 @@ class _Compiler:
             for component, limit in block.__dict__.get("dual_limit", {}).items():
                 refuse_strange_limit(component, block)
                 self._refuse_curved(component, block)
+                # Limits of rows and of columns come in one list; what the program does not use has no multiplier
                 if id(component) in places:
                     limits[places[id(component)]] = limit
         return limits
@@ -137,6 +138,7 @@ class _Compiler:
         for at, block in enumerate(self.followers):
             own = {key for key, owner in self.columns.owners.items() if owner == at}
             for row, variable in block.__dict__.get("dual_of", {}).items():
+                # A multiplier that the leader uses nowhere has no column
                 if id(variable) in self.columns.position:
                     require_own(row, self.model, "the dual is used of row")
                     self._refuse_curved(row, block)
@@ -145,6 +147,7 @@ class _Compiler:
                             f"the dual of row {row.name!r} is used, but the row is no active row of follower {block.name!r}: "
                             "activate it, or leave the dual out"
                         )
+                    # Costs are minimised here: multipliers of a maximised objective have the other sign
                     sign = sense[at] * direction(row, own)
                     found.append((self.columns.position[id(variable)], self.row_at[id(row)], sign))
         table = np.array(found, dtype=float).reshape(-1, 3)
@@ -156,6 +159,7 @@ class _Compiler:
         repn = self.columns.repn(objective.expr, f"objective {objective.name!r}")
         self.cost = [(column, sign * value) for column, value in self.columns.linear(repn)]
         whole = self._terms(repn, sign)
+        # Judged whole first: (x - y)^2 is convex, its product of leader and follower alone is not
         own = whole if is_convex(whole) else {key: sign * value for key, value in self._split(repn, -1, sign).items()}
         if is_convex(own):
             self.cones.objective(own, str(objective.name))
@@ -174,10 +178,12 @@ class _Compiler:
             return
         side = 1.0 if np.isfinite(upper) else -1.0
         whole = self._terms(repn, 1.0)
+        # An equality or a range of a convex quadratic is not convex
         one_sided = np.isfinite(lower) != np.isfinite(upper)
         if one_sided and is_convex({key: side * value for key, value in whole.items()}):
             self.cones.row(whole, dict(terms), lower, upper, name, id(row) in self.relaxed)
             return
+        # The number that the row gets where it is added below: its products name it before
         at = len(self.leader_rows.names)
         own = self._split(repn, at, 1.0)
         if own and not is_cone(own, dict(terms), lower, upper):
@@ -224,6 +230,7 @@ class _Compiler:
         linear = [(key, sense * float(value)) for key, value in repn.linear.items()]
         for key, value in linear:
             self._claim(key, at, f"objective {objective.name!r}")
+            # What the leader alone decides is a constant to the follower, here and in products
             if self.columns.owner(key) == at:
                 self.follower_cost.append((self.columns.at(key), value))
         for (first, second), value in (repn.quadratic or {}).items():
@@ -238,6 +245,7 @@ class _Compiler:
         self._claim(second, at, f"objective {name!r}")
         if owners == (at, at):
             i, j = self.columns.at(first), self.columns.at(second)
+            # y'Qy / 2 gives v y_i y_j for v on both sides of the diagonal; at i = j the entries add up to 2 v
             self.quadratic += [(i, j, value), (j, i, value)]
         elif at in owners:
             x, y = (second, first) if owners[0] == at else (first, second)

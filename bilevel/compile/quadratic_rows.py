@@ -42,8 +42,10 @@ class ConeBuilder:
         right = upper if np.isfinite(upper) else -lower
         terms = {key: sign * value for key, value in terms.items()}
         rest = {column: -sign * value for column, value in linear.items()}
+        # A rotated cone is homogeneous: beside a linear part or a limit a product belongs to the form
         factors = None if rest or right != 0.0 else _factors(terms)
         if factors is None:
+            # Squares <= 1 * (limit - linear part)
             self._add(terms, ({}, 1.0), (rest, right), name, tight)
             return
         value = terms.pop(factors)
@@ -52,6 +54,7 @@ class ConeBuilder:
     def objective(self, terms: Quadratic, name: str) -> None:
         """Add the epigraph of a quadratic objective; its column is marked by a negative number until `build`."""
         self.epigraphs += 1
+        # A loose epigraph is an error, as the objective is then not that of the point
         self._add(terms, ({}, 1.0), ({-self.epigraphs: 1.0}, 0.0), name, tight=True)
 
     def _add(self, terms: Quadratic, u: Affine, w: Affine, name: str, tight: bool) -> None:
@@ -68,6 +71,7 @@ class ConeBuilder:
         """
         for k, (u, w) in enumerate(zip(self.u, self.w, strict=True)):
             self._check_factors(k, u, w, lower)
+            # Tangents divide by u, so that the factor that stays further from zero is u
             if u[0] and w[0] and _low(u, lower) < _low(w, lower):
                 self.u[k], self.w[k] = w, u
         forms = [form for cone in self.forms for form in cone]
@@ -86,6 +90,7 @@ class ConeBuilder:
         )  # fmt: skip
 
     def _check_factors(self, k: int, u: Affine, w: Affine, lower: Vector) -> None:
+        # With u = 1 the squares themselves keep w at least 0
         if not u[0]:
             return
         for column in (*u[0], *w[0]):
@@ -100,6 +105,7 @@ def _factors(terms: Quadratic) -> tuple[int, int] | None:
     """The variables u, w of squares <= u w (or of a norm <= u, both the same), None if the form is another one."""
     negative = [key for key, value in terms.items() if value < 0]
     others = {column for key in terms if key not in negative[:1] for column in key}
+    # A factor that stands in another term makes it a form whose convexity eigenvalues decide
     return negative[0] if len(negative) == 1 and not others & set(negative[0]) else None
 
 
@@ -109,6 +115,7 @@ def _low(affine: Affine, lower: Vector) -> float:
 
 def _affine(parts: list[Affine], columns: int, variables: int) -> sp.csr_array:
     entries = [
+        # Epigraphs are -1, -2, ... until it is known how many columns stand before theirs
         (k, column if column >= 0 else variables - 1 - column, value)
         for k, (terms, _) in enumerate(parts)
         for column, value in terms.items()
@@ -122,6 +129,7 @@ def _constant(parts: list[Affine]) -> Vector:
 
 def is_convex(terms: Quadratic) -> bool:
     """Whether a quadratic form with any term is positive semidefinite."""
+    # Products without any square are never semidefinite
     if not terms or not any(i == j for i, j in terms):
         return False
     return _is_sum_of_squares(terms) or square_root(_matrix(terms)[1]) is not None

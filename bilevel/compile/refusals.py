@@ -23,6 +23,7 @@ def owners_of(followers: list[Any]) -> dict[int, int]:
             raise ModelError(
                 f"follower {nested.name!r} sits inside follower {block.name!r}: only two levels are solved"
             )
+        # Multipliers that the leader reads stand in the follower's block, but are the leader's variables
         read = block.component("dual_values")
         own = [variable for variable in declared(block, pyo.Var) if variable.parent_component() is not read]
         if not own:
@@ -75,6 +76,7 @@ def refuse_unknown_components(model: Any) -> None:
     """Everything active must be of a kind that is compiled; nothing is ignored without a word."""
     for block in blocks(model, (pyo.Block, Follower), active=True):
         for component in block.component_objects(active=True, descend_into=False):
+            # What a Reference shows is met where it is declared
             if component.ctype not in _KNOWN and not component.is_reference():
                 raise ModelError(
                     f"component {component.name!r} of kind {component.ctype.__name__} would be ignored: transform it to "

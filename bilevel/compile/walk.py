@@ -11,6 +11,7 @@ from bilevel.errors import ModelError
 
 def blocks(root: Any, kinds: tuple[Any, ...] = (pyo.Block,), active: bool | None = None) -> Iterator[Any]:
     """`root` and the blocks of these kinds that are declared below it; with `active` only those that are, or are not."""
+    # What an inactive block holds is inactive with it, whatever it says of itself
     if active is not None and root.active != active:
         return
     yield root

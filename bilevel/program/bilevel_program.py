@@ -19,6 +19,7 @@ from bilevel.program.products import linearised
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.sparse import column_magnitude, magnitude
 
+# One below the followers' numbers, so that number + 1 is a place in a table of leader and followers
 LEADER = -1
 
 
@@ -88,6 +89,7 @@ class FollowerStack:
     def costs(self, x: Vector) -> Vector:
         """Each follower's minimised cost at x, shape (followers,)."""
         mine = self.columns
+        # A cost is x times its mean rate from 0 to x, which has half of the quadratic's slope
         average = self.cost + self.price.T @ x + self.quadratic @ x / 2
         costs = np.bincount(self.owner[mine], weights=average[mine] * x[mine], minlength=len(self.names))
         return costs.astype(float)
@@ -178,6 +180,7 @@ class Program:
 
     def within(self, x: Vector) -> Vector:
         """x within its bounds, with whole numbers rounded and variables in their domains."""
+        # Clipped first: bounds of integers are whole, so that rounding leads out of none
         x = np.clip(x, self.lower, self.upper)
         return self.domains.settled(np.where(self.integer, np.round(x), x))
 
@@ -227,6 +230,7 @@ class Program:
         b, mine, size = self.bilinear, self.bilinear.row < 0, self.least_size
         products = np.abs(b.coefficient * size[b.leader] * size[b.follower])[mine]
         terms = np.concatenate([products, np.abs(self.cost * size)])
+        # Of sizes that are only expected the least term counts, as a floor too large would hide a gap
         return float(np.min(terms[terms > 0], initial=np.inf)) if (terms > 0).any() else 0.0
 
     def tight(self, x: Vector) -> Vector:
@@ -234,6 +238,7 @@ class Program:
         added = np.array([variable is None for variable in self.variables])
         if not added.any():
             return x
+        # With epigraphs at 0 the factor w is what stands beside them, and u is 1
         x = np.where(added, 0.0, x)
         _, total, _, w = self.cones.parts(x)
         mine = sp.coo_array(self.cones.w[:, np.flatnonzero(added)])

@@ -58,6 +58,7 @@ class Split:
         at, number = self.nearest(value)
         z = [float(k == at) for k in range(self.binaries)]
         size = self.pieces[at].step or 1.0
+        # Division leaves rounding, and the place of a step is a whole number to solvers
         place = (number - self.pieces[at].anchor) / size
         return z + [(whole_number(place) if self.pieces[k].step else place) if k == at else 0.0 for k in self.long]
 
@@ -83,6 +84,7 @@ class Split:
         yield [(self.column, 1.0), *lows, *steps], 0.0, 0.0, name
         yield [(column, 1.0) for column in z], 1.0, 1.0, f"{name}: one piece"
         for k in self.long:
+            # Several pieces all have a low end, from which w counts: it needs no lower limit beside 0
             yield [(w[k], 1.0), (z[k], -self.pieces[k].places[1])], -np.inf, 0.0, f"{name}: {self.pieces[k]}"
 
 
@@ -157,8 +159,10 @@ def place(variables: tuple[Any, ...], follower: Mask, lower: Vector, upper: Vect
     placing = _Placing(len(variables), lower.copy(), upper.copy())
     known: dict[int, tuple[Piece, ...]] = {}
     for at, variable in enumerate(variables):
+        # Many variables share one domain, which has to be read once
         key = id(variable.domain)
         pieces = known[key] if key in known else known.setdefault(key, pieces_of(variable))
+        # The ends of an interval stand among the variable's bounds already
         if len(pieces) == 1 and not pieces[0].step:
             continue
         if follower[at]:
@@ -186,6 +190,7 @@ class _Placing:
             self.lower[at] = self.upper[at] = min(max(0.0, self.lower[at]), self.upper[at])
             return
         ends = min(piece.low for piece in left), max(piece.high for piece in left)
+        # A choice switches its piece off by z times the length, which has to be a number
         if len(left) > 1 and not np.isfinite(ends).all():
             raise ModelError(
                 f"leader variable {variable.name!r} has gaps in its domain and no end ({shown(pieces)}): give it finite bounds"
@@ -199,6 +204,7 @@ class _Placing:
     def placed(self) -> Placed:
         """All of it."""
         rows = [row for split in self.splits for row in split.rows()]
+        # A row that nothing meets, so that the program is infeasible by a row with a name
         rows += [([], 1.0, np.inf, f"empty_domain[{k}]") for k in range(len(self.nowhere))]
         lower, upper = ([getattr(choice, side) for choice in self.choices] for side in ("lower", "upper"))
         whole = np.array([choice.whole for choice in self.choices], dtype=bool)

@@ -42,6 +42,7 @@ class Cones:
         """Some of the cones, in increasing order."""
         terms = np.flatnonzero(np.isin(self.owner, cones))
         return Cones(
+            # As cones come in order, where one stands among those taken is its new number
             sp.csr_array(self.squares[terms]), np.searchsorted(cones, self.owner[terms]), sp.csr_array(self.u[cones]),
             self.u0[cones], sp.csr_array(self.w[cones]), self.w0[cones], self.w_scale[cones], self.relaxes_equality[cones],
             tuple(self.names[at] for at in cones.tolist()) if self.names else (),
@@ -67,6 +68,7 @@ class Cones:
     def snapped(self, x: Vector) -> Vector:
         """x with cones that are nearly tight made so, by the one column that is their w; what an interior point leaves open."""
         _, total, u, w = self.parts(x)
+        # Other cones may be loose, and of several columns in w it is open which one to move
         alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.relaxes_equality
         least = total / np.where(u > 0, u, 1.0)
         near = np.flatnonzero(

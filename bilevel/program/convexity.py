@@ -15,12 +15,14 @@ def square_root(matrix: Vector) -> Vector | None:
     diagonal = np.diag(matrix)
     used = diagonal > 0
     size = np.sqrt(np.where(used, diagonal, 1.0))
+    # A negative square counts here too, as its variable is not among those used
     rest = np.abs(matrix[~used])
     if rest.size and float(rest.max()) > tolerances.PRODUCT_WITHOUT_SQUARE * float(np.abs(matrix).max()):
         return None
     values, vectors = np.linalg.eigh((matrix / np.outer(size, size))[np.ix_(used, used)])
     if len(values) and values[0] < -tolerances.COEFFICIENT_ROUNDING * len(values):
         return None
+    # Directions without curvature need no square
     keep = values > tolerances.EIGENVALUE_NOTHING
     rows = np.zeros((int(keep.sum()), len(diagonal)))
     rows[:, used] = (vectors[:, keep] * np.sqrt(values[keep])).T * size[used]

@@ -52,6 +52,7 @@ class Piece:
         """What lies between the bounds, with a tolerance for bounds that rounding has moved; None if nothing does."""
         low, high = max(self.low, lower), min(self.high, upper)
         if self.step:
+            # Rounded down by rounding its negative up, with the tolerance on the outer side
             first, last = _up((low - self.base) / self.step), -_up((self.base - high) / self.step)
             if first > last:
                 return None
@@ -87,6 +88,7 @@ def pieces_of(variable: Any) -> tuple[Piece, ...]:
             f"variable {variable.name!r} has domain {str(variable.domain)[:60]}, which holds more than numbers: {_REMEDY}"
         )
     found = sorted((_piece(one) for one in ranges), key=lambda piece: (piece.low, piece.high))
+    # Solvers know no strict limits: a lone interval is closed, but between pieces that could fill a gap
     if len(ranges) > 1 and any(_open(one) for one in ranges):
         raise ModelError(
             f"variable {variable.name!r} has an interval without its end in its domain ({shown(found)}): {_REMEDY}"
@@ -106,6 +108,7 @@ def pieces_of(variable: Any) -> tuple[Piece, ...]:
 
 
 def _piece(one: Any) -> Piece:
+    # Steps may go down, as those of all integers do from 0 to -inf; they count from the start
     low, high = sorted((float(one.start), float(one.end)))
     return Piece(low, high, abs(float(one.step)), float(one.start) if one.step else 0.0)
 

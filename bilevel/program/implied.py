@@ -11,6 +11,7 @@ from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
 from bilevel.program.sparse import row_of
 
+# Around a circle of rows bounds may shrink for ever; those of every round hold
 _ROUNDS = 12
 
 _SHARE = 2.0**-50 / tolerances.IMPLIED_ROUNDING
@@ -38,6 +39,7 @@ def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
     low, high = _propagated(rows, lower, upper)
     matrix = sp.csr_array(rows.matrix)
     row = row_of(matrix)
+    # A stored zero times no end is undefined
     used = matrix.data != 0
     row, column, value = row[used], matrix.indices[used], matrix.data[used]
     ends = np.stack([value * low[column], value * high[column]])
@@ -49,14 +51,17 @@ def _at_zero(rows: Rows, lower: Vector, upper: Vector, low: Vector, high: Vector
     """Columns whose implied ends are margins for rounding, mostly: the rows hold them at zero, which says nothing of their size."""
     with np.errstate(invalid="ignore"):
         wide = np.maximum(np.abs(low), np.abs(high))
+        # A second propagation is worth its time only where something shrank enough to count
         if not (wide < np.maximum(np.abs(lower), np.abs(upper)) / tolerances.BOUND_LOOSE).any():
             return np.zeros(len(lower), dtype=bool)
+        # What shrinks further without margins was held open by them alone
         exact_low, exact_high = _propagated(rows, lower, upper, 0.0)
         return np.maximum(np.abs(exact_low), np.abs(exact_high)) < 0.5 * wide
 
 
 def _loose(declared: Vector, implied: Vector, other: Vector) -> Mask:
     with np.errstate(invalid="ignore"):
+        # A column that goes far on the other side is no smaller for a near end on this one
         reach = np.maximum(np.abs(implied), np.where(np.isfinite(other), np.abs(other), 0.0))
         return (
             np.isfinite(declared)
@@ -71,6 +76,7 @@ def _propagated(
 ) -> tuple[Vector, Vector]:
     """Bounds after some rounds of: no term of a row may be more than its limit leaves when the others are at their best."""
     matrix = sp.csr_array(rows.matrix)
+    # Rows are divided by each of their entries below
     matrix.eliminate_zeros()
     row, column, value = row_of(matrix), matrix.indices, matrix.data
     low, high = lower.copy(), upper.copy()
@@ -85,6 +91,7 @@ def _propagated(
             need = rows.lower[row] - most - margin * (most_size + np.abs(rows.lower[row]))
         above, below = np.where(value > 0, room, need) / value, np.where(value > 0, need, room) / value
         new_low, new_high = low.copy(), high.copy()
+        # A margin of 0 times no limit is undefined, and tells nothing
         np.fmin.at(new_high, column, np.where(np.isnan(above), np.inf, above))
         np.fmax.at(new_low, column, np.where(np.isnan(below), -np.inf, below))
         # Contradictions are the solver's to find

@@ -31,6 +31,7 @@ class Layout:
 
     def then(self, group: Group, count: int) -> "Layout":
         """The same groups with one more after them; raises `ValueError` where its name is taken."""
+        # Look-ups end at the first group of a name: a second one would never be found
         if any(known == group for known, _ in self.groups):
             raise ValueError(f"{group!r} is laid out already")
         return Layout((*self.groups, (group, count)))

@@ -54,6 +54,7 @@ class Products:
         """The linear rows that the products are near x; `linear` with what they add to it there."""
         slope, total = linearised(self.row, self.first, self.second, self.value, x, self.linear.matrix.shape)
         linear = self.linear
+        # A product is slope @ x - total near x, and the constant goes to the limits
         return Rows(sp.csr_array(linear.matrix + slope), linear.lower + total, linear.upper + total, linear.names)
 
 
@@ -61,6 +62,7 @@ def linearised(
     row: Index, first: Index, second: Index, value: Vector, x: Vector, shape: tuple[int, int]
 ) -> tuple[sp.csr_array, Vector]:
     """Slope of sums of value * x[first] * x[second] at x, and those sums: the product is slope @ x - sum near x."""
+    # A square has both places in one, where its halves add up to 2 value x
     places = (np.concatenate([row, row]), np.concatenate([first, second]))
     slope = sp.csr_array((np.concatenate([value * x[second], value * x[first]]), places), shape=shape)
     total: Vector = np.bincount(row, weights=value * x[first] * x[second], minlength=shape[0]).astype(float)

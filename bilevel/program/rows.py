@@ -53,6 +53,7 @@ class Rows:
 
 def split_limits(lower: Vector, upper: Vector) -> tuple[Index, Index, Index]:
     """Positions of equalities, of the finite lower limits of others, and of their finite upper limits."""
+    # To the last digit: limits that rounding sets apart are a thin range, which is no less true
     equal = lower == upper
     return (
         np.flatnonzero(equal),
@@ -63,6 +64,7 @@ def split_limits(lower: Vector, upper: Vector) -> tuple[Index, Index, Index]:
 
 def widen(matrix: sp.csr_array, columns: int) -> sp.csr_array:
     """The matrix with zero columns appended up to `columns`."""
+    # Compressed rows know nothing of the width, so that columns behind the others change no entry
     return sp.csr_array((matrix.data, matrix.indices, matrix.indptr), shape=(matrix.shape[0], columns))
 
 

@@ -52,6 +52,7 @@ class Terms:
         """The followers' costs, over these rows of theirs."""
         free = owner >= 0
         free[rows.indices[rows.data != 0]] = False
+        # A symmetric matrix has every product twice; its diagonal goes apart, as squares
         across = row_of(quadratic) < quadratic.indices
         first = np.concatenate([row_of(price), row_of(quadratic)[across]])
         second = np.concatenate([price.indices, quadratic.indices[across]])
@@ -63,6 +64,7 @@ class Terms:
         rates = np.abs(self.linear)
         np.maximum.at(rates, self.first, np.abs(self.value) * size[self.second])
         np.maximum.at(rates, self.second, np.abs(self.value) * size[self.first])
+        # Leader columns stand in followers' products too, but no follower's cost says how large they are
         return rates if self.group is None else np.where(self.group >= 0, rates, 0.0)
 
     def least_cost(self, size: Vector) -> Vector:
@@ -94,12 +96,14 @@ class Terms:
 
     def _others(self, term: Vector, least: Vector) -> Vector:
         """For every column the largest term of another one of its objective; where there are none, the smallest of `least`."""
+        # Place 0 is the leader's, whose group is -1
         group = np.zeros(len(term), dtype=np.int64) if self.group is None else self.group + 1
         count = int(group.max(initial=0)) + 1
         smallest = np.full(count, np.inf)
         np.minimum.at(smallest, group, np.where(least > 0, least, np.inf))
         empty = _largest_by(group, term, count)[group] == 0
         term = np.where(empty, np.where(least == smallest[group], least, 0.0), term)
+        # Each term is compared with others: the largest one, and of equals the first, with the second
         top = _largest_by(group, term, count)
         first = np.full(count, len(term))
         np.minimum.at(first, group, np.where(term == top[group], np.arange(len(term)), len(term)))
@@ -131,6 +135,7 @@ def expected(
     # A column that cannot come near zero is never smaller than this
     least = np.maximum(np.maximum(lower, -upper), 0.0)
     for terms in objectives:
+        # Without rows a follower goes where its curved cost is least: a bound far beyond that is no size
         best = np.maximum(terms.least_cost(bound), least)
         bound = np.where(bound > tolerances.SIZE_LOOSE * best, best, bound)
     size, about, entries = bound, np.zeros(len(bound)), _Entries.of(rows, lower, upper, missing)
@@ -147,6 +152,7 @@ def _settled(entries: "_Entries", bound: Vector, size: Vector, least: Vector) ->
     """Sizes after some rounds from row to row, and what the rows of each column are about."""
     for _ in range(_ROUNDS):
         about = entries.about(bound, size)
+        # From the bound in every round, so that a size once taken too small can grow again
         new = np.where(
             (about > 0) & (bound > tolerances.SIZE_LOOSE * np.maximum(about, least)), np.maximum(about, least), bound
         )
@@ -187,6 +193,7 @@ class _Entries:
         ends = [np.where(known, np.abs(end), 0.0) for known, end in zip(kept, (rows.lower, rows.upper), strict=True)]
         near, far = np.minimum(*ends), np.maximum(*ends)
         nearer = np.where((near > 0) & (far > tolerances.SIZE_LOOSE * near), near, far)
+        # One limit keeps a column of one sign from growing, only both one that goes either way
         held = np.where(lower[column] >= 0, np.where(value > 0, high, low), low & high)
         return _Entries(row, column, np.abs(value), far[row], nearer[row], missing[column], held, len(lower))
 
@@ -195,6 +202,7 @@ class _Entries:
 
         The least of the rows that keep it from growing; else the most of the others, or what lies between for a column without end.
         """
+        # Its own term at the bound, which is what is judged; others at what is believed of them
         own, term = self.value * bound[self.column], self.value * size[self.column]
         below, balanced = _others(self.row, own, term)
         limit = np.where(self.open | (own > tolerances.SIZE_FURTHER * self.nearer), self.nearer, self.limit)

@@ -42,6 +42,7 @@ class SolverProgram:
 
     def with_columns(self, lower: Vector, upper: Vector, scale: Vector, integer: bool = False) -> "SolverProgram":
         """The program with columns appended at no cost; the first of them is column `self.columns`."""
+        # Behind the others, so that what sets, indicators and products say of columns stays true
         more = len(lower)
         total = self.columns + more
         return replace(

@@ -27,6 +27,7 @@ def scaled(
 
 def part(matrix: sp.csr_array, entries: NDArray[np.bool_]) -> sp.csr_array:
     """The matrix with some of its stored entries only, a mask in the order of `matrix.data`."""
+    # A row ends behind as many entries as were kept before its old end
     ends = np.concatenate([[0], np.cumsum(entries)])[matrix.indptr]
     return sp.csr_array((matrix.data[entries], matrix.indices[entries], ends), shape=matrix.shape)
 
@@ -34,12 +35,14 @@ def part(matrix: sp.csr_array, entries: NDArray[np.bool_]) -> sp.csr_array:
 def largest(matrix: sp.csr_array) -> NDArray[np.float64]:
     """Largest absolute entry of every row; 0 for one without entries."""
     size = np.zeros(matrix.shape[0])
+    # Not `reduceat`, which gives a row without entries that of the next one
     np.maximum.at(size, row_of(matrix), np.abs(matrix.data))
     return size
 
 
 def stacked(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
     """Matrices of the same width, one under the other."""
+    # Without any rows the first matrix still tells the width
     filled = [matrix for matrix in matrices if matrix.shape[0]] or list(matrices[:1])
     if len(filled) == 1:
         return filled[0]
@@ -47,6 +50,7 @@ def stacked(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
     ends = [matrix.indptr[1:] + first for matrix, first in zip(filled, before, strict=True)]
     return sp.csr_array(
         (
+            # SciPy may keep room behind the entries that count
             np.concatenate([matrix.data[: matrix.nnz] for matrix in filled]),
             np.concatenate([matrix.indices[: matrix.nnz] for matrix in filled]),
             np.concatenate([[0], *ends]),

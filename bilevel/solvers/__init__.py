@@ -8,6 +8,7 @@ from bilevel.solvers.base import Feature, Outcome, Session, SessionFactory, Watc
 
 __all__ = ["SOLVERS", "Feature", "Outcome", "Session", "SessionFactory", "Watch", "find", "require"]
 
+# Clarabel is none of them, as it knows no integers; the search asks it beside these by itself
 SOLVERS: dict[str, SessionFactory] = {s.name: s for s in (cast(SessionFactory, m) for m in (highs, scip, gurobi))}
 
 

@@ -53,6 +53,7 @@ class Outcome:
     @property
     def value(self) -> float:
         """A lower bound of the minimum of a continuous program that was solved."""
+        # Multipliers may prove less than the objective, and rounding may put their bound above it
         return min(self.objective, self.bound) if np.isfinite(self.bound) else self.objective
 
 

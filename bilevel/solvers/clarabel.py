@@ -90,6 +90,7 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
     """
     matrix, b, cones, places = _rows(mip)
     cost = mip.cost * mip.scale
+    # Both of Clarabel's gaps are absolute for objectives below 1, so that the largest cost is made 1
     weight = float(np.abs(cost).max(initial=0.0)) or 1.0
     tolerance = tolerances.INTERIOR_POINT if tolerance is None else tolerance
     found = _run(cost / weight, matrix, b, cones, seconds, tolerance)
@@ -100,8 +101,10 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
             point = _run(np.zeros(mip.columns), matrix, b, cones, seconds, tolerance)
             status = status if point.status == _SOLVED else _STATUS.get(point.status, SolverStatus.NUMERICAL_ERROR)
         return Outcome(status, None, np.inf, -np.inf)
+    # An interior point keeps bounds within its tolerance; the objective is that of the point that is handed out
     x = np.clip(np.array(found.x) * mip.scale, mip.lower, mip.upper)
     bound = weight * float(found.obj_val_dual) + mip.offset if found.status == _SOLVED else -np.inf
+    # Multipliers are those of a x <= b, at least 0: a reduced cost is the lower limit's less the upper limit's
     reduced = -weight * places.of_columns(np.array(found.z)) / mip.scale
     return Outcome(SolverStatus.OPTIMAL, x, float(mip.cost @ x) + mip.offset, bound, reduced)
 
@@ -143,6 +146,7 @@ class _Places:
         equal, low, high, _ = np.split(z, ends)
         total = np.zeros(self.rows + self.columns)
         for place, value in ((self.equal, equal), (self.low, -low), (self.high, high)):
+            # A column with both limits has two multipliers
             total[place] += value
         return total[self.rows :]
 
@@ -159,6 +163,7 @@ def _rows(mip: SolverProgram) -> tuple[sp.csc_matrix, Vector, list[object], _Pla
     equal, low, high = split_limits(lower, upper)
     parts, right = [matrix[equal], -matrix[low], matrix[high]], [upper[equal], -lower[low], upper[high]]
     cones: list[object] = [clarabel.ZeroConeT(len(equal)), clarabel.NonnegativeConeT(len(low) + len(high))]
+    # Clarabel takes its cones one after the other, so that squares have to stand by cone
     order = np.argsort(q.owner, kind="stable")
     count = np.bincount(q.owner, minlength=q.count)
     # Rows of cone k: u + w, u - w, then its squares
@@ -168,6 +173,7 @@ def _rows(mip: SolverProgram) -> tuple[sp.csc_matrix, Vector, list[object], _Pla
     place = np.concatenate(
         [np.r_[k, q.count + k, 2 * q.count + np.arange(start[k], start[k + 1])] for k in range(q.count)] or [[]]
     ).astype(np.int64)
+    # The members of a cone are s = b - a x, so that its rows come with the other sign
     parts.append(-blocks[place])
     right.append(constant[place])
     cones += [clarabel.SecondOrderConeT(2 + int(terms)) for terms in count]
@@ -179,6 +185,7 @@ def _sized(q: Cones, scale: Vector) -> Cones:
     """The cones over scaled columns, their factors over their sizes and the squares over the root of these."""
     u, w = scaled(q.u, columns=scale), scaled(q.w, columns=scale)
     u_size, w_size = _positive(np.maximum(largest(u), np.abs(q.u0))), _positive(q.w_scale)
+    # With the root of both sizes it stays the same cone
     root = np.sqrt(u_size * w_size)[q.owner]
     return replace(
         q, squares=scaled(q.squares, 1.0 / root, scale), u=scaled(u, 1.0 / u_size), u0=q.u0 / u_size,

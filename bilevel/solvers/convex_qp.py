@@ -26,9 +26,11 @@ def solve(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     lower, upper = reachable(mip.lower, mip.upper)
     mip = replace(mip, lower=lower, upper=upper)
     corner = _looked_at(mip, highs.solve_quadratic(mip, hessian, budget.seconds(), budget.watch()))
+    # Without curvature it was a linear program, whose corner needs no second opinion
     if not hessian.nnz or corner.status not in _LOOKED_AT:
         return corner
     inner = _looked_at(mip, _interior_point(mip, hessian))
+    # Of answers that are as good the corner stays, as it alone says what is exactly zero
     if corner.status != SolverStatus.OPTIMAL or (inner.x is not None and _worse(corner.objective, inner.objective)):
         return inner
     return corner
@@ -59,6 +61,7 @@ def _interior_point(mip: SolverProgram, hessian: sp.csr_array) -> Outcome:
     settings.verbose = False
     settings.time_limit = max(budget.seconds(), tolerances.AT_ONCE)
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerances.QUADRATIC_INTERIOR_POINT
+    # Clarabel reads the upper triangle, where HiGHS takes the lower one; both halve x' hessian x
     found = clarabel.DefaultSolver(sp.csc_matrix(sp.triu(hessian)), mip.cost, a, b, cones, settings).solve()
     if found.status not in _SOLVED:
         return Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)

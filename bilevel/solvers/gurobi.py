@@ -60,6 +60,7 @@ class _Gurobi:
 
     def load(self, mip: SolverProgram) -> None:
         self.model = gurobipy.Model(env=self.environment)
+        # Continuous until a solve asks for integers: one session serves the relaxation and the search
         self.columns = self.model.addMVar(mip.columns, lb=mip.lower, ub=mip.upper)
         self.integer, self.pairs, self.is_mip, self.sets, self.rows = mip.integer, mip.sos1, False, [], []
         self.model.Params.IntFeasTol = tolerances.SOLVER_INTEGRALITY
@@ -122,6 +123,7 @@ class _Gurobi:
         return self._outcome()
 
     def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
+        # Else Gurobi would go on from the answer that contradicts itself
         self.model.reset()
         self.model.Params.Presolve, self.model.Params.NumericFocus = 0, 3
         try:
@@ -159,6 +161,7 @@ class _Gurobi:
                 for z, value, j in self.indicators
             ]
         else:
+            # A set or an indicator makes a program mixed-integer even without integers, and takes its multipliers away
             self.model.remove(self.sets)
             self.sets = []
         self.is_mip = integer
@@ -169,9 +172,12 @@ class _Gurobi:
         if not self.model.SolCount:
             return Outcome(status, None, np.inf, -np.inf, nodes=nodes)
         objective = float(self.model.ObjVal)
+        # Gurobi has no bound of a continuous program: its optimum is one, and a point on the way is none
         solved = objective if status == SolverStatus.OPTIMAL else -np.inf
         bound = float(self.model.ObjBound) if self.model.IsMIP or self.nonconvex else solved
+        # Beside cones Gurobi has multipliers only on demand (QCPDual)
         linear = status == SolverStatus.OPTIMAL and not (self.model.IsMIP or self.model.IsQCP or self.nonconvex)
+        # A row stands as two, whose multipliers add up to its own
         dual = np.array(self.model.getAttr("Pi", self._both())).reshape(-1, 2).sum(axis=1) if linear else None
         return Outcome(status, np.array(self.columns.X), objective, bound, row_dual=dual, nodes=nodes)
 
@@ -183,5 +189,6 @@ class _Gurobi:
 def _event(model: Any, where: int, watch: Watch) -> None:
     if where == GRB.Callback.MIP:
         watch.report(model.cbGet(GRB.Callback.MIP_OBJBND), model.cbGet(GRB.Callback.MIP_OBJBST))
+    # At every event, not at those of branch and bound alone: presolve and the root may take long
     if watch.stop():
         model.terminate()

@@ -142,6 +142,7 @@ class _Highs:
         self.highs.changeObjectiveOffset(offset)
 
     def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        # Without integer columns a linear program is left, which has multipliers and a basis to go on from
         mip = integer and bool(self.integer.any())
         self._set_integrality(mip)
         highs = self.highs
@@ -173,6 +174,7 @@ class _Highs:
         return self._outcome(mip)
 
     def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
+        # The basis may be what led to the answer that contradicts itself
         self.highs.clearSolver()
         self.highs.setOptionValue("presolve", "off")
         try:
@@ -192,6 +194,7 @@ class _Highs:
     def _run_coarser(self) -> None:
         """Infeasible within 1e-9 may be rounding: only what is infeasible within 1e-7 too, from nothing, is called so."""
         self.highs.clearSolver()
+        # Not put back, as every solve sets its own
         for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
             self.highs.setOptionValue(option, tolerances.MIP_FEASIBILITY)
         self._run()
@@ -215,12 +218,15 @@ class _Highs:
         status = _STATUS.get(self.highs.getModelStatus(), SolverStatus.NUMERICAL_ERROR)
         info = self.highs.getInfo()
         empty = self.highs.getModelStatus() == highspy.HighsModelStatus.kModelEmpty
+        # What stands in the solution may be the last iterate of a program without a point
         feasible = empty or info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         x = np.array(self.highs.getSolution().col_value) if feasible else None
+        # HiGHS does not evaluate an empty model, and says 0 whatever its offset
         value = self.highs.getLp().offset_ if empty else info.objective_function_value
         objective = float(value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == SolverStatus.OPTIMAL else -np.inf)
         if not feasible or mip:
+            # HiGHS says -1 where it counted none
             nodes = max(0, int(info.mip_node_count)) if mip else 0
             return Outcome(status, x, objective, bound, nodes=nodes)
         found = self.highs.getSolution()

@@ -39,6 +39,7 @@ _STATUS = {
     TerminationCondition.unbounded: SolverStatus.UNBOUNDED,
     TerminationCondition.infeasibleOrUnbounded: SolverStatus.INFEASIBLE_OR_UNBOUNDED,
     TerminationCondition.maxTimeLimit: SolverStatus.TIME_LIMIT,
+    # Stopped without a proof: the point counts, and the bound if there is one, as at a time limit
     TerminationCondition.maxIterations: SolverStatus.TIME_LIMIT,
     TerminationCondition.feasible: SolverStatus.TIME_LIMIT,
     TerminationCondition.userInterrupt: SolverStatus.INTERRUPTED,
@@ -99,6 +100,7 @@ def _quietly(call: Callable[[], _T]) -> _T:
 
 
 class _Pyomo:
+    # What such a solver drops is unknown: as much as the coarsest of the known ones
     drops = tolerances.DUST
 
     def __init__(self, name: str, kind: Interface, solver: Any) -> None:
@@ -135,6 +137,7 @@ class _Pyomo:
     def add_rows(self, rows: Rows) -> None:
         x, first = self.columns, len(self.bodies)
         matrix = rows.matrix.copy()
+        # Stored zeros would hide that a row has no columns
         matrix.eliminate_zeros()
         for at in range(rows.count):
             filled = matrix.indptr[at] < matrix.indptr[at + 1]
@@ -165,6 +168,7 @@ class _Pyomo:
         self.model.objective.set_value(to_pyomo.objective(cost, offset, self.columns))
 
     def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
+        # Nothing reaches a solver behind Pyomo once it runs, so that all is asked before
         if watch.stop() or seconds <= 0:
             return Outcome(SolverStatus.INTERRUPTED if watch.stop() else SolverStatus.TIME_LIMIT, None, np.inf, -np.inf)
         if self.impossible:
@@ -173,6 +177,7 @@ class _Pyomo:
         if self._is_empty():
             return Outcome(SolverStatus.OPTIMAL, self._free(), self.offset, self.offset)
         for column in self.columns:
+            # A value of the last solve would pass for one of this solve
             column.set_value(None, skip_validation=True)
         results = self._run(self._settings(gap, discrete, seconds))
         if results is None:
@@ -187,6 +192,7 @@ class _Pyomo:
         options: dict[str, Any] = {**dict.fromkeys(self.kind.feasibility, row), **dict(self.kind.always)}
         if self.kind.gap and discrete:
             options[self.kind.gap] = gap
+        # The status, which comes with the results, says whether there is a point to load
         settings: dict[str, Any] = {"load_solutions": False, "options": options}
         if seconds >= _FOREVER:
             return settings

@@ -19,9 +19,11 @@ class Interface:
     always: tuple[tuple[str, int], ...] = ()
 
 
+# A Pyomo model has no indicator constraints of its own
 _ALL = frozenset(Feature) - {Feature.INDICATOR}
 _INTEGER, _CONIC = frozenset({Feature.INTEGER}), frozenset({Feature.INTEGER, Feature.CONE})
 _HIGHS = Interface(_INTEGER, "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
+# With dual reductions Gurobi ends some programs that have no end, as in `bilevel.solvers.gurobi`
 _GUROBI = Interface(_ALL, "MIPGap", ("FeasibilityTol", "OptimalityTol"), "TimeLimit", (("DualReductions", 0),))
 _SCIP = Interface(_ALL - {Feature.SOS1}, "limits/gap", ("numerics/feastol",))
 OTHER = Interface(_INTEGER)

@@ -25,6 +25,7 @@ _WRONG = ("dualsparsify", "inttobinary")
 
 _STATUS = {
     "optimal": SolverStatus.OPTIMAL,
+    # The gap that was asked for is what optimal means here
     "gaplimit": SolverStatus.OPTIMAL,
     "infeasible": SolverStatus.INFEASIBLE,
     "inforunbd": SolverStatus.INFEASIBLE_OR_UNBOUNDED,
@@ -85,6 +86,7 @@ class _Scip:
         self.is_mip, self.careful = False, False
 
     def load(self, mip: SolverProgram) -> None:
+        # Bounds and limits are changed in place, and the caller keeps its own
         rows = replace(mip.rows, lower=mip.rows.lower.copy(), upper=mip.rows.upper.copy())
         self.mip = replace(mip, rows=rows, lower=mip.lower.copy(), upper=mip.upper.copy())
         self.is_mip = False
@@ -150,6 +152,7 @@ class _Scip:
         low = -self.model.infinity() if lower <= -tolerances.INFINITE else min(lower, far)
         high = self.model.infinity() if upper >= tolerances.INFINITE else max(upper, -far)
         if isinstance(body, (int, float)) or not body.terms:
+            # A row without columns stays a row, as rows are found by their number
             body = 0.0 * self.columns[0]
         return self.model.addCons(low <= (body <= high))
 
@@ -225,6 +228,7 @@ class _Scip:
             self._write(self.program)
             return self.solve(integer, gap, seconds, False, watch)
         finally:
+            # What makes a solve careful stands in the model, so that it is written anew without
             self.careful = False
             self._write(self.program)
 
@@ -235,12 +239,15 @@ class _Scip:
             self._write(mip)
 
     def _change(self) -> None:
+        # SCIP takes changes of the problem in its first stage only
         if self.model.getStage() != pyscipopt.SCIP_STAGE.PROBLEM:
             self.model.freeTransform()
 
     def _outcome(self) -> Outcome:
         status = _STATUS.get(self.model.getStatus(), SolverStatus.NUMERICAL_ERROR)
+        # Of an infeasible program SCIP's bound is its infinity, 1e20, which looks like a number
         bound = float(self.model.getDualbound()) if status in WITH_POINT else -np.inf
+        # Of all runs, as SCIP may start anew on the way
         nodes = int(self.model.getNTotalNodes()) if self.is_mip else 0
         if not self.model.getNSols():
             return Outcome(status, None, np.inf, bound, nodes=nodes)

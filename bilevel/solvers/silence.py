@@ -26,14 +26,17 @@ class _Mute:
 
     def _lead_around(self, name: str, number: int, copy: int) -> None:
         old = getattr(sys, name)
+        # A stream that ends elsewhere, as in notebooks and tests, does not go through the descriptor
         if _number(old) != number:
             return
+        # Line by line, so that progress shows at once; the copy is for `end` to close
         new = open(copy, "w", buffering=1, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
         self.swapped[name] = (old, new)
         setattr(sys, name, new)
 
     def end(self) -> None:
         """Put everything back."""
+        # What C still holds back would come out once the descriptors are back
         _flush()
         for name, (old, new) in self.swapped.items():
             # Whoever has put another stream there meanwhile keeps it

@@ -9,11 +9,15 @@ from importlib import metadata
 from packaging.specifiers import SpecifierSet
 
 RELEASES = {
+    # The bound of 0.10 misses an objective of 0 by ten times what is allowed
     "clarabel": SpecifierSet(">=0.11,<0.12"),
     "gurobipy": SpecifierSet(">=13,<13.1"),
+    # The quadratic simplex of 1.13 may not end; 1.16.0 returns wrong optima of mixed-integer programs
     "highspy": SpecifierSet(">=1.15,!=1.16.0,<1.16"),
+    # 6.10.0 lacks the direct interface to SCIP
     "pyomo": SpecifierSet(">=6.10.1,<6.11"),
     "pyscipopt": SpecifierSet(">=5.5,<6.4"),
+    # 1.13.0 leaves repeated entries of a matrix apart, at which HiGHS aborts the process
     "scipy": SpecifierSet(">=1.13.1,<1.18"),
 }
 """Releases by package; SciPy is here for the HiGHS within its `linprog`."""

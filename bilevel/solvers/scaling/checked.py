@@ -106,6 +106,7 @@ class Checked:
         objective.
         """
         x, row_dual = outcome.x, outcome.row_dual
+        # Beside cones and products the rows' multipliers are not all that a proof needs
         if x is None or row_dual is None or self.mip.cones.count or self.mip.products is not None:
             return outcome
         rows, mip = self._rows(), self.mip
@@ -125,6 +126,7 @@ class Checked:
         """Whether point, objective, bound and rows go together; an answer without a point says nothing to compare."""
         x = outcome.x
         if x is None or outcome.status not in WITH_POINT:
+            # An optimum without a point contradicts itself; any other end without one claims no point
             return outcome.status != SolverStatus.OPTIMAL
         if not np.isfinite(x).all():
             return False
@@ -132,9 +134,11 @@ class Checked:
             # An optimum at the solver's own infinity, which is for the caller to see
             return True
         mip = self.mip
+        # Terms that cancel leave rounding of their own size, not of the objective's
         size = max(1.0, float(np.abs(mip.cost) @ np.abs(x)), abs(mip.offset))
         off = abs(float(mip.cost @ x) + mip.offset - outcome.objective)
         over = outcome.bound - outcome.objective - gap * abs(outcome.objective)
+        # No point with integers is better than the relaxation's optimum
         under = self.relaxed - outcome.objective if integer else 0.0
         return max(off, over, under) <= _AGREE * size and self._holds(x, integer)
 
@@ -161,5 +165,6 @@ def _kept(rows: Rows, x: Vector) -> bool:
     bad = np.flatnonzero(broken > _AGREE)
     if not len(bad):
         return True
+    # Only of the few rows that are off, as every row of every answer passes here
     size = np.maximum(1.0, abs(rows.matrix[bad]) @ np.abs(x))
     return bool((broken[bad] <= _AGREE * size).all())

@@ -45,6 +45,7 @@ class Held:
         limit = self.side * np.where(self.side > 0, limits[0][self.row], limits[1][self.row])
         with np.errstate(invalid="ignore"):
             least = limit - np.bincount(at, weights=adds, minlength=self.count)
+        # Undefined says nothing, and no limit cuts nothing off
         least = np.where(np.isnan(least), -np.inf, least)
         return Rows(self.matrix, least, np.full(self.count, np.inf))
 
@@ -58,10 +59,12 @@ def held(rows: Rows, dropped: sp.csr_array, lower: Vector, upper: Vector, drops:
     fixed = scaled(sp.csr_array(dropped[row]), side)
     at, endless, other = row_of(fixed), *_endless(fixed, lower, upper)
     lost = np.bincount(at, weights=endless, minlength=len(row)) > 0
+    # Without an end on either side there is none to measure the enlarged entry from: such a side stays lost
     free = np.bincount(at, weights=endless & other, minlength=len(row)) > 0
     which = np.flatnonzero(lost & ~free & np.isfinite(np.concatenate([rows.lower, rows.upper])))
     row, side, fixed = row[which], side[which], sp.csr_array(fixed[which])
     endless, _ = _endless(fixed, lower, upper)
+    # Twice what is dropped, so that no rounding drops it after all; larger still would only weaken the row
     larger = np.where(endless, 2.0 * np.sign(fixed.data) * drops, 0.0)
     grown = sp.csr_array((larger, fixed.indices, fixed.indptr), shape=fixed.shape)
     return Held(row, side, sp.csr_array(scaled(sp.csr_array(rows.matrix[row]), side) + grown), fixed, grown)

@@ -44,10 +44,12 @@ class Scaled:
 
     def load(self, mip: SolverProgram) -> None:
         """Load the scaled program."""
+        # Integers keep their unit, in which solvers look for whole numbers
         self.column = np.where(mip.integer, 1.0, self._power(mip.scale))
         self.unit = self._unit(mip.cost * self.column)
         self.cost, self.offset = mip.cost, mip.offset
         self.has_sets = bool(mip.sos1 or mip.indicators or mip.products)
+        # Before the rows, whose unit leaves out the columns that these bounds hold at zero
         self.lower, self.upper = reachable(mip.lower / self.column, mip.upper / self.column)
         rows, self.row = self._scaled(mip.rows)
         self.rows, self.dust, self.loaded = no_rows(mip.columns), sp.csr_array((0, mip.columns)), rows.count
@@ -177,6 +179,7 @@ class Scaled:
         further = (
             columns[(lower < self.lower[columns]) | (upper > self.upper[columns])] if self.dust.nnz else columns[:0]
         )
+        # The widest so far: limits for these hold for nearer bounds too, which come and go without a word to the rows
         self.lower[columns], self.upper[columns] = (
             np.minimum(self.lower[columns], lower),
             np.maximum(self.upper[columns], upper),
@@ -197,6 +200,7 @@ class Scaled:
             return dual
         behind = slice(self.loaded, self.loaded + self.held.count)
         own = np.delete(dual, behind)
+        # What stands for an upper limit is that row turned round, so that its multiplier turns back
         np.add.at(own, self.held.row, self.held.side * dual[behind])
         return own
 
@@ -212,6 +216,7 @@ class Scaled:
         if outcome.status not in (SolverStatus.INFEASIBLE_OR_UNBOUNDED, SolverStatus.UNBOUNDED):
             return outcome
         cost, offset = self.cost, self.offset
+        # Without a cost nothing is unbounded, and whether there is a point is all that is left to say
         self.set_cost(np.zeros(len(cost)), 0.0)
         point = self._solve(integer, gap, seconds, False, watch)
         self.set_cost(cost, offset)
