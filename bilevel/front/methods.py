@@ -18,6 +18,7 @@ def _corners(run: Runner) -> tuple[tuple[float, float], tuple[float, float]]:
     """The lexicographic end points: least limited, then most maximised; most maximised, then least limited."""
     most, least = Task(0.0, 1.0), Task(1.0, 0.0)
     answers = run.solve([most, least], "end points")
+    # Best in one expression and anything in the other: their bounds count, their points need not be of the front
     run.helpers |= {most, least}
     top, bottom = run.value(answers[0], "maximize"), run.value(answers[1], "limit")
     left = run.value(run.solve([Task(0.0, 1.0, _just_above(run, bottom[0]))], "end points")[0], "least end")
@@ -71,19 +72,23 @@ def adaptive(run: Runner) -> str:
             )
         open_gaps.sort(key=lambda gap: -_size(gap, width, height))
         split = open_gaps[: run.given.points - found]
+        # All at once, so that workers can share them
         answers = run.solve([_task(run, (start + end[0]) / 2) for start, _, end in split], "point")
         for gap, answer in zip(split, answers, strict=True):
             start, value, end = gap
             point = run.value(answer, "a limit")
             gaps.remove(gap)
+            # Else the left point is the best one up to this limit, too
             if point[1] > value:
                 gaps.append((start, value, point))
                 found += 1
+            # The point is best up to its limit, which may be beyond the point: the gap that is left begins there
             gaps.append(((start + end[0]) / 2, max(point[1], value), end))
 
 
 def scaling(run: Runner) -> str:
     """[Z19] Algorithm 3: each limit a share below the last value, until that is infeasible or changes nothing."""
+    # The algorithm has no weight; points that it leaves dominated fall away in the end
     last = run.value(run.solve([Task(0.0, 1.0)], "point")[0], "maximize")
     for _ in range(run.given.points - 1):
         limit = last[0] - run.given.tolerance * abs(last[0])
@@ -104,6 +109,7 @@ def _is_point(left: tuple[float, float], right: tuple[float, float]) -> bool:
 def _size(gap: tuple[float, float, tuple[float, float]], width: float, height: float) -> float:
     """Where the front may lie between neighbours: the square root of the box's share of the whole."""
     start, value, end = gap
+    # The root, so that a gap of half the width and half the height counts half
     return math.sqrt(max(end[0] - start, 0.0) / width * max(end[1] - value, 0.0) / height)
 
 

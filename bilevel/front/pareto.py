@@ -70,12 +70,14 @@ def pareto(
 def _front(run: Runner) -> ParetoFront:
     """Run the method to its end, or as far as it comes, and put the front together."""
     began = time.perf_counter()
+    # Tasks minimise what people want to see maximised
     with Progress(run.show, -1.0) as run.line:
         try:
             reason, complete = METHODS[run.given.method](run), True
         except StoppedEarly as stop:
             reason, complete = str(stop), False
     solve_seconds = time.perf_counter() - began
+    # However the method ended, the points that it has are worth a certificate
     points = recheck.points(run)
     spent = {"compile": run.compile_seconds, "solve": solve_seconds}
     spent["certify"] = time.perf_counter() - began - solve_seconds
@@ -89,6 +91,7 @@ def _checked(method: str, points: int, tolerance: float | None, gap: float, seco
     if not isinstance(points, int) or not 2 <= points <= _MOST:
         raise BilevelError(f"points is {points!r}: give a whole number from 2 to {_MOST}")
     tolerance = DEFAULT_TOLERANCE[method] if tolerance is None else tolerance
+    # Augmented has no tolerance, for which its default of 0 stands
     least = 0.0 if method == "augmented" else tolerances.FRONT_FINEST
     if not (isinstance(tolerance, (int, float)) and math.isfinite(tolerance) and least <= tolerance < 1):
         raise BilevelError(f"tolerance is {tolerance!r}: give a number from {least:g} to 1, such as 0.02")

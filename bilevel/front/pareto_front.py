@@ -83,6 +83,7 @@ class ParetoFront:
         """The proven most of the maximised expression where the limited one is at most `limited`; -inf if it cannot be."""
         if limited < self.least_limited:
             return -math.inf
+        # A bound under some limit holds under every smaller one
         known = [point.bound for point in self.points if point.limit >= limited]
         return min([self.most_maximized, *known])
 
@@ -94,7 +95,9 @@ class ParetoFront:
         """
         rows = []
         for left, right in pairwise(self.points):
+            # By rounding a point may exceed its limit, and its bound counts for it all the same
             top = self.bound_at(min(right.limited, right.limit))
+            # From the point on and not from its limit, up to which the bound may still be a gap above it
             rows.append((left.limited, right.limited, left.maximized, top))
         frame = pd.DataFrame(rows, columns=["limited_from", "limited_to", "maximized_from", "maximized_to"])
         whole = max(self._range()[0] * self._range()[1], tolerances.NOT_ZERO)
@@ -118,10 +121,13 @@ class ParetoFront:
         worst, least = reference or (self.points[-1].limited, self.points[0].maximized)
         inside = [p for p in self.points if p.limited < worst and p.maximized > least]
         edges = [*(p.limited for p in inside), worst]
+        # Between a point and the next one the area is as high as the point
         found = sum((b - a) * (p.maximized - least) for p, (a, b) in zip(inside, pairwise(edges), strict=True))
         low = min(max(self.least_limited, -math.inf), worst)
+        # What bounds leave is a staircase with steps at the limits: on (a, b] it is as high as at b
         cuts = sorted({low, worst, *(p.limit for p in self.points if low < p.limit < worst)})
         most = sum((b - a) * max(0.0, self.bound_at(b) - least) for a, b in pairwise(cuts))
+        # Without a proven least the staircase has no left end
         return float(found), float(most) if math.isfinite(low) else math.inf
 
     def dominated(self) -> list[tuple[int, int]]:
@@ -171,6 +177,7 @@ def nondominated(points: list[FrontPoint]) -> tuple[FrontPoint, ...]:
     """The points that no other one dominates or equals within rounding, by increasing `limited`."""
     kept: list[FrontPoint] = []
     size = max([abs(p.maximized) for p in points], default=0.0)
+    # Of points with one `limited` the most maximised comes first, so that the others are dropped
     for point in sorted(points, key=lambda p: (p.limited, -p.maximized)):
         if not kept or point.maximized > kept[-1].maximized + tolerances.FRONT_EQUAL * size:
             kept.append(point)

@@ -17,6 +17,7 @@ def proven_ends(run: Runner) -> tuple[float, float]:
     least, most = -math.inf, math.inf
     for task in run.tasks:
         answer = run.store.get(task)
+        # Under a limit or a floor a bound speaks of some decisions only
         if answer is None or task.floor > -math.inf:
             continue
         if task.maximized_weight == 0 and task.limit == math.inf:
@@ -32,6 +33,7 @@ def _bounds(run: Runner) -> list[tuple[float, float]]:
     for task in run.tasks:
         answer = run.store.get(task)
         if answer is not None and task.maximized_weight > 0 and task.floor == -math.inf:
+            # w z1 - z2 >= B and z1 <= L give z2 <= w L - B; a weight of 0 times no limit would be no number
             more = task.limited_weight * task.limit if task.limited_weight else 0.0
             found.append((task.limit, (more - answer.bound) / task.maximized_weight))
     return found
@@ -62,6 +64,7 @@ def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, Component
     for variable, value in values.items():
         variable.set_value(value, skip_validation=True)
     limited, maximized = (float(pyo.value(expression)) for expression in run.expressions)
+    # The columns keep to their expressions within a solver's tolerance only
     x[[run.two.limited, run.two.maximized]] = limited, maximized
     return limited, maximized, x, values
 

@@ -50,10 +50,12 @@ class Runner:
         self.two: TwoObjectives = compile_two(model, maximize, limit)
         self.form = assemble(self.two.program, Feature.NONCONVEX in engine.features)
         plan = Asked(engine, setting.mode, treatment).plan(self.form)
+        # What 'auto' came to, so that workers take the same and a store tells it
         self.setting = replace(setting, mode=plan.mode.name, cones=plan.treatment.name)
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}
         self.store = Store(None if store is None else Path(store), about)
         self.alone = self.two.maximizing()
+        # These two are no variables of the user's
         ends = self.two.limited, self.two.maximized
         self.own = [(at, variable) for at, variable in self.two.program.own if at not in ends]
         self.living = TaskSolver(self.form, self.two.limited, self.two.maximized, self.setting)
@@ -75,6 +77,7 @@ class Runner:
     def solve(self, tasks: Iterable[Task], what: str) -> list[TaskResult]:
         """Answers of independent tasks, in their order; new ones are stored as they come."""
         tasks = list(tasks)
+        # The front is made of what this run asks for; the store may hold more
         self.tasks.extend(tasks)
         missing = [task for task in dict.fromkeys(tasks) if task not in self.store]
         if self.executor is None:
@@ -96,6 +99,7 @@ class Runner:
         }
         try:
             while waiting:
+                # A short wait, so that Ctrl-C is heard while every worker is busy
                 done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in done:
                     self.line.phase(f"{what} {len(self.store.answers) + 1}")
@@ -131,6 +135,7 @@ class Runner:
             limited, maximized = answer.x[at]
             worth = task.limited_weight * limited - task.maximized_weight * maximized
             if limited <= task.limit and maximized >= task.floor and worth < value:
+                # Answers end with the multipliers; of a start the sides and the decisions count
                 whole = np.zeros(self.form.mip.columns)
                 whole[: len(answer.x)] = answer.x
                 best, value = (answer.slack_zero, whole), worth

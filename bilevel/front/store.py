@@ -68,6 +68,7 @@ def _hash(part: tuple[Any, ...]) -> str:
     digest = hashlib.sha256()
     for item in part:
         if hasattr(item, "indptr"):
+            # Indices are 32 or 64 bits wide, and the same numbers must have the same hash
             for array in (item.indptr.astype(np.int64), item.indices.astype(np.int64), item.data):
                 digest.update(np.ascontiguousarray(array).tobytes())
         else:
@@ -76,6 +77,7 @@ def _hash(part: tuple[Any, ...]) -> str:
 
 
 def _to_line(answer: TaskResult) -> dict[str, Any]:
+    # In hexadecimal a number is read again bit by bit, and infinity can be written, which JSON lacks
     return {
         "bound": float(answer.bound).hex(), "seconds": answer.seconds, "verdict": answer.verdict,
         "x": None if answer.x is None else _packed(answer.x),
@@ -92,6 +94,7 @@ def _from_line(line: Mapping[str, Any]) -> tuple[str, TaskResult]:
 
 
 def _packed(values: Vector) -> str:
+    # Of one byte order, so that any machine can go on
     return base64.b64encode(zlib.compress(values.astype("<f8").tobytes())).decode()
 
 
@@ -99,4 +102,5 @@ def _unpacked(text: str) -> Vector:
     try:
         return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8").astype(float)
     except zlib.error as error:
+        # What `bilevel.files` refuses a damaged file by
         raise ValueError(str(error)) from error

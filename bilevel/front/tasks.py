@@ -78,8 +78,10 @@ class TaskSolver:
         limit = _FOREVER if self.setting.seconds is None else self.setting.seconds
         budget = Budget(self.setting.gap, began + limit, progress)
         search = self._search(task, budget)
+        # The same sides have one optimum, which need not be asked for twice
         last = [start for start in self.last if not any(np.array_equal(start[0], other[0]) for other in starts)]
         found = search.run((*starts, *last))
+        # A bound that means nothing must not reach the store, as it would count for other limits too
         found = resolved(search.state.form.program, search.state.form, found)
         if found.x is not None and found.slack_zero is not None:
             self.last = [(found.slack_zero, found.x)]
@@ -91,6 +93,7 @@ class TaskSolver:
         cost[self.columns] = task.limited_weight, -task.maximized_weight
         cost[self.form.columns.after(Group.VARIABLES)] = 0.0
         lower, upper = np.array([-np.inf, task.floor]), np.array([task.limit, np.inf])
+        # Others may take over what they were told of the last objective, and start anew
         if self.search is None or not self.search.incremental:
             mip = self.form.mip
             low, high = mip.lower.copy(), mip.upper.copy()
@@ -121,6 +124,7 @@ class _Name:
 
 def packed(form: Reformulation, limited: int, maximized: int, setting: SolveOptions) -> bytes:
     """All that a task needs, without Pyomo objects."""
+    # A Pyomo variable would be pickled with its whole model
     names = tuple(None if variable is None else _Name(str(variable.name)) for variable in form.program.variables)
     plain = replace(form, program=replace(form.program, variables=names))
     return pickle.dumps((plain, limited, maximized, setting))
@@ -132,6 +136,7 @@ _LIVING: dict[str, TaskSolver] = {}
 def solve_packed(token: str, work: bytes, task: Task, starts: list[tuple[Mask, Vector]]) -> TaskResult:
     """A task in another process; its solver is kept there under `token` for the next one."""
     if token not in _LIVING:
+        # One solver a process: that of another front is not needed again
         _LIVING.clear()
         _LIVING[token] = TaskSolver(*pickle.loads(work))
     living: Any = _LIVING[token]

@@ -58,6 +58,7 @@ class TwoObjectives:
             np.concatenate([b.row, np.full(int(mine.sum()), -1)]), np.concatenate([b.leader, b.leader[mine]]),
             np.concatenate([b.follower, b.follower[mine]]), np.concatenate([b.coefficient, sign * b.coefficient[mine]]),
         )  # fmt: skip
+        # Compiled, an expression's constant stands on the other side of its row, in the limit
         constant = -float(program.rows.lower[row] if sign < 0 else program.rows.upper[row])
         return replace(program, cost=cost, offset=sign * constant, sign=sign, bilinear=products)
 
@@ -80,8 +81,10 @@ def compile_two(model: Any, maximize: Any, limit: Any) -> TwoObjectives:
             block.limited, block.maximized = pyo.Var(), pyo.Var()
             block.limited_row = pyo.Constraint(expr=limit - block.limited <= 0)
             block.maximized_row = pyo.Constraint(expr=maximize - block.maximized >= 0)
+            # Any objective that holds both: every task brings its own
             block.objective = pyo.Objective(expr=block.limited - block.maximized)
             program = compile_model(model)
+            # A row with squares has become a cone, and is not among these
             names = program.rows.names
             rows = [
                 names.index(row.name) if row.name in names else None for row in (block.limited_row, block.maximized_row)

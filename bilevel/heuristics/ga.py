@@ -34,6 +34,7 @@ def search(
     agents, genes = first.shape
     parents, worth = first, values
     for _ in range(1, steps):
+        # Parents come in pairs; where that makes a child too many, it is dropped
         chosen = select(worth, agents + agents % 2, int(tournament), rng)
         pairs = parents[chosen].reshape(2, -1, genes)
         children = cross(pairs[0], pairs[1], crossover, crossover_index, rng)[:agents]
@@ -42,6 +43,7 @@ def search(
         children = np.where(hit, mutated(children, draws, mutation_index), children)
         values = yield children
         everyone, every_worth = np.concatenate([parents, children]), np.concatenate([worth, values])
+        # Stable, with parents first: of equals the older one stays
         survivors = np.argsort(every_worth, kind="stable")[:agents]
         parents, worth = everyone[survivors], every_worth[survivors]
 
@@ -56,6 +58,7 @@ def select(worth: Array, count: int, tournament: int, rng: np.random.Generator) 
 def cross(mothers: Array, fathers: Array, share: float, index: float, rng: np.random.Generator) -> Array:
     """Two children (2 pairs, genes) of each pair; genes that do not cross pass unchanged."""
     low, high = children_of(mothers, fathers, rng.random(mothers.shape), index)
+    # Else the first child would have the lower of both genes everywhere
     swap = rng.random(mothers.shape) < 0.5
     low, high = np.where(swap, high, low), np.where(swap, low, high)
     crossing = (rng.random(len(mothers)) < share)[:, None] & (rng.random(mothers.shape) < 0.5)
@@ -73,12 +76,14 @@ def children_of(mothers: Array, fathers: Array, draws: Array, index: float) -> t
     middle = (lower + upper) / 2
     low = middle - _spread(1 + 2 * lower / apart, draws, index) * apart / 2
     high = middle + _spread(1 + 2 * (1 - upper) / apart, draws, index) * apart / 2
+    # The distribution ends at the bounds, which only rounding passes
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _spread(limit: Array, draws: Array, index: float) -> Array:
     """Spread factor at the draws where `limit` is the factor at which the child meets its bound."""
     power = 1 / (index + 1)
+    # The last factor is twice the mass up to the limit, so that every draw falls within it
     share = draws * (2 - limit ** -(index + 1))
     return np.where(share <= 1, share**power, (1 / (2 - np.maximum(share, 1))) ** power)
 
@@ -86,6 +91,7 @@ def _spread(limit: Array, draws: Array, index: float) -> Array:
 def mutated(genes: Array, draws: Array, index: float) -> Array:
     """Genes moved by polynomial mutation cut at 0 and 1 at uniform `draws`: 0 gives 0, 0.5 the gene itself, 1 gives 1."""
     power = 1 / (index + 1)
+    # Both ways are computed for every draw, and the one not taken may be the root of a number below zero
     down = (2 * draws + (1 - 2 * draws) * (1 - genes) ** (index + 1)).clip(min=0) ** power - 1
     up = 1 - (2 * (1 - draws) + (2 * draws - 1) * genes ** (index + 1)).clip(min=0) ** power
     return np.clip(genes + np.where(draws <= 0.5, down, up), 0, 1)

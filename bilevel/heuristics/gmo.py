@@ -41,6 +41,7 @@ def search(first: Array, values: Array, rng: np.random.Generator, steps: int, *,
     """See `bilevel.heuristics.base.Heuristic.search`."""
     positions, best, worth = first, first, values
     velocity = velocity_limit * (2 * rng.random(first.shape) - 1)
+    # Step 1 was the first population
     for k in range(2, steps + 1):
         weight = 1 - k / steps
         deviation = best.std(axis=0, ddof=1)
@@ -68,12 +69,14 @@ def log_membership(worth: Array) -> Array:
     if len(known) > 1:
         deviation = float((known / size).std(ddof=1))
     slope = 4 / (deviation * math.sqrt(math.e)) if deviation > 0 else 0.0
+    # Those without fitness stand at the mean, so that infinity is in no difference; they get M = 1 below
     rise = slope * (np.where(finite, worth / size, mean) - mean)
     return np.where(finite, -np.logaddexp(0, -rise), 0.0)
 
 
 def log_dual_fitness(worth: Array) -> Array:
     """log DFI (agents,), equation (17): larger for better agents."""
+    # As logarithms, because the product over a large population may underflow
     membership = log_membership(worth)
     dual: Array = membership.sum() - membership
     return dual

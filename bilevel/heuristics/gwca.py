@@ -50,11 +50,14 @@ def search(
     positions, best, worth = first, first, values
     leaders, top = three_best(first, values)
     for t in range(1, steps):
+        # T counts moves, and the first population is none
         share = t / (steps - 1)
         height, late = 1 - share, density(share, shape, scale)
+        # The angle is never 0, as draws stay below 1: its sine is divided by
         climb = gravity * height / np.sin(80 * (1 - rng.random(first.shape)))
         speed = (thrust * height / mass - climb) * spread(height) * density(t, shape, scale)
         side = 2 * rng.integers(2, size=(agents, 1)) - 1
+        # A worker has one role, so that the same draws serve all three
         r = rng.random((2, agents, genes))
         engineers = leaders[0] + side * r[0] * (leaders[0] - positions) + r[1] * speed * positions
         flight = away_from_nearest(positions, values) * mass * climb * spread(height) * late
@@ -64,8 +67,10 @@ def search(
         moved = np.clip(np.choose(role, [engineers, soldiers, labourers]), 0, 1)
         values = yield moved
         best, worth = remember(best, worth, moved, values)
+        # Leaders first: of equal fitness the older position stays
         leaders, top = three_best(np.concatenate([leaders, moved]), np.concatenate([top, values]))
         positions = moved.copy()
+        # They go by the fitness of those they replace until they have moved: evaluating them would cost budget
         positions[np.argsort(-values, kind="stable")[:replaced]] = rng.random((replaced, genes))
 
 

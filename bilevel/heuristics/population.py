@@ -67,12 +67,16 @@ def run(
     settings = complete(heuristic, options)
     started = time.perf_counter()
     record = _Record(evaluate, budget, progress)
+    # Named, as numpy may change its default generator, and with it every run
     rng = np.random.Generator(np.random.PCG64(seed))
+    # Drawn before any method draws, so that all of them start alike
     first = rng.random((population, genes))
     search = heuristic.search(first, record.take(first), rng, math.ceil(budget / population), **settings)
+    # A budget of one population leaves a method nothing to yield
     batch = next(search, None)
     while batch is not None and record.used < budget and not (stop is not None and stop()):
         values = record.take(batch)
+        # A batch that was cut has too few values for its method, which is not asked again
         batch = search.send(values) if record.used < budget else None
     return HeuristicRun(
         heuristic.name, seed, budget, population, settings, record.genes, record.value, record.used,
@@ -125,6 +129,7 @@ class _Record:
         # A copy, because `evaluate` may write into what it is given
         values = _fitness(self.evaluate(batch.copy()), len(batch), self.used)
         at = int(np.argmin(values))
+        # The first candidate stands even without fitness, so that there is one to show
         if not self.counts or values[at] < self.value:
             self.genes, self.value = batch[at].copy(), float(values[at])
         self.used += len(batch)
@@ -147,6 +152,7 @@ def _fitness(given: ArrayLike, count: int, before: int) -> Array:
         raise BilevelError(
             f"evaluate gave shape {values.shape} for {count} candidates: give one fitness each, shape ({count},)"
         )
+    # Nothing could be better, and differences with it are no numbers
     if np.isneginf(values).any():
         at = before + int(np.argmin(values)) + 1
         raise BilevelError(

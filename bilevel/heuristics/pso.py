@@ -43,4 +43,5 @@ def fly(positions: Array, velocity: Array) -> tuple[Array, Array]:
     """Positions one step on, within the box, and velocities, 0 in the genes that met a wall."""
     wanted = positions + velocity
     inside = np.clip(wanted, 0, 1)
+    # Clipping leaves what is inside as it is, to the last bit
     return inside, np.where(inside == wanted, velocity, 0.0)

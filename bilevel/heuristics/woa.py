@@ -32,6 +32,7 @@ def search(first: Array, values: Array, rng: np.random.Generator, steps: int, *,
     """See `bilevel.heuristics.base.Heuristic.search`."""
     agents = len(first)
     positions = first
+    # A population of one, which `remember` takes
     prey, least = first[[np.argmin(values)]], values[[np.argmin(values)]]
     for t in range(steps - 1):
         reach = (2 - 2 * t / steps) * (2 * rng.random(first.shape) - 1)

@@ -67,6 +67,7 @@ class _System:
         kkt = self.form.kkt
         x = x.copy()
         columns = np.concatenate([self.mine, kkt.lam[self.equal], kkt.pairs.dual[self.pairs]])
+        # The equations leave these out, so that they have to be zero in the point
         x[kkt.pairs.dual[self.free]] = 0.0
         unit = np.concatenate([self.form.mip.scale[columns], self._theta_size()])
         theta = self.theta[self.active].copy()
@@ -74,6 +75,7 @@ class _System:
             now = self._residual(x, theta)
             if float(np.abs(now.value).max(initial=0.0)) <= tolerances.RESPONSE_SOLVED:
                 return self._with_multipliers(x, theta)
+            # In the sizes of the columns, as a least norm over different units means nothing
             step = unit * np.linalg.lstsq(now.slope * unit, -now.value, rcond=tolerances.RESPONSE_SINGULAR)[0]
             x[columns] += step[: len(columns)]
             theta += step[len(columns) :]
@@ -133,6 +135,7 @@ class _System:
         slack = kkt.pairs.slack(z)[self.free] / form.slack_scale()[self.free]
         dual = x[kkt.pairs.dual[self.pairs]] / form.dual_scale()[self.pairs]
         depth = (u * w - total)[self.cones] / np.maximum(np.abs(u) * cones.w_scale, tolerances.LEAST_SIZE)[self.cones]
+        # The equations know no signs: limits and cones that were wrongly taken to bind, or not to, show here
         least = min(slack.min(initial=0.0), dual.min(initial=0.0), depth.min(initial=0.0), theta.min(initial=0.0))
         return x if least >= -tolerances.RESPONSE_SIGN else None
 

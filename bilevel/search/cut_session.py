@@ -76,6 +76,7 @@ class CutSession:
         outcome = self._solve(integer, improving, seconds)
         if outcome.status not in _ENDLESS or not self.cones.count or self.mip.cones.count:
             return outcome
+        # They hold everywhere; near ones come first, as slopes grow with the distance
         for size in _WALLS:
             self.add_cuts(tangent.initial_tangents(self.cones, size))
             outcome = self._solve(integer, improving, seconds)
@@ -114,6 +115,7 @@ class CutSession:
     def add_active_tangents(self, x: Vector) -> None:
         """Add tangents to the cones that x lies on."""
         held = self.cones.take(np.flatnonzero(self.cones.held(x)))
+        # Without a tolerance: x need not break these cones to show where they matter
         self.add_cuts(tangent.cuts(held, x, -np.inf))
 
     def drop_slack_tangents(self, x: Vector) -> None:
@@ -136,6 +138,7 @@ class CutSession:
 
     def decided(self, sides: Sides, near: Vector) -> Point:
         """The convex optimum with these sides fixed, and the leader's integers rounded from `near`."""
+        # A solver that holds the cones needs no tangents, and leaves tight ones open by its tolerance
         held = self.mip.cones.count > 0
         with self.restricted(sides, near) as possible:
             nowhere = Point(SolverStatus.INFEASIBLE, None, np.inf)
@@ -166,7 +169,7 @@ class CutSession:
         try:
             yield
         finally:
-            # A solver that keeps its basis would lose it with the row; one that starts anew carries no idle row along
+            # Not every session can drop rows: elsewhere it stays behind without limits
             if self.forgets:
                 self.session.delete_rows(at)
             else:
@@ -176,6 +179,7 @@ class CutSession:
     def restricted(self, sides: Sides, near: Vector | None = None) -> Iterator[bool]:
         """Fix sides (and the leader's integers, rounded from `near`) inside the context; False if they contradict."""
         low, high, row_low, row_high = limits(self.form, self.mip, sides, near)
+        # Crossed limits are how sides contradict each other, and no program that solvers take
         if bool((low > high).any()) or bool((row_low > row_high).any()):
             yield False
             return

@@ -64,6 +64,7 @@ class Search:
             self._take(step)
         self._search(chosen.search)
         if state.sessions.interior is not None and not sharpened(state):
+            # What is remembered of sides is what the interior point said of them: linear programs are asked anew
             state.sessions.interior, state.tried = None, {}
             state.resume(budget)
             self._search(chosen.search)

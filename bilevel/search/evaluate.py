@@ -20,6 +20,7 @@ from bilevel.search.sides import Sides, every_pair, sides_at
 from bilevel.search.state import SearchState, precise_session
 from bilevel.status import SolverStatus, Status
 
+# What time or Ctrl-C ended early may come out otherwise when it is asked again
 _SURE = (SolverStatus.OPTIMAL, SolverStatus.INFEASIBLE)
 
 
@@ -41,6 +42,7 @@ def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
         # Every point of this linear program should be bilevel feasible, and its ray the leader's: the followers are asked
         proof = verdicts.ray(form, every_pair(form, slack_zero), near)
         if proof and all(check.ok for check in proof):
+            # Where there is no end, the bound and the point found before mean nothing
             state.incumbent = Incumbent(verdict=Status.UNBOUNDED, proof=proof)
     if point.x is not None and state.objective(point.x) < state.incumbent.objective:
         state.take(point.x, slack_zero)
@@ -49,6 +51,7 @@ def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
 
 def evaluate_within(state: SearchState, x: Vector, decided: Sides) -> None:
     """The point with the sides that are decided, and those that x has of the others."""
+    # A part may hold both sides of a pair; with one of them the point is bilevel feasible all the same
     evaluate(state, (sides_at(state.form, x) | decided.slack_zero) & ~decided.dual_zero, x)
 
 
@@ -71,8 +74,10 @@ def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     point = np.concatenate([response, near[form.columns.after(Group.CONE_MULTIPLIERS)]])
     program, kkt = form.program, form.kkt
     mine = np.append(program.followers.conic, False)
+    # The response is exact for the decisions that followers see, so that these are held with it
     columns = [np.flatnonzero(mine[program.followers.owner]), program.linking_columns, kkt.lam[mine[kkt.equal_owner]]]
     columns += [kkt.pairs.dual[mine[kkt.pairs.owner]], kkt.conic.columns]
+    # The followers' cones and those of their multipliers hold at the response, which is held: they need no tangents
     kept = np.r_[form.cones[Group.LEADER], form.cones[Group.REVENUE]]
     mip = leader_products.near(replace(form.mip, cones=form.mip.cones.take(kept)), point)
     room = tolerances.HELD_EXACTLY if exact else tolerances.HELD_LOOSELY

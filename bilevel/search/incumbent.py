@@ -31,6 +31,7 @@ class Incumbent:
         """(objective - bound) / |objective| (at least `floor`), infinite without a point or a bound."""
         if self.x is None or not np.isfinite(self.bound):
             return float("inf")
+        # A little below its bound a point is by rounding; what is more than that `refuted` looks at
         return max(0.0, self.objective - self.bound) / max(abs(self.objective), floor)
 
     def refuted(self, gap: float, floor: float) -> "Incumbent":

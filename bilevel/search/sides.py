@@ -34,6 +34,7 @@ def every_pair(form: Reformulation, slack_zero: Mask) -> Sides:
 
 def small_slack(form: Reformulation, x: Vector) -> Mask:
     """Pairs whose slack counts as zero at x, in its own scale."""
+    # Not its magnitude: a slack that a solver's tolerance leaves below zero is at its limit too
     return np.asarray(form.kkt.pairs.slack(x) <= tolerances.PAIR_SIDE * form.slack_scale())
 
 
@@ -46,6 +47,7 @@ def sides_at(form: Reformulation, x: Vector) -> Mask:
     """Which pairs of a complementary point have their slack at zero: the smaller of both, each in its own scale."""
     slack = np.abs(form.kkt.pairs.slack(x)) / form.slack_scale()
     dual = np.abs(x[form.kkt.pairs.dual]) / form.dual_scale()
+    # With nothing on either side the multiplier is held at zero, which leaves the answer free to move
     return np.asarray((slack < dual) & (dual > tolerances.PAIR_SIDE))
 
 
@@ -70,6 +72,7 @@ def limits(
     ):
         at_low = first + index[sides.slack_zero & (index >= 0) & (pairs.side == 1)]
         at_high = first + index[sides.slack_zero & (index >= 0) & (pairs.side == -1)]
+        # Read before either is written: a row held at both of its limits gets crossed ones, which say so
         to_low, to_high = bottom[at_low].copy(), top[at_high].copy()
         top[at_low] = to_low
         bottom[at_high] = to_high

@@ -105,12 +105,12 @@ class SearchState:
         """
         mip = self.form.mip
         low, high = mip.lower.copy(), mip.upper.copy()
+        # An end that stays infinite has not moved, though inf - inf is no number
         with np.errstate(invalid="ignore"):
             moves = [np.nan_to_num(new - old, nan=0.0, posinf=np.inf, neginf=-np.inf)
                      for new, old in ((lower, low[columns]), (upper, high[columns]))]  # fmt: skip
-        # A front changes limits and keeps the objective: what its parts have proven stays proven, moved
+        # A front changes limits and keeps the objective: dual points of parts stay feasible, so their bounds follow
         same = np.array_equal(cost, mip.cost)
-        # With the same objective the dual points of the parts stay, so that their bounds follow the limits
         self.parts = tuple(part.moved(columns, *moves) if same else replace(part, value=-np.inf) for part in self.parts)
         low[columns], high[columns] = lower, upper
         program = replace(self.form.program, cost=self.form.program.part_of(cost))
@@ -131,6 +131,7 @@ class SearchState:
     def finish(self) -> None:
         """Time is up, or nearly: what follows only makes the best point precise."""
         self.finished = True
+        # Called again it adds no time: the grace is spent by the first call
         self.budget = self.master.budget = self.precise.budget = self.budget.finishing()
 
     def resume(self, budget: Budget) -> None:
@@ -160,12 +161,14 @@ class SearchState:
 
     def raise_bound(self, bound: float) -> None:
         """Take note of a lower bound; an infinite one says that there is no point, which exhaustion looks at."""
+        # `least` is below zero, so that 0.99 of it lies above the wall: bounds from there down are the wall's own doing
         if bound < np.inf and bound > tolerances.AT_THE_WALL * self.least + self.form.mip.offset:
             self.incumbent.bound = max(self.incumbent.bound, bound)
         self.budget.progress.update(self.incumbent.bound, self.incumbent.objective)
 
     def padded(self, x: Vector) -> Vector:
         """A point over the columns of the precise session."""
+        # Zeros will do: no cone of that session has the columns that a mode or a tightening appends
         own = self.form.columns
         return np.concatenate([own.part_of(x), np.zeros(self.precise.mip.columns - own.size)])
 
@@ -181,12 +184,14 @@ def opened(
 
     with_mode = Chain(form.mip).apply(mode.name, lambda _mip: mode.apply(form))
     chain = with_mode.apply(treatment.name, treatment.prepare).apply("rows that tighten", tightened)
+    # The true cones are those from before the treatment: tangent and tower take them out of the program
     master = CutSession(form, chain.program, with_mode.program.cones, solver, budget)
     # An interior point finds the place of thousands of tangents at once; for a few cones it only costs its start
     many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
     plain = form.mip.products is None
     held = many and plain and not form.conic
     interior = CutSession(form, form.mip, form.mip.cones, clarabel, budget) if held else None
+    # With products every point gets a precise session of its own, around it (`evaluate`)
     apart = interior is not None or (plain and not _as_precise(master, solver, mode, known))
     precise = precise_session(form, form.mip, budget, fine=True) if apart else master
     sessions = Sessions(master, precise, interior)
@@ -205,4 +210,5 @@ def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: R
 
 def precise_session(form: Reformulation, mip: SolverProgram, budget: Budget, fine: bool = False) -> CutSession:
     """A session of linear programs with tangents, in scaled numbers; with `fine`, as in `Scaled`, for points and not for bounds."""
+    # Scaled even where the user's solver gets the model's own numbers: here the digits are what counts
     return CutSession(form, tangent.prepare(mip), mip.cones, SOLVERS["highs"], replace(budget, scaling=True), fine)

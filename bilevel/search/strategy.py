@@ -43,19 +43,24 @@ def strategy(
     `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point; `decisions` are
     points of which only the leader's part counts.
     """
+    # HiGHS says that a relaxation has no end; others may invent one
     opening = () if state.incremental else (Step("wall", wall),)
+    # In this order, as tightening keeps the objective of the point that it is given
     closing = (Step("agreement", agreement), Step("tightening", tightening))
     complete = (Step("branch and bound", branch_and_bound), Step("exhaustion", exhaustion))
     if state.holds_cones:
         given = tuple(Step("given point", partial(given_point, x=x)) for x in decisions)
+        # A bound of linear programs can end the search only where there is a point already
         first = (*given, Step("relaxation apart", relaxation_apart)) if decisions else ()
         return Strategy(opening, (*first, *complete), closing)
     search = (
+        # With a point at hand the relaxation's rounds end as soon as its bound suffices
         Step("earlier points", partial(earlier_points, starts=starts)),
         Step("relaxation", relaxation),
         *(Step("answer", partial(answer, x=x)) for x in decisions),
         Step("guesses", guess),
         Step("small tree", small_tree),
+        # It proves nothing, but the complete search only looks for better points than its own
         Step("restricted search", restricted),
         *complete,
     )

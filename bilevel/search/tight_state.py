@@ -26,12 +26,15 @@ def tight_state(form: Reformulation, x: Vector, seconds: float) -> Vector | None
     lower[state], upper[state] = mip.lower[state], mip.upper[state]
     touched = np.zeros(mip.columns, dtype=bool)
     touched[state] = True
+    # All else is held, so that rows without a column of the state stay as they are
     rows = np.flatnonzero(magnitude(mip.rows.matrix, touched) > 0)
     cones = mip.cones.take(_cones(form, touched))
     if not cones.count:
         return None
+    # Other cones are inequalities, which may be slack
     small = (cones.relaxes_equality / np.maximum(cones.w_scale, tolerances.LEAST_SIZE)) @ cones.w
     own = np.where(touched, mip.cost, 0.0)
+    # Both parts get largest terms of one size, so that neither is lost in the other's digits
     weight = float(np.abs(small * mip.scale).max(initial=0.0)) / (
         float(np.abs(own * mip.scale).max(initial=0.0)) or 1.0
     )

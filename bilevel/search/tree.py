@@ -46,6 +46,7 @@ class Subproblem:
             return Subproblem(self.sides, -np.inf)
         price = self.reduced_cost[columns]
         used = price != 0
+        # A positive reduced cost prices the lower bound, a negative one the upper; where it is 0 a move may be endless
         value = self.value + float(np.sum(price[used] * np.where(price > 0, lower, upper)[used]))
         return replace(self, value=value if np.isfinite(value) else -np.inf)
 
@@ -83,6 +84,7 @@ class Tree:
         Other bounds of columns leave a division one, so the next program can start from it.
         """
         number, start = count(), bound
+        # The numbers break ties, as parts cannot be compared
         heap = [(max(bound, part.value), next(number), part) for part in parts]
         heapify(heap)
         done: list[Subproblem] = []
@@ -91,6 +93,7 @@ class Tree:
             if not heap:
                 break
             value, _, part = heap[0]
+            # Parts that are done count too: within the gap of the incumbent they may be below every open one
             self.report(min(value, closed))
             start = max(start, value) if node == 0 else start
             if self.enough() or (node >= FIRST_LOOK and not self.thorough and self._late(start, value, node)):
@@ -98,12 +101,14 @@ class Tree:
             solved = part if value >= self._cutoff() else self._solve(part, node)
             if solved is None:
                 break
+            # Taken off only here: a part whose program was not solved stays in the division, and its bound counts
             heappop(heap)
             if isinstance(solved, Subproblem):
                 closed = min(closed, max(value, solved.value))
                 done.append(solved)
                 continue
             for child in solved:
+                # A child is a part of its parent, whose bound may be the better one
                 heappush(heap, (max(value, child.value), next(number), child))
         self.report(min(closed, heap[0][0]) if heap else closed)
         return (*done, *(part for _, _, part in heap))
@@ -133,6 +138,7 @@ class Tree:
         # Points cost a convex solve each; the first ones and those that look like answers are worth it
         if node % 10 == 0 or node < 3 or rows is not None:
             self.attempt(x, part.sides)
+        # The attempt may have moved the cutoff
         if solved.value >= self._cutoff():
             return solved
         if rows is not None:
@@ -148,6 +154,7 @@ class Tree:
         undecided = np.flatnonzero(~(sides.slack_zero | sides.dual_zero))
         if len(undecided):
             return tuple(replace(part, sides=half) for half in self._sides(sides, int(undecided[0])))
+        # With all sides decided the point is not read for them
         self.attempt(np.zeros(self.session.form.mip.columns), sides)
         return Subproblem(sides, -np.inf)
 

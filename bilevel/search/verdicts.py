@@ -44,7 +44,9 @@ _OUT = (1e3, 1e6)
 
 def infeasible(form: Reformulation, found: tuple[Check, ...]) -> tuple[Check, ...]:
     """The contradiction of the relaxation in which followers cooperate; else that of their optimality conditions; else `found`."""
+    # Without rows with products more points are left: what has none even so has none
     mip = replace(form.mip, products=None)
+    # First what says most: a contradiction of the rows alone rests on no optimality condition
     proof = contradiction(high_point(form.program), COOPERATE)
     if proof.ok:
         return (proof,)
@@ -78,7 +80,6 @@ def sentence(proof: certificate.Certificate) -> str:
 
 def high_point(program: Program) -> SolverProgram:
     """The rows of leader and followers with all cones; rows with products are left out, which only makes it larger."""
-    # Without rows with products more points are left: what has none even so has none
     whole = np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
     leader = program.rows
     names = tuple(leader.names[at] for at in whole.tolist()) if leader.names else ()
@@ -126,6 +127,7 @@ def contradiction(mip: SolverProgram, what: str) -> Check:
             return replace(
                 nothing, value=value, where=row, detail=f"{what} contradict each other, by multipliers of theirs"
             )
+        # Tangents of the cones that the point breaks may be what the contradiction lacks
         cuts = tangent.cuts(mip.cones, least.x, tolerances.CONE_CUT)
         if not cuts.count:
             return nothing
@@ -135,10 +137,12 @@ def contradiction(mip: SolverProgram, what: str) -> Check:
 
 def _lack(mip: SolverProgram, rows: Rows, dual: Vector) -> tuple[float, str]:
     """What the multipliers leave open, over the margin by which they contradict; infinite without a margin; their largest row."""
+    # y'r is least at the lower limit where y > 0.  Any y will do for a proof, so that one without that limit is dropped
     limit = np.where(dual > 0, rows.lower, rows.upper)
     y = np.where(np.isfinite(limit), dual, 0.0)
     limit = np.where(np.isfinite(limit), limit, 0.0)
     slope = rows.matrix.T @ y
+    # (A'y)'x is largest at these ends; a slope where there is none is what the proof lacks
     end = np.where(slope > 0, mip.upper, mip.lower)
     known = np.isfinite(end)
     terms = [y * limit, np.where(known, slope * np.where(known, end, 0.0), 0.0)]
@@ -148,6 +152,7 @@ def _lack(mip: SolverProgram, rows: Rows, dual: Vector) -> tuple[float, str]:
     # Multipliers that cancel leave a margin of rounding, which contradicts nothing
     if margin <= tolerances.FARKAS_MARGIN * float(np.abs(y) @ magnitude(rows.matrix, mip.scale)) or not len(y):
         return float("inf"), ""
+    # One over this is how many scales out columns without an end would escape the contradiction
     return (open_columns + tolerances.FARKAS_ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
 
 
@@ -175,6 +180,7 @@ def _direction(piece: SolverProgram) -> tuple[Vector, Vector] | None:
         rows.matrix, np.where(np.isfinite(rows.lower), 0.0, -np.inf), np.where(np.isfinite(rows.upper), 0.0, np.inf)
     )
     homogeneous = replace(piece.cones, u0=0.0 * piece.cones.u0, w0=0.0 * piece.cones.w0)
+    # A direction has no length: the box gives it one, and no way out where a column has an end
     box = replace(
         piece, lower=np.where(np.isfinite(piece.lower), 0.0, -size), upper=np.where(np.isfinite(piece.upper), 0.0, size),
         offset=0.0, integer=outer_approximation.continuous(piece.columns), rows=away_rows, cones=bare,
@@ -196,6 +202,7 @@ def _along(program: Program, start: Vector, away: Vector, answers: bool) -> tupl
     worst = [max(each, key=lambda check: check.value) for each in zip(*checks, strict=True)]
     values = program.sign * np.array([program.objective(x) for x in points])
     fall = -np.diff(values) / np.diff(np.array([0.0, *_OUT]))
+    # A slope that flattens may come to an end further out, so that it has to keep half of the steepest
     least = float(fall.min()) / max(float(np.abs(fall).max()), tolerances.NOT_ZERO)
     detail = f"objective {program.sign * values[-1]:.6g} at {_OUT[-1]:g} times the scale, and no end"
     falls = Check(

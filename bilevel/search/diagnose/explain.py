@@ -36,6 +36,7 @@ def _rests_on_cones(certificate: Certificate) -> bool:
     """Whether cones are loose, or were closed by a charge at a cost that the gap does not bear."""
     failing = {check.name for check in certificate.checks if not check.ok}
     charged = any(check.name == loose_cones.NAME for check in certificate.checks)
+    # A broken cone fails the same check, and the model's words are about loose ones
     loose = any(check.name == "cones" and check.detail == "loose" for check in certificate.checks if not check.ok)
     return loose or (charged and "global gap" in failing)
 
@@ -53,6 +54,7 @@ def refusal(model: Any, program: Program, error: LooseConeError) -> LooseConeErr
 def _loaded(program: Program, x: Vector) -> Iterator[None]:
     """The point in the model's variables for a while."""
     before = [(v, v.value) for v in program.variables if v is not None]
+    # Unchecked: a solver's point may miss a bound by its tolerance, and what stood there before may be anything
     for variable, value in zip(program.variables, x.tolist(), strict=True):
         if variable is not None:
             variable.set_value(value, skip_validation=True)

@@ -34,7 +34,9 @@ def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
     share = tolerances.RESOLUTION / max(value, tolerances.NOT_ZERO) / 2.0
     if value <= tolerances.RESOLUTION or share < _FINEST:
         return None
+    # A value of 0 is no unit: no column is measured finer than the objective asks for
     scale = np.maximum(np.minimum(x, program.scale), share * program.scale)
+    # Multipliers keep their sizes: what is mended here is the resolution of the variables
     whole = np.concatenate([scale, form.mip.scale[form.columns.after(Group.VARIABLES)]])
     return replace(form, program=replace(program, scale=scale), mip=replace(form.mip, scale=whole))
 
@@ -49,5 +51,6 @@ def resolved(program: Program, form: Reformulation | None, found: Incumbent, val
         return found
     coarse = unseen(program, form)
     floors = [program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR for x in (found.x if valid else None, None)]
+    # Terms may cancel in a bound near 0: what is hidden is held against the largest of them
     term = max(abs(found.bound), *floors)
     return replace(found, bound=-np.inf) if coarse > tolerances.RESOLUTION * term else found

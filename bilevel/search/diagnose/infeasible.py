@@ -21,12 +21,14 @@ def explain_infeasibility(form: Reformulation) -> None:
             sp.csr_array(stack.rows.matrix[mine]), stack.rows.lower[mine], stack.rows.upper[mine],
             tuple(stack.rows.names[k] for k in mine),
         )  # fmt: skip
+        # The leader may decide anything within its bounds here: what cannot be met even so never can
         row = _broken_row(rows, program.lower, program.upper, program.scale)
         if row is not None:
             raise ModelError(
                 f"follower {name!r} has no feasible decision for any leader decision: row {row!r} cannot be met with the "
                 "others and the bounds, so relax one of them"
             )
+        # Any decision, answer and multipliers will do here: without stationarity even so nothing is optimal
         own = np.flatnonzero(stack.owner[stack.columns] == at)
         lower, upper = np.full(kkt.columns, -np.inf), np.full(kkt.columns, np.inf)
         variables = kkt.layout[Group.VARIABLES]

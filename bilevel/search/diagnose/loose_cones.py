@@ -42,6 +42,7 @@ def close(form: Reformulation, search: Search, found: Incumbent, budget: Budget)
         return Charged(found, None)
     budget.progress.phase("closing cones", local=True)
     best, last, share = found, 0.0, 0.0
+    # Upwards: a charge distorts the objective, so that the least one that serves costs least
     for charge in CHARGES:
         point = _with_charge(form, search, found, charge, budget)
         if point is not None:
@@ -53,6 +54,7 @@ def close(form: Reformulation, search: Search, found: Incumbent, budget: Budget)
     if best is found:
         return Charged(found, None)
     for _ in range(_HALVINGS):
+        # Halved in decades; where the first charge served, two decades below it stand for one that does not
         charge = float(np.sqrt(max(last, share / 100.0) * share))
         point = None if budget.over() else _with_charge(form, search, found, charge, budget)
         if point is None:
@@ -71,6 +73,7 @@ def _loose(form: Reformulation, found: Incumbent) -> float:
     cones = form.program.cones
     if found.x is None or not cones.count:
         return 0.0
+    # An epigraph that stands above its least value is no loose cone of the model
     return float(cones.gaps(form.program.tight(form.program.part_of(found.x))).max(initial=0.0))
 
 
@@ -94,10 +97,12 @@ def _with_charge(
     if near.x is None or _loose(form, near) > tolerances.CONE_GAP:
         return None
     objective = float(form.mip.cost @ near.x) + form.mip.offset
+    # Its own bound and verdict are about the objective with the charge
     return replace(near, bound=found.bound, objective=objective, verdict="")
 
 
 def _factors(form: Reformulation) -> Vector:
     """The factors w of the leader's tight cones, over their expected sizes."""
+    # The leader's cones stand first
     cones = form.mip.cones.take(np.arange(form.program.cones.count))
     return np.asarray((cones.relaxes_equality / np.maximum(cones.w_scale, tolerances.LEAST_SIZE)) @ cones.w)

@@ -29,6 +29,7 @@ def reason(
         f"{unattained.STEPS[-1]:g} times their scale), and no decision attains it: give them bounds",
         Status.UNKNOWN: "no bilevel feasible point was found",
     }
+    # These two say in words of their own what their failing check means
     if failure is not None and status not in (Status.CONDITIONAL, Status.NOT_ATTAINED):
         place = f" at {failure.where}" if failure.where else ""
         check = (
@@ -43,6 +44,7 @@ def _cause(recheck: Certificate) -> Check | None:
     failure = recheck.first_failure
     if failure is None or failure.kind != CheckKind.OPTIMALITY or math.isfinite(failure.value):
         return failure
+    # A bound that was dropped leaves a gap without end: where the resolution is why, that is what to name
     return next((check for check in recheck.checks if check.name == RESOLUTION and not check.ok), failure)
 
 

@@ -35,6 +35,7 @@ def probe(
     )
     if found.verdict or not mip.cones.count or not len(endless) or not np.isfinite(found.bound):
         return found
+    # A point that is nowhere far out ran after no infimum
     if found.x is not None and (np.abs(found.x[endless]) <= STEPS[0] * mip.scale[endless]).all():
         return found
     away = []
@@ -51,7 +52,9 @@ def probe(
         if near.x is None:
             return best
         away.append(near.objective - found.bound)
+        # A bound that is proven inside these limits holds inside only
         if near.objective < best.objective:
             best = replace(near, bound=found.bound, verdict="")
     halved = all(after <= _NEARER * before for before, after in pairwise(away))
+    # A bound that is met is attained
     return replace(best, verdict=Status.NOT_ATTAINED) if halved and away[-1] > 0 else best

@@ -34,6 +34,7 @@ def checks(
         if not budget.over():
             second = search(assemble(replace(form.program, followers=wide), nonconvex))
     except OutOfTimeError:
+        # Without a second result nothing is confirmed, which its missing bound says below
         pass
     floor = form.program.objective_floor(found.x)
     size = max(abs(found.objective), floor)
@@ -46,6 +47,7 @@ def checks(
         best = form.program.sign * second.objective
         detail = f"with limits {tolerances.LIMITS_ENLARGED:g} times as large the best is {best:.9g}"
     enlarged = Check(ENLARGED, better, budget.gap, "relative", detail=detail)
+    # Either search may stop a gap short of its optimum
     if enlarged.ok and unsure > 2.0 * budget.gap:
         detail = f"{detail}: not confirmed"
         confirmed = Check(CONFIRMED, unsure, 2.0 * budget.gap, "relative", detail=detail, kind=CheckKind.ASSUMPTION)

@@ -67,6 +67,7 @@ def branch_and_bound(state: SearchState) -> None:
 
 def _look_far_out(state: SearchState) -> None:
     """A point at a very low objective of a program that a solver calls unbounded: its sides may have a ray."""
+    # `far` is without the objective's constant, `priced` counts it
     with state.master.priced(far(state) + state.master.mip.offset, np.inf):
         outcome = state.master.solve(integer=True)
     if outcome.x is not None:

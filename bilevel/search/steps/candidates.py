@@ -30,6 +30,7 @@ def guess(state: SearchState) -> None:
         if state.over():
             return
     for decision in (state.relaxed, _middle(state)):
+        # Followers with cones get their exact answer in `evaluate`
         if not (state.form.conic or state.over()):
             answer(state, decision)
 
@@ -52,6 +53,7 @@ def answer(state: SearchState, x: Vector) -> None:
         answered[form.program.followers.columns] = best_response(form.program, x[own])
     except ModelError:
         return
+    # Within their proven limits, as the program cuts off what lies beyond
     answered[priced] = multipliers(form, answered[own], bounded=True)
     if not np.isfinite(answered).all():
         return

@@ -15,6 +15,7 @@ def agreement(state: SearchState) -> None:
         return
     point = state.precise.decided(every_pair(form, found.slack_zero), found.x)
     if point.x is not None and state.objective(point.x) > found.objective:
+        # Worse and true: what it was better by, it owed to broken cones
         state.take(point.x, found.slack_zero)
 
 

@@ -24,6 +24,7 @@ def wall(state: SearchState) -> None:
     session = state.precise
     if session is master:
         session = precise_session(state.form, replace(mip, products=None), state.budget)
+    # Where cones are left to tangents, no end is called a numerical error (`CutSession.solve`)
     if session.solve(integer=False).status not in (SolverStatus.UNBOUNDED, SolverStatus.NUMERICAL_ERROR):
         return
     state.least = far(state)
@@ -54,6 +55,7 @@ def relaxation(state: SearchState) -> None:
             if state.over():
                 return
     state.budget.progress.phase("relaxation")
+    # From the interior point's value on, further rounds could add next to nothing to the bound
     point = master.converge(state.treatment, lambda bound: _suffices(state, bound) or bound >= settled)
     if point.status == SolverStatus.INFEASIBLE:
         _infeasible(state)
