@@ -135,6 +135,9 @@ SLATER_MARGIN = 1e-6
 SINGULAR = 1e-11
 """Smallest over largest singular value of a basis from which it counts as one."""
 
+SINGULAR_ROUNDING = 1e-14
+"""The same to which a basis is singular but for rounding; one between the two gives no limit to any row of its part."""
+
 NEVER_REACHED = 1e-6
 """How far a limit must be from every point of the rows, over itself, to be called never reached."""
 

@@ -18,6 +18,8 @@ from bilevel.program.rows import Index, Vector
 
 MOST_BASES = 5000
 
+_EQUILIBRATIONS = 3
+
 
 def basis_ranges(matrix: sp.csr_array, rate_low: Vector, rate_high: Vector, wanted: Index) -> tuple[Vector, Vector]:
     """Lower and upper limit of the net dual of every row of `matrix` (rows x columns), infinite where not `wanted` or too large.
@@ -43,18 +45,32 @@ def basis_ranges(matrix: sp.csr_array, rate_low: Vector, rate_high: Vector, want
 def _over_bases(dense: np.ndarray, rate_low: Vector, rate_high: Vector) -> tuple[Vector, Vector]:
     """Smallest and largest B^-T c_B of a dense part over all its bases and costs."""
     m = len(dense)
-    # Rows near 1, so that singular values tell dependence and not units of rows; the duals are turned back at the end
-    size = np.abs(dense).max(axis=1)
-    every = np.hstack([dense / size[:, None], np.eye(m)])
-    cost_low = np.concatenate([rate_low, np.zeros(m)])
-    cost_high = np.concatenate([rate_high, np.zeros(m)])
+    # Rows and columns near 1, so that singular values tell dependence and not units; the duals are turned back at the end
+    size, unit = _equilibrated(dense)
+    every = np.hstack([dense / size[:, None] / unit, np.eye(m)])
+    cost_low = np.concatenate([rate_low / unit, np.zeros(m)])
+    cost_high = np.concatenate([rate_high / unit, np.zeros(m)])
     choice = np.array(list(combinations(range(every.shape[1]), m)))
     bases = np.moveaxis(every[:, choice], 1, 0)
     singular = np.linalg.svd(bases, compute_uv=False)
     usable = singular[:, -1] > tolerances.SINGULAR * singular[:, 0]
+    # Rounding tells singular bases by less; what lies between may be a basis, whose dual cannot be told
+    if np.any(~usable & (singular[:, -1] > tolerances.SINGULAR_ROUNDING * singular[:, 0])):
+        return np.full(m, -np.inf), np.full(m, np.inf)
     inverse = np.linalg.inv(bases[usable]).transpose(0, 2, 1)
     ends = np.stack([inverse * cost_low[choice[usable]][:, None, :], inverse * cost_high[choice[usable]][:, None, :]])
     low, high = ends.min(axis=0).sum(axis=2).min(axis=0), ends.max(axis=0).sum(axis=2).max(axis=0)
     # The basis of all slacks has dual 0, so that 0 is within and widening moves both ends outwards
     wide = 1.0 + tolerances.BASIS_SAFETY
     return wide * np.minimum(low, 0.0) / size, wide * np.maximum(high, 0.0) / size
+
+
+def _equilibrated(dense: np.ndarray) -> tuple[Vector, Vector]:
+    """Units of rows and of columns, powers of two, in which the largest entry of each is near 1."""
+    row, column = np.ones(dense.shape[0]), np.ones(dense.shape[1])
+    for _ in range(_EQUILIBRATIONS):
+        for size, axis in ((row, 1), (column, 0)):
+            largest = np.abs(dense / row[:, None] / column).max(axis=axis)
+            # Dividing by powers of two rounds nothing, so that dependent columns stay dependent
+            size *= np.exp2(np.round(np.log2(np.where(largest > 0, largest, 1.0))))
+    return row, column

@@ -127,7 +127,7 @@ class _Polyhedron:
     """A living linear program that is asked for the largest value of one linear form after another."""
 
     session: Scaled
-    columns: int
+    scale: Vector
 
     @staticmethod
     def of(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> "_Polyhedron":
@@ -136,7 +136,7 @@ class _Polyhedron:
         session.load(
             SolverProgram(np.zeros(n), 0.0, lower, upper, np.zeros(n, dtype=bool), rows, Cones.none(n), (), scale)
         )
-        return _Polyhedron(session, n)
+        return _Polyhedron(session, scale)
 
     def largest(self, form: Vector) -> float:
         """Largest value, a little above what the solver says; infinite without an answer."""
@@ -146,7 +146,8 @@ class _Polyhedron:
         if outcome.status != SolverStatus.OPTIMAL:
             return np.inf
         # The floor gives room where the largest value is 0, a share of which is none
-        return -outcome.objective + tolerances.LIMIT_SAFETY * max(abs(outcome.objective), tolerances.SIZE_FLOOR)
+        floor = tolerances.SIZE_FLOOR * float(np.abs(form) @ self.scale)
+        return -outcome.objective + tolerances.LIMIT_SAFETY * max(abs(outcome.objective), floor)
 
 
 def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:
@@ -187,7 +188,8 @@ def _row_dual_ranges(program: Program, ranges: Ranges) -> Ranges:
     # These limits hold for every optimal dual, not for one of them, so rows that the leader reads have them too
     for follower in np.unique(stack.row_owner[open_rows]).tolist():
         rows = open_rows[stack.row_owner[open_rows] == follower]
-        low[rows], high[rows] = _sensitivity(program, ranges, follower, rows)
+        least, most = _sensitivity(program, ranges, follower, rows)
+        low[rows], high[rows] = np.maximum(low[rows], least), np.minimum(high[rows], most)
     return replace(ranges, row_dual_lower=low, row_dual_upper=high)
 
 
@@ -280,7 +282,8 @@ class _Margins:
             return size
         if outcome.status != SolverStatus.OPTIMAL:
             return 0.0
-        margin = -outcome.objective - sign * float(limit)
+        # The solver may be off by its tolerance, which would be a thousandth of the smallest margin
+        margin = -outcome.objective - sign * float(limit) - tolerances.SOLVER_FEASIBILITY * size
         # A margin within reach of the solver's tolerance may be none
         return 0.0 if margin < tolerances.SLATER_MARGIN * size else margin
 

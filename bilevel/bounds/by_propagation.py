@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from bilevel import tolerances
+from bilevel.program.implied import others
 from bilevel.program.rows import Mask, Rows, Vector
 from bilevel.program.sparse import row_of
 
@@ -101,17 +102,11 @@ def _round(
 
 
 def _others(entries: Entries, low: Vector, high: Vector) -> tuple[Vector, Vector]:
-    """For every entry, least and most of the sum over the other rows of its column of value * dual."""
+    """For every entry, least and most of the sum over the other rows of its column of value * dual, rounding allowed for."""
     a, row, column = entries.value, entries.row, entries.column
     ends = np.where(a > 0, a * low[row], a * high[row]), np.where(a > 0, a * high[row], a * low[row])
-    found = []
-    for end, endless in ((ends[0], -np.inf), (ends[1], np.inf)):
-        # Endless terms are counted, as taking one out of an endless sum leaves no number
-        bad = ~np.isfinite(end)
-        count = np.bincount(column, weights=bad, minlength=entries.columns)[column] - bad
-        total = np.bincount(column, weights=np.where(bad, 0.0, end), minlength=entries.columns)[column]
-        found.append(np.where(count > 0, endless, total - np.where(bad, 0.0, end)))
-    return found[0], found[1]
+    (least, small), (most, large) = (others(column, end, entries.columns) for end in ends)
+    return least - tolerances.IMPLIED_ROUNDING * small, most + tolerances.IMPLIED_ROUNDING * large
 
 
 def _idle(
@@ -125,19 +120,27 @@ def _idle(
         ends = value * lower[column], value * upper[column]
         small, large = np.minimum(*ends), np.maximum(*ends)
         small, large = np.where(np.isnan(small), -np.inf, small), np.where(np.isnan(large), np.inf, large)
-    least = np.bincount(row, weights=small, minlength=matrix.shape[0])[entries.row]
-    most = np.bincount(row, weights=large, minlength=matrix.shape[0])[entries.row]
     a, top = entries.value, upper[entries.column]
+    limits = whole.lower[entries.row], whole.upper[entries.row]
     with np.errstate(invalid="ignore"):
-        # The row's activity with this column at its upper bound
-        least, most = (
-            np.where(a > 0, least + a * (top - lower[entries.column]), least),
-            np.where(a > 0, most, most + a * (top - lower[entries.column])),
+        moved = a * (top - lower[entries.column])
+        # The row's activity with this column at its upper bound, and what rounding may shift it by: terms may cancel
+        (least, least_room), (most, most_room) = (
+            (
+                _of_row(row, end, entries) + step,
+                tolerances.PROPAGATION_ROUNDING * (_of_row(row, np.abs(end), entries) + np.abs(step)),
+            )
+            for end, step in ((small, np.where(a > 0, moved, 0.0)), (large, np.where(a > 0, 0.0, moved)))
         )
-    room = tolerances.PROPAGATION_ROUNDING * (1.0 + np.abs(a * np.where(np.isfinite(top), top, 0.0)))
-    broken = (least > whole.upper[entries.row] + room) | (most < whole.lower[entries.row] - room)
+        broken = (least - least_room > limits[1]) | (most + most_room < limits[0])
+        slack = np.where(a > 0, least - least_room > limits[0], most + most_room < limits[1])
     pushing = np.where(a > 0, high[entries.row] > 0, low[entries.row] < 0)
-    slack = np.where(a > 0, least > whole.lower[entries.row] + room, most < whole.upper[entries.row] - room)
     impossible = np.bincount(entries.column, weights=broken, minlength=entries.columns) > 0
     pushed = np.bincount(entries.column, weights=pushing & ~slack, minlength=entries.columns) > 0
     return np.asarray(np.isfinite(upper) & (impossible | (~pushed & (rate_low >= 0))))
+
+
+def _of_row(row: np.ndarray, term: Vector, entries: Entries) -> Vector:
+    """For every entry the sum of these terms over its row, the leader's included."""
+    total: Vector = np.bincount(row, weights=term, minlength=entries.rows)[entries.row]
+    return total

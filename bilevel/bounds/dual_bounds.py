@@ -126,8 +126,9 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     least, most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)
     # Of two limits at most one binds, so that each multiplier is the net dual with its sign, or 0
     mu = np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at]))
-    # A limit that no point of the rows comes near prices nothing
-    never = least + pairs.slack_constant > tolerances.NEVER_REACHED * np.abs(pairs.slack_constant)
+    # A limit that no point of the rows comes near prices nothing; terms that cancel leave rounding, which is no distance
+    usual = _corner_size(pairs.slack_matrix, ranges.lower, ranges.upper) + np.abs(pairs.slack_constant)
+    never = least + pairs.slack_constant > tolerances.NEVER_REACHED * usual
     return Bounds(
         lam_lower=low[equal],
         lam_upper=high[equal],
@@ -198,6 +199,13 @@ def _upper(matrix: sp.csr_array, low: Vector, high: Vector) -> Vector:
     most = np.where(matrix.data > 0, matrix.data * high[column], matrix.data * low[column])
     row = row_of(matrix)
     return np.bincount(row, weights=most, minlength=matrix.shape[0]).astype(float)
+
+
+def _corner_size(matrix: sp.csr_array, low: Vector, high: Vector) -> Vector:
+    """Sum of the sizes of the terms of each row where the row is smallest over low <= x <= high."""
+    column = matrix.indices
+    least = np.where(matrix.data > 0, matrix.data * low[column], matrix.data * high[column])
+    return np.bincount(row_of(matrix), weights=np.abs(least), minlength=matrix.shape[0]).astype(float)
 
 
 def rate_interval(program: Program, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.rows import Mask, Rows, Vector
-from bilevel.program.sparse import row_of
+from bilevel.program.sparse import part, row_of
 
 # Around a circle of rows bounds may shrink for ever; those of every round hold
 _ROUNDS = 12
@@ -75,16 +75,15 @@ def _propagated(
     rows: Rows, lower: Vector, upper: Vector, margin: float = tolerances.IMPLIED_ROUNDING
 ) -> tuple[Vector, Vector]:
     """Bounds after some rounds of: no term of a row may be more than its limit leaves when the others are at their best."""
-    matrix = sp.csr_array(rows.matrix)
-    # Rows are divided by each of their entries below
-    matrix.eliminate_zeros()
+    # Rows are divided by each of their entries below; a mask, as eliminating zeros would change the caller's arrays
+    matrix = part(sp.csr_array(rows.matrix), rows.matrix.data != 0)
     row, column, value = row_of(matrix), matrix.indices, matrix.data
     low, high = lower.copy(), upper.copy()
     for _ in range(_ROUNDS):
         ends = np.where(value > 0, value * low[column], value * high[column])
         tops = np.where(value > 0, value * high[column], value * low[column])
-        least, least_size = _others(row, ends, rows.count)
-        most, most_size = _others(row, tops, rows.count)
+        least, least_size = others(row, ends, rows.count)
+        most, most_size = others(row, tops, rows.count)
         # What the limits leave for the term of this entry
         with np.errstate(invalid="ignore"):
             room = rows.upper[row] - least + margin * (least_size + np.abs(rows.upper[row]))
@@ -103,8 +102,8 @@ def _propagated(
     return low, high
 
 
-def _others(row: np.ndarray, term: Vector, rows: int) -> tuple[Vector, Vector]:
-    """For every entry the sum of the other terms of its row, infinite where one of them is, and the sum of their sizes.
+def others(row: np.ndarray, term: Vector, rows: int) -> tuple[Vector, Vector]:
+    """For every entry the sum of the other terms of its row (or column), infinite where one is, and the sum of their sizes.
 
     The own term is subtracted from the row's sum, which rounds; the size has a share of it for that, but in a row of its own.
     """

@@ -640,3 +640,11 @@ def test_a_curved_cost_tells_the_size_of_its_column(limit: float, solver: str) -
         return
     right_or_open(solution, 10000 / 3)
     assert not solution.bound < 10000 / 3 * (1 - 1e-4)
+
+
+def test_propagation_leaves_the_rows_that_it_reads_as_they_are() -> None:
+    matrix = sp.csr_array((np.array([1.0, 0.0, 2.0]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
+    rows = Rows(matrix, np.array([1.0, 2.0]), np.array([3.0, INF]))
+    tightened(rows, np.zeros(2), np.full(2, 1e9))
+    assert rows.matrix.nnz == len(rows.matrix.data) == 3
+    assert rows.violation(np.zeros(2)).tolist() == [1.0, 2.0]
