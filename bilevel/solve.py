@@ -160,7 +160,8 @@ def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
         # The probe may have found a point below the bound, which proves the bound wrong
         found = found.refuted(allowed.gap, program.objective_floor(found.x))
     doubts: tuple[Check, ...] = ()
-    if plan.mode.needs_bounds and form.bounds.user and found.x is not None:
+    # In every mode: the limits hold the multiplier columns, whether an M rests on them or not
+    if form.bounds.user and found.x is not None:
 
         def again(wide: Reformulation) -> Incumbent:
             return plan.search(wide, allowed).run()

@@ -59,13 +59,16 @@ def cone_multipliers(form: Reformulation, full: Vector, response: Response) -> C
     """Multipliers of quadratic rows: in their own cones, and orthogonal to what they price."""
     duals, stack = form.kkt.conic, form.program.followers
     name = "cone multipliers"
-    p, q, r = (np.abs(full[column]) for column in (duals.p, duals.q, duals.r))
-    owner = stack.cones.owner
+    p, q, r = (full[column] for column in (duals.p, duals.q, duals.r))
+    owner, usual = stack.cones.owner, cone_dual_size(form.program)
     squares = np.bincount(owner, weights=p**2, minlength=stack.cones.count)
+    within = 4.0 * np.maximum(q, 0.0) * np.maximum(r, 0.0)
     # Multipliers of a row that does not bind are noise, which has no ratio
-    usual = np.bincount(owner, weights=cone_dual_size(form.program)[: len(p)] ** 2, minlength=stack.cones.count)
-    size = np.maximum(np.maximum(squares, 4.0 * q * r), tolerances.SIZE_FLOOR**2 * usual)
-    broken = np.maximum(squares - 4.0 * q * r, 0.0) / size
+    noise = np.bincount(owner, weights=usual[: len(p)] ** 2, minlength=stack.cones.count)
+    size = np.maximum(np.maximum(squares, within), tolerances.SIZE_FLOOR**2 * noise)
+    # One of q and r below zero could pay for what the other charges, at a row that does not bind
+    negative = (np.maximum(-np.concatenate([q, r]), 0.0) / usual[len(p) :]).reshape(2, -1)
+    broken = np.maximum(np.maximum(squares - within, 0.0) / size, negative.max(axis=0))
     at = int(broken.argmax())
     # Not at most, so that NaN fails too; outside their cone multipliers prove nothing by their products
     if not broken[at] <= tolerances.CONE_GAP:

@@ -63,34 +63,34 @@ def fixed_follower_rows(program: Program, room: float = tolerances.FIXED_FOLLOWE
     broken = stack.rows.relative_violation(x, program.least_size) > tolerances.FEASIBILITY
     if not proof.solved or broken[np.isin(stack.row_owner, which)].any():
         return no_rows(program.columns)
-    return stack_rows([_least_costs(program, x, which, proof, room), _pinned(program, x, which, proof, room)])
+    # What the point breaks of its rows may make it cheaper than every feasible one, by the rows' duals times that
+    cheaper = np.bincount(
+        stack.row_owner, weights=np.abs(proof.row_dual) * stack.rows.violation(x), minlength=len(stack.names)
+    ).astype(float)
+    least, pinned = _least_costs(program, x, which, cheaper, room), _pinned(program, x, which, proof, cheaper, room)
+    return stack_rows([least, pinned])
 
 
-def _least_costs(program: Program, x: Vector, which: Index, proof: Response, room: float) -> Rows:
-    """Convexity makes the gradient at a feasible point a limit: no optimum is dearer in it than the point.
-
-    What the point breaks of its rows may make it cheaper than every feasible one, by the rows' duals times that.
-    """
+def _least_costs(program: Program, x: Vector, which: Index, cheaper: Vector, room: float) -> Rows:
+    """Convexity makes the gradient at a feasible point a limit: no optimum is dearer in it than the point."""
     stack = program.followers
     mine = np.flatnonzero(np.isin(stack.owner, which))
     rates = stack.rates(x)
     place = np.searchsorted(which, stack.owner[mine])
     matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
     wide = room * magnitude(matrix, np.maximum(np.abs(x), program.scale))
-    cheaper = np.bincount(
-        stack.row_owner, weights=np.abs(proof.row_dual) * stack.rows.violation(x), minlength=len(stack.names)
-    )
     names = tuple(f"least cost of {stack.names[k]}" for k in which.tolist())
     return Rows(matrix, np.full(len(which), -np.inf), matrix @ x + wide + cheaper[which], names)
 
 
-def _pinned(program: Program, x: Vector, which: Index, proof: Response, room: float) -> Rows:
+def _pinned(program: Program, x: Vector, which: Index, proof: Response, cheaper: Vector, room: float) -> Rows:
     """Q y == Q x, where an optimum has curvature, as far as the point's own excess e proves it: (Q d)_j^2 <= 2 e Q_jj."""
     stack = program.followers
     curved = np.unique(stack.quadratic.nonzero()[1])
     curved = curved[np.isin(stack.owner[curved], which)]
     # Rounding may hide an excess, whose root is far larger than rounding
-    excess = np.maximum(proof.linear_cost - proof.lower_bound, 0.0) + tolerances.SOLVER_FEASIBILITY**2 * proof.size
+    excess = np.maximum(proof.linear_cost - proof.lower_bound, 0.0) + cheaper
+    excess += tolerances.SOLVER_FEASIBILITY**2 * proof.size
     # Cauchy-Schwarz in Q, as d'Qd / 2 is at most what the point costs above the least
     wide = np.sqrt(2.0 * excess[stack.owner[curved]] * stack.quadratic.diagonal()[curved])
     matrix = sp.csr_array(stack.quadratic[curved])

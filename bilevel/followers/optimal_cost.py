@@ -61,20 +61,21 @@ def respond(program: Program, x: Vector) -> Response:
     cost = np.bincount(owner, weights=rates * x[mine], minlength=len(size)).astype(float)
     rows, row_owner = stack.rows, stack.row_owner
     if stack.cones.count:
-        rows, row_owner = _with_tangents(
-            rows, row_owner, program, tangent.initial_tangents(stack.cones, tolerances.FIRST_WALL), stack.cones.owner
-        )
+        walls = tangent.initial_tangents(stack.cones, tolerances.FIRST_WALL)
+        rows, row_owner = _with_tangents(rows, row_owner, program, walls, stack.cones.owner)
         rows, row_owner = _with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
-    for _ in range(_MAX_ROUNDS):
+    least = np.full(len(size), -np.inf)
+    for turn in range(_MAX_ROUNDS):
         scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
-        y, dual = _multipliers(scaled)
-        solved = y is not None
+        y, found = _multipliers(scaled)
+        # A later round without an answer takes nothing from what an earlier one has proven
+        if y is None and turn:
+            break
+        dual, solved = found, y is not None
         reduced = scaled.rates - scaled.matrix.T @ dual
-        # Weak duality: cost is dual'A y + reduced'y, and each term at least its least within its own limits
-        by_row = np.bincount(row_owner, weights=_at_limit(dual, scaled.lower, scaled.upper), minlength=len(size))
-        by_column = np.bincount(owner, weights=_at_limit(reduced, scaled.y_lower, scaled.y_upper), minlength=len(size))
-        least = (by_row + by_column) * size
-        # Tangents only raise the bound; within a tenth of what the check allows they change no verdict
+        # Every round proves its own bound, by whatever multipliers; the best of them holds
+        least = np.maximum(least, _weak_duality(scaled, dual, reduced, row_owner, owner, len(size)) * size)
+        # Within a tenth of what the check allows more tangents change no verdict
         if y is None or float(((cost - least) / size).max(initial=0.0)) <= tolerances.FOLLOWER / 10:
             break
         z = x.copy()
@@ -83,15 +84,21 @@ def respond(program: Program, x: Vector) -> Response:
         if not len(cones):
             break
         rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
-    count = stack.rows.count
     return Response(
         lower_bound=least,
         linear_cost=cost,
         size=size,
-        row_dual=dual[:count] * size[stack.row_owner] / _row_size(program, stack.rows),
+        row_dual=dual[: stack.rows.count] * size[stack.row_owner] / _row_size(program, stack.rows),
         reduced_cost=reduced * size[owner] / unit,
         solved=solved,
     )
+
+
+def _weak_duality(stack: _Stack, dual: Vector, reduced: Vector, row_owner: Index, owner: Index, count: int) -> Vector:
+    """A lower bound of every follower's cost: dual'A y + reduced'y, each term at least its least within its own limits."""
+    by_row = np.bincount(row_owner, weights=_at_limit(dual, stack.lower, stack.upper), minlength=count)
+    by_column = np.bincount(owner, weights=_at_limit(reduced, stack.y_lower, stack.y_upper), minlength=count)
+    return np.asarray(by_row + by_column)
 
 
 def _tangents(program: Program, z: Vector, tolerance: float) -> tuple[Rows, Index]:

@@ -11,6 +11,7 @@ import bilevel
 import formulations
 import instances
 from bilevel.bounds import dual_bounds
+from bilevel.certify import multiplier_checks
 from bilevel.certify.certificate import check_point
 from bilevel.compile.compiler import compile_model
 from bilevel.followers.optimal_cost import respond
@@ -389,3 +390,25 @@ def test_violations_that_no_move_can_mend_are_not_certified():
     certificate = bilevel.certify(model, bound=1.0)
     assert [check.name for check in certificate.checks if not check.ok] == ["mended objective"]
     assert certificate.status == "feasible" and math.isinf(certificate["mended objective"].value)
+
+
+@pytest.mark.parametrize("negative", ["q", "r"])
+def test_a_multiplier_below_zero_does_not_pay_for_its_partner(negative: str) -> None:
+    """At y = 1 the row y^2 + z <= 4 has slack 3, so that its multipliers are 0; q u + r w = 0 holds with one below 0 too."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(-3, 1)), pyo.Var(bounds=(0, 10))
+    m.f.ball = pyo.Constraint(expr=m.f.y**2 + m.f.z <= 4)
+    m.f.cost = pyo.Objective(expr=-m.f.y)
+    m.goal = pyo.Objective(expr=m.x + m.f.y)
+    program = compile_model(m)
+    form = assemble(program, nonconvex=True)
+    full = np.zeros(form.kkt.columns)
+    full[[program.name(k) for k in range(program.columns)].index("f.y")] = 1.0
+    response, duals = respond(program, full[: program.columns]), form.kkt.conic
+    assert multiplier_checks.cone_multipliers(form, full, response).ok
+    _, _, u, w = program.followers.cones.parts(full[: program.columns])
+    sign = 1.0 if negative == "q" else -1.0
+    full[duals.r], full[duals.q] = sign, -sign * w / u
+    assert not multiplier_checks.cone_multipliers(form, full, response).ok

@@ -46,3 +46,29 @@ def test_an_answer_that_breaks_rows_is_none(answer: float, monkeypatch: pytest.M
 
     monkeypatch.setattr(best_response, "_solve", wrong)
     assert best_response.fixed_follower_rows(program).count == 0
+
+
+@pytest.mark.parametrize("short", [0.0, 1e-9, 4e-7])
+def test_a_point_a_little_outside_its_rows_pins_no_gradient_that_the_optimum_lacks(
+    short: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The least of (y^2 + z^2) / 2 over y + z >= 1 is at (1/2, 1/2), and an answer short of the row is cheaper."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 10))
+    m.f.z = pyo.Var(bounds=(0, 10))
+    m.f.row = pyo.Constraint(expr=m.f.y + m.f.z >= 1)
+    m.f.cost = pyo.Objective(expr=m.f.y**2 / 2 + m.f.z**2 / 2)
+    m.goal = pyo.Objective(expr=m.x + m.f.y)
+    program = compile_model(m)
+    mine, at = program.followers.columns, (1 - short) / 2
+
+    def answered(program: Program, _x: Vector, _which: Index) -> Outcome:
+        return Outcome(SolverStatus.OPTIMAL, np.full(2, at) / program.scale[mine], 0.0, -np.inf)
+
+    monkeypatch.setattr(best_response, "_solve", answered)
+    rows = best_response.fixed_follower_rows(program)
+    best = np.zeros(program.columns)
+    best[mine] = 0.5
+    assert rows.count == 3 and rows.violation(best).max() == 0

@@ -16,6 +16,7 @@ import bilevel
 from bilevel.certify.certificate import check_point
 from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, LicenceError, ModelError
+from bilevel.followers import optimal_cost
 from bilevel.reformulate.single_level import assemble
 
 CONIC_MODES = ("strong_duality", "product")
@@ -293,3 +294,27 @@ def test_the_answer_can_be_certified_again() -> None:
     assert again.ok, again.to_frame()
     assert again["follower optimality"].value <= 1e-6
     assert pyo.value(model.o) == pytest.approx(best, rel=2e-5)
+
+
+def test_a_later_round_without_an_answer_takes_nothing_from_an_earlier_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tangents come round by round, each with a bound of its own; -y - 2 z over the unit disc is least at -sqrt(5)."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(-3, 3)), pyo.Var(bounds=(-3, 3))
+    m.f.disc = pyo.Constraint(expr=m.f.y**2 + m.f.z**2 <= 1)
+    m.f.cost = pyo.Objective(expr=-m.f.y - 2 * m.f.z)
+    m.goal = pyo.Objective(expr=m.x + m.f.y)
+    program = compile_model(m)
+    x, angle = np.zeros(program.columns), np.arctan2(2, 1) + 6e-4
+    x[program.followers.columns] = np.cos(angle), np.sin(angle)
+    solved, turns = optimal_cost._multipliers, []
+
+    def failing(stack: Any) -> Any:
+        turns.append(len(stack.lower))
+        return (None, np.zeros(len(stack.lower))) if len(turns) > 1 else solved(stack)
+
+    monkeypatch.setattr(optimal_cost, "_multipliers", failing)
+    response = optimal_cost.respond(program, x)
+    assert len(turns) == 2 and response.solved
+    assert -np.sqrt(5) - 0.1 < response.lower_bound[0] <= -np.sqrt(5)

@@ -296,3 +296,24 @@ def test_an_equality_that_is_moved_has_points_that_it_had_not() -> None:
     m.objective = pyo.Objective(expr=-2 * m.f.dual(m.f.second))
     solution = bilevel.solve(m, progress=False)
     assert solution.status == "certified" and solution.objective == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("solver", "mode"), [("highs", "big_m"), ("scip", "sos1"), ("gurobi", "sos1"), ("scip", "product")]
+)
+def test_a_wrong_limit_is_found_out_in_every_mode(solver, mode):
+    """At a price of 5 the buyer is indifferent and buys 2 here, for 10; a limit of 3 would hold the price at 3, for 6."""
+    m = pyo.ConcreteModel()
+    m.price = pyo.Var(bounds=(0, None))
+    m.f = bilevel.Follower()
+    m.f.bought = pyo.Var(["here", "elsewhere"], bounds=(0, 2))
+    m.f.bill = pyo.Objective(expr=m.price * m.f.bought["here"] + 5 * m.f.bought["elsewhere"])
+    m.f.need = pyo.Constraint(expr=m.f.bought["here"] + m.f.bought["elsewhere"] == 2)
+    m.income = pyo.Objective(expr=m.price * m.f.bought["here"], sense=pyo.maximize)
+    m.f.limit_dual(m.f.bought["here"], 50)
+    m.f.limit_dual(m.f.need, 3)
+    small = bilevel.solve(m, solver, mode, progress=False)
+    assert small.status == "rejected" and not small.certificate["user bounds enlarged"].ok
+    m.f.limit_dual(m.f.need, 50)
+    right = bilevel.solve(m, solver, mode, progress=False)
+    assert right.status == "conditional" and right.objective == pytest.approx(10.0, rel=1e-6)
