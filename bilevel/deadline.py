@@ -6,15 +6,28 @@ from typing import Any
 
 import numpy as np
 
+from bilevel.errors import BilevelError
+
 GRACE_SECONDS, GRACE_SHARE = 1.0, 0.05
 """What a part gets that begins when nothing is left, so that what was found is not lost for want of a recheck: the smaller of so
 many seconds and this share of the limit."""
 
 
+def require_limits(gap: float | None = None, time_limit: float | None = None) -> None:
+    """Raise `BilevelError` for a relative gap or seconds that no solve can keep; None is no limit."""
+    for name, value, what in (
+        ("gap", gap, "a positive relative gap, such as 1e-4"),
+        ("time_limit", time_limit, "positive seconds, or None for no limit"),
+    ):
+        if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+            raise BilevelError(f"{name} is {value!r}: give {what}")
+
+
 class Deadline:
-    """A limit in seconds from now, None for no limit."""
+    """A limit in seconds from now, None for no limit; raises `BilevelError` for one that is not positive."""
 
     def __init__(self, seconds: float | None) -> None:
+        require_limits(time_limit=seconds)
         self.seconds = seconds
         # Monotonic, as the clock of the day may be set in the meantime
         self.end = math.inf if seconds is None else time.monotonic() + seconds

@@ -116,8 +116,9 @@ def _admits(program: Program, rules: Prices, x: Vector, price_rows: Mask, iterat
         sp.csr_array(program.rows.matrix + products[1:]), np.where(price_rows, -np.inf, program.rows.lower),
         np.where(price_rows, np.inf, program.rows.upper),
     )  # fmt: skip
+    # Without the leader's own cost, which a penalty on a row in small units may be too small for
     mip = SolverProgram(
-        program.cost, program.offset, np.where(price, x, program.lower), np.where(price, x, program.upper),
+        np.zeros(program.columns), 0.0, np.where(price, x, program.lower), np.where(price, x, program.upper),
         outer_approximation.continuous(program.columns), stack_rows([rows, stack.rows, best]), Cones.none(program.columns), (),
         program.scale,
     )  # fmt: skip

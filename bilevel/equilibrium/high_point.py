@@ -12,7 +12,7 @@ from bilevel import budget, tolerances
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
-from bilevel.deadline import PhaseClock
+from bilevel.deadline import PhaseClock, require_limits
 from bilevel.errors import ModelError, UnknownNameError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
@@ -57,6 +57,7 @@ def cooperative(
     """
     if solver not in _OPTIMA:
         raise UnknownNameError("solver", solver, _OPTIMA)
+    require_limits(gap, time_limit)
     clock, deadline = PhaseClock(model), time.monotonic() + (np.inf if time_limit is None else time_limit)
     program = compile_model(model)
     _require_linear(program)

@@ -66,7 +66,7 @@ class LeaderProblem:
         held = [self.column[price] for price in prices if price in self.column]
         self.given = GivenLoads(self.program, np.array(held, dtype=np.int64))
         self.start = np.nan_to_num(self.program.values())
-        self.model, self.solves = model, 0
+        self.solves = 0
         free = (self.program.followers.owner < 0) & ~self.given.price
         # What the leader may still choose tells which side of a row is its right-hand side
         self.own = frozenset(id(variable) for variable, k in self.column.items() if free[k])

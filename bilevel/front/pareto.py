@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel import tolerances
+from bilevel.deadline import require_limits
 from bilevel.errors import BilevelError, UnknownNameError
 from bilevel.front import recheck
 from bilevel.front.methods import DEFAULT_TOLERANCE, METHODS
@@ -95,7 +96,5 @@ def _checked(method: str, points: int, tolerance: float | None, gap: float, seco
     least = 0.0 if method == "augmented" else tolerances.FRONT_FINEST
     if not (isinstance(tolerance, (int, float)) and math.isfinite(tolerance) and least <= tolerance < 1):
         raise BilevelError(f"tolerance is {tolerance!r}: give a number from {least:g} to 1, such as 0.02")
-    for name, value in (("gap", gap), ("time_limit", seconds)):
-        if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            raise BilevelError(f"{name} is {value!r}: give a positive number")
+    require_limits(gap, seconds)
     return Given(method, points, float(tolerance))

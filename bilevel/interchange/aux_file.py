@@ -169,7 +169,8 @@ def resolve(found: Auxiliary, listed: list[tuple[str, int]], names: list[str], w
     # One that is no number makes all of them names, of which some may look like numbers
     by_index = found.indexed and all(_INDEX.fullmatch(token) for token, _ in listed)
     at = {name: position for position, name in enumerate(names)}
-    positions: list[int] = []
+    # A dict, as a list would be searched once a column
+    positions: dict[int, None] = {}
     for token, line in listed:
         position = int(token) if by_index else at.get(token, -1)
         if not 0 <= position < len(names):
@@ -178,8 +179,8 @@ def resolve(found: Auxiliary, listed: list[tuple[str, int]], names: list[str], w
             raise found.error(line, f"{what} {token!r} does not exist: {hint}use {scope}")
         if position in positions:
             raise found.error(line, f"{what} {token!r} is listed twice")
-        positions.append(position)
-    return positions
+        positions[position] = None
+    return list(positions)
 
 
 def by_name(columns: list[tuple[str, float]], rows: list[str], mps: str) -> str:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bilevel import tolerances
 from bilevel.errors import ModelError, did_you_mean
 
 _BOUNDS = {"UP", "LO", "FX", "MI", "PL", "FR", "BV", "LI", "UI"}
@@ -77,7 +78,7 @@ class _Check:
             raise self._error(f"objective sense {' '.join(tokens)!r} is neither MIN nor MAX")
 
     def _row(self, tokens: list[str]) -> None:
-        if len(tokens) != 2 or tokens[0].upper() not in "NLGE":
+        if len(tokens) != 2 or tokens[0].upper() not in ("N", "L", "G", "E"):
             raise self._error(f"{' '.join(tokens)!r} is not a row type (N, L, G, E) and a name without spaces")
         if tokens[1] in self.rows:
             raise self._error(f"row {tokens[1]!r} is declared twice")
@@ -122,7 +123,7 @@ class _Check:
         if kind not in _BARE:
             if len(rest) not in (2, 3):
                 raise self._error(f"{' '.join(tokens)!r} is not a bound type, a set name, a column and a number")
-            self._number(rest.pop(), infinite=True)
+            self._limit(kind, rest.pop())
         # A type that needs no number may have one, which says nothing
         elif len(rest) == 3:
             rest.pop()
@@ -132,6 +133,17 @@ class _Check:
         if (kind, rest[-1]) in self.bounded:
             raise self._error(f"column {rest[-1]!r} has two bounds of type {kind}")
         self.bounded.add((kind, rest[-1]))
+
+    def _limit(self, kind: str, token: str) -> None:
+        self._number(token, infinite=True)
+        value = float(token)
+        below = kind in ("LO", "LI")
+        if (value if below else -value) >= tolerances.INFINITE or (kind == "FX" and abs(value) >= tolerances.INFINITE):
+            raise self._error(
+                f"a bound of type {kind} at {token} leaves no value: bounds of 1e20 and more are infinite"
+            )
+        if kind in ("LI", "UI") and abs(value) < tolerances.INFINITE and value != round(value):
+            raise self._error(f"a bound of type {kind} is one of an integer column, and {token} is no whole number")
 
     def _number(self, token: str, infinite: bool = False) -> None:
         try:

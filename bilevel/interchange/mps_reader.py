@@ -1,7 +1,6 @@
 """MPS and AUX files to a Pyomo model with one follower."""
 
 import gzip
-import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from bilevel.solvers.highs import spend_banner
 MAXIMISES = "* the leader maximises: this objective is the negative of the leader's"
 """Comment by which `write_mps` remembers a sense that many MPS readers, that of MibS among them, would ignore."""
 
-# HiGHS reads bounds of types LI and UI as whole numbers below 2^31, so that what stands in is one
-_INFINITE, _STAND_IN = 1e20, 1e9
+_WHOLE = {"LI": "LO", "UI": "UP"}
+"""Bounds of integer columns and what they are without: HiGHS takes those of whole numbers below 2^31 alone."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,11 @@ def _text(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> _Problem:
     """Let HiGHS read it; what it warns of would be changed silently, so that is refused too."""
-    plain, endless = _without_infinite_integers(text)
+    plain, whole = _without_integer_bounds(text)
     highs, said = _read_with_highs(plain)
     lp = highs.getLp()
     names = list(lp.col_names_)
     lower, upper = np.array(lp.col_lower_), np.array(lp.col_upper_)
-    open_ended = np.isin(names, sorted(endless))
-    lower = np.where(open_ended & (lower == -_STAND_IN), -np.inf, lower)
-    upper = np.where(open_ended & (upper == _STAND_IN), np.inf, upper)
     # Readers differ on whether a negative UP takes the lower bound of 0 away, so that it is not guessed;
     # HiGHS warns of such a column by its number alone, so that this comes before what it says
     for at in np.flatnonzero(lower > upper).tolist():
@@ -104,24 +100,23 @@ def _parse(path: Path, text: str) -> _Problem:
         offset=sign * float(lp.offset_), maximise=(lp.sense_ == highspy.ObjSense.kMaximize) != (sign < 0),
         matrix=sp.csr_array(sp.csc_array(parts, shape=shape) if by_column else sp.csr_array(parts, shape=shape)),
         row_lower=np.array(lp.row_lower_), row_upper=np.array(lp.row_upper_), lower=lower, upper=upper,
-        integer=np.array([kind == highspy.HighsVarType.kInteger for kind in kinds], dtype=bool),
+        integer=np.array([kind == highspy.HighsVarType.kInteger for kind in kinds], dtype=bool) | np.isin(names, sorted(whole)),
     )  # fmt: skip
 
 
-def _without_infinite_integers(text: str) -> tuple[str, set[str]]:
-    """The file with a number for infinite bounds of types LI and UI, which HiGHS refuses, and the columns that have them."""
-    lines, endless, section = text.splitlines(), set(), ""
+def _without_integer_bounds(text: str) -> tuple[str, set[str]]:
+    """The file with plain bounds for those of types LI and UI, and the columns that have them, which are integer."""
+    lines, whole, section = text.splitlines(), set(), ""
     for at, line in enumerate(lines):
         tokens = line.split()
         if not tokens or line.startswith("*"):
             continue
         if not line[0].isspace():
             section = tokens[0].upper()
-        elif section == "BOUNDS" and tokens[0].upper() in ("LI", "UI") and abs(float(tokens[-1])) >= _INFINITE:
-            sign = math.copysign(1.0, float(tokens[-1]))
-            lines[at] = " ".join(["", *tokens[:-1], f"{sign * _STAND_IN:.0f}"])
-            endless.add(tokens[-2])
-    return "\n".join(lines) + "\n", endless
+        elif section == "BOUNDS" and tokens[0].upper() in _WHOLE:
+            lines[at] = " ".join(["", _WHOLE[tokens[0].upper()], *tokens[1:]])
+            whole.add(tokens[-2])
+    return "\n".join(lines) + "\n", whole
 
 
 def _read_with_highs(text: str) -> tuple[Any, str]:

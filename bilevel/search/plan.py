@@ -1,13 +1,13 @@
 """How a model is to be solved: the solver, the mode and the treatment of cones that go with what was asked."""
 
-import math
 from dataclasses import dataclass
 
 from bilevel import relax as cones
 from bilevel import solvers
 from bilevel.bounds import dual_bounds
 from bilevel.budget import Budget
-from bilevel.errors import BilevelError, FeatureError
+from bilevel.deadline import require_limits
+from bilevel.errors import FeatureError
 from bilevel.reformulate import modes
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
@@ -55,10 +55,7 @@ class Asked:
 
 def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> Asked:
     """Solver, mode and treatment of cones by name, with the limits checked."""
-    if not (isinstance(gap, (int, float)) and math.isfinite(gap) and gap > 0):
-        raise BilevelError(f"gap is {gap!r}: give a positive relative gap, such as 1e-4")
-    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
-        raise BilevelError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    require_limits(gap, time_limit)
     if mode != AUTO:
         modes.find(mode)
     return Asked(solvers.find(solver), mode, cones.find(cone))

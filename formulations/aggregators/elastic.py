@@ -111,10 +111,11 @@ def on_arrival(case: Instance, aggregator: Aggregator, per_unit: PerUnit) -> np.
 
 
 def plugged_power(case: Instance, aggregator: Aggregator, per_unit: PerUnit) -> np.ndarray:
-    """Power of all vehicles plugged in at the aggregator's station, pu, shape (periods,)."""
+    """Power of all vehicles plugged in at the aggregator's station that want energy, pu, shape (periods,)."""
     most = np.zeros(case.horizon.periods)
     for session in case.sessions:
-        if session.station == aggregator.station:
+        # A vehicle that wants nothing brings no demand that a price could move
+        if session.station == aggregator.station and session.energy_kwh > 0:
             most[list(case.window(session))] += float(per_unit.power(session.count * session.power_max_kw))
     return most
 

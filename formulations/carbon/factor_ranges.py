@@ -1,4 +1,4 @@
-"""Ranges of emission factors from ranges of flows (docs/model.md section 8)."""
+"""Ranges of emission factors from ranges of flows (docs/model.md section 7)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -79,7 +79,7 @@ def nodal_rules(model: Any, case: Instance) -> Any:
     """Pyomo `ComponentMap` price -> rule for `bilevel.equilibrium`: the nodal price at the station's bus plus the fee.
 
     The nodal price is d(dso_cost)/d(load), the dual of the bus's active balance over the energy of 1 pu in a period; at the
-    substation that of `operator_cost.substation_price_per_kwh`.  Raises `ModelError` for a nonconvex power flow.
+    substation that of `operator.cost.substation_price_per_kwh`.  Raises `ModelError` for a nonconvex power flow.
     """
     power_flow.require_convex(model.power_flow, "nodal prices")
     energy = model.per_unit.base_kva * case.horizon.period_hours

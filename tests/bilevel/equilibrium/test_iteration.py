@@ -424,3 +424,32 @@ def test_ieee33_is_no_better_than_the_exact_optimum(damping: float, exact: bilev
     assert trace.solution.objective < trace.iterations[0].objective
     assert bilevel.certify(model).valid
     assert set(trace.prices) == {model.price[c, t].name for c in model.C for t in model.T}
+
+
+def test_prices_that_admit_a_point_are_not_left_for_the_leaders_own_cost() -> None:
+    """At a price of 1 the follower takes y = 1e-4 and the leader x = 0.1; x breaking its row would pay more than its penalty."""
+    m = pyo.ConcreteModel()
+    m.price = pyo.Var(bounds=(0, 1), initialize=0.2)
+    m.x, m.s = pyo.Var(bounds=(0, 1)), pyo.Var(bounds=(0, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(1e-4, 1))
+    m.f.cost = pyo.Objective(expr=m.price * m.f.y + 0.5 * m.f.y**2 - m.f.y)
+    m.balance = pyo.Constraint(expr=m.s == m.f.y)
+    m.cap = pyo.Constraint(expr=m.x - 1000 * m.f.y <= 0)
+    m.goal = pyo.Objective(expr=m.s**2 - m.x)
+    trace = bilevel.equilibrium(m, ComponentMap([(m.price, m.balance)]), damping=1.0, max_iterations=3, progress=False)
+    assert trace.solution_iteration == 3 and trace.solution.status == "certified"
+    assert trace.solution.objective == pytest.approx(-0.1, rel=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_limits_that_nothing_can_keep_are_refused(seconds: float) -> None:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.goal = pyo.Objective(expr=m.x)
+    with pytest.raises(bilevel.BilevelError, match="time_limit is"):
+        bilevel.equilibrium(m, ComponentMap(), time_limit=seconds, progress=False)
+    with pytest.raises(bilevel.BilevelError, match="time_limit is"):
+        bilevel.cooperative(m, time_limit=seconds, progress=False)
+    with pytest.raises(bilevel.BilevelError, match="gap is"):
+        bilevel.cooperative(m, gap=seconds, progress=False)

@@ -893,15 +893,22 @@ def test_the_how_to_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
 
 @pytest.mark.parametrize(
-    ("line", "upper"), [("UI B X 1e+30", None), ("UI B X 1E20", None), ("UI B X 5", 5), ("UP B X 1e30", None)]
-)
-def test_an_infinite_bound_of_an_integer_column_is_none(tmp_path: Path, line: str, upper: float | None) -> None:
+    ("line", "lower", "upper"),
+    [
+        ("UI B X 1e+30", 0, None), ("UI B X 1E20", 0, None), ("UI B X 5", 0, 5), ("UP B X 1e30", 0, None), ("LI B X 3", 3, None),
+        ("UI B X 3e9", 0, 3e9), ("UI B X 1e9", 0, 1e9), ("LI B X -1e30\n UP B X 1e9", None, 1e9),
+        ("LI B X -1e9\n UI B X 1e30", -1e9, None), ("UP B X 1e9", 0, 1e9),
+    ],
+)  # fmt: skip
+def test_an_infinite_bound_of_an_integer_column_is_none_and_a_large_one_is_one(
+    tmp_path: Path, line: str, lower: float | None, upper: float | None
+) -> None:
     text = f"NAME t\nROWS\n N OBJ\n L R1\nCOLUMNS\n X OBJ -1 R1 1\n Y OBJ -1 R1 1\nRHS\n RHS R1 3\nBOUNDS\n {line}\nENDATA\n"
     (tmp_path / "t.mps").write_text(text)
     (tmp_path / "t.aux").write_text("@NUMVARS\n1\n@NUMCONSTRS\n0\n@VARSBEGIN\nY 1\n@VARSEND\n")
     model = read_mps(tmp_path / "t.mps", tmp_path / "t.aux")
-    assert model.column["X"].ub == upper and model.column["X"].lb == 0
-    assert model.column["X"].is_integer() == line.startswith("UI")
+    assert (model.column["X"].lb, model.column["X"].ub) == (lower, upper)
+    assert model.column["X"].is_integer() == ("LI" in line or "UI" in line)
 
 
 @pytest.mark.parametrize(
@@ -910,6 +917,10 @@ def test_an_infinite_bound_of_an_integer_column_is_none(tmp_path: Path, line: st
         (("RHS R1", "RHS R_1"), ("", ""), r"t\.mps, line 9: row 'R_1' .*did you mean 'R1'\?"),
         (("BOUNDS", "BOUND"), ("", ""), r"line 10: section 'BOUND' .*did you mean 'BOUNDS'\?"),
         (("UP B longname", "UP B longnome"), ("", ""), r"line 11: column 'longnome' .*did you mean 'longname'\?"),
+        ((" L R1", " GE R1"), ("", ""), r"t\.mps, line 4: 'GE R1' is not a row type"),
+        (("UP B longname 4", "UI B longname 2.5"), ("", ""), r"line 11: .*2\.5 is no whole number"),
+        (("UP B longname 4", "LO B longname 1e30"), ("", ""), r"line 11: a bound of type LO at 1e30 leaves no value"),
+        (("UP B longname 4", "UP B longname -1e20"), ("", ""), r"line 11: a bound of type UP at -1e20 leaves no value"),
         (("", ""), ("@OBJSENSE", "@OBJESENSE"), r"t\.aux, line 8: keyword '@OBJESENSE' .*did you mean '@OBJSENSE'\?"),
         (("", ""), ("longname 1", "longnaem 1"), r"t\.aux, line 6: column 'longnaem' .*did you mean 'longname'\?"),
     ],

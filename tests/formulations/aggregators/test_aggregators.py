@@ -28,7 +28,7 @@ from typer.main import get_command
 import bilevel
 import formulations
 from bilevel import BilevelError, ModelError
-from formulations.aggregators import AGGREGATORS, AggregatorModel, scheduled, trading
+from formulations.aggregators import AGGREGATORS, AggregatorModel, elastic, scheduled, trading
 from formulations.aggregators.elastic import inverse_demand
 from formulations.aggregators.exclusivity import open_pairs
 from formulations.options import Option
@@ -385,3 +385,15 @@ def test_two_aggregators_at_one_bus_answer_each_for_itself() -> None:
               for block in model.aggregator.values())  # fmt: skip
     drawn = [pyo.value(model.bus_load["b", t]) * Network.from_feeder(both.feeder).per_unit.base_kva for t in model.T]
     assert drawn == pytest.approx(net, rel=1e-9)
+
+
+def test_vehicles_that_want_nothing_are_no_demand_that_a_price_could_move() -> None:
+    """Their demand has no mean that elasticities could be relative to: nobody charges, and the posted prices are paid."""
+    case = small_market()
+    case = replace(case, sessions=tuple(replace(session, energy_kwh=0.0) for session in case.sessions))
+    model = formulations.aggregator_market(case, "elastic")
+    assert all(variable.ub == 0.0 for variable in model.aggregator["agent"].ev.values())
+    posted = np.linspace(0.1, 0.3, case.horizon.periods)
+    assert case.market is not None
+    paid = elastic.paid_per_kwh(case, case.market.aggregators[0], posted, np.zeros(case.horizon.periods))
+    assert np.array_equal(paid, posted)
