@@ -10,7 +10,7 @@ from bilevel.errors import ModelError
 
 
 def blocks(root: Any, kinds: tuple[Any, ...] = (pyo.Block,), active: bool | None = None) -> Iterator[Any]:
-    """`root` and the blocks of these kinds that are declared below it; with `active` only those that are, or are not."""
+    """`root` and the blocks of these kinds that are declared below it; with `active=True` only those that are."""
     # What an inactive block holds is inactive with it, whatever it says of itself
     if active is not None and root.active != active:
         return

@@ -59,8 +59,10 @@ class Piece:
             return Piece(self.base + self.step * first, self.base + self.step * last, self.step, self.base)
         if low <= high:
             return Piece(low, high)
-        inside = self.low == self.high and low - high <= tolerances.DOMAIN * max(1.0, abs(low))
-        return self if inside else None
+        # An end of it that a bound misses by rounding is in; where two bounds cross, nothing is
+        missed = low - high <= tolerances.DOMAIN * max(1.0, abs(low)) and lower <= upper
+        at = self.low if low == self.low else self.high
+        return Piece(at, at) if missed else None
 
 
 def _up(value: float) -> float:

@@ -60,12 +60,12 @@ def stacked(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
 
 
 def magnitude(matrix: sp.csr_array, size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """magnitude(matrix, size): the terms of every row where columns have these sizes, added up."""
+    """Sizes of the terms of every row, added up, where columns have these sizes."""
     terms = np.abs(matrix.data) * size[matrix.indices]
     return np.bincount(row_of(matrix), weights=terms, minlength=matrix.shape[0]).astype(float)
 
 
 def column_magnitude(matrix: sp.csr_array, size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """column_magnitude(matrix, size): the terms of every column where rows have these sizes, added up."""
+    """Sizes of the terms of every column, added up, where rows have these sizes."""
     terms = np.abs(matrix.data) * size[row_of(matrix)]
     return np.bincount(matrix.indices, weights=terms, minlength=matrix.shape[1]).astype(float)

@@ -65,6 +65,7 @@ class _Gurobi:
         self.integer, self.pairs, self.is_mip, self.sets, self.rows = mip.integer, mip.sos1, False, [], []
         self.model.Params.IntFeasTol = tolerances.SOLVER_INTEGRALITY
         self.model.Params.FeasibilityTol = tolerances.SOLVER_FEASIBILITY
+        self.model.Params.OptimalityTol = tolerances.SOLVER_FEASIBILITY
         if not (np.isfinite(mip.lower).all() and np.isfinite(mip.upper).all()):
             # Presolve of Gurobi 13.0 ends some programs that have no end, and calls the point optimal (tests: solver releases)
             self.model.Params.DualReductions = 0

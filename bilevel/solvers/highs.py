@@ -150,15 +150,15 @@ class _Highs:
         highs.setOptionValue("primal_feasibility_tolerance", feasibility)
         highs.setOptionValue("dual_feasibility_tolerance", feasibility)
         highs.setOptionValue("mip_rel_gap", gap)
-        seconds = max(seconds, 0.0)
-        patience = max(_STALLED, _PATIENCE * self.longest)
-        self._limit(seconds if mip else min(seconds, patience))
+        seconds, fresh = max(seconds, 0.0), not mip and not highs.getBasis().valid
+        # From nothing there is no basis to crawl from, and what was done so far would be lost
+        patience = np.inf if mip or fresh else max(_STALLED, _PATIENCE * self.longest)
+        self._limit(min(seconds, patience))
         for option in (*_SUB_SEARCHES, "mip_allow_restart"):
             highs.setOptionValue(option, not improving)
-        self.watch = watch
-        fresh, started = not mip and not highs.getBasis().valid, time.monotonic()
+        self.watch, started = watch, time.monotonic()
         self._run(aloud=not (mip or fresh))
-        if not mip and seconds > patience and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
+        if seconds > patience and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
             # From a basis of other bounds the simplex may crawl where it is quick from nothing
             highs.clearSolver()
             self._limit(seconds - patience)

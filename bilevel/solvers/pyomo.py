@@ -252,7 +252,8 @@ class _Pyomo:
     def _free(self) -> Vector:
         """The point within the bounds that is nearest to 0, with whole integers."""
         near: Vector = np.clip(0.0, self.lower, self.upper)
-        return np.where(self.integer, np.ceil(near), near)
+        # Nearest to 0 is the lower bound where it is positive, else the upper one
+        return np.where(self.integer, np.where(near > 0, np.ceil(near), np.floor(near)), near)
 
     def _bound(self, results: Any, status: SolverStatus, objective: float, gap: float, discrete: bool) -> float:
         """The solver's own bound; else what "optimal" claims: exact without integers, to the gap that was asked for with them."""
@@ -262,7 +263,7 @@ class _Pyomo:
             return objective if status == SolverStatus.OPTIMAL else -np.inf
         claimed = results.problem.lower_bound
         if isinstance(claimed, (int, float)) and np.isfinite(claimed):
-            return min(float(claimed), objective)
+            return float(claimed)
         known = status == SolverStatus.OPTIMAL and bool(self.kind.gap)
         return objective - gap * abs(objective) if known else -np.inf
 

@@ -248,7 +248,7 @@ class _Scip:
         # Of an infeasible program SCIP's bound is its infinity, 1e20, which looks like a number
         bound = float(self.model.getDualbound()) if status in WITH_POINT else -np.inf
         # Of all runs, as SCIP may start anew on the way
-        nodes = int(self.model.getNTotalNodes()) if self.is_mip else 0
+        nodes = int(self.model.getNTotalNodes()) if self.is_mip or self.program.products is not None else 0
         if not self.model.getNSols():
             return Outcome(status, None, np.inf, bound, nodes=nodes)
         best = self.model.getBestSol()

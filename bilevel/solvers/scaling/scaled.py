@@ -191,7 +191,8 @@ class Scaled:
     def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of rows."""
         size = self.row[rows]
-        self.rows.lower[rows], self.rows.upper[rows] = lower / size, upper / size
+        # HiGHS keeps the old limits, and SCIP none, where a lower one is +inf
+        self.rows.lower[rows], self.rows.upper[rows] = reachable(lower / size, upper / size)
         self._renew(rows)
 
     def _own(self, dual: Vector) -> Vector:

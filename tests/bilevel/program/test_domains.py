@@ -296,3 +296,11 @@ def test_plain_models_get_no_columns_for_domains() -> None:
     ):
         program = compile_model(model(domain, 1.0, 0, 1))
         assert program.columns == 2 and not program.domains.splits and not program.domains.rows
+
+
+@pytest.mark.parametrize("high", [5.0, 5.0 - 1e-12, 5.0 + 1e-12])
+def test_an_end_of_an_interval_that_a_bound_misses_by_rounding_is_in(high: float) -> None:
+    """x in {0} or [5, 10] and at least 1: 5 is what is left, and y = 1."""
+    solution = bilevel.solve(model(semi(5, 10), 1.0, 1.0, high), progress=False)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(5.0 + 3.0, rel=1e-6)

@@ -137,3 +137,19 @@ def test_what_stands_for_a_row_holds_wherever_the_row_does(seed: int) -> None:
     assert (rows.violation(x) <= 1e-12 * np.maximum(size, 1.0)).all()
     entries = np.abs(rows.matrix.data[rows.matrix.data != 0])
     assert not len(entries) or entries.min() >= drops
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+@pytest.mark.parametrize(("lower", "upper"), [(np.inf, np.inf), (-np.inf, -np.inf)])
+def test_limits_that_nothing_can_meet_are_not_dropped(solver: str, lower: float, upper: float) -> None:
+    session = Scaled(SOLVERS[solver].open())
+    rows = Rows(sp.csr_array(np.ones((1, 1))), np.ones(1), np.full(1, 3.0))
+    none = np.zeros(1, dtype=bool)
+    session.load(
+        SolverProgram(np.ones(1), 0.0, np.zeros(1), np.full(1, 5.0), none, rows, Cones.none(1), (), np.ones(1))
+    )
+    line = Progress(False, 1.0)
+    assert session.solve(False, 1e-6, 10.0, False, line).objective == pytest.approx(1.0)
+    session.set_row_bounds(np.array([0]), np.array([lower]), np.array([upper]))
+    # Such a number may be too far out for a solver to judge, which is no answer rather than a wrong one
+    assert session.solve(False, 1e-6, 10.0, False, line).status in ("infeasible", "numerical_error")
