@@ -123,7 +123,7 @@ class ParetoFront:
         edges = [*(p.limited for p in inside), worst]
         # Between a point and the next one the area is as high as the point
         found = sum((b - a) * (p.maximized - least) for p, (a, b) in zip(inside, pairwise(edges), strict=True))
-        low = min(max(self.least_limited, -math.inf), worst)
+        low = min(self.least_limited, worst)
         # What bounds leave is a staircase with steps at the limits: on (a, b] it is as high as at b
         cuts = sorted({low, worst, *(p.limit for p in self.points if low < p.limit < worst)})
         most = sum((b - a) * max(0.0, self.bound_at(b) - least) for a, b in pairwise(cuts))

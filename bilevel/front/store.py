@@ -51,14 +51,17 @@ def fingerprint(form: Reformulation, limited: int, maximized: int) -> dict[str, 
     program, stack = form.program, form.program.followers
     rows, own, cones = program.rows, stack.rows, program.cones
     names = [program.name(column) for column in range(program.columns)]
+    # Hashed where there are any only, so that stores of models without them keep their hashes
+    ends = (stack.cones.u0, stack.cones.w0) if stack.cones.count else ()
+    read = (program.links.column, program.links.row) if len(program.links.row) else ()
     parts: dict[str, tuple[Any, ...]] = {
         "variables": (names, limited, maximized),
         "variable bounds": (program.lower, program.upper, program.integer),
         "leader rows": (rows.matrix, rows.lower, rows.upper),
         "leader cones": (cones.squares, cones.u, cones.u0, cones.w, cones.w0),
         "products": (program.bilinear.row, program.bilinear.leader, program.bilinear.follower, program.bilinear.coefficient),
-        "follower rows": (own.matrix, own.lower, own.upper, stack.cones.squares, stack.cones.u, stack.cones.w),
-        "follower costs": (stack.cost, stack.price, stack.quadratic, stack.sense),
+        "follower rows": (own.matrix, own.lower, own.upper, stack.cones.squares, stack.cones.u, stack.cones.w, *ends),
+        "follower costs": (stack.cost, stack.price, stack.quadratic, stack.sense, *read),
         "limits of duals": (stack.row_dual_limit, stack.column_dual_limit),
     }  # fmt: skip
     return {f"hash of {name}": _hash(part) for name, part in parts.items()}

@@ -11,7 +11,6 @@ from bilevel import relax as cones
 from bilevel import solvers
 from bilevel.budget import Budget
 from bilevel.followers.kkt import Kkt
-from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.progress import Progress
 from bilevel.reformulate import modes
@@ -91,7 +90,6 @@ class TaskSolver:
     def _search(self, task: Task, budget: Budget) -> Search:
         cost = np.zeros(self.form.mip.columns)
         cost[self.columns] = task.limited_weight, -task.maximized_weight
-        cost[self.form.columns.after(Group.VARIABLES)] = 0.0
         lower, upper = np.array([-np.inf, task.floor]), np.array([task.limit, np.inf])
         # Others may take over what they were told of the last objective, and start anew
         if self.search is None or not self.search.incremental:

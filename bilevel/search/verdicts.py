@@ -105,7 +105,9 @@ def cooperates(program: Program) -> bool:
         x = session.solve(True, tolerances.FEASIBILITY, budget.seconds(), False, budget.watch()).x
     if x is None:
         return False
-    return bool((mip.rows.relative_violation(x, program.least_size) <= tolerances.FEASIBILITY).all())
+    # Tangents stand where the continuous point was, so that a point with whole numbers may break a cone
+    kept = -mip.cones.gaps(x) <= tolerances.CONE_GAP
+    return bool(kept.all() and (mip.rows.relative_violation(x, program.least_size) <= tolerances.FEASIBILITY).all())
 
 
 def contradiction(mip: SolverProgram, what: str) -> Check:

@@ -41,12 +41,12 @@ def close(form: Reformulation, search: Search, found: Incumbent, budget: Budget)
     if not able or loose <= tolerances.CONE_GAP or budget.over():
         return Charged(found, None)
     budget.progress.phase("closing cones", local=True)
-    best, last, share = found, 0.0, 0.0
+    best, last, share, used = found, 0.0, 0.0, 0.0
     # Upwards: a charge distorts the objective, so that the least one that serves costs least
     for charge in CHARGES:
         point = _with_charge(form, search, found, charge, budget)
         if point is not None:
-            best, share = point, charge
+            best, share, used = point, charge, charge
             break
         if budget.over():
             return Charged(found, None)
@@ -59,13 +59,16 @@ def close(form: Reformulation, search: Search, found: Incumbent, budget: Budget)
         point = None if budget.over() else _with_charge(form, search, found, charge, budget)
         if point is None:
             last = charge
-        elif point.objective <= best.objective:
-            best, share = point, charge
+            continue
+        # Whatever it costs, a smaller charge that serves is where the next halving goes on
+        share = charge
+        if point.objective <= best.objective:
+            best, used = point, charge
     detail = (
         f"cones were loose by up to {loose:.3g} at the optimum of the relaxation; closed by charging their factors with "
-        f"{share:.3g} of the objective, at a cost of {_over(best, found, form):.3g} of it"
+        f"{used:.3g} of the objective, at a cost of {_over(best, found, form):.3g} of it"
     )
-    return Charged(best, Check(NAME, share, None, "of objective", detail=detail, kind=CheckKind.REPORT))
+    return Charged(best, Check(NAME, used, None, "of objective", detail=detail, kind=CheckKind.REPORT))
 
 
 def _loose(form: Reformulation, found: Incumbent) -> float:

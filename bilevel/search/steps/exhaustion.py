@@ -71,6 +71,12 @@ def _asked_again(state: SearchState) -> None:
             "the solver's bound does not meet its own point, and nonconvex programs have no other search"
         )
         return
+    if np.isfinite(state.least):
+        # The row that gives the relaxation an end is in every session: a point may lie behind it
+        state.incumbent.ended = (
+            f"{name} finds no point above an objective that lies far out: nothing is proven beyond it"
+        )
+        return
     state.budget.progress.phase("asking again")
     first = state.master.solve(integer=True).status
     answers = {}

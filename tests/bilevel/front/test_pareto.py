@@ -344,3 +344,24 @@ def test_a_dask_cluster_gives_the_same_front(tmp_path: Path) -> None:
 def test_a_task_knows_itself() -> None:
     assert Task(1.0, 0.0).key == Task(1.0, 0.0).key != Task(1.0, 0.0, limit=3.0).key
     assert Task(0.1 + 0.2, 1.0).key != Task(0.3, 1.0).key, "equal to the last bit"
+
+
+def test_a_store_of_another_size_of_a_followers_cone_is_refused_by_name(tmp_path: Path) -> None:
+    def disc(limit: float) -> Any:
+        m = pyo.ConcreteModel()
+        m.x = pyo.Var(bounds=(0, 1))
+        m.f = bilevel.Follower()
+        m.f.a, m.f.b = pyo.Var(bounds=(-5, 5)), pyo.Var(bounds=(-5, 5))
+        m.f.disc = pyo.Constraint(expr=m.f.a**2 + m.f.b**2 <= limit)
+        m.f.cost = pyo.Objective(expr=-m.f.a - m.x * m.f.b)
+        m.limited, m.wanted = pyo.Expression(expr=m.x), pyo.Expression(expr=m.f.b)
+        return m
+
+    def front(limit: float) -> ParetoFront:
+        m = disc(limit)
+        return bilevel.pareto(m, m.wanted, m.limited, points=2, solver="scip", store=tmp_path, progress=False)
+
+    first = front(4.0)
+    assert first.points and front(4.0).points[0].maximized == first.points[0].maximized
+    with pytest.raises(BilevelError, match="hash of follower rows"):
+        front(9.0)

@@ -26,7 +26,7 @@ from bilevel.search import strategy, verdicts
 from bilevel.search.cut_session import CutSession, Point
 from bilevel.search.sides import Sides
 from bilevel.search.state import precise_session
-from bilevel.search.steps import exhaustion
+from bilevel.search.steps import exhaustion, relaxation
 from bilevel.search.tree import Subproblem, Tree
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
@@ -344,3 +344,33 @@ def test_strong_duality_with_quadratic_followers_ends_with_the_answer() -> None:
     solution = bilevel.solve(m, mode="strong_duality", progress=False)
     assert solution.status == "certified", solution.reason
     assert solution.objective == pytest.approx(-6 + 2 + 4)
+
+
+def test_followers_that_cooperate_keep_cones_at_whole_numbers_too() -> None:
+    """z is 0 or 1, and (z - 1/2)^2 <= 0.01 holds between only: nobody's cooperation helps."""
+    m = pyo.ConcreteModel()
+    m.z, m.x = pyo.Var(domain=pyo.Binary), pyo.Var(bounds=(0, 1))
+    m.ball = pyo.Constraint(expr=(m.z - 0.5) ** 2 <= 0.01)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 1))
+    m.f.above = pyo.Constraint(expr=m.f.y >= m.x)
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.goal = pyo.Objective(expr=m.x + m.f.y + m.z)
+    solution = bilevel.solve(m, progress=False)
+    assert solution.status == "infeasible", solution.reason
+    assert "followers that cooperate could" not in solution.reason
+
+
+def test_no_point_above_the_wall_is_no_proof_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row that ends an endless relaxation is in every session; an objective beyond it must not be called infeasible."""
+    m = pyo.ConcreteModel()
+    m.x, m.z = pyo.Var(bounds=(None, 10)), pyo.Var(bounds=(1, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 4))
+    m.f.cost = pyo.Objective(expr=m.f.y * m.z)
+    m.far = pyo.Constraint(expr=m.x * m.f.y + m.x <= -1000)
+    m.goal = pyo.Objective(expr=m.x)
+    # A wall so near that every point lies behind it
+    monkeypatch.setattr(relaxation, "far", lambda _state: -10.0)
+    solution = bilevel.solve(m, "scip", progress=False, time_limit=30)
+    assert solution.status != "infeasible", solution.reason
