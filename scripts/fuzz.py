@@ -6,9 +6,9 @@
 Families in turn, each problem in HiGHS, SCIP and Gurobi, in mode auto or another that the solver has: everything the
 engine takes, as drawn; loose limits; units from 1e-4 to 1e5; References; domains with steps and gaps; integer prices
 with revenue; semidefinite followers; rows shared by followers; multipliers that the leader reads; idle rows; slacks;
-and all of these together.  The k-th problem has seed seed * 1,000,000 + k.  Prints versions, counts by family and by
-solver, and each answer that is WRONG, CRASHED or HUNG with the `--only` that repeats it; the exit code is 1 if there is
-any.
+all of these together; and data in tenths, whose sums are off by rounding.  The k-th problem has seed
+seed * 1,000,000 + k.  Prints versions, counts by family and by solver, and each answer that is WRONG, CRASHED or HUNG
+with the `--only` that repeats it; the exit code is 1 if there is any.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from fuzz_changes import drawn_units, relabelled, repeated
+from fuzz_changes import Units, drawn_units, relabelled, repeated
 from fuzz_loose import NOTHING, Changes, changed, loosening, slackening
 from fuzz_oracles import is_linear
 from fuzz_writing import PLAIN, REFERENCES, WRITINGS, Style
@@ -209,7 +209,8 @@ def _slacks(rng: Rng) -> tuple[Problem, Changes, Style]:
 
 def _together(rng: Rng) -> tuple[Problem, Changes, Style]:
     """Problems of the other families, permuted, with loose limits, slacks, units and writings at once."""
-    p, _, style = list(FAMILIES.values())[rng.integers(len(FAMILIES) - 1)](rng)
+    # Of those before this one: one that is added behind it changes no drawn problem
+    p, _, style = list(FAMILIES.values())[rng.integers(list(FAMILIES).index("together"))](rng)
     if rng.random() < 0.5:
         p = relabelled(p, rng)
     loose = loosening(p, rng) if rng.random() < 0.6 else NOTHING
@@ -220,10 +221,24 @@ def _together(rng: Rng) -> tuple[Problem, Changes, Style]:
     return p, replace(loose, slack=slack, units=units), _writing(rng, 0.5)
 
 
+def _decimals(rng: Rng) -> tuple[Problem, Changes, Style]:
+    """Multipliers that the leader reads, with columns, rows and costs in tenths: 0.1 + 0.2 is not 0.3."""
+    p, _, style = _duals(rng) if rng.random() < 0.7 else _drawn(rng)
+
+    def some(count: int) -> np.ndarray:
+        return np.where(rng.random(count) < 0.7, rng.choice([0.1, 0.3, 0.7, 1.1], count), 1.0)
+
+    lower = tuple(some(len(f.low)) for f in p.followers)
+    units = Units(
+        some(len(p.c)), some(len(p.d)), some(len(p.low)), lower, tuple(some(len(lower)).tolist()), float(some(1)[0])
+    )
+    return p, Changes(units=units), style
+
+
 FAMILIES: dict[str, Callable[[Rng], tuple[Problem, Changes, Style]]] = {
     "drawn": _drawn, "loose": _loose, "units": _units, "references": _references, "domains": _domains,
     "integer revenue": _integer_revenue, "semidefinite": _semidefinite, "shared rows": _shared, "duals": _duals, "idle rows": _idle,
-    "slacks": _slacks, "together": _together,
+    "slacks": _slacks, "together": _together, "decimals": _decimals,
 }  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def check_point(
             found.append(multiplier_checks.duals_read(program, form.kkt, full))
     ties = tie_checks(program, x, response)
     found += [
-        point_checks.refuted(program, x, point_checks.global_gap(program, x, bound, gap), bound, ties[0]),
+        point_checks.believed_gap(program, x, bound, gap, ties[0], response),
         resolution_check(program, x, form),
     ]
     # What a broken point owes means nothing, and its program may have no end

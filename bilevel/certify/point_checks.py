@@ -72,6 +72,8 @@ def optimality(program: Program, x: Vector, response: Response) -> Check:
     cost = float(program.followers.costs(x)[at])
     least = cost - float(response.linear_cost[at] - response.lower_bound[at])
     detail = f"cost {cost:.6g}, proven least {least:.6g}"
+    if response.impossible:
+        detail = "no point meets the followers' rows at these decisions: this one does within tolerances alone"
     value = max(0.0, float(excess[at]))
     return Check("follower optimality", value, tolerances.FOLLOWER, "relative", program.followers.names[at], detail)
 
@@ -90,8 +92,13 @@ def global_gap(program: Program, x: Vector, bound: float | None, gap: float) -> 
     return Check("global gap", value, gap, "relative", detail=detail, kind=CheckKind.OPTIMALITY)
 
 
-def refuted(program: Program, x: Vector, check: Check, bound: float | None, best: Check) -> Check:
+def believed_gap(
+    program: Program, x: Vector, bound: float | None, gap: float, best: Check, response: Response
+) -> Check:
     """The global gap; endless where a tie at the same decisions is better than the bound, which is none then."""
+    # Where rounding alone lets followers answer, what solvers conclude of their multipliers means nothing
+    bound = None if response.impossible else bound
+    check = global_gap(program, x, bound, gap)
     # Only exact ties are responses for certain; others are within a tolerance of the followers' cost
     if bound is None or not np.isfinite(bound) or best.detail != EXACT:
         return check

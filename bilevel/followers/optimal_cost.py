@@ -21,6 +21,9 @@ from bilevel.relax import tangent
 
 _MAX_ROUNDS = 60
 
+_INFEASIBLE = 2
+"""SciPy's number for it."""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -28,7 +31,8 @@ class Response:
 
     `lower_bound`: proven lower bound of each follower's linearised cost, `linear_cost`: that cost at x; `size`: of its cost terms,
     for relative comparisons; `row_dual`: net multiplier of each follower row, `reduced_cost`: of each follower column, both
-    d(cost)/d(right-hand side) per unit of the row or column; `solved`: whether the linear program was solved.
+    d(cost)/d(right-hand side) per unit of the row or column; `solved`: whether the linear program was solved; `impossible`: whether
+    no point meets its rows.
     """
 
     lower_bound: Vector
@@ -37,6 +41,7 @@ class Response:
     row_dual: Vector
     reduced_cost: Vector
     solved: bool
+    impossible: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def respond(program: Program, x: Vector) -> Response:
     least = np.full(len(size), -np.inf)
     for turn in range(_MAX_ROUNDS):
         scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
-        y, found = _multipliers(scaled)
+        y, found, impossible = _multipliers(scaled)
         # A later round without an answer takes nothing from what an earlier one has proven
         if y is None and turn:
             break
@@ -85,13 +90,9 @@ def respond(program: Program, x: Vector) -> Response:
             break
         rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
     return Response(
-        lower_bound=least,
-        linear_cost=cost,
-        size=size,
+        lower_bound=least, linear_cost=cost, size=size, reduced_cost=reduced * size[owner] / unit, solved=solved, impossible=impossible,
         row_dual=dual[: stack.rows.count] * size[stack.row_owner] / _row_size(program, stack.rows),
-        reduced_cost=reduced * size[owner] / unit,
-        solved=solved,
-    )
+    )  # fmt: skip
 
 
 def _weak_duality(stack: _Stack, dual: Vector, reduced: Vector, row_owner: Index, owner: Index, count: int) -> Vector:
@@ -152,10 +153,13 @@ def _cost_size(program: Program, x: Vector) -> Vector:
     return np.where(size > 0, size, 1.0)
 
 
-def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
-    """Optimum and net multipliers of the rows from SciPy; None and zeros without an answer, which prove nothing but are valid."""
+def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector, bool]:
+    """Optimum and net multipliers of the rows from SciPy, and whether it says that no point meets them.
+
+    None and zeros without an answer, which prove nothing but are valid.
+    """
     if not len(stack.rates):
-        return np.zeros(0), np.zeros(len(stack.lower))
+        return np.zeros(0), np.zeros(len(stack.lower)), False
     equal, low, high = split_limits(stack.lower, stack.upper)
     inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
     result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
@@ -171,14 +175,14 @@ def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector]:
     )
     dual = np.zeros(len(stack.lower))
     if result.x is None or result.status != 0:
-        return None, dual
+        return None, dual, result.status == _INFEASIBLE
     if len(equal):
         dual[equal] = result.eqlin.marginals
     # Marginals are d(cost)/d(limit), and lower limits were handed over with their sign turned
     if inequalities.shape[0]:
         dual[high] += result.ineqlin.marginals[: len(high)]
         dual[low] -= result.ineqlin.marginals[len(high) :]
-    return result.x, dual
+    return result.x, dual, False
 
 
 def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:

@@ -95,7 +95,9 @@ def _propagated(
         np.fmax.at(new_low, column, np.where(np.isnan(below), -np.inf, below))
         # Contradictions are the solver's to find
         crossed = new_low > new_high
-        new_low, new_high = np.where(crossed, low, new_low), np.where(crossed, high, new_high)
+        # But without a margin ends may cross by rounding, and what lies between them is where the rows hold the column
+        left, right = (low, high) if margin else (new_high, new_low)
+        new_low, new_high = np.where(crossed, left, new_low), np.where(crossed, right, new_high)
         if np.array_equal(new_low, low) and np.array_equal(new_high, high):
             break
         low, high = new_low, new_high

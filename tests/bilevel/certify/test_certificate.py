@@ -412,3 +412,18 @@ def test_a_multiplier_below_zero_does_not_pay_for_its_partner(negative: str) -> 
     sign = 1.0 if negative == "q" else -1.0
     full[duals.r], full[duals.q] = sign, -sign * w / u
     assert not multiplier_checks.cone_multipliers(form, full, response).ok
+
+
+def test_a_bound_counts_for_nothing_where_followers_answer_within_tolerances_alone() -> None:
+    """At x = 1 the row asks for y above 1 by half of what a certificate allows, and y ends at 1."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1), initialize=1.0)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 1), initialize=1.0)
+    m.f.row = pyo.Constraint(expr=m.f.y >= (1 + 5e-7) * m.x)
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.goal = pyo.Objective(expr=m.x, sense=pyo.maximize)
+    certificate = bilevel.certify(m, bound=1.0)
+    assert certificate["follower rows"].ok
+    assert "no point meets" in certificate["follower optimality"].detail and not certificate["follower optimality"].ok
+    assert not np.isfinite(certificate["global gap"].value)

@@ -312,7 +312,7 @@ def test_a_later_round_without_an_answer_takes_nothing_from_an_earlier_bound(mon
 
     def failing(stack: Any) -> Any:
         turns.append(len(stack.lower))
-        return (None, np.zeros(len(stack.lower))) if len(turns) > 1 else solved(stack)
+        return (None, np.zeros(len(stack.lower)), False) if len(turns) > 1 else solved(stack)
 
     monkeypatch.setattr(optimal_cost, "_multipliers", failing)
     response = optimal_cost.respond(program, x)

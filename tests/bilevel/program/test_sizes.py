@@ -648,3 +648,29 @@ def test_propagation_leaves_the_rows_that_it_reads_as_they_are() -> None:
     tightened(rows, np.zeros(2), np.full(2, 1e9))
     assert rows.matrix.nnz == len(rows.matrix.data) == 3
     assert rows.violation(np.zeros(2)).tolist() == [1.0, 2.0]
+
+
+def test_a_column_that_rows_hold_at_zero_by_rounding_has_no_size_of_rounding() -> None:
+    """With z at least 10 the row leaves y 0, or less than 0 by rounding, or a margin for it: its size is that of its bounds."""
+    rows = Rows(sp.csr_array(np.array([[0.33000000000000007, 3.3]])), np.full(1, -INF), np.array([3.3000000000000003]))
+    low, high = tightened(rows, np.array([10.0, 0.0]), np.array([50.0, 4.0]))
+    assert (low[1], high[1]) == (0.0, 4.0)
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+def test_a_leader_reads_multipliers_that_grow_without_end_whatever_rounding_says(solver: str) -> None:
+    """y = (10, 0) alone meets the rows, so that their multipliers have no end, and the leader's objective none."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(2, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([0, 1], bounds=lambda _m, k: ((10, 50), (0, 4))[k])
+    y = m.f.y
+    m.f.cost = pyo.Objective(expr=0 * y[0] - 0.4 * y[1])
+    m.f.row = pyo.ConstraintList()
+    m.f.row.add(0.30000000000000004 * y[0] + 2.0 * y[1] - m.x - 1.0 <= 0)
+    m.f.row.add(0.33000000000000007 * y[0] + 3.3000000000000003 * y[1] == 3.3000000000000003)
+    m.f.row.add(0.06 * y[0] + 0.8999999999999999 * y[1] - 0.6 <= 0)
+    read = 3.3 * m.f.dual(m.f.row[2]) - 1.8 * m.f.dual(m.f.row[3])
+    m.goal = pyo.Objective(expr=-0.09 * y[0] - 0.9 * y[1] + read, sense=pyo.minimize)
+    solution = solved(m, solver=solver, mode="product")
+    assert solution.status == "unbounded" or not np.isfinite(solution.bound), solution.reason
