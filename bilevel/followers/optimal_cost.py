@@ -90,7 +90,8 @@ def respond(program: Program, x: Vector) -> Response:
             break
         rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
     return Response(
-        lower_bound=least, linear_cost=cost, size=size, reduced_cost=reduced * size[owner] / unit, solved=solved, impossible=impossible,
+        lower_bound=least, linear_cost=cost, size=size, reduced_cost=reduced * size[owner] / unit,
+        solved=solved, impossible=impossible,
         row_dual=dual[: stack.rows.count] * size[stack.row_owner] / _row_size(program, stack.rows),
     )  # fmt: skip
 
