@@ -213,6 +213,7 @@ def _is_of_its_kind(case: Case) -> bool:
         "shared rows": len(p.followers) > 1 and bool(p.H.any()), "duals": p.reads,
         "idle rows": case.style.idle > 0 or any(not row.any() for f in p.followers for row in f.A),
         "slacks": case.changes.slack is not None, "together": case.note != "as drawn",
+        "decimals": case.changes.units is not None and p.reads,
     }[case.family]  # fmt: skip
 
 
