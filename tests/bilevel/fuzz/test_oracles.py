@@ -208,7 +208,7 @@ def _is_of_its_kind(case: Case) -> bool:
     p, far = case.base, case.changes.far
     return {
         "drawn": True, "loose": bool(far) and min(far) >= 1e3, "units": case.changes.units is not None,
-        "references": bool(case.style.references), "domains": any(p.domains) or bool(np.any(p.x_low % 1)),
+        "references": bool(case.style.references), "domains": any(p.domains) or bool(np.any(p.x_low[np.isfinite(p.x_low)] % 1)),
         "integer revenue": bool(p.integer.any() and p.weight.any()), "semidefinite": any(_is_flat(f.Q) for f in p.followers),
         "shared rows": len(p.followers) > 1 and bool(p.H.any()), "duals": p.reads,
         "idle rows": case.style.idle > 0 or any(not row.any() for f in p.followers for row in f.A),
