@@ -56,9 +56,11 @@ class Asked:
 def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> Asked:
     """Solver, mode and treatment of cones by name, with the limits checked."""
     require_limits(gap, time_limit)
+    asked = Asked(solvers.find(solver), mode, cones.find(cone))
     if mode != AUTO:
-        modes.find(mode)
-    return Asked(solvers.find(solver), mode, cones.find(cone))
+        # Before any limit is proven, which may take long and changes nothing of it
+        solvers.require(asked.solver, modes.find(mode).needs, f"mode={mode!r}")
+    return asked
 
 
 def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:

@@ -10,11 +10,15 @@ from bilevel.solvers import Feature
 
 
 class Mode(Protocol):
-    """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows."""
+    """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows.
+
+    `needs` is what the solver must offer for any program, so that one without it is refused before limits are proven.
+    """
 
     name: str
     needs_bounds: bool
     conic: bool
+    needs: frozenset[Feature]
 
     def features(self, form: Reformulation) -> frozenset[Feature]:
         """What the solver must offer for this program."""

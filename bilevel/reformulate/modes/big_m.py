@@ -11,11 +11,12 @@ from bilevel.solvers import Feature
 
 name = "big_m"
 needs_bounds, conic = True, False
+needs = frozenset({Feature.INTEGER})
 
 
 def features(_form: Reformulation) -> frozenset[Feature]:
     """Binaries."""
-    return frozenset({Feature.INTEGER})
+    return needs
 
 
 def apply(form: Reformulation) -> SolverProgram:

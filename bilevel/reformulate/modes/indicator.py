@@ -11,11 +11,12 @@ from bilevel.solvers import Feature
 
 name = "indicator"
 needs_bounds, conic = False, False
+needs = frozenset({Feature.INTEGER, Feature.INDICATOR})
 
 
 def features(_form: Reformulation) -> frozenset[Feature]:
     """Indicator constraints on binaries."""
-    return frozenset({Feature.INTEGER, Feature.INDICATOR})
+    return needs
 
 
 def apply(form: Reformulation) -> SolverProgram:

@@ -13,11 +13,12 @@ from bilevel.solvers import Feature
 
 name = "product"
 needs_bounds, conic = False, True
+needs = frozenset({Feature.NONCONVEX})
 
 
 def features(_form: Reformulation) -> frozenset[Feature]:
     """Nonconvex quadratic rows."""
-    return frozenset({Feature.NONCONVEX})
+    return needs
 
 
 def apply(form: Reformulation) -> SolverProgram:

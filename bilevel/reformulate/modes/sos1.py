@@ -9,11 +9,12 @@ from bilevel.solvers import Feature
 
 name = "sos1"
 needs_bounds, conic = False, False
+needs = frozenset({Feature.SOS1})
 
 
 def features(_form: Reformulation) -> frozenset[Feature]:
     """SOS1 sets."""
-    return frozenset({Feature.SOS1})
+    return needs
 
 
 def apply(form: Reformulation) -> SolverProgram:

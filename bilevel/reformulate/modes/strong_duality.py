@@ -24,6 +24,7 @@ from bilevel.solvers import Feature
 
 name = "strong_duality"
 needs_bounds, conic = False, True
+needs: frozenset[Feature] = frozenset()
 
 
 def features(form: Reformulation) -> frozenset[Feature]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -464,3 +465,15 @@ def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_prove
     # y1 = 1 + x, y2 = 1 whatever x
     assert solution.status == "certified" and solution.objective == pytest.approx(0.4)
     assert solution.settings["mode"] == "sos1" and solution.settings["mode_asked"] == "auto"
+
+
+@pytest.mark.parametrize(("solver", "mode"), [("highs", "product"), ("highs", "sos1"), ("highs", "indicator")])
+def test_a_mode_that_the_solver_lacks_is_refused_before_limits_are_proven(
+    solver: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("nothing is compiled for a refusal that is known before")
+
+    monkeypatch.setattr(sys.modules["bilevel.solve"], "compile_model", never)
+    with pytest.raises(bilevel.BilevelError, match=f"mode='{mode}'"):
+        bilevel.solve(pyo.ConcreteModel(), solver, mode, progress=False)
