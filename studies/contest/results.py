@@ -14,14 +14,13 @@ from bilevel.errors import BilevelError
 from bilevel.solution import plain
 from instances import check_folder
 from studies.contest import cells
-from studies.contest import figures as contest_figures
 from studies.contest.store import FILE
 from studies.contest.summary import Comparison
 from studies.writing import files as writing_files
 from studies.writing import latex as writing_latex
 
 TABLE, RUNS, CURVES, JSON, LATEX = "compare.csv", "runs.csv", "convergence.csv", "compare.json", "compare.tex"
-FIGURES = {"convergence": contest_figures.convergence, "boxplot": contest_figures.boxes}
+FIGURES = ("convergence", "boxplot")
 FILES = (TABLE, RUNS, CURVES, JSON, LATEX, *(f"{name}.{kind}" for name in FIGURES for kind in writing_files.FORMATS))
 
 
@@ -34,8 +33,12 @@ def contents(found: Comparison, choices: Mapping[str, Any]) -> dict[str, str | b
         JSON: writing_files.json_text(_data(found, choices)),
         LATEX: latex(found),
     }
-    for name, draw in FIGURES.items() if any(run.feasible for run in found.runs) else ():
-        files |= writing_files.figures(name, draw(found))
+    if any(run.feasible for run in found.runs):
+        # Loaded where figures are drawn: matplotlib takes longer to load than a small case to solve
+        from studies.contest import figures
+
+        files |= writing_files.figures("convergence", figures.convergence(found))
+        files |= writing_files.figures("boxplot", figures.boxes(found))
     return files
 
 

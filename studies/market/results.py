@@ -9,7 +9,6 @@ from typing import Any
 from bilevel.solution import plain
 from formulations.case_parts import market_of
 from instances import check_folder, write_folder
-from studies.market import figures as market_figures
 from studies.market import verdict
 from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
 from studies.writing import files as writing_files
@@ -17,11 +16,11 @@ from studies.writing import latex as writing_latex
 
 WAYS = (EXACT, EQUILIBRIUM, COOPERATIVE)
 FIGURES = {
-    "market_prices": (market_figures.nodal_prices, (EXACT, EQUILIBRIUM)),
-    "market_storage": (market_figures.storages, WAYS),
-    "market_balance": (market_figures.balances, (EXACT, EQUILIBRIUM)),
+    "market_prices": ("nodal_prices", (EXACT, EQUILIBRIUM)),
+    "market_storage": ("storages", WAYS),
+    "market_balance": ("balances", (EXACT, EQUILIBRIUM)),
 }
-"""Name of a figure: who draws it, and the ways of which one must have a point."""
+"""Name of a figure: its function in `studies.market.figures`, and the ways of which one must have a point."""
 JSON, TABLE, LATEX, TRACE = "market.json", "comparison.csv", "comparison.tex", "trace.csv"
 TABLES = ("aggregators", "network", "nodal_prices", "certificate")
 FILES = (
@@ -76,9 +75,17 @@ def contents(
         if not run.aggregators.empty:
             frames = (run.aggregators, run.network, run.buses, run.solution.certificate.to_frame())
             files |= {f"{name}_{way}.csv": writing_files.csv(frame) for name, frame in zip(TABLES, frames, strict=True)}
+    return files | _drawn(found)
+
+
+def _drawn(found: MarketComparison) -> dict[str, str | bytes]:
+    # Loaded where figures are drawn: matplotlib takes longer to load than a small case to solve
+    from studies.market import figures
+
+    files: dict[str, str | bytes] = {}
     for name, (draw, ways) in FIGURES.items():
         if any(not found.runs[way].aggregators.empty for way in ways):
-            files |= writing_files.figures(name, draw(found))
+            files |= writing_files.figures(name, getattr(figures, draw)(found))
     return files
 
 

@@ -19,7 +19,6 @@ from bilevel.errors import BilevelError
 from bilevel.front.store import FILE
 from bilevel.solution import plain
 from instances import Instance, check_folder
-from studies.pricing import front_figures
 from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
 from studies.pricing.front_points import END_FILES, POINT_FILES
 from studies.writing import files as writing_files
@@ -44,9 +43,7 @@ def front_files(front: ParetoFront, about: Mapping[str, Any]) -> dict[str, str |
         "front.json": writing_files.json_text({**about, **front.to_dict(LOSS, PROFIT)}),
         "front.tex": latex(table, about),
     }
-    return files | (
-        writing_files.figures("front", front_figures.front(front, about["currency"])) if front.points else {}
-    )
+    return files | (_drawn("front", front, about["currency"]) if front.points else {})
 
 
 def trace_files(
@@ -70,11 +67,10 @@ def trace_files(
         "prices": {name: plain(value) for name, value in trace.prices.items()},
         "solution": {key: solution[key] for key in ("status", "reason", "objective", "bound", "gap", "certificate")},
     }
-    figure = front_figures.trace(trace, about["currency"], settings["tolerance"])
     return {
         "trace.csv": writing_files.csv(trace.to_frame()),
         "trace.json": writing_files.json_text(data),
-        **writing_files.figures("trace", figure),
+        **_drawn("trace", trace, about["currency"], settings["tolerance"]),
     }
 
 
@@ -93,9 +89,15 @@ def comparison_files(
     if found is None:
         return files
     files["comparison.csv"] = writing_files.csv(found.to_frame())
-    return files | writing_files.figures(
-        "comparison", front_figures.comparison(front, found, about["currency"], trace.solution_tick)
-    )
+    return files | _drawn("comparison", front, found, about["currency"], trace.solution_tick)
+
+
+def _drawn(name: str, *what: Any) -> dict[str, str | bytes]:
+    """The figure of that name in `studies.pricing.front_figures`, in every format."""
+    # Loaded where figures are drawn: matplotlib takes longer to load than a small case to solve
+    from studies.pricing import front_figures
+
+    return writing_files.figures(name, getattr(front_figures, name)(*what))
 
 
 def latex(table: pd.DataFrame, about: Mapping[str, Any]) -> str:

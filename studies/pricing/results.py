@@ -10,7 +10,6 @@ from bilevel import Solution
 from formulations.objectives import OBJECTIVES
 from formulations.objectives.objective import Objective
 from instances import Instance, check_folder, write_folder
-from studies.pricing import figures as pricing_figures
 from studies.pricing import tables
 from studies.writing import files as writing_files
 from studies.writing import frames
@@ -20,7 +19,7 @@ TABLES = {
     "prices.csv": tables.prices, "charging.csv": tables.charging, "voltages.csv": frames.voltages,
     frames.FEEDER: frames.feeder,
 }  # fmt: skip
-FIGURES = {"prices_charging": pricing_figures.prices_charging, "voltage_profile": pricing_figures.voltage_profile}
+FIGURES = ("prices_charging", "voltage_profile")
 FILES = (SOLUTION, *TABLES, CERTIFICATE, *(f"{name}.{kind}" for name in FIGURES for kind in writing_files.FORMATS))
 USABLE = ("certified", "feasible")
 
@@ -76,8 +75,11 @@ def contents(
     if solution.status in USABLE:
         for name, table in TABLES.items():
             files[name] = writing_files.csv(table(model, case))
-        for name, draw in FIGURES.items():
-            files |= writing_files.figures(name, draw(model, case))
+        # Loaded where figures are drawn: matplotlib takes longer to load than a small case to solve
+        from studies.pricing import figures
+
+        for name in FIGURES:
+            files |= writing_files.figures(name, getattr(figures, name)(model, case))
     return files
 
 

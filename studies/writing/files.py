@@ -4,15 +4,16 @@ import json
 import platform
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from bilevel import solvers
 from bilevel.solvers import tested
 from instances import Instance
-from studies.writing import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = ("png", "pdf")
 
@@ -41,6 +42,10 @@ def json_text(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def figures(name: str, figure: Figure) -> dict[str, str | bytes]:
+def figures(name: str, figure: "Figure") -> dict[str, str | bytes]:
     """A figure in every format, name of the file to content."""
+    # Loaded where figures are drawn: matplotlib takes longer to load than a small case to solve
+    from studies.writing import style
+
+    style.lay_out(figure)
     return {f"{name}.{kind}": style.render(figure, kind) for kind in FORMATS}

@@ -25,6 +25,14 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, GREY)
 LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":")
 
 
+def lay_out(figure: Figure) -> None:
+    """Find the places of everything once, for all formats: each `render` would find them again, and draw twice for it."""
+    with mpl.rc_context(STYLE):
+        figure.dpi = DPI
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def render(figure: Figure, kind: str) -> bytes:
     """The figure as a file of that kind ("png", "pdf"), the same bytes every time."""
     buffer = io.BytesIO()

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from studies.page.parts.html import number, text
 
@@ -89,6 +88,9 @@ def _ticks(limits: tuple[float, float], most: int, log: bool) -> list[tuple[str,
         first, last = round(math.log10(low)), round(math.log10(high))
         every = max(1, math.ceil((last - first) / most))
         return [(f"1e{power}", 10.0**power) for power in range(first, last + 1, every)]
+    # Loaded where ticks are made: matplotlib takes longer to load than a small case to solve
+    from matplotlib.ticker import MaxNLocator
+
     room = 1e-9 * (high - low)
     whole = float(low).is_integer() and float(high).is_integer()
     values = MaxNLocator(most, steps=STEPS, integer=whole).tick_values(low, high)

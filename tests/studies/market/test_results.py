@@ -215,4 +215,4 @@ def test_a_market_of_one_aggregator_is_drawn(found: MarketComparison) -> None:
     sessions = tuple(s for s in case.sessions if s.station == alone.aggregators[0].station)
     one = replace(found, case=replace(case, market=alone, sessions=sessions))
     for draw, _ in market_results.FIGURES.values():
-        assert draw(one).axes
+        assert getattr(market_figures, draw)(one).axes
