@@ -19,13 +19,6 @@ BILEVEL = str(Path(sys.executable).with_name("bilevel"))
 Capture = pytest.CaptureFixture[str]
 
 
-def run_apart(*arguments: object, columns: int = 80, **options: object) -> subprocess.CompletedProcess[str]:
-    """The installed command in a process of its own."""
-    environment = os.environ | {"COLUMNS": str(columns)}
-    command = [BILEVEL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, **options)  # type: ignore[call-overload,no-any-return]
-
-
 def run(*arguments: object, columns: int = 80, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The same by what the entry point calls, in this process: a start costs three seconds, most of them imports.
 

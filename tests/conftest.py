@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
+
+# Two workers share two cores: more threads for small products of matrices only wait for each other.  Before numpy is loaded
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import bilevel
 import formulations
