@@ -1,4 +1,4 @@
-"""The command line as tests call it: in a process of its own, or by what the entry point calls in this one."""
+"""The command line as tests call it: by what the entry point calls, in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def run(*arguments: object, columns: int = 80, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The same by what the entry point calls, in this process: a start costs three seconds, most of them imports.
+    """What the entry point calls, in this process: a start costs three seconds, most of them imports.
 
     Output is taken where the operating system has it, so that a solver's own words are seen too.
     """
