@@ -17,11 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from instances import tolerances
 from instances.records.schema import Instance, Session
 
 __all__ = ["Group", "aggregate"]
-
-_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,6 @@ def _vehicles(instance: Instance, members: tuple[Session, ...]) -> Iterator[Sess
     full = steps - np.append(steps[1:], 0.0)
     for m in range(1, periods + 1):
         kw = float(full[m - 1])
-        if kw > _NOTHING * float(power.sum()):
+        if kw > tolerances.NO_POWER * float(power.sum()):
             name = f"{first.station}@{first.arrival_period}-{first.departure_period}/{m}"
             yield Session(name, first.station, first.arrival_period, first.departure_period, m * kw * kwh, kw)

@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from instances import tolerances
 from instances.records.errors import InstanceError
 from instances.records.feeder import Branch
 
 __all__ = ["merged"]
-
-# Shares of currents that differ by less are those of equal branches
-SHARE_SLACK = 1e-9
 
 
 def merged(branches: Iterable[Branch], names: Iterable[str] | None = None) -> tuple[Branch, ...]:
@@ -49,7 +47,8 @@ def _one(group: Sequence[Branch], names: Sequence[str]) -> Branch:
     current = min(branch.current_max_a / share for branch, share in zip(group, shares, strict=True))
     power = min(branch.power_max_kva / share for branch, share in zip(group, shares, strict=True))
     unequal = max(abs(b.charging_kvar - s * charging) for b, s in zip(group, shares, strict=True))
-    if unequal > SHARE_SLACK * sum(abs(branch.charging_kvar) for branch in group) and min(current, power) < math.inf:
+    most = tolerances.SHARE_SLACK * sum(abs(branch.charging_kvar) for branch in group)
+    if unequal > most and min(current, power) < math.inf:
         raise _refusal(first, names, "limits and charging that differ", "leave out the charging or the limits")
     whole = 1 / total
     return replace(

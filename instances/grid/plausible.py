@@ -6,21 +6,11 @@ import math
 
 import numpy as np
 
+from instances import tolerances
 from instances.grid.network import Network
 from instances.grid.sweep import ac_power_flow
 
-__all__ = ["LARGEST_CURRENT_A", "LEAST_CURRENT_A", "LEAST_DROP_PU", "implausible"]
-
-LEAST_CURRENT_A = 3.0
-"""A feeder whose loads together draw less is loaded to a hundredth or less of its conductors: those of 0.4 kV carry 100 A and more,
-those of 10 to 20 kV 150 to 400 A. The shipped feeders draw 200 to 2,600 A."""
-
-LEAST_DROP_PU = 2e-4
-"""Feeders are built for drops of 3 to 10 %. One of less than 0.02 % carries a hundredth of that, if it is not a few metres long; a
-drop is proportional to the load and to the inverse square of the voltage. The shipped feeders drop 2 to 13 %."""
-
-LARGEST_CURRENT_A = 10_000.0
-"""Busbars and transformers that feed distribution networks are built for up to 5,000 A."""
+__all__ = ["implausible"]
 
 
 def implausible(network: Network) -> str:
@@ -39,8 +29,8 @@ def implausible(network: Network) -> str:
         ac_power_flow(network, share * network.load_kw, share * network.load_kvar).voltage_pu for share in (1.0, 0.0)
     )
     drop_pu = float(np.abs(np.abs(loaded) - np.abs(idle)).max())
-    few = current_a < LEAST_CURRENT_A and drop_pu < LEAST_DROP_PU
-    if not few and current_a <= LARGEST_CURRENT_A:
+    few = current_a < tolerances.LEAST_CURRENT_A and drop_pu < tolerances.LEAST_DROP_PU
+    if not few and current_a <= tolerances.LARGEST_CURRENT_A:
         return ""
     base_kv, size = network.per_unit.base_kv, "little" if few else "much"
     return (

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from instances import tolerances
 from instances.records import checks
 from instances.records.feeder import Feeder
 
@@ -24,7 +25,6 @@ ComplexArray = NDArray[np.complex128]
 Quantity = TypeVar("Quantity", float, complex, FloatArray, ComplexArray)
 
 FALLBACK_BASE_KVA = 1000.0
-LEAST_LOAD_KVA = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,15 @@ class PerUnit:
 
     def __post_init__(self) -> None:
         """Raise `InstanceError` unless both bases are finite, and large enough to divide by."""
-        checks.number("the per-unit system", "base_kva", self.base_kva, at_least=LEAST_LOAD_KVA)
-        checks.number("the per-unit system", "base_kv", self.base_kv, at_least=checks.LEAST_BASE_KV)
+        checks.number("the per-unit system", "base_kva", self.base_kva, at_least=tolerances.LEAST_LOAD_KVA)
+        checks.number("the per-unit system", "base_kv", self.base_kv, at_least=tolerances.LEAST_BASE_KV)
 
     @classmethod
     def for_feeder(cls, feeder: Feeder) -> PerUnit:
         """Choose the power of ten nearest to the feeder's total base load in kVA, 1000 when there is none."""
         kva = math.hypot(math.fsum(b.load_kw for b in feeder.buses), math.fsum(b.load_kvar for b in feeder.buses))
-        return cls(10.0 ** round(math.log10(kva)) if kva > LEAST_LOAD_KVA else FALLBACK_BASE_KVA, feeder.base_kv)
+        loaded = kva > tolerances.LEAST_LOAD_KVA
+        return cls(10.0 ** round(math.log10(kva)) if loaded else FALLBACK_BASE_KVA, feeder.base_kv)
 
     @property
     def base_ohm(self) -> float:

@@ -9,14 +9,10 @@ import math
 from collections.abc import Collection, Iterable, Sized
 from numbers import Integral, Real
 
+from instances import tolerances
 from instances.records.errors import InstanceError, nearest
 
 __all__ = ["as_tuples", "filled", "integer", "known", "number", "text", "unique"]
-
-# No quantity of a feeder comes near it, and sums and squares of what is smaller stay finite.
-LARGEST = 1e30
-# Impedances are divided by its square
-LEAST_BASE_KV = 1e-3
 
 
 def number(
@@ -33,8 +29,9 @@ def number(
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InstanceError(f"{owner} has {field} {value!r}; give a number")
     given = _float(value)
-    if not -LARGEST <= given <= LARGEST and not (unlimited and given == math.inf):
-        raise InstanceError(f"{owner} has {field} {value}; give a finite number below {LARGEST:g} in size")
+    largest = tolerances.LARGEST
+    if not -largest <= given <= largest and not (unlimited and given == math.inf):
+        raise InstanceError(f"{owner} has {field} {value}; give a finite number below {largest:g} in size")
     if given < at_least:
         raise InstanceError(f"{owner} has {field} {value}; give a value of at least {at_least:g}")
     if given <= above:

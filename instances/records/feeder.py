@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from instances import tolerances
 from instances.records import checks, tree
 from instances.records.errors import InstanceError
 
@@ -109,7 +110,7 @@ class Feeder:
     def __post_init__(self) -> None:
         """Check the fields and names, and that the feeder is radial."""
         checks.as_tuples(self, "buses", "branches")
-        checks.number("the feeder", "base_kv", self.base_kv, at_least=checks.LEAST_BASE_KV)
+        checks.number("the feeder", "base_kv", self.base_kv, at_least=tolerances.LEAST_BASE_KV)
         checks.text("the feeder", "substation", self.substation)
         checks.number("the feeder", "substation_voltage_pu", self.substation_voltage_pu, above=0)
         checks.filled("the feeder", "buses", self.buses)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from instances import tolerances
 from instances.records import checks
 from instances.records.carbon import Carbon, Renewable
 from instances.records.errors import InstanceError
@@ -18,9 +19,6 @@ from instances.records.feeder import Branch, Bus, Feeder
 from instances.records.market import SERIES, Credit, Generator, Market
 
 __all__ = ["Branch", "Bus", "Feeder", "Horizon", "Instance", "PriceLimits", "Session", "Source", "Station"]
-
-# An energy that fills its window exactly must survive the rounding of the product that it is compared with.
-ENERGY_SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +255,7 @@ class Instance:
             )
         hours = len(self.window(session)) * self.horizon.period_hours
         most_kwh = self.charging_efficiency * session.power_max_kw * hours
-        if session.energy_kwh > most_kwh * (1 + ENERGY_SLACK):
+        if session.energy_kwh > most_kwh * (1 + tolerances.ENERGY_SLACK):
             raise InstanceError(
                 f"{owner} has energy_kwh {session.energy_kwh} but at most {most_kwh:.6g} kWh fit in its "
                 f"{hours:g} hours at {session.power_max_kw} kW; lower the energy or widen the window"
