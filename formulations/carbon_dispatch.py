@@ -8,7 +8,7 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel.errors import BilevelError, UnknownNameError
-from formulations import power_flow
+from formulations import power_flow, tolerances
 from formulations.carbon import checks, factor_rows
 from formulations.carbon.outlook import Outlook
 from formulations.case_parts import carbon_of
@@ -153,7 +153,7 @@ def _add_variance(model: Any, case: Instance, variance_max_kw2: float | None, de
     if variance_max_kw2 is not None:
         _require_limit("variance_max_kw2", variance_max_kw2, "kW^2")
         # In units of the deviation allowed, so that the row is of numbers near 1
-        size = max(float(np.sqrt(variance_max_kw2)), 1e-6) / kva
+        size = max(float(np.sqrt(variance_max_kw2)), tolerances.LEAST_DEVIATION_KW) / kva
         squares = pyo.quicksum((model.deviation[t] / size) ** 2 for t in model.T)
         model.variance_max = pyo.Constraint(expr=squares <= periods * variance_max_kw2 / (kva * size) ** 2)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError
+from formulations import tolerances
 from formulations.aggregators import trading
 from formulations.aggregators.exclusivity import Barred
 from instances import Aggregator, Instance, Market, Network, PerUnit, uncontrolled_load_kw
@@ -142,4 +143,5 @@ def _middle(case: Instance) -> float:
     """The middle of the price limits, at which elasticities hold, currency/kWh."""
     limits = case.price_limits
     # Limits around 0 have a middle that nothing can be relative to
-    return max(abs(limits.price_min_per_kwh + limits.price_max_per_kwh) / 2, 1e-6)
+    middle = abs(limits.price_min_per_kwh + limits.price_max_per_kwh) / 2
+    return max(middle, tolerances.LEAST_MIDDLE_PRICE_PER_KWH)

@@ -8,6 +8,7 @@ import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
 from bilevel.errors import BilevelError
+from formulations import tolerances as formulation_tolerances
 from formulations.carbon.emission_flow import Sources, emission_flow
 from formulations.case_parts import carbon_of
 from formulations.operator import checks
@@ -27,7 +28,7 @@ def emission_replay(case: Instance, network: Network) -> Callable[[Any], list[Ch
             replayed = factors(model, case, network)
         except (InstanceError, BilevelError) as reason:
             return [Check(_NAME, np.inf, tolerances.EMISSION_FACTOR, "relative", detail=str(reason))]
-        largest = max(float(np.nanmax(replayed, initial=0.0)), 1e-12)
+        largest = max(float(np.nanmax(replayed, initial=0.0)), formulation_tolerances.LEAST_FACTOR_KG_PER_KWH)
         keys = list(model.factor)
         error = (
             np.array([abs(pyo.value(model.factor[bus, t]) - replayed[t, network.index[bus]]) for bus, t in keys])
@@ -61,7 +62,8 @@ def factors(model: Any, case: Instance, network: Network) -> Any:
     for column, bus in enumerate(at):
         consumed[:, bus] += power[:, column]
     # What is left of a load of 0 by rounding is none
-    consumed = np.where(np.abs(consumed) <= 1e-9 * np.abs(consumed).max(), 0.0, consumed)
+    nothing = formulation_tolerances.NO_CONSUMPTION * np.abs(consumed).max()
+    consumed = np.where(np.abs(consumed) <= nothing, 0.0, consumed)
     factor = np.broadcast_to([unit.emission_kg_per_kwh for unit in units], power.shape)
     sources = Sources(at, power, factor, np.array(carbon_of(case).grid_factor_kg_per_kwh), tuple(u.name for u in units))
     return emission_flow(network, flow, consumed, sources).factor_kg_per_kwh

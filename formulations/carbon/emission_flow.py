@@ -21,19 +21,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bilevel.errors import BilevelError
+from formulations import tolerances
 from instances import Network, PowerFlow
 
 FloatArray = NDArray[np.float64]
 Number = TypeVar("Number", np.float64, np.complex128)
-
-THROUGHPUT = 1e-12
-"""A bus into which at most this share of the case's whole supply flows has no factor: rounding alone leaves about 1e-16."""
-
-CONSISTENCY = 1e-6
-"""Load less sources may differ from what a bus draws in the power flow by this share of the case's largest load or source."""
-
-CONSISTENCY_FLOOR_PU = 1e-3
-"""That largest load or source counts with at least this, for the sweep's own tolerance is absolute under 1 pu."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +72,7 @@ class EmissionFlow:
     - ``load_emission_kg_per_h`` (..., n), ``loss_emission_kg_per_h`` (..., n-1, aligned to ``buses[1:]``): of loads and losses;
     - ``source_emission_kg_per_h``, ``exported_emission_kg_per_h`` (...): of all sources and the main grid, and of what leaves at
       the substation;
-    - ``undefined`` (..., n): buses without throughput, `THROUGHPUT`, which have no factor.
+    - ``undefined`` (..., n): buses without throughput, `tolerances.THROUGHPUT`, which have no factor.
     """
 
     factor_kg_per_kwh: FloatArray
@@ -219,9 +211,9 @@ def _check_consistent(
     withdrawn = network.incidence() @ _by_row(flow.branch_current_pu, cases)
     drawn = network.per_unit.kw((_by_row(flow.voltage_pu[..., 1:], cases) * np.conj(withdrawn)).real)
     net = load[1:] - source[1:]
-    floor = network.per_unit.base_kva * CONSISTENCY_FLOOR_PU
+    floor = network.per_unit.base_kva * tolerances.CONSISTENCY_FLOOR_PU
     largest = np.maximum(np.maximum(load, source).max(axis=0), floor)
-    wrong = np.argwhere(~(np.abs(drawn - net) <= CONSISTENCY * largest))
+    wrong = np.argwhere(~(np.abs(drawn - net) <= tolerances.CONSISTENCY * largest))
     if wrong.size:
         branch, case = map(int, wrong[0])
         where = _of_case([int(i) for i in np.unravel_index(case, cases)]) if cases else ""
@@ -255,7 +247,7 @@ def _result(
 ) -> EmissionFlow:
     """Assemble the answer; below the tolerance on throughput a factor still takes part in the sums, so that these balance."""
     imported = np.maximum(flows.receiving[0], 0.0)
-    undefined = flows.inflow <= THROUGHPUT * (flows.source.sum(axis=0) + imported)
+    undefined = flows.inflow <= tolerances.THROUGHPUT * (flows.source.sum(axis=0) + imported)
     # Near zero flow both ends feed a branch, each its part of the loss
     above = np.clip(flows.sending, 0.0, flows.loss) * factor[network.parent[1:]]
     below = np.clip(-flows.receiving[1:], 0.0, flows.loss) * factor[1:]

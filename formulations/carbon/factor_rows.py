@@ -7,11 +7,10 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError
+from formulations import tolerances
 from formulations.case_parts import carbon_of
 from formulations.power_flow.ranges import FlowRanges, Interval
 from instances import Instance, Network
-
-_EQUAL = 1e-12
 
 
 def add(
@@ -67,7 +66,7 @@ class _Law:
                     f"bus {self.network.buses[k]!r} has no throughput in period {t}, so its factor is undefined"
                 )
             # A variable without room would leave a product for nothing
-            if high - low <= _EQUAL * max(high, 1.0):
+            if high - low <= tolerances.NO_FACTOR_RANGE * max(high, 1.0):
                 self.known[k, t] = low
             else:
                 self.known[k, t] = self._mixed(k, t, low, high)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bilevel import tolerances
 from bilevel.errors import BilevelError
+from formulations import tolerances as formulation_tolerances
 from formulations.carbon.flows import CarbonFlows, FloatArray, PeriodFlows
 from formulations.carbon.states import Baseline, CarbonState, Costs, Response, Settled
 from formulations.case_parts import carbon_of
@@ -18,13 +19,6 @@ from formulations.followers.cheapest import CheapestPeriods
 from instances import Instance, base_load_kw
 
 __all__ = ["Baseline", "CarbonState", "CarbonSystem", "Costs", "Response", "Settled"]
-
-PRICE_TIE = 1e-10
-"""Users take prices as equal that round to the same multiple of this share of the largest possible price: power flows leave errors
-of 1e-12, which must not choose between periods that are equally good."""
-
-SAME_CHARGING = 1e-9
-"""Charging is the same where no power differs by more than this share of the largest average charging power of a station."""
 
 ROUNDS = 50
 """Rounds of the exchange of factors and charging before it is given up."""
@@ -55,7 +49,8 @@ class CarbonSystem:
         self._average_kw = _average_kw(case)
         self._users = CheapestPeriods(case, base_load_kw(case, self.network).sum(axis=1))
         factors = [*self._flows.grid_factor.tolist(), *self._flows.source_factor.tolist()]
-        self._price_step = PRICE_TIE * (np.abs(self._wholesale).max() + self.carbon.price_per_kg * max(factors) or 1.0)
+        largest = np.abs(self._wholesale).max() + self.carbon.price_per_kg * max(factors) or 1.0
+        self._price_step = formulation_tolerances.PRICE_TIE * largest
 
     def state(
         self, output_kw: ArrayLike, charging_kw: ArrayLike, reactive_kvar: ArrayLike | None = None
@@ -79,9 +74,9 @@ class CarbonSystem:
     def respond(self, station_factor: ArrayLike) -> Response:
         """What users charge at factors (..., T, S) in kg/kWh: every session in its cheapest periods ([X23] (8) to (14)).
 
-        A kWh from the grid costs wholesale + price_per_kg * factor.  Periods of one price, up to `PRICE_TIE`, are taken in the
-        order of the feeder's base load less renewables, lowest first, then in time.  Raises `BilevelError` for a factor that is not
-        finite.
+        A kWh from the grid costs wholesale + price_per_kg * factor.  Periods of one price, up to `PRICE_TIE` of
+        `formulations.tolerances`, are taken in the order of the feeder's base load less renewables, lowest first, then in time.
+        Raises `BilevelError` for a factor that is not finite.
         """
         factor = self._factors(station_factor)
         charging = self._response_kw(factor.reshape(-1, *factor.shape[-2:])).reshape(factor.shape)
@@ -207,7 +202,7 @@ class CarbonSystem:
     def _repeats(self, wanted: FloatArray, history: list[FloatArray]) -> NDArray[np.int64]:
         """How many rounds ago the charging was as `wanted` (m, T, S) already, 0 where it never was; the last round counts 1."""
         found = np.zeros(len(wanted), dtype=np.int64)
-        slack = SAME_CHARGING * self._average_kw.max()
+        slack = formulation_tolerances.SAME_CHARGING * self._average_kw.max()
         for age, past in enumerate(reversed(history), start=1):
             same = (np.abs(wanted - past) <= slack).all(axis=(1, 2))
             found[(found == 0) & same] = age

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from bilevel import tolerances
+from formulations import tolerances as formulation_tolerances
 from instances import Instance, Session
-
-_EQUAL = 1e-9
-"""Energies and prices that differ by less, over a period's energy and the largest price, are equal: rounding decides nothing."""
 
 
 def decided(case: Instance, session: Session, low: Any, high: Any) -> dict[int, float]:
@@ -20,15 +19,16 @@ def decided(case: Instance, session: Session, low: Any, high: Any) -> dict[int, 
     window = np.array(case.window(session))
     kwh = case.charging_efficiency * session.power_max_kw * case.horizon.period_hours
     needed = session.energy_kwh / kwh
-    apart = _EQUAL * max(float(np.abs([low[window], high[window]]).max()), 1e-300)
+    largest = max(float(np.abs([low[window], high[window]]).max()), tolerances.NOT_ZERO)
+    apart, fits = formulation_tolerances.PRICE_APART * largest, formulation_tolerances.ENERGY_FITS
     found: dict[int, float] = {}
     for t in window.tolist():
         # Doubt decides nothing: cheaper is what is so beyond rounding, a rival what may be as cheap but for rounding
         cheaper = int((high[window] < low[t] - apart).sum())
         rivals = int((low[window] <= high[t] + apart).sum())
-        if needed <= cheaper * (1 + _EQUAL):
+        if needed <= cheaper * (1 + fits):
             found[t] = 0.0
-        elif needed >= rivals * (1 - _EQUAL):
+        elif needed >= rivals * (1 - fits):
             found[t] = 1.0
         elif rivals == cheaper + 1:
             found[t] = needed - cheaper

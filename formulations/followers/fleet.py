@@ -112,6 +112,6 @@ def _dearest(model: Any, case: Instance, members: tuple[Session, ...], power: An
     # The least bill: full power in the cheapest periods, and the rest in the next one
     full = np.clip(needed[:, None] / most[:, None] - np.arange(len(window)), 0.0, 1.0) * most[:, None]
     excess = power[:, window] @ price - full @ order
-    scale = np.maximum(needed * np.abs(price).max(), 1e-300)
+    scale = np.maximum(needed * np.abs(price).max(), tolerances.NOT_ZERO)
     at = int(np.argmax(np.where(np.isnan(excess), np.inf, excess / scale)))
     return float(excess[at] / scale[at]), members[at].name

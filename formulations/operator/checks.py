@@ -8,6 +8,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Check, CheckKind, tolerances
+from formulations import tolerances as formulation_tolerances
 from formulations.operator import sweeps
 from instances import Instance, InstanceError, Network, PowerFlow, ac_power_flow, base_load_kvar, base_load_kw
 
@@ -104,7 +105,7 @@ def _losses(model: Any, case: Instance, loss_kw: Any) -> Check:
     replayed = float(loss_kw.sum()) * case.horizon.period_hours
     modelled = float(pyo.value(model.network_loss))
     name, tolerance, unit = _NAMES[0]
-    error = abs(modelled - replayed) / max(abs(replayed), 1e-30)
+    error = abs(modelled - replayed) / max(abs(replayed), formulation_tolerances.LEAST_LOSS_KWH)
     return Check(name, error, tolerance, unit, detail=f"model {modelled:.6g} kWh, AC sweep {replayed:.6g} kWh")
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from formulations import tolerances
 from formulations.operator import cost
 from instances import Instance, Network
 
 REMEDY = "solve it by the exact law of power flow, flow='ac' (--flow ac), on scip or gurobi"
-# How near to its limit, in pu, a solver leaves a voltage that binds
-_BINDS = 1e-5
 _MOST_NAMED = 3
 
 
@@ -52,7 +51,8 @@ def _voltage_limits(model: Any, network: Network) -> Iterator[str]:
         (j, t)
         for i, j in model.L
         for t in model.T
-        if pyo.value(model.P[i, j, t]) < 0 and np.sqrt(max(pyo.value(model.v[j, t]), 0.0)) >= highest[j] - _BINDS
+        if pyo.value(model.P[i, j, t]) < 0
+        and np.sqrt(max(pyo.value(model.v[j, t]), 0.0)) >= highest[j] - tolerances.VOLTAGE_BINDS
     ]
     if found:
         buses = list(dict.fromkeys(j for j, _ in found))

@@ -10,6 +10,7 @@ import pyomo.environ as pyo
 from pyomo.contrib.fbbt.fbbt import compute_bounds_on_expr
 
 from bilevel import relaxes_equality
+from formulations import tolerances
 from instances import Network, PowerFlow
 
 Load = Callable[[str, int], Any]
@@ -220,7 +221,7 @@ def flow_sizes(network: Network, demand: Any, reactive_demand: Any, load: Load, 
         carried[int(network.parent[k])] += carried[k]
     largest = float(carried.max(initial=0.0))
     # Loads whose squares are no numbers are none
-    floor = 1e-3 * largest if largest > 1e-100 else 1.0
+    floor = tolerances.FLOW_SIZE_FLOOR * largest if largest > tolerances.NO_FLOW_PU else 1.0
     return np.maximum(carried[1:], floor)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bilevel.errors import BilevelError
+from formulations import tolerances
 from instances import Network
 
 _PASSES = 3
@@ -75,10 +76,11 @@ def _backward(
         up, r, x = int(network.parent[k]), network.resistance_pu[k - 1], network.reactance_pu[k - 1]
         smallest, largest = (np.add(*ends) for ends in zip(_square(arriving, k), _square(other, k), strict=True))
         # In a box without any power flow the upper end of a voltage may have fallen below 0
-        current[0][..., k] = smallest / np.maximum(voltage[1][..., k], 1e-9)
+        lowest, highest = (np.maximum(end[..., k], tolerances.LEAST_VOLTAGE_SQUARED) for end in voltage)
+        current[0][..., k] = smallest / highest
         # The limit of a branch with charging is not that of l
         limit = np.inf if network.charging_pu[k - 1] else network.current_max_pu[k - 1] ** 2
-        current[1][..., k] = np.minimum(largest / np.maximum(voltage[0][..., k], 1e-9), limit)
+        current[1][..., k] = np.minimum(largest / lowest, limit)
         # Neither r nor x is below 0, so that each end goes with the same end of the current
         for end in (0, 1):
             leaving[end][..., k] = arriving[end][..., k] + r * current[end][..., k]

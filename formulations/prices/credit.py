@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bilevel.errors import BilevelError
+from formulations import tolerances
 from formulations.case_parts import rules
 from formulations.moved import moved
 from instances import Credit, Instance
@@ -138,7 +139,7 @@ def station_cost_km(case: Instance, present: FloatArray) -> FloatArray:
     share = (present.swapaxes(1, -1) / chargers(case)).swapaxes(1, -1)
     way = distances_km(case)
     way = way.reshape(way.shape + (1,) * (present.ndim - 2))
-    return np.asarray(np.round(way + rules(case).congestion_cost_km * share, 9))
+    return np.asarray(np.round(way + rules(case).congestion_cost_km * share, tolerances.WAY_DECIMALS))
 
 
 def distances_km(case: Instance) -> FloatArray:

@@ -9,7 +9,7 @@ from pyomo.common.collections import ComponentMap
 
 from bilevel import PriceRule
 from bilevel.errors import BilevelError, ModelError
-from formulations import power_flow
+from formulations import power_flow, tolerances
 from formulations.operator import cost
 from instances import Instance, Network
 
@@ -68,7 +68,7 @@ def _default_fee(case: Instance) -> float:
 def _require_cost(model: Any, network: Network, cost_per_pu: np.ndarray) -> None:
     """Refuses an objective that does not pay the wholesale price for what the substation draws."""
     for (i, j, t), rate in cost.supply_rates(model, network.buses[0]):
-        if not math.isclose(rate, cost_per_pu[t], rel_tol=1e-9, abs_tol=1e-12):
+        if not math.isclose(rate, cost_per_pu[t], rel_tol=tolerances.SAME_RATE, abs_tol=tolerances.SAME_RATE_FLOOR):
             raise ModelError(
                 f"objective {model.objective.name!r} pays {rate:g} per pu of {model.P[i, j, t].name!r}, where the "
                 f"supply costs {cost_per_pu[t]:g}: nodal prices need it with weight 1, as in charging_pricing(case, 'cost')"

@@ -7,6 +7,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Check, tolerances
+from formulations import tolerances as formulation_tolerances
 from formulations.aggregators import AggregatorModel
 from formulations.case_parts import market_of
 from instances import Aggregator, Instance
@@ -18,7 +19,7 @@ def paid_within_limits(case: Instance, kind: AggregatorModel) -> Callable[[Any],
     """A checker for `bilevel.add_check`: how far a price that users pay is outside its limits, over the largest of these."""
     limits = case.price_limits
     low, high, cap = limits.price_min_per_kwh, limits.price_max_per_kwh, limits.price_mean_max_per_kwh
-    size = max(abs(low), abs(high), 1e-12)
+    size = max(abs(low), abs(high), formulation_tolerances.LEAST_PRICE_LIMIT_PER_KWH)
 
     def paid(model: Any, aggregator: Aggregator) -> np.ndarray:
         block = model.aggregator[aggregator.name]
