@@ -21,14 +21,13 @@ from formulations.carbon.system import CarbonSystem
 from formulations.case_parts import carbon_of
 from formulations.power_flow.ranges import Interval, flow_ranges
 from instances import Instance, Network
+from studies import tolerances
 
 BOXES, CUTS, MOST_BOXES, TIGHTENINGS = 256, 4, 4000, 3
 """Boxes of a period at first, how often they are cut, after how many no more, and how often ranges decide charging anew."""
 
-MOST_NODES, LEAST_WIDTH = 64, 4e-5
-"""Intervals of levels that are looked at, and the share of all levels under which none is halved."""
-
-_ROUNDING = 1e-9
+MOST_NODES = 64
+"""Intervals of levels that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def bill_floor(
     while heap[0][0] < goal and nodes < MOST_NODES:
         _, _, node = heapq.heappop(heap)
         low, high = node.level
-        if high - low <= LEAST_WIDTH * (first.level[1] - first.level[0]):
+        if high - low <= tolerances.LEAST_LEVELS * (first.level[1] - first.level[0]):
             heapq.heappush(heap, (node.bill, next(order), node))
             break
         parts = ((low, (low + high) / 2), ((low + high) / 2, high))
@@ -89,7 +88,8 @@ def bill_floor(
             heapq.heappush(heap, (max(child.bill, node.bill), next(order), child))
             boxes, nodes = boxes + child.boxes, nodes + 1
     bill, _, node = heap[0]
-    return BillFloor(bill - _ROUNDING * abs(bill) if np.isfinite(bill) else bill, node.level, nodes, boxes)
+    slack = tolerances.BILL_ROUNDING * abs(bill) if np.isfinite(bill) else 0.0
+    return BillFloor(bill - slack, node.level, nodes, boxes)
 
 
 class _Search:
@@ -181,7 +181,8 @@ class _Boxes:
         if not len(self.low) or len(self.low) > MOST_BOXES:
             return False
         for s in self.open:
-            chosen |= self.factor[0][:, s] < self.factor[1][:, s].min() - _ROUNDING
+            sure = self.factor[1][:, s].min() - tolerances.SMALLEST_FACTOR_KG_PER_KWH
+            chosen |= self.factor[0][:, s] < sure
         if not chosen.any():
             return False
         low, high, supply, factor = self._met(*_halves(self.low[chosen], self.high[chosen]))

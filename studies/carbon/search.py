@@ -12,12 +12,12 @@ import numpy as np
 
 from formulations.carbon.states import Dispatched
 from formulations.carbon.system import CarbonSystem
+from studies import tolerances
 
 LEVELS, SPLITS, GRIDS, RESPONSES, FLAT_ROUNDS = 24, 33, 6, 4, 8
 """Levels and splits of one grid, how often it closes in, how often users respond to one, how often outputs meet new losses."""
 
 _CLOSER = 0.2
-_SAME_KW = 1e-6
 _SEED = 1
 
 
@@ -49,7 +49,7 @@ def cheapest_even(
             closer = grid.closer(tried, at)
             moved = float(np.abs(day.settled.charging_kw - charging).max(initial=0.0))
             charging = day.settled.charging_kw
-            if not moved > _SAME_KW:
+            if not moved > tolerances.SAME_CHARGING_KW:
                 break
         grid = closer
     return best

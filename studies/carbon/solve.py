@@ -20,17 +20,9 @@ from formulations.carbon.states import Dispatched
 from formulations.carbon.system import CarbonSystem, Settled
 from formulations.carbon_dispatch import carbon_dispatch, loss_price
 from instances import Instance
+from studies import tolerances
 from studies.carbon.bill_floor import bill_floor
 from studies.carbon.search import cheapest_even, least_loss_even
-
-EVEN = 1e-7
-"""Of the variance without optimisation: variances that differ by less are one, and the users' bill decides between them."""
-
-FLOOR_SHARE = 0.6
-"""Of the gap that may lie between the bill and its proven floor; the rest is left for losses."""
-
-LEAST_SHARE = 1e-6
-"""The variance without optimisation counts with at least this share of the mean squared supply: it may be 0 itself."""
 
 _ROUNDS = 30
 
@@ -42,7 +34,7 @@ class CarbonResult:
     - `status`: certified (variance and bill are proven within the gap, every check passes), feasible (a valid day, not all proven),
       rejected, or unknown (none found); of an exchange: converged, cycling or stopped; `reason` says why;
     - `variance_kw2` of the main grid's power ((6)) and its proven bound; `baseline_variance_kw2`, without optimisation (at least
-      `LEAST_SHARE`), is what gaps of the variance are relative to; `fitness` is their ratio, as the paper gives it;
+      `tolerances.LEAST_VARIANCE`), is what gaps of the variance are relative to; `fitness` is their ratio, as the paper gives it;
     - `bill`, of all users, with `bill_bound`, a proven bound of every dispatch as even; `electricity_cost` and `carbon_cost`;
     - `loss_kwh`; `supply_kw` (T,), `output_kw` (T, G), `charging_kw` (T, S), `station_factor` (T, S) in kg/kWh; `reactive_kvar`
       (T, G), None where generators have that of `CarbonSystem`;
@@ -114,17 +106,17 @@ def _solved(
     clock = [time.perf_counter()]
     system = CarbonSystem(case)
     scale = _scale(system)
-    day = cheapest_even(system, EVEN * scale, stop)
+    day = cheapest_even(system, tolerances.EVEN * scale, stop)
     clock.append(time.perf_counter())
-    bound = variance_bound(case, limit.left()) if day is None or day.variance_kw2 > EVEN * scale else 0.0
+    bound = variance_bound(case, limit.left()) if day is None or day.variance_kw2 > tolerances.EVEN * scale else 0.0
     clock.append(time.perf_counter())
     if day is None:
         return _nothing(bound, scale, dict(zip(("search", "relax"), np.diff(clock).tolist(), strict=True)))
     supply = day.settled.state.supply_kw
-    even = float(np.abs(supply - supply.mean()).max()) <= np.sqrt(EVEN * scale)
-    most = day.variance_kw2 * (1 + EVEN)
-    deviation = float(np.sqrt(EVEN * scale if even else len(supply) * most))
-    floor = bill_floor(system, deviation, day.bill * (1 - FLOOR_SHARE * gap), stop).bill
+    even = float(np.abs(supply - supply.mean()).max()) <= np.sqrt(tolerances.EVEN * scale)
+    most = day.variance_kw2 * (1 + tolerances.EVEN)
+    deviation = float(np.sqrt(tolerances.EVEN * scale if even else len(supply) * most))
+    floor = bill_floor(system, deviation, day.bill * (1 - tolerances.BILL_FLOOR_SHARE * gap), stop).bill
     clock.append(time.perf_counter())
     model = carbon_dispatch(
         case, "bill", bill_min=floor if np.isfinite(floor) else None,
@@ -152,7 +144,7 @@ def _scale(system: CarbonSystem) -> float:
             f"case {system.case.name!r} has no power flow on the day without optimisation, which gives variances their size: "
             "reduce its loads or outputs"
         )
-    return max(float(state.variance_kw2), LEAST_SHARE * float((state.supply_kw**2).mean()))
+    return max(float(state.variance_kw2), tolerances.LEAST_VARIANCE * float((state.supply_kw**2).mean()))
 
 
 def _exact(
@@ -171,7 +163,7 @@ def _exact(
         reason = f"the day that the search found stands, for the model's own point is {status} ({reason})"
         status = recheck.status
     variance_gap = (day.variance_kw2 - bound) / scale
-    if status == Status.CERTIFIED and variance_gap > max(gap, EVEN):
+    if status == Status.CERTIFIED and variance_gap > max(gap, tolerances.EVEN):
         status = Status.FEASIBLE
         reason = (
             f"the variance is proven within {variance_gap:.3g} of the variance without optimisation only, asked {gap:g}"
@@ -213,7 +205,7 @@ def exchange(case: Instance, rounds: int = _ROUNDS) -> CarbonResult:
     status, reason = "stopped", f"neither settled nor came back within {rounds} rounds"
     day = None
     for number in range(1, rounds + 1):
-        output = least_loss_even(system, charging, EVEN * scale)
+        output = least_loss_even(system, charging, tolerances.EVEN * scale)
         if output is None:
             reason = f"no dispatch keeps the network's limits in round {number}"
             break
@@ -222,10 +214,10 @@ def exchange(case: Instance, rounds: int = _ROUNDS) -> CarbonResult:
         answer = system.respond(state.station_factor).charging_kw
         change = float(np.abs(answer - charging).max())
         trace.append({"round": number, "variance_kw2": day.variance_kw2, "bill": day.bill, "change_kw": change})
-        if change <= 1e-6:
+        if change <= tolerances.SAME_CHARGING_KW:
             status, reason = "converged", f"charging stays after {number} rounds"
             break
-        back = [k for k, earlier in enumerate(seen) if np.abs(earlier - answer).max() <= 1e-6]
+        back = [k for k, earlier in enumerate(seen) if np.abs(earlier - answer).max() <= tolerances.SAME_CHARGING_KW]
         if back:
             status, reason = "cycling", f"charging comes back after {len(seen) - back[-1]} rounds"
             break

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from studies import tolerances
 from studies.contest.settings import EXACT
 from studies.contest.summary import Comparison
-from studies.writing.latex import ZERO, digits
+from studies.writing.latex import digits
 
 DIGITS = 7
 """Digits of the largest objective in the table."""
@@ -65,7 +66,7 @@ def _alike(columns: Mapping[str, Iterable[float]]) -> list[tuple[str, tuple[str,
     """Columns with as many decimals as give the largest number `DIGITS` digits, or four digits each where sizes differ widely."""
     sizes = [abs(value) for column in columns.values() for value in column if math.isfinite(value)]
     most, least = max(sizes, default=0.0), min(sizes, default=0.0)
-    if most < ZERO or least * WIDE < most:
+    if most < tolerances.SHOWN_AS_ZERO or least * WIDE < most:
         return [(name, tuple(digits(value, 4) for value in column)) for name, column in columns.items()]
     places = max(0, DIGITS - 1 - math.floor(math.log10(most)))
     return [(name, tuple(_text(value, places) for value in column)) for name, column in columns.items()]

@@ -11,15 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from studies import tolerances
 from studies.contest import Comparison
 from studies.writing.style import BLACK, COLOURS, COLUMN_IN, LINES, SMALL, STYLE
 
 DECADE = 20.0
 """Where the largest objective is this many times the smallest, and that above 0, they are drawn on a log axis."""
-NOTHING = 1e-9
-"""An exact objective or bound of less than this share of what gaps are relative to is 0 to a reader."""
-SEEN = 0.01
-"""A bound has a line of its own where it differs from the exact objective by more than this share of all that is drawn."""
 
 
 def convergence(found: Comparison) -> Figure:
@@ -84,7 +81,7 @@ def _exact_lines(ax: Axes, found: Comparison, drawn: np.ndarray) -> None:
     shown = [*values]
     for value, style, label in _lines(found, values):
         if log and value < values.min() / DECADE:
-            rounded = value if abs(value) > NOTHING * found.scale else 0.0
+            rounded = value if abs(value) > tolerances.BOUND_NOTHING * found.scale else 0.0
             label = f"{label}: {rounded:.3g}, below the axis"
             ax.plot([], [], color=BLACK, linestyle=style, linewidth=1.0, label=label)
         else:
@@ -109,9 +106,9 @@ def _lines(found: Comparison, values: np.ndarray) -> list[tuple[float, Any, str]
     lines = [(value, (0, (4, 2)), name), (bound, "-.", "exact: proven bound")]
     known = [line for line in lines if math.isfinite(line[0])]
     span = np.ptp([*values, *(line[0] for line in known)]) if known else 0.0
-    known = known[:1] if abs(value - bound) <= SEEN * span else known
+    known = known[:1] if abs(value - bound) <= tolerances.LINE_SEEN * span else known
     rule = found.exact.by_rule
-    apart = math.isfinite(rule) and abs(rule - value) > SEEN * span
+    apart = math.isfinite(rule) and abs(rule - value) > tolerances.LINE_SEEN * span
     return [*known, (rule, (0, (1, 3)), "exact, ties by rule")] if apart else known
 
 

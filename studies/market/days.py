@@ -20,12 +20,10 @@ from formulations.operator.dispatch import Dispatch
 from formulations.prices import credit
 from formulations.prices.credit import BoolArray, FloatArray, IntArray, SessionRecord
 from instances import Instance, Network, base_load_kw
+from studies import tolerances
 
 NodalPrices = Callable[[FloatArray], FloatArray]
 """Charging power in kW, shape (stations, periods), to nodal prices at the stations' buses in currency/kWh, same shape."""
-
-FILLED = 1e-9
-"""Share of a period below which the last bit of charging is rounding, not a period of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +223,7 @@ class _Market:
     def _energies(self, load_kw: FloatArray, prices: dict[str, FloatArray]) -> dict[str, float]:
         """Energy by class of period, and means of fee and price weighted with it."""
         kwh = load_kw * self.case.horizon.period_hours
-        total = max(float(kwh.sum()), 1e-12)  # a fleet that needs nothing has shares and means of 0
+        total = max(float(kwh.sum()), tolerances.LEAST_ENERGY_KWH)
         valley, peak = float(kwh[:, self.time > 0].sum()), float(kwh[:, self.time < 0].sum())
         return {
             "valley_share": valley / total, "peak_share": peak / total,
@@ -267,7 +265,7 @@ def _users(case: Instance, given: Assumptions) -> _Users:
     kept = {item.session for item in rules.reservations}
     return _Users(
         count=np.array([session.count for session in case.sessions]), stay=stay, wanted=arrival,
-        profile_kwh=np.where(profile > FILLED * step_kwh, profile, 0.0),
+        profile_kwh=np.where(profile > tolerances.FILLED * step_kwh, profile, 0.0),
         way_cost=np.where(np.isfinite(way), given.way_cost_per_km * np.where(np.isfinite(way), way, 0.0), np.inf),
         lateness=np.array(late), reserves=np.array([session.name in kept for session in case.sessions]),
     )  # fmt: skip

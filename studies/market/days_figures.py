@@ -13,6 +13,7 @@ from bilevel.errors import BilevelError
 from formulations import case_parts
 from formulations.prices import credit
 from instances import Instance
+from studies import tolerances
 from studies.market.days import CreditDays
 from studies.writing import frames
 from studies.writing.style import BLACK, BLUE, GREEN, GREY, ORANGE, STYLE, WIDTH_IN
@@ -138,7 +139,7 @@ def _loads(ax: Axes, pairs: Sequence[Pair], case: Instance) -> None:
     ax.stairs(shape(flat, last), edges, baseline=None, color=ORANGE, linewidth=1.4, label=f"day {last}, flat fee")
     ax.stairs(shape(on, last), edges, baseline=None, color=BLUE, linewidth=1.4, label=f"day {last}, credit points")
     ax.set_xlim(edges[0], edges[-1])
-    ax.set_xticks(np.arange(np.ceil(edges[0] / 4) * 4, edges[-1] + 1e-9, 4))
+    ax.set_xticks(np.arange(np.ceil(edges[0] / 4) * 4, edges[-1] + tolerances.LAST_TICK_HOURS, 4))
     ax.set_xlabel("hour of the day (h)")
     ax.set_ylabel("charging power (kW)")
     ax.set_title("Charging over the day, mean over seeds", loc="left")

@@ -15,6 +15,7 @@ from bilevel.errors import BilevelError
 from bilevel.solution import VALID
 from formulations.case_parts import market_of
 from instances import Instance, Network
+from studies import tolerances
 from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
 from studies.writing import frames
 from studies.writing.feeder_paths import MOST_LATERALS, feeder_paths
@@ -82,7 +83,8 @@ def storages(found: MarketComparison) -> Figure:
                 ax.plot(edges, [owner.storage_initial_kwh, *stored], color=color, linestyle=style, linewidth=width,
                         label=_title(run))  # fmt: skip
             ax.axhline(owner.storage_energy_kwh, color=GREY, linewidth=0.9, linestyle=":", label="capacity")
-            ax.set_ylim(-0.04 * max(owner.storage_energy_kwh, 1e-3), 1.1 * max(owner.storage_energy_kwh, 1e-3))
+            most = max(owner.storage_energy_kwh, tolerances.LEAST_STORAGE_KWH)
+            ax.set_ylim(-0.04 * most, 1.1 * most)
             ax.set_title(f"{owner.name} (bus {case.station_bus[owner.station]})", loc="left", fontweight="bold")
         for ax in axes[:-1].flat[len(owners) :]:
             ax.set_visible(False)

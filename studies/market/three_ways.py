@@ -20,6 +20,7 @@ from formulations.case_parts import market_of
 from formulations.operator.dispatch import Dispatch
 from formulations.prices.nodal import nodal_rules
 from instances import Instance
+from studies import tolerances
 from studies.market import tables as market_tables
 
 EXACT, EQUILIBRIUM, COOPERATIVE = "exact", "equilibrium", "cooperative"
@@ -116,8 +117,9 @@ class _Settings:
 def _solved(model: Any, case: Instance, demand: str, given: _Settings) -> MarketComparison:
     dispatch, limit, progress, gap = Dispatch.of(model, case), given.limit, given.progress, given.gap
     trace = bilevel.equilibrium(
-        model, nodal_rules(model, case), given.damping, 1e-4, given.max_iterations, progress, limit.left(1 - ITERATION)
-    )
+        model, nodal_rules(model, case), given.damping, tolerances.ITERATION_SETTLED, given.max_iterations, progress,
+        limit.left(1 - ITERATION),
+    )  # fmt: skip
     runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
     starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
     left = limit.left(COOPERATION)
@@ -128,7 +130,9 @@ def _solved(model: Any, case: Instance, demand: str, given: _Settings) -> Market
         if math.isfinite(exact.objective)
         else None
     )
-    together = bilevel.cooperative(model, gap=gap / 10, time_limit=limit.left(), progress=progress)
+    together = bilevel.cooperative(
+        model, gap=gap / tolerances.COOPERATION_FINER, time_limit=limit.left(), progress=progress
+    )
     if posted is not None and math.isfinite(together.objective):
         _post_nearest(model, case, posted)
     runs[COOPERATIVE] = _run(COOPERATIVE, model, case, together, dispatch)
@@ -166,7 +170,8 @@ def capped(wanted: Any, low: Any, high: Any, cap: float) -> Any:
     most = float((wanted - low).max())
     if low.mean() >= cap:
         return lowered(most)
-    return lowered(float(brentq(lambda by: lowered(by).mean() - cap, 0.0, most, xtol=1e-15)))
+    by = brentq(lambda by: lowered(by).mean() - cap, 0.0, most, xtol=tolerances.PRICE_SHIFT_PER_KWH)
+    return lowered(float(by))
 
 
 def _prices(model: Any, trace: EquilibriumTrace) -> Any:

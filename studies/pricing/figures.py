@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from formulations.operator.checks import bus_load_kw
 from instances import Instance, Network, uncontrolled_load_kw
+from studies import tolerances
 from studies.pricing import tables
 from studies.writing import frames
 from studies.writing.feeder_paths import MOST_LATERALS, feeder_paths
@@ -96,7 +97,7 @@ def _time_ticks(edges: np.ndarray) -> np.ndarray:
     span = float(edges[-1] - edges[0])
     steps = (0.25, 0.5, 1, 2, 3, 4, 6, 12)
     step = next((step for step in steps if span / step <= 8), 24.0 * math.ceil(span / 192))
-    return np.arange(math.ceil(edges[0] / step) * step, edges[-1] + 1e-9, step)
+    return np.arange(math.ceil(edges[0] / step) * step, edges[-1] + tolerances.LAST_TICK_HOURS, step)
 
 
 def _legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
@@ -161,7 +162,7 @@ def _draw_limits(
 ) -> None:
     """Both limits; one that is far from every voltage is left out of the picture, and said to be."""
     low, high = float(voltage.min()), float(voltage.max())
-    span = max(high - low, 1e-3)
+    span = max(high - low, tolerances.LEAST_SPAN_PU)
     lower, upper = network.voltage_min_pu, network.voltage_max_pu
     drawn = [lower] * bool(lower.max() > low - 1.5 * span) + [upper] * bool(upper.min() < high + 0.4 * span)
     label = _limit_label(float(lower.max()), float(upper.min()), [limit is lower for limit in drawn])

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-ZERO = 1e-9
-"""What is nearer to 0 than this is shown as 0."""
+from studies import tolerances
+
 NONE = "--"
 
 
@@ -29,9 +29,9 @@ def booktabs(
 
 
 def digits(value: float, count: int) -> str:
-    """A number with so many digits at least and no power of ten aside, "--" where it is none; what is under 1e-9 counts as 0."""
+    """A number with so many digits at least and no power of ten aside, "--" where it is none; what is next to 0 is "0"."""
     if not math.isfinite(value):
         return NONE
-    if abs(value) < ZERO:
+    if abs(value) < tolerances.SHOWN_AS_ZERO:
         return "0"
     return f"{value:.{max(0, count - 1 - math.floor(math.log10(abs(value))))}f}"

@@ -13,13 +13,12 @@ from bilevel.solution import VALID
 from formulations import charging_pricing, objectives
 from formulations.objectives import OBJECTIVES
 from instances import Instance
+from studies import tolerances
 from studies.contest.problems.base import ExactAnswer, FloatArray, Quantity, feasible
 from studies.contest.problems.pricing_genes import REPORTED, PricingCandidates
 
 COLUMNS = {OBJECTIVES[name].column: OBJECTIVES[name].expression for name in REPORTED}
 """Column of a quantity: the model's expression."""
-TICK = 1e-6
-"""Of the range of prices: exact prices that differ by less are equal, but for what solvers leave."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ class PricingProblem:
         prices = [pyo.value(model.price[station.name, t]) for station in self.case.stations for t in model.T]
         span = limits.price_max_per_kwh - limits.price_min_per_kwh
         shares = (np.array(prices) - limits.price_min_per_kwh) / (span or 1.0)
-        found = self.candidates().evaluate(np.clip(np.round(shares / TICK) * TICK, 0.0, 1.0)[np.newaxis])
+        tick = tolerances.PRICE_TICK
+        found = self.candidates().evaluate(np.clip(np.round(shares / tick) * tick, 0.0, 1.0)[np.newaxis])
         return float(found.objective[0]) if feasible(found)[0] else math.nan
 
     def scale(self, reference: float) -> float:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from studies import tolerances
 from studies.page.parts.html import text
 
 WIDTH, MARGIN, LEVEL, BAND = 1000, 46, 16, 48
@@ -62,7 +63,7 @@ def layout(feeder: Feeder) -> Layout:
 def edges(values: Sequence[float]) -> list[float]:
     """Limits of the classes of colour: BINS equal ones between the lowest and the highest value, one where all are equal."""
     low, high = min(values), max(values)
-    if high - low < 1e-4:
+    if high - low < tolerances.ONE_COLOUR_PU:
         return [low, high]
     return [float(value) for value in np.linspace(low, high, BINS + 1)]
 

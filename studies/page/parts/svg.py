@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studies import tolerances
 from studies.page.parts.html import number, text
 
 INKS = ("#0b5394", "#b45309", "#0f6e4f", "#8e2a6b", "#4b4b4b", "#6b4a00")
@@ -55,8 +56,8 @@ def frame(x: Sequence[float], y: Sequence[float], log: bool = False, width: int 
 
 def _range(values: Sequence[float], room: float) -> tuple[float, float]:
     low, high = float(min(values)), float(max(values))
-    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-9):
-        half = max(abs(low) * 0.05, 1e-3)
+    if high - low <= tolerances.AXIS_FLAT * max(abs(low), abs(high), tolerances.AXIS_NOTHING):
+        half = max(abs(low) * 0.05, tolerances.AXIS_HALF)
         return low - half, high + half
     return low - room * (high - low), high + room * (high - low)
 
@@ -91,7 +92,7 @@ def _ticks(limits: tuple[float, float], most: int, log: bool) -> list[tuple[str,
     # Loaded where ticks are made: matplotlib takes longer to load than a small case to solve
     from matplotlib.ticker import MaxNLocator
 
-    room = 1e-9 * (high - low)
+    room = tolerances.AXIS_TICK * (high - low)
     whole = float(low).is_integer() and float(high).is_integer()
     values = MaxNLocator(most, steps=STEPS, integer=whole).tick_values(low, high)
     digits = next((k for k in range(12) if np.allclose(values, np.round(values, k), rtol=0, atol=room)), 12)

@@ -23,8 +23,9 @@ from studies.carbon import search
 from studies.carbon import solve as carbon_solve
 from studies.carbon.bill_floor import bill_floor
 from studies.carbon.search import cheapest_even, least_loss_even
-from studies.carbon.solve import EVEN, CarbonResult, exact, exchange, variance_bound
+from studies.carbon.solve import CarbonResult, exact, exchange, variance_bound
 from studies.contest.problems.carbon_genes import CarbonCandidates
+from studies.tolerances import EVEN, LEAST_VARIANCE
 
 SHIPPED = ("ieee33_carbon", "ieee33_carbon_weekend")
 # A target of the literature: variance over that without optimisation
@@ -239,8 +240,8 @@ def test_users_who_are_indifferent_may_split_in_the_leaders_favour() -> None:
     best = CAR_KW * (0.1 + bus_factor(150.0, CAR_KW / 2))
     assert best == pytest.approx(30.0) and found.bill == pytest.approx(best, rel=1e-3)
     assert found.charging_kw[:, 0] == pytest.approx([50.0, 50.0], abs=0.5)
-    # 100 kW all day without optimisation, so that only `LEAST_SHARE` of the squared supply is left to compare with
-    assert found.baseline_variance_kw2 == pytest.approx(carbon_solve.LEAST_SHARE * 100.0**2)
+    # 100 kW all day without optimisation, so that only `LEAST_VARIANCE` of the squared supply is left to compare with
+    assert found.baseline_variance_kw2 == pytest.approx(LEAST_VARIANCE * 100.0**2)
 
 
 def test_two_levels_that_no_output_joins() -> None:
