@@ -20,8 +20,8 @@ LEAST_LEVELS = 4e-5
 may get higher, and takes longer."""
 
 BILL_ROUNDING = 1e-9
-"""What rounding may have raised the floor of the bill by, over the bill: the floor is lowered by it.  Intervals are not rounded
-outwards, so that this is their slack; smaller, and the floor may be no bound."""
+"""What rounding may have raised the floor of the bill by, over the sizes of the bill's terms: the floor is lowered by it.
+Intervals are not rounded outwards, so that this is their slack; smaller, and the floor may be no bound."""
 
 SMALLEST_FACTOR_KG_PER_KWH = 1e-9
 """A box is cut where it may hold a factor that is smaller than any sure one by more than this, in kg/kWh.  Smaller, and boxes are

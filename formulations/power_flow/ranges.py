@@ -75,8 +75,9 @@ def _backward(
     for k in range(shape[-1] - 1, 0, -1):
         up, r, x = int(network.parent[k]), network.resistance_pu[k - 1], network.reactance_pu[k - 1]
         smallest, largest = (np.add(*ends) for ends in zip(_square(arriving, k), _square(other, k), strict=True))
-        # In a box without any power flow the upper end of a voltage may have fallen below 0
-        lowest, highest = (np.maximum(end[..., k], tolerances.LEAST_VOLTAGE_SQUARED) for end in voltage)
+        # In a box without any power flow the ends of a voltage may have fallen below 0; no true one is under its limit
+        floor = min(tolerances.LEAST_VOLTAGE_SQUARED, float(network.voltage_min_pu[k]) ** 2)
+        lowest, highest = (np.maximum(end[..., k], floor) for end in voltage)
         current[0][..., k] = smallest / highest
         # The limit of a branch with charging is not that of l
         limit = np.inf if network.charging_pu[k - 1] else network.current_max_pu[k - 1] ** 2

@@ -88,8 +88,15 @@ def bill_floor(
             heapq.heappush(heap, (max(child.bill, node.bill), next(order), child))
             boxes, nodes = boxes + child.boxes, nodes + 1
     bill, _, node = heap[0]
-    slack = tolerances.BILL_ROUNDING * abs(bill) if np.isfinite(bill) else 0.0
+    slack = tolerances.BILL_ROUNDING * _terms(system, bill) if np.isfinite(bill) else 0.0
     return BillFloor(bill - slack, node.level, nodes, boxes)
+
+
+def _terms(system: CarbonSystem, bill: float) -> float:
+    """At least the sum of the sizes of a bill's terms: with prices below 0 they cancel, and leave rounding of their own size."""
+    energy_kwh = float(system.average_charging_kw().sum()) * system.case.horizon.period_hours
+    # Carbon costs are not negative, so that they are at most the bill and what electricity takes from it
+    return abs(bill) + 2.0 * energy_kwh * float(np.abs(system.case.wholesale_price_per_kwh).max())
 
 
 class _Search:
