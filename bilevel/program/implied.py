@@ -76,7 +76,8 @@ def _propagated(
 ) -> tuple[Vector, Vector]:
     """Bounds after some rounds of: no term of a row may be more than its limit leaves when the others are at their best."""
     # Rows are divided by each of their entries below; a mask, as eliminating zeros would change the caller's arrays
-    matrix = part(sp.csr_array(rows.matrix), rows.matrix.data != 0)
+    matrix = sp.csr_array(rows.matrix)
+    matrix = part(matrix, matrix.data != 0)
     row, column, value = row_of(matrix), matrix.indices, matrix.data
     low, high = lower.copy(), upper.copy()
     for _ in range(_ROUNDS):
