@@ -20,8 +20,13 @@ name = "scip"
 features = frozenset(Feature)
 incremental = False
 
-# Presolvers of SCIP 10.0 that cut off optima: the first of linear programs, the second next to nonconvex rows (tests: fuzz)
-_WRONG = ("dualsparsify", "inttobinary")
+# Parts of SCIP 10.0 that cut off optima: the first of linear programs, the others next to nonconvex rows (tests: solver releases)
+_WRONG = {
+    "presolving/dualsparsify/maxrounds": 0,
+    "presolving/inttobinary/maxrounds": 0,
+    # Cuts from bounds of SOS1 columns
+    "constraints/SOS1/boundcutsfreq": -1,
+}
 
 _STATUS = {
     "optimal": SolverStatus.OPTIMAL,
@@ -97,14 +102,11 @@ class _Scip:
         self.model.hideOutput()
         self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
-        for presolver in _WRONG:
-            self.model.setParam(f"presolving/{presolver}/maxrounds", 0)
-        if self.careful:
+        self.model.setParams(_WRONG)
+        # Presolve cuts off points of product rows, which have no interior
+        if self.careful or mip.products is not None:
             self.model.setParam("presolving/maxrounds", 0)
-        if mip.products is not None:
-            # Presolve cuts off points of product rows, which have no interior; without it SCIP 10.0 crashes where it looks for
-            # symmetries and finds a variable times itself (tests: power flows)
-            self.model.setParam("presolving/maxrounds", 0)
+            # Without presolve SCIP 10.0 crashes where it looks for symmetries and finds a variable times itself
             self.model.setParam("misc/usesymmetry", 0)
         whole = mip.integer & self.is_mip
         self.columns = [

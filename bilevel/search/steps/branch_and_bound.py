@@ -1,5 +1,6 @@
 """Branch and bound by the solver, on the pairs that the relaxation leaves open and then on all of them."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from bilevel.search.evaluate import evaluate
 from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
 from bilevel.search.state import SearchState
 from bilevel.search.steps.relaxation import far
+from bilevel.search.steps.second_look import below, confirmed
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
 
@@ -42,15 +44,15 @@ def branch_and_bound(state: SearchState) -> None:
     What a solver says of a program without a point is not believed: exhaustion looks for itself, and a ray is looked at.
     """
     state.budget.progress.phase("branch and bound", trusted=state.holds_cones)
+    doubtful = state.holds_cones
     for _ in range(MAX_ROUNDS):
         state.incumbent.rounds += 1
-        before = state.incumbent.objective
+        before, began = state.incumbent.objective, time.perf_counter()
         outcome = _better(state)
+        spent = time.perf_counter() - began
         if outcome.status == SolverStatus.UNBOUNDED:
             _look_far_out(state)
             return
-        # "Infeasible" is a claim without a bound: exhaustion decides it
-        state.raise_bound(outcome.bound if outcome.status != SolverStatus.INFEASIBLE else -np.inf)
         if outcome.status in (SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED):
             state.finish()
         new_cuts = 0
@@ -59,6 +61,14 @@ def branch_and_bound(state: SearchState) -> None:
             state.master.add_cuts(rows)
             new_cuts = rows.count
             evaluate(state, sides_at(state.form, outcome.x), outcome.x)
+        # "Infeasible" is a claim without a bound: exhaustion decides it
+        if outcome.status != SolverStatus.INFEASIBLE:
+            bound = outcome.bound
+            # A limit on the objective is a second look as it is, where linear programs gave the point
+            if doubtful or before == np.inf:
+                bound = confirmed(state, bound, spent)
+                doubtful = doubtful or bound == -np.inf
+            state.raise_bound(bound)
         # Without new tangents or a better point the solver would give the same answer again
         on = new_cuts or state.incumbent.objective < before
         if outcome.status != SolverStatus.OPTIMAL or state.over() or not on:
@@ -82,8 +92,7 @@ def _better(state: SearchState) -> Outcome:
     """
     if state.incumbent.x is None:
         return state.master.solve(integer=True)
-    size = max(abs(state.incumbent.objective), state.floor)
-    cutoff = state.incumbent.objective - tolerances.MIP_SHARE * state.budget.gap * size
+    cutoff = below(state)
     with state.master.priced(-np.inf, cutoff):
         outcome = state.master.solve(integer=True, improving=True)
     if outcome.status == SolverStatus.INFEASIBLE:

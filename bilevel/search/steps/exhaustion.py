@@ -67,7 +67,7 @@ def _asked_again(state: SearchState) -> None:
     """Infeasible by the same solver a second time: in other units, or with limits as loose as a certificate allows."""
     name = state.solver.name
     if state.incumbent.x is not None:
-        state.incumbent.ended = (
+        state.incumbent.ended = state.incumbent.ended or (
             "the solver's bound does not meet its own point, and nonconvex programs have no other search"
         )
         return

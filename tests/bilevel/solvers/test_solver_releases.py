@@ -20,6 +20,7 @@ from scipy.optimize import linprog
 from bilevel import solvers
 from bilevel.errors import LicenceError
 from bilevel.program.cones import Cones
+from bilevel.program.products import Products
 from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.progress import Quiet
@@ -35,6 +36,7 @@ QUADRATIC = {
     "clarabel": convex_qp._interior_point,
     "highs and clarabel": convex_qp.solve,
 }
+FEATURES = {"cone": "cone", "sos1": "sos1", "products": "nonconvex"}
 GAP, DIGITS = 1e-6, 1e-5
 
 
@@ -52,6 +54,16 @@ def cones(program: dict[str, Any], columns: int) -> Cones:
     )  # fmt: skip
 
 
+def products(program: dict[str, Any]) -> Products | None:
+    """Rows sum value x[first] x[second] + linear x <= 0, one for each product."""
+    if "products" not in program:
+        return None
+    found = {part: np.array(value) for part, value in program["products"].items()}
+    count = len(found["value"])
+    linear = Rows(sp.csr_array(found["linear"].astype(float)), np.full(count, -np.inf), np.zeros(count))
+    return Products(np.arange(count), found["first"], found["second"], found["value"], linear)
+
+
 def as_mip(program: dict[str, Any]) -> SolverProgram:
     columns = len(program["cost"])
     rows = Rows(
@@ -61,7 +73,8 @@ def as_mip(program: dict[str, Any]) -> SolverProgram:
     )
     return SolverProgram(
         np.array(program["cost"], dtype=float), 0.0, limits(program["lower"], -np.inf), limits(program["upper"], np.inf),
-        np.array(program["integer"]), rows, cones(program, columns), (), np.ones(columns),
+        np.array(program["integer"]), rows, cones(program, columns), tuple(map(tuple, program.get("sos1", ()))),
+        np.ones(columns), products=products(program),
     )  # fmt: skip
 
 
@@ -69,7 +82,7 @@ def engines(program: dict[str, Any]) -> list[str]:
     """The solvers that take this program."""
     if "hessian" in program:
         return list(QUADRATIC)
-    needed = {"cone"} if "cone" in program else set()
+    needed = {feature for part, feature in FEATURES.items() if part in program}
     whole = {"integer"} if any(program["integer"]) else set()
     able = [name for name in (*SOLVERS, *PYOMO) if needed | whole <= solvers.find(name).features]
     return able if whole else [*able, clarabel.name]
@@ -128,24 +141,40 @@ def test_a_stored_program_has_its_known_answer(name: str, engine: str) -> None:
         f"{who} gives the bound {found.bound:g} where {optimum:g} is attained in {name!r}"
     )
     assert x is not None and cost(program, x) == pytest.approx(optimum, rel=DIGITS), f"{who}: {name!r} at {x}"
-    broken = np.concatenate([mip.rows.violation(x), mip.lower - x, x - mip.upper, -mip.cones.gaps(x)])
+    sets = [min(abs(x[i]), abs(x[j])) for i, j in mip.sos1]
+    above = mip.products.activity(x) if mip.products else []
+    broken = np.concatenate([mip.rows.violation(x), mip.lower - x, x - mip.upper, -mip.cones.gaps(x), sets, above])
     assert broken.max() <= DIGITS and np.abs(x - np.round(x))[mip.integer].max(initial=0.0) <= DIGITS, (
         f"{who}: {name!r}"
     )
 
 
+def with_products(mip: SolverProgram, rows: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """The rows, and below them those of the products, whose second columns are held."""
+    if mip.products is None:
+        return rows
+    below = mip.products.linear.matrix.toarray()
+    np.add.at(below, (mip.products.row, mip.products.first), mip.products.value * lower[mip.products.second])
+    return np.vstack([rows, below])
+
+
 def enumerated(mip: SolverProgram) -> tuple[str, float]:
-    """Status and optimum by one linear program of SciPy for each choice of the whole columns."""
+    """Status and optimum by one linear program of SciPy for each choice of the whole columns, and of a column of each set."""
     whole = np.flatnonzero(mip.integer)
     matrix, high, low = mip.rows.matrix.toarray(), np.isfinite(mip.rows.upper), np.isfinite(mip.rows.lower)
     rows = np.vstack([matrix[high], -matrix[low]])
     right = np.concatenate([mip.rows.upper[high], -mip.rows.lower[low]])
+    right = np.concatenate([right, [] if mip.products is None else mip.products.linear.upper])
+    values = [np.arange(mip.lower[at], mip.upper[at] + 1) for at in whole]
     best = np.inf
-    for choice in itertools.product(*(np.arange(mip.lower[at], mip.upper[at] + 1) for at in whole)):
+    for choice in itertools.product(*values, *mip.sos1):
         lower, upper = mip.lower.copy(), mip.upper.copy()
-        lower[whole] = upper[whole] = choice
+        lower[whole] = upper[whole] = choice[: len(whole)]
+        zero = np.array(choice[len(whole) :], dtype=int)
+        lower[zero] = upper[zero] = 0.0
         exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-        found = linprog(mip.cost, A_ub=rows, b_ub=right, bounds=np.column_stack([lower, upper]), options=exact)
+        left = with_products(mip, rows, lower)
+        found = linprog(mip.cost, A_ub=left, b_ub=right, bounds=np.column_stack([lower, upper]), options=exact)
         assert found.status in (0, 2, 3), found.message
         best = min(best, {0: found.fun, 2: np.inf, 3: -np.inf}[found.status])
     return {np.inf: "infeasible", -np.inf: "unbounded"}.get(best, "optimal"), best

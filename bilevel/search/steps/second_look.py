@@ -1,0 +1,94 @@
+"""A bound that closes the gap by one call of a solver alone: the same question asked again, before it is believed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.reformulate.modes import MODES, Mode
+from bilevel.search.cut_session import CutSession
+from bilevel.search.evaluate import evaluate
+from bilevel.search.sides import sides_at
+from bilevel.search.state import SearchState, opened
+from bilevel.solvers import Feature, Outcome
+from bilevel.status import SolverStatus
+
+OTHER_MODE_SECONDS = 1.0
+"""What another mode may take at least, whatever the first call took: it is for small programs, and may be far slower."""
+
+_UNITS = np.array([2.0, 1.0, 0.5])
+
+
+def below(state: SearchState) -> float:
+    """The objective that a point has to keep to be better than the best one by what a solver's gap leaves open."""
+    size = max(abs(state.incumbent.objective), state.floor)
+    return state.incumbent.objective - tolerances.MIP_SHARE * state.budget.gap * size
+
+
+def confirmed(state: SearchState, bound: float, seconds: float) -> float:
+    """The bound, if a second look finds no better point; less where it leaves more open. The first call took so many seconds.
+
+    A solver that cuts off the optimum closes the gap at the point that is left, and its answer does not contradict itself: another
+    way through the program does.  A better point that is found there is the best one from then on.
+    """
+    found = state.incumbent
+    if found.x is None or state.over() or _open(state, bound):
+        return bound
+    state.budget.progress.phase("second look")
+    best, cutoff = found.objective, below(state)
+    outcome = Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
+    for session, most in _ways(state, seconds):
+        # A row that gives the relaxation an end is part of the question
+        with session.priced(state.least + session.mip.offset, cutoff):
+            outcome = session.solve(integer=True, improving=True, seconds=most)
+        if outcome.status == SolverStatus.INFEASIBLE:
+            return min(bound, cutoff)
+        if outcome.x is not None:
+            evaluate(state, sides_at(state.form, outcome.x), outcome.x)
+        if state.incumbent.objective < best:
+            # The first answer was wrong, and so may the second be: the search goes on without either
+            return -np.inf
+        if state.budget.over():
+            state.finish()
+            break
+    # A point that is better by rounding alone is no contradiction, if its bound says so
+    left = min(bound, cutoff, outcome.bound)
+    if _open(state, left) and not state.budget.over():
+        found.ended = f"the bound of {state.solver.name} closes the gap, and no second look confirms it"
+    return left
+
+
+def _open(state: SearchState, bound: float) -> bool:
+    """Whether the gap stays open with this bound."""
+    best = state.incumbent.objective
+    return best - bound > state.budget.gap * max(abs(best), state.floor)
+
+
+def _ways(state: SearchState, seconds: float) -> Iterator[tuple[CutSession, float]]:
+    """Sessions over the same points that know nothing of the first call, and how long each may take.
+
+    Another mode shares nothing with the first call but the solver, yet may take a hundred times as long; in other units the
+    search takes another way at the same pace.
+    """
+    form, master, budget = state.form, state.master, replace(state.budget, scaling=True)
+    other = _other_mode(state)
+    # Tangents of the first call are not over the columns of another mode
+    if other is not None and (master.mip.cones.count or not master.cones.count):
+        yield opened(form, state.solver, other, state.treatment, budget).master, max(seconds, OTHER_MODE_SECONDS)
+    scale = master.mip.scale * _UNITS[np.arange(master.mip.columns) % len(_UNITS)]
+    session = CutSession(form, replace(master.mip, scale=scale), master.cones, state.solver, budget)
+    session.add_cuts(master.tangents)
+    yield session, np.inf
+
+
+def _other_mode(state: SearchState) -> Mode | None:
+    """The first other mode that needs no limits of multipliers; it brings no products into a convex program."""
+    form, features = state.form, state.solver.features
+    if form.mip.products is None:
+        features -= {Feature.NONCONVEX}
+    for mode in MODES.values():
+        able = not mode.needs_bounds and mode.features(form) <= features and (mode.conic or not form.conic)
+        if able and mode.name != state.mode.name:
+            return mode
+    return None
