@@ -222,7 +222,7 @@ SIZE_LOOSE = 1e3
 Relative tolerances of 1e-6 then leave 1e-6 of what the rows are about at most, with the floor of 1e-3 (`SIZE_FLOOR`)."""
 
 SIZE_FURTHER = 1e6
-"""The same where another column of the row may balance this one."""
+"""Share of the farther of two limits over the nearer one, from which the nearer one alone tells a size."""
 
 FIRST_WALL = 1e3
 """Where the first tangents of a cone are laid, over its expected size, when without any the program has no end."""

@@ -3,9 +3,10 @@
 A bound says how large a column may become, not how large it does.  An "unbounded" sentinel of 1e9, or a generous limit of a
 penalty, would make every relative test vacuous.  So a bound counts as loose where it is far beyond what the rows of its column
 are about: in each row, the limit and the largest term that is far below the column's own at its bound.  A row's limit that nothing
-comes near says as little, and of two limits far apart the nearer one tells more.  Terms of the same size as
-the column's own may balance it, and count as a reason for its bound unless that is further still.  Loose columns, and those
-without bounds, get what their rows are about; those in no row what makes their cost a term like the others of the objective.
+comes near says as little, and of two limits far apart the nearer one tells more.  That terms of the column's own size could balance
+it is no reason to believe its bound: a size that is too large hides what solvers take for nothing, one that is too small costs
+digits that they have.  Loose columns, and those without bounds, get what their rows are about; those in no row what makes their
+cost a term like the others of the objective.
 """
 
 from collections.abc import Sequence
@@ -206,12 +207,7 @@ class _Entries:
         own, term = self.value * bound[self.column], self.value * size[self.column]
         below, balanced = _others(self.row, own, term)
         limit = np.where(self.open | (own > tolerances.SIZE_FURTHER * self.nearer), self.nearer, self.limit)
-        found = np.maximum(limit, below)
-        # A balance of two columns is a reason for their bounds, unless these are further still
-        found = (
-            np.where(balanced & (own < _ENDLESS * self.value) & (own <= tolerances.SIZE_FURTHER * found), own, found)
-            / self.value
-        )
+        found = np.maximum(limit, below) / self.value
         known = found > 0
         least, most = np.full(self.columns, np.inf), np.zeros(self.columns)
         np.minimum.at(least, self.column[known], found[known])

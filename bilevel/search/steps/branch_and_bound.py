@@ -44,7 +44,6 @@ def branch_and_bound(state: SearchState) -> None:
     What a solver says of a program without a point is not believed: exhaustion looks for itself, and a ray is looked at.
     """
     state.budget.progress.phase("branch and bound", trusted=state.holds_cones)
-    doubtful = state.holds_cones
     for _ in range(MAX_ROUNDS):
         state.incumbent.rounds += 1
         before, began = state.incumbent.objective, time.perf_counter()
@@ -63,12 +62,7 @@ def branch_and_bound(state: SearchState) -> None:
             evaluate(state, sides_at(state.form, outcome.x), outcome.x)
         # "Infeasible" is a claim without a bound: exhaustion decides it
         if outcome.status != SolverStatus.INFEASIBLE:
-            bound = outcome.bound
-            # A limit on the objective is a second look as it is, where linear programs gave the point
-            if doubtful or before == np.inf:
-                bound = confirmed(state, bound, spent)
-                doubtful = doubtful or bound == -np.inf
-            state.raise_bound(bound)
+            state.raise_bound(confirmed(state, outcome.bound, spent))
         # Without new tangents or a better point the solver would give the same answer again
         on = new_cuts or state.incumbent.objective < before
         if outcome.status != SolverStatus.OPTIMAL or state.over() or not on:

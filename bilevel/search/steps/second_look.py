@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import tolerances
+from bilevel.budget import Budget
+from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.modes import MODES, Mode
 from bilevel.search.cut_session import CutSession
 from bilevel.search.evaluate import evaluate
@@ -68,18 +70,26 @@ def _open(state: SearchState, bound: float) -> bool:
 def _ways(state: SearchState, seconds: float) -> Iterator[tuple[CutSession, float]]:
     """Sessions over the same points that know nothing of the first call, and how long each may take.
 
-    Another mode shares nothing with the first call but the solver, yet may take a hundred times as long; in other units the
-    search takes another way at the same pace.
+    Another mode shares nothing with the first call but the solver, yet may take a hundred times as long, as the model's own
+    numbers may where there is no other mode; a little different units make the search take another way at the same pace.
     """
     form, master, budget = state.form, state.master, replace(state.budget, scaling=True)
+    limited = max(seconds, OTHER_MODE_SECONDS)
     other = _other_mode(state)
     # Tangents of the first call are not over the columns of another mode
     if other is not None and (master.mip.cones.count or not master.cones.count):
-        yield opened(form, state.solver, other, state.treatment, budget).master, max(seconds, OTHER_MODE_SECONDS)
+        yield opened(form, state.solver, other, state.treatment, budget).master, limited
+    else:
+        yield _again(state, master.mip, replace(budget, scaling=not state.budget.scaling)), limited
     scale = master.mip.scale * _UNITS[np.arange(master.mip.columns) % len(_UNITS)]
-    session = CutSession(form, replace(master.mip, scale=scale), master.cones, state.solver, budget)
-    session.add_cuts(master.tangents)
-    yield session, np.inf
+    yield _again(state, replace(master.mip, scale=scale), budget), np.inf
+
+
+def _again(state: SearchState, mip: SolverProgram, budget: Budget) -> CutSession:
+    """A new session with the columns, cones and tangents of the first call."""
+    session = CutSession(state.form, mip, state.master.cones, state.solver, budget)
+    session.add_cuts(state.master.tangents)
+    return session
 
 
 def _other_mode(state: SearchState) -> Mode | None:

@@ -674,3 +674,25 @@ def test_a_leader_reads_multipliers_that_grow_without_end_whatever_rounding_says
     m.goal = pyo.Objective(expr=-0.09 * y[0] - 0.9 * y[1] + read, sense=pyo.minimize)
     solution = solved(m, solver=solver, mode="product")
     assert solution.status == "unbounded" or not np.isfinite(solution.bound), solution.reason
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+@pytest.mark.parametrize("limit", [10.0, 1e3, 1e4, 1e5, 1e6, 2e6, 1e7, 1e9, 1e12])
+def test_that_another_column_could_balance_it_does_not_make_a_loose_limit_a_size(limit: float, solver: str) -> None:
+    """b + p + 2 r = -2 would balance any r with a b of its size, which the first follower's 3 b <= 4 - a keeps from above alone.
+
+    It takes a - b = 4 + x where no row holds it, and x = 2 (2 x <= 4) is open to the leader: -2 x is -4.
+    """
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(-1, 5))
+    m.f, m.g = bilevel.Follower(), bilevel.Follower()
+    m.f.a, m.f.b = pyo.Var(), pyo.Var()
+    m.f.cost = pyo.Objective(expr=-(4 + m.x) * m.f.a + 4 * m.f.b + 0.5 * (m.f.a - m.f.b) ** 2)
+    m.f.first, m.f.second = pyo.Constraint(expr=m.f.a + 3 * m.f.b <= 4), pyo.Constraint(expr=3 * m.f.b <= 6 + 2 * m.f.a)
+    m.g.p, m.g.q, m.g.r = pyo.Var(bounds=(2, 5)), pyo.Var(bounds=(3, 7)), pyo.Var(bounds=(None, limit))
+    m.g.cost = pyo.Objective(expr=0 * m.g.p)
+    m.g.row = pyo.Constraint(expr=3 * m.g.q + 3 * m.g.r >= 5)
+    m.most, m.balance = pyo.Constraint(expr=2 * m.x <= 4), pyo.Constraint(expr=m.f.b + m.g.p + 2 * m.g.r == -2)
+    m.goal = pyo.Objective(expr=-2 * m.x)
+    solution = bilevel.solve(m, solver, progress=False)
+    assert solution.status == "certified" and solution.objective == pytest.approx(-4.0, rel=1e-6)

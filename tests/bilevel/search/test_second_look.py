@@ -108,10 +108,16 @@ def test_a_bound_that_no_second_look_confirms_is_none(
     assert "no second look confirms it" in solution.reason
 
 
+NOWHERE = Outcome(SolverStatus.INFEASIBLE, None, np.inf, -np.inf)
+
+
 @pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
-def test_the_first_point_of_a_linear_program_is_looked_at_again(monkeypatch: pytest.MonkeyPatch, solver: str) -> None:
-    """Other steps give up, so that branch and bound has the first point; what the tree proves without it is left alone."""
-    for step in ("guess", "small_tree", "restricted"):
+@pytest.mark.parametrize("restricted", [True, False])
+def test_what_a_linear_program_s_search_says_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, solver: str, restricted: bool
+) -> None:
+    """The first point is not the best: the restricted search's, after which branch and bound finds no better one, or its own."""
+    for step in ("guess", "small_tree", *([] if restricted else ["restricted"])):
         monkeypatch.setattr(f"bilevel.search.strategy.{step}", lambda _state: None)
     m = revenue()
     # Without the product: y = 5 where z <= 0, so that -5 y - z is least at z = 0
@@ -120,6 +126,8 @@ def test_the_first_point_of_a_linear_program_is_looked_at_again(monkeypatch: pyt
 
     def answer(true: Solve, own: CutSession, before: int, more: dict[str, Any]) -> Outcome:
         asked.append(before)
+        if before == 1 and restricted:
+            return NOWHERE
         return true(own, True, **more) if before else worse(true, own, -24.5, more)
 
     calls(monkeypatch, answer)
