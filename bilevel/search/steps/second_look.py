@@ -1,12 +1,14 @@
 """A bound that closes the gap by one call of a solver alone: the same question asked again, before it is believed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from bilevel import tolerances
 from bilevel.budget import Budget
+from bilevel.errors import LicenceError
 from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.modes import MODES, Mode
 from bilevel.search.cut_session import CutSession
@@ -78,7 +80,9 @@ def _ways(state: SearchState, seconds: float) -> Iterator[tuple[CutSession, floa
     other = _other_mode(state)
     # Tangents of the first call are not over the columns of another mode
     if other is not None and (master.mip.cones.count or not master.cones.count):
-        yield opened(form, state.solver, other, state.treatment, budget).master, limited
+        # Another mode has other columns, which a licence of limited size may not hold
+        with suppress(LicenceError):
+            yield opened(form, state.solver, other, state.treatment, budget).master, limited
     else:
         yield _again(state, master.mip, replace(budget, scaling=not state.budget.scaling)), limited
     scale = master.mip.scale * _UNITS[np.arange(master.mip.columns) % len(_UNITS)]

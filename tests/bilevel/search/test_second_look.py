@@ -8,7 +8,9 @@ import pyomo.environ as pyo
 import pytest
 
 import bilevel
+from bilevel.errors import LicenceError
 from bilevel.search.cut_session import CutSession
+from bilevel.search.steps import second_look
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
 
@@ -106,6 +108,20 @@ def test_a_bound_that_no_second_look_confirms_is_none(
     solution = bilevel.solve(make(), "scip", progress=False, **options)
     assert solution.status == "feasible"
     assert "no second look confirms it" in solution.reason
+
+
+def test_a_mode_that_a_licence_does_not_hold_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    make, options, optimum, _ = KINDS["nonconvex"]
+    refused: list[str] = []
+
+    def too_large(*_: Any) -> Any:
+        refused.append("too large")
+        raise LicenceError("the model is too large for this Gurobi licence")
+
+    monkeypatch.setattr(second_look, "opened", too_large)
+    solution = bilevel.solve(make(), "scip", progress=False, **options)
+    assert solution.status == "certified" and solution.objective == pytest.approx(optimum, rel=1e-6)
+    assert refused
 
 
 NOWHERE = Outcome(SolverStatus.INFEASIBLE, None, np.inf, -np.inf)
