@@ -1,6 +1,5 @@
 """HiGHS through highspy: linear and mixed-integer programs; no cones, no SOS1 sets."""
 
-import contextlib
 import functools
 import time
 from typing import Any
@@ -134,8 +133,7 @@ class _Highs:
         self.highs.changeColsBounds(len(columns), columns.astype(np.int32), lower, upper)
 
     def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
-        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
-            self.highs.changeRowBounds(row, low, high)
+        self.highs.changeRowsBounds(len(rows), rows.astype(np.int32), lower, upper)
 
     def set_cost(self, cost: Vector, offset: float) -> None:
         self.highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
@@ -157,7 +155,7 @@ class _Highs:
         for option in (*_SUB_SEARCHES, "mip_allow_restart"):
             highs.setOptionValue(option, not improving)
         self.watch, started = watch, time.monotonic()
-        self._run(aloud=not (mip or fresh))
+        self._run()
         if seconds > patience and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
             # From a basis of other bounds the simplex may crawl where it is quick from nothing
             highs.clearSolver()
@@ -182,9 +180,9 @@ class _Highs:
         finally:
             self.highs.setOptionValue("presolve", "choose")
 
-    def _run(self, aloud: bool = False) -> None:
-        """Its postsolve now and then prints to standard output, whatever the options say; from a basis there is none."""
-        with contextlib.nullcontext() if aloud else silent():
+    def _run(self) -> None:
+        """Its postsolve now and then prints to standard output, and so do its errors from a basis, whatever the options say."""
+        with silent():
             self.highs.run()
 
     def _limit(self, seconds: float) -> None:

@@ -5,7 +5,7 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _STREAMS = {"stdout": 1, "stderr": 2}
@@ -100,6 +100,17 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    # Windows has no library of the process itself
+    if _FFLUSH is not None:
+        _FFLUSH(None)
+
+
+def _c_flush() -> Callable[[None], int] | None:
+    """`fflush` of the C library of this process; Windows has none under no name."""
     with contextlib.suppress(OSError, TypeError, AttributeError):
-        ctypes.CDLL(None).fflush(None)
+        flush: Callable[[None], int] = ctypes.CDLL(None).fflush
+        return flush
+    return None
+
+
+# Once, as a library takes a class of its own each time it is opened, which costs more than the rest of the silence
+_FFLUSH = _c_flush()

@@ -158,7 +158,7 @@ def test_silence_ends_when_the_last_thread_leaves_it(capfd: pytest.CaptureFixtur
     assert capfd.readouterr().out.split("\n") == ["from Python", "afterwards", ""]
 
 
-# What the postsolve of HiGHS says of a degenerate column, at every verbosity
+# What the postsolve of HiGHS says of a degenerate column, and its errors from a basis, at every verbosity
 POSTSOLVE = """
 import math, os
 from bilevel.progress import Quiet
@@ -176,12 +176,12 @@ def loud():
     return run()
 session.highs.run = loud
 session.load(mip)
-for integer in (True, False):
+for integer in (True, False, False):
     assert session.solve(integer, 1e-4, math.inf, False, Quiet()).status == "optimal"
 assert session.solve_carefully(True, 1e-4, math.inf, Quiet()).status == "optimal"
 """
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_the_postsolve_of_highs_says_is_not_heard(whole: bool) -> None:
+def test_what_highs_says_unasked_is_not_heard(whole: bool) -> None:
     assert python(POSTSOLVE.replace("WHOLE", str(whole))) == ("", "")
