@@ -96,6 +96,10 @@ of the terms where that is more than 1.  It tells contradictions from rounding; 
 ENDLESS = 1e14
 """Scaled columns from here on are a solver's way to say that there is no end."""
 
+LARGEST_ENTRY = 1e30
+"""Entry of a row from which HiGHS refuses it, 1e15 by default, which steep tangents in unscaled numbers reach; a smaller one
+makes programs a numerical error."""
+
 GRACE_SECONDS = 2.0
 """Beyond a time limit, or GRACE_SHARE of it if that is more: time to make the best point precise and to recheck it."""
 

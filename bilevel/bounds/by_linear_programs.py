@@ -114,9 +114,8 @@ def _with_user(program: Program, kkt: Kkt, limits: Bounds, ranges: Ranges) -> Bo
     low = np.where(np.isfinite(ranges.row_dual_lower), ranges.row_dual_lower, -row)
     high = np.where(np.isfinite(ranges.row_dual_upper), ranges.row_dual_upper, row)
     told = assemble(program, kkt, replace(ranges, row_dual_lower=low, row_dual_upper=high))
-    mu = np.where(np.isfinite(told.mu_upper), told.mu_upper, column[kkt.pairs.column])
     # A column's limit is told of its own multiplier, not of those of rows
-    mu = np.where((kkt.pairs.row >= 0) & ~np.isfinite(told.mu_upper), np.inf, mu)
+    mu = np.where(np.isfinite(told.mu_upper), told.mu_upper, kkt.pairs.told(np.full(len(row), np.inf), column))
     # `assemble` knows no slack that linear programs have limited
     told = replace(told, mu_upper=mu, slack_upper=limits.slack_upper)
     return replace(told, user=told.known() - limits.known())

@@ -25,10 +25,8 @@ def stationarity(program: Program, kkt: Kkt, full: Vector) -> Check:
     usual_row, usual_column = dual_sizes(program)
     size = magnitude(rows.matrix, np.abs(full)) + np.abs(rows.lower) + tolerances.SIZE_FLOOR * usual_column[mine]
     relative = rows.violation(full) / size
-    pairs = kkt.pairs
-    usual = np.where(pairs.row >= 0, np.append(usual_row, 1.0)[pairs.row], usual_column[pairs.column])
     # With multipliers of the wrong sign stationarity holds at points that are no optimum
-    negative = np.maximum(0.0, -full[pairs.dual]) / usual
+    negative = np.maximum(0.0, -full[kkt.pairs.dual]) / kkt.pairs.told(usual_row, usual_column)
     at = int(relative.argmax())
     value = max(float(relative[at]), float(negative.max(initial=0.0)))
     return Check("stationarity", value, tolerances.FEASIBILITY, "relative", rows.names[at] if value else "")

@@ -54,6 +54,11 @@ class Pairs:
         slack: Vector = self.slack_matrix @ x[: self.slack_matrix.shape[1]] + self.slack_constant
         return slack
 
+    def told(self, rows: Vector, columns: Vector) -> Vector:
+        """Of every pair what is told of its row, or of its column; either may have nothing to tell of."""
+        found: Vector = np.concatenate([rows, columns])[np.where(self.row >= 0, self.row, len(rows) + self.column)]
+        return found
+
 
 @dataclass(frozen=True)
 class Kkt:

@@ -56,11 +56,7 @@ class Reformulation:
 
     def dual_scale(self) -> Vector:
         """Size of each pair's dual: its proven limit, or cost over row (over column) where that is none, noise or loose."""
-        rows, columns = dual_sizes(self.program)
-        pairs = self.kkt.pairs
-        # The row of a column's pair is -1: it finds the appended entry, which `where` leaves out
-        own = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
-        return usual_size(self.bounds.mu_upper, own)
+        return usual_size(self.bounds.mu_upper, self.kkt.pairs.told(*dual_sizes(self.program)))
 
     @property
     def size(self) -> Vector:
@@ -160,9 +156,10 @@ def _limits(program: Program, kkt: Kkt, limits: Bounds, cone_limit: Vector, squa
 def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:
     """Expected sizes of lam, then mu."""
     rows, columns = dual_sizes(program)
-    lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], columns[fixed_columns(kkt)])
-    pairs = kkt.pairs
-    mu = np.where(pairs.row >= 0, np.append(rows, 1.0)[pairs.row], columns[pairs.column])
+    # A model of rows alone has no column behind which to look
+    fixed = np.append(columns, 1.0)[fixed_columns(kkt)]
+    lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], fixed)
+    mu = kkt.pairs.told(rows, columns)
     lam_limit = np.maximum(np.abs(limits.lam_lower), np.abs(limits.lam_upper))
     return np.concatenate([usual_size(lam_limit, lam), usual_size(limits.mu_upper, mu)])
 

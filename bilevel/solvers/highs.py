@@ -88,11 +88,13 @@ class _Highs:
     def __init__(self) -> None:
         self.highs = new()
         self.integer = np.zeros(0, dtype=bool)
-        self.is_mip, self.longest = False, 0.0
+        self.is_mip, self.longest, self.refused = False, 0.0, False
         self.watch: Watch | None = None
         self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
         # HiGHS drops smaller entries without a word, 1e-9 by default
         self.highs.setOptionValue("small_matrix_value", self.drops)
+        # And it takes no row of those with a larger entry, 1e15 by default
+        self.highs.setOptionValue("large_matrix_value", tolerances.LARGEST_ENTRY)
         # The gap asked for is relative: an absolute one, 1e-6 by default, would end searches whose objectives are small
         self.highs.setOptionValue("mip_abs_gap", 0.0)
         self.highs.cbMipInterrupt.subscribe(self._mip_event)
@@ -112,11 +114,11 @@ class _Highs:
         model.a_matrix_.value_ = columns.data
         self.integer = mip.integer
         self.is_mip = False
-        self.highs.passModel(model)
+        self.refused = self.highs.passModel(model) == highspy.HighsStatus.kError
 
     def add_rows(self, rows: Rows) -> None:
         m = rows.matrix
-        self.highs.addRows(
+        done = self.highs.addRows(
             rows.count,
             rows.lower,
             rows.upper,
@@ -125,6 +127,7 @@ class _Highs:
             m.indices.astype(np.int32),
             m.data,
         )
+        self.refused = self.refused or done == highspy.HighsStatus.kError
 
     def delete_rows(self, rows: Index) -> None:
         self.highs.deleteRows(len(rows), rows.astype(np.int32))
@@ -140,6 +143,9 @@ class _Highs:
         self.highs.changeObjectiveOffset(offset)
 
     def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
+        if self.refused:
+            # Without the rows that it did not take, it would answer another program
+            return Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
         # Without integer columns a linear program is left, which has multipliers and a basis to go on from
         mip = integer and bool(self.integer.any())
         self._set_integrality(mip)

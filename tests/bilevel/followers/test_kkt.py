@@ -430,3 +430,17 @@ def test_a_leader_variable_in_the_rows_of_a_paying_follower_is_refused_with_both
     p = compile_model(m)
     with pytest.raises(ModelError, match=r"leader variable 'x' enters row 'f.row'.*move it out"):
         linearise(p, optimality_conditions(p))
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+@pytest.mark.parametrize("row", [(0, None), (None, 1), (0, 0), (-1, 1)], ids=str)
+def test_a_model_of_rows_without_columns(row: tuple[float | None, float | None], solver: str) -> None:
+    """What nothing reads is no column: a follower's row may be all that is left of a model."""
+    m = pyo.ConcreteModel()
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(3, 4))
+    m.f.cost = pyo.Objective(expr=0 * m.f.y)
+    m.f.row = pyo.Constraint(expr=(row[0], 0 * m.f.y, row[1]))
+    m.goal = pyo.Objective(expr=0 * m.f.y + 1)
+    solution = bilevel.solve(m, solver, progress=False)
+    assert solution.status == "certified" and solution.objective == 1.0

@@ -272,3 +272,27 @@ def test_nodes_are_counted(solver: str) -> None:
 
 def test_versions_are_numbers(solver: str) -> None:
     assert SOLVERS[solver].version()[0].isdigit()
+
+
+@pytest.mark.parametrize("slope", [1e12, 2e16, 1e19])
+def test_a_steep_row_is_kept(slope: float) -> None:
+    """HiGHS leaves out rows with entries of 1e15 and more unless it is told otherwise: with y >= slope (x - 1), x <= 1."""
+    opened = SOLVERS["highs"].open()
+    opened.load(mip([-1, 0], [0, 0], [2, 0], [False, False], np.zeros((0, 2)), [], []))
+    opened.add_rows(Rows(sp.csr_array([[-slope, 1.0]]), np.array([-slope]), np.array([INF])))
+    outcome = opened.solve(False, 0.0, 10.0, False, QUIET)
+    assert outcome.status == "optimal" and outcome.objective == pytest.approx(-1.0)
+    assert outcome.row_dual is not None and len(outcome.row_dual) == 1
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_rows_that_highs_does_not_take_are_no_answer_without_them(loaded: bool) -> None:
+    steep = Rows(sp.csr_array([[-1e31, 1.0]]), np.array([-1e31]), np.array([INF]))
+    program = mip([-1, 0], [0, 0], [2, 0], [False, False], np.zeros((0, 2)), [], [])
+    opened = SOLVERS["highs"].open()
+    opened.load(program.with_rows(steep) if loaded else program)
+    if not loaded:
+        opened.add_rows(steep)
+    assert opened.solve(False, 0.0, 10.0, False, QUIET).status == "numerical_error"
+    opened.load(program)
+    assert opened.solve(False, 0.0, 10.0, False, QUIET).objective == pytest.approx(-2.0)
