@@ -11,7 +11,7 @@ from bilevel.search.evaluate import evaluate
 from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
 from bilevel.search.state import SearchState
 from bilevel.search.steps.relaxation import far
-from bilevel.search.steps.second_look import below, confirmed
+from bilevel.search.steps.second_look import below, closes, confirmed
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
 
@@ -44,6 +44,7 @@ def branch_and_bound(state: SearchState) -> None:
     What a solver says of a program without a point is not believed: exhaustion looks for itself, and a ray is looked at.
     """
     state.budget.progress.phase("branch and bound", trusted=state.holds_cones)
+    claimed = -np.inf
     for _ in range(MAX_ROUNDS):
         state.incumbent.rounds += 1
         before, began = state.incumbent.objective, time.perf_counter()
@@ -62,11 +63,17 @@ def branch_and_bound(state: SearchState) -> None:
             evaluate(state, sides_at(state.form, outcome.x), outcome.x)
         # "Infeasible" is a claim without a bound: exhaustion decides it
         if outcome.status != SolverStatus.INFEASIBLE:
-            state.raise_bound(confirmed(state, outcome.bound, spent))
+            claimed = max(claimed, outcome.bound)
+        if closes(state, claimed) and not state.over():
+            claimed = confirmed(state, claimed, spent)
+            state.raise_bound(claimed)
         # Without new tangents or a better point the solver would give the same answer again
         on = new_cuts or state.incumbent.objective < before
         if outcome.status != SolverStatus.OPTIMAL or state.over() or not on:
-            return
+            break
+    # No second look was taken at a bound that leaves the gap open: it is told where no later point comes to close it
+    if not closes(state, claimed) and (state.holds_cones or state.budget.over()):
+        state.raise_bound(claimed)
 
 
 def _look_far_out(state: SearchState) -> None:

@@ -30,6 +30,12 @@ def below(state: SearchState) -> float:
     return state.incumbent.objective - tolerances.MIP_SHARE * state.budget.gap * size
 
 
+def closes(state: SearchState, bound: float) -> bool:
+    """Whether this bound would close the gap."""
+    best = state.incumbent.objective
+    return state.incumbent.x is not None and best - bound <= state.budget.gap * max(abs(best), state.floor)
+
+
 def confirmed(state: SearchState, bound: float, seconds: float) -> float:
     """The bound, if a second look finds no better point; less where it leaves more open. The first call took so many seconds.
 
@@ -37,8 +43,6 @@ def confirmed(state: SearchState, bound: float, seconds: float) -> float:
     way through the program does.  A better point that is found there is the best one from then on.
     """
     found = state.incumbent
-    if found.x is None or state.over() or _open(state, bound):
-        return bound
     state.budget.progress.phase("second look")
     best, cutoff = found.objective, below(state)
     outcome = Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
@@ -58,15 +62,9 @@ def confirmed(state: SearchState, bound: float, seconds: float) -> float:
             break
     # A point that is better by rounding alone is no contradiction, if its bound says so
     left = min(bound, cutoff, outcome.bound)
-    if _open(state, left) and not state.budget.over():
+    if not closes(state, left) and not state.budget.over():
         found.ended = f"the bound of {state.solver.name} closes the gap, and no second look confirms it"
     return left
-
-
-def _open(state: SearchState, bound: float) -> bool:
-    """Whether the gap stays open with this bound."""
-    best = state.incumbent.objective
-    return best - bound > state.budget.gap * max(abs(best), state.floor)
 
 
 def _ways(state: SearchState, seconds: float) -> Iterator[tuple[CutSession, float]]:

@@ -1,6 +1,7 @@
 """A bound that one call of a solver gives: believed where another call finds nothing better, and else not."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import bilevel
 from bilevel.errors import LicenceError
 from bilevel.search.cut_session import CutSession
-from bilevel.search.steps import second_look
+from bilevel.search.steps import branch_and_bound, second_look
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
 
@@ -150,3 +151,30 @@ def test_what_a_linear_program_s_search_says_is_looked_at_again(
     solution = bilevel.solve(m, solver, progress=False)
     assert solution.status == "certified" and solution.objective == pytest.approx(-25.0, rel=1e-6)
     assert len(asked) >= 3
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi"])
+def test_a_bound_from_before_the_point_gets_its_second_look_too(monkeypatch: pytest.MonkeyPatch, solver: str) -> None:
+    """The first call gives a bound and no point that holds, the second one the point that meets it."""
+    make, options, optimum, least = KINDS["nonconvex"]
+    true_evaluate, looks = branch_and_bound.evaluate, [0]
+
+    def evaluate(state: Any, *rest: Any) -> Any:
+        looks[0] += 1
+        return None if looks[0] == 1 else true_evaluate(state, *rest)
+
+    monkeypatch.setattr(branch_and_bound, "evaluate", evaluate)
+
+    def cuts(*_: Any) -> Any:
+        # As if the first point had broken a cone
+        return SimpleNamespace(count=int(looks[0] == 0))
+
+    def answer(true: Solve, own: CutSession, before: int, more: dict[str, Any]) -> Outcome:
+        return worse(true, own, least, more) if before < 2 else true(own, True, **more)
+
+    monkeypatch.setattr(CutSession, "add_cuts", lambda *_: None)
+    monkeypatch.setattr("bilevel.relax.exact.cuts", cuts)
+    calls(monkeypatch, answer)
+    solution = bilevel.solve(make(), solver, progress=False, cones="exact", **options)
+    assert looks[0] >= 2
+    assert solution.status == "certified" and solution.objective == pytest.approx(optimum, rel=1e-6)
