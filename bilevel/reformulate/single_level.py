@@ -156,7 +156,7 @@ def _limits(program: Program, kkt: Kkt, limits: Bounds, cone_limit: Vector, squa
 def _multiplier_sizes(program: Program, kkt: Kkt, limits: Bounds) -> Vector:
     """Expected sizes of lam, then mu."""
     rows, columns = dual_sizes(program)
-    # A model of rows alone has no column behind which to look
+    # An equality of a row has column 0, which a model without columns lacks
     fixed = np.append(columns, 1.0)[fixed_columns(kkt)]
     lam = np.where(kkt.equal_row >= 0, np.append(rows, 1.0)[kkt.equal_row], fixed)
     mu = kkt.pairs.told(rows, columns)

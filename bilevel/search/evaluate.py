@@ -35,10 +35,10 @@ def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
         return state.tried[key]
     point = _polished(state, slack_zero, near) if form.conic else _decided(state, slack_zero, near)
     # Rounded integers and tangents of products depend on where the point came from as well
-    alone = not (form.conic or form.program.integer.any()) and form.mip.products is None
+    alone = state.splits_into_linear and not form.program.integer.any()
     if alone and point.status in _SURE:
         state.tried[key] = point
-    if point.status == SolverStatus.UNBOUNDED and form.mip.products is None and not form.conic:
+    if point.status == SolverStatus.UNBOUNDED and state.splits_into_linear:
         # Every point of this linear program should be bilevel feasible, and its ray the leader's: the followers are asked
         proof = verdicts.ray(form, every_pair(form, slack_zero), near)
         if proof and all(check.ok for check in proof):

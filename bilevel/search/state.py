@@ -94,6 +94,11 @@ class SearchState:
         return not self.master.mip.convex
 
     @property
+    def splits_into_linear(self) -> bool:
+        """Whether linear programs and tangents are left where sides are decided: no products, no followers with cones."""
+        return self.form.mip.products is None and not self.form.conic
+
+    @property
     def incremental(self) -> bool:
         """Whether `change` is possible: what some solvers are told of one objective must not stay for the next."""
         return self.solver.incremental

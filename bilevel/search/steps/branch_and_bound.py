@@ -71,8 +71,8 @@ def branch_and_bound(state: SearchState) -> None:
         on = new_cuts or state.incumbent.objective < before
         if outcome.status != SolverStatus.OPTIMAL or state.over() or not on:
             break
-    # No second look was taken at a bound that leaves the gap open: it is told where no later point comes to close it
-    if not closes(state, claimed) and (state.holds_cones or state.budget.over()):
+    # No second look was taken at a bound that leaves the gap open: it is told where no tree comes to find a point that meets it
+    if not closes(state, claimed) and (not state.splits_into_linear or state.budget.over()):
         state.raise_bound(claimed)
 
 

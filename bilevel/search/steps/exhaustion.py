@@ -28,7 +28,7 @@ def exhaustion(state: SearchState) -> None:
     finds no point proves nothing by itself.  Followers with cones and nonconvex rows are no linear programs: there the same solver
     is asked again, in other numbers.
     """
-    if state.form.conic or state.form.mip.products is not None:
+    if not state.splits_into_linear:
         _asked_again(state)
         return
     state.budget.progress.phase("branching on pairs")

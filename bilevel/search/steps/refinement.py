@@ -10,8 +10,7 @@ from bilevel.search.tight_state import tight_state
 def agreement(state: SearchState) -> None:
     """A point a little below the bound breaks cones that tangents laid later hold: take it again with these."""
     found, form = state.incumbent, state.form
-    convex = form.mip.products is None and not form.conic
-    if not convex or found.x is None or found.slack_zero is None or found.objective >= found.bound:
+    if not state.splits_into_linear or found.x is None or found.slack_zero is None or found.objective >= found.bound:
         return
     point = state.precise.decided(every_pair(form, found.slack_zero), found.x)
     if point.x is not None and state.objective(point.x) > found.objective:
