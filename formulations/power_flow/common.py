@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-from pyomo.contrib.fbbt.fbbt import compute_bounds_on_expr
+from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
 from bilevel import relaxes_equality
 from formulations import tolerances
@@ -246,11 +246,13 @@ def add_scales(model: Any, sizes: Mapping[str, Any]) -> None:
 def load_ranges(network: Network, demand: Any, load: Load) -> tuple[Any, Any]:
     """Least and largest power that each bus may draw by the bounds of variables, pu, (periods, buses); infinite without."""
     low, high = (np.array(demand, dtype=float) for _ in range(2))
+    # One walker for all: each looks up the signatures of its own callbacks when it is made, which takes longer than its walk
+    walker = ExpressionBoundsVisitor()
     for t in range(len(low)):
         for k, bus in enumerate(network.buses):
-            ends = compute_bounds_on_expr(load(bus, t))
-            low[t, k] += -np.inf if ends[0] is None else ends[0]
-            high[t, k] += np.inf if ends[1] is None else ends[1]
+            least, most = walker.walk_expression(load(bus, t))
+            low[t, k] += least
+            high[t, k] += most
     return low, high
 
 
