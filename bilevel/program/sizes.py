@@ -166,7 +166,7 @@ def _settled(entries: "_Entries", bound: Vector, size: Vector, least: Vector) ->
 @dataclass(frozen=True)
 class _Entries:
     """The entries of all rows: row, column, absolute value, the row's limit, the nearer one where it has two that are far apart,
-    whether the column has no bound of its own, and whether the row keeps it from growing."""
+    whether the column has no bound of its own, whether the row limits it from above, from below, and keeps it from growing."""
 
     row: Index
     column: Index
@@ -174,6 +174,8 @@ class _Entries:
     limit: Vector
     nearer: Vector
     open: Mask
+    above: Mask
+    below: Mask
     held: Mask
     columns: int
 
@@ -195,8 +197,11 @@ class _Entries:
         near, far = np.minimum(*ends), np.maximum(*ends)
         nearer = np.where((near > 0) & (far > tolerances.SIZE_LOOSE * near), near, far)
         # One limit keeps a column of one sign from growing, only both one that goes either way
-        held = np.where(lower[column] >= 0, np.where(value > 0, high, low), low & high)
-        return _Entries(row, column, np.abs(value), far[row], nearer[row], missing[column], held, len(lower))
+        above, below = np.where(value > 0, high, low), np.where(value > 0, low, high)
+        held = np.where(lower[column] >= 0, above, low & high)
+        return _Entries(
+            row, column, np.abs(value), far[row], nearer[row], missing[column], above, below, held, len(lower)
+        )
 
     def about(self, bound: Vector, size: Vector) -> Vector:
         """For every column what its rows are about, in the column's unit; 0 where no row says anything.
@@ -216,7 +221,19 @@ class _Entries:
         kept = np.full(self.columns, np.inf)
         np.minimum.at(kept, self.column[held], found[held])
         other = np.where(bound >= _ENDLESS, np.sqrt(np.where(np.isfinite(least), least, 0.0) * most), most)
-        return np.where(np.isfinite(kept), kept, other)
+        return np.where(np.isfinite(kept), kept, np.minimum(other, self._nearer_side(found, known)))
+
+    def _nearer_side(self, found: Vector, known: Mask) -> Vector:
+        """What the rows on one side of a column are about where those on the other side are far beyond it; else infinite.
+
+        Of two limits in two rows the nearer one tells as much as of two in one.
+        """
+        sides = np.full((2, self.columns), np.inf)
+        for side, limits in zip(sides, (self.above, self.below), strict=True):
+            at = known & limits
+            np.minimum.at(side, self.column[at], found[at])
+        near, far = sides.min(axis=0), sides.max(axis=0)
+        return np.where(np.isfinite(far) & (far > tolerances.SIZE_FURTHER * near), near, np.inf)
 
 
 def _together(rows: Rows) -> Rows:

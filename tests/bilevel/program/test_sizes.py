@@ -696,3 +696,28 @@ def test_that_another_column_could_balance_it_does_not_make_a_loose_limit_a_size
     m.goal = pyo.Objective(expr=-2 * m.x)
     solution = bilevel.solve(m, solver, progress=False)
     assert solution.status == "certified" and solution.objective == pytest.approx(-4.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+@pytest.mark.parametrize("least", [1.0, 0.0])
+@pytest.mark.parametrize("limit", [8.0, 8e3, 8e6, 8e9, 8e12, 8e15, 8e18])
+def test_of_two_limits_in_two_rows_the_nearer_one_tells_more(limit: float, least: float, solver: str) -> None:
+    """The follower takes y = 3.5 where x > -1, which breaks y <= 2.5, and goes without end where x < -1: x^2 = 1 is the least.
+
+    With the size of its far limit the difference between 3.5 and 2.5 is nothing.
+    """
+    m = pyo.ConcreteModel()
+    m.x, m.z = pyo.Var(bounds=(-2, 6)), pyo.Var(bounds=(least, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(-1e22, 1e20))
+    m.f.cost = pyo.Objective(expr=-m.f.y - m.x * m.f.y)
+    m.f.row = pyo.Constraint(expr=2 * m.f.y <= 7)
+    m.far, m.near = pyo.Constraint(expr=2 * m.z + 2 * m.f.y >= -limit), pyo.Constraint(expr=2 * m.f.y <= 5)
+    m.goal = pyo.Objective(expr=m.x**2)
+    try:
+        solution = solved(m, solver=solver)
+    except bilevel.UnboundedDualError:
+        assert solver == "highs"
+        return
+    right_or_open(solution, 1.0)
+    assert solution.status == "certified" or limit > 1e6
