@@ -76,6 +76,9 @@ def _least_costs(program: Program, x: Vector, which: Index, cheaper: Vector, roo
     stack = program.followers
     mine = np.flatnonzero(np.isin(stack.owner, which))
     rates = stack.rates(x)
+    # What a solver leaves of a 0 is no rate: next to the rates of columns that are held it would be all that is left of the row
+    usual = np.abs(stack.cost) + abs(stack.price.T) @ np.abs(x) + magnitude(stack.quadratic, program.scale)
+    rates = np.where(np.abs(rates) <= tolerances.FINE_DUST * usual, 0.0, rates)
     place = np.searchsorted(which, stack.owner[mine])
     matrix = sp.csr_array((rates[mine], (place, mine)), shape=(len(which), program.columns))
     wide = room * magnitude(matrix, np.maximum(np.abs(x), program.scale))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyscipopt
+import scipy.sparse as sp
 from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, quicksum
 
 from bilevel import tolerances
@@ -88,7 +89,7 @@ class _Scip:
         self.columns: list[Any] = []
         self.rows: list[Any] = []
         self.mip: SolverProgram | None = None
-        self.is_mip, self.careful = False, False
+        self.is_mip, self.careful, self.refused = False, False, False
 
     def load(self, mip: SolverProgram) -> None:
         # Bounds and limits are changed in place, and the caller keeps its own
@@ -98,7 +99,7 @@ class _Scip:
         self._write(self.mip)
 
     def _write(self, mip: SolverProgram) -> None:
-        self.model, self.events, self.rows = pyscipopt.Model(), _Events(), []
+        self.model, self.events, self.rows, self.refused = pyscipopt.Model(), _Events(), [], False
         self.model.hideOutput()
         self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
@@ -140,6 +141,9 @@ class _Scip:
 
     def _write_rows(self, rows: Rows) -> None:
         m = rows.matrix
+        if np.abs(m.data).max(initial=0.0) >= tolerances.INFINITE:
+            # SCIP ends the program with an error; a row without entries keeps the place of each
+            self.refused, m = True, sp.csr_array(m.shape)
         for at in range(rows.count):
             part = slice(m.indptr[at], m.indptr[at + 1])
             body = quicksum(
@@ -207,6 +211,9 @@ class _Scip:
     def solve(self, integer: bool, gap: float, seconds: float, _improving: bool, watch: Watch) -> Outcome:
         self._change()
         self._set_integrality(integer)
+        if self.refused:
+            # Without the rows that it does not take, it would answer another program
+            return Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
         self.model.setParam("limits/gap", gap)
         self.model.setParam("limits/time", min(max(seconds, 0.0), 1e20))
         self.events.watch = watch

@@ -72,3 +72,23 @@ def test_a_point_a_little_outside_its_rows_pins_no_gradient_that_the_optimum_lac
     best = np.zeros(program.columns)
     best[mine] = 0.5
     assert rows.count == 3 and rows.violation(best).max() == 0
+
+
+@pytest.mark.parametrize("left", [0.0, 5e-22, 1e-14])
+def test_what_a_solver_leaves_of_a_zero_is_no_rate_of_the_row(left: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """y is held at 0 and z is best there: beside -4 y the rate of z, its value, would be all that is left of the row."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y, m.f.z = pyo.Var(bounds=(0, 0)), pyo.Var(bounds=(-1, None))
+    m.f.cost = pyo.Objective(expr=-4 * m.f.y + m.f.y**2 / 2 + m.f.z**2 / 2)
+    m.goal = pyo.Objective(expr=m.x + m.f.z)
+    program = compile_model(m)
+    mine = program.followers.columns
+    values = np.array([left if program.name(int(column)) == "f.z" else 0.0 for column in mine])
+    answer = Outcome(SolverStatus.OPTIMAL, values / program.scale[mine], 0.0, -np.inf)
+    monkeypatch.setattr(best_response, "_solve", lambda *_given: answer)
+    rows = best_response.fixed_follower_rows(program)
+    (least,) = (k for k, name in enumerate(rows.names) if name == "least cost of f")
+    rates = {program.name(int(column)): rows.matrix[[least]].toarray()[0, column] for column in mine}
+    assert rates == {"f.y": -4.0, "f.z": 0.0}

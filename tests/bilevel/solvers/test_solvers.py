@@ -285,11 +285,12 @@ def test_a_steep_row_is_kept(slope: float) -> None:
     assert outcome.row_dual is not None and len(outcome.row_dual) == 1
 
 
+@pytest.mark.parametrize(("name", "slope"), [("highs", 1e31), ("scip", 1e20), ("scip", 1e31)])
 @pytest.mark.parametrize("loaded", [True, False])
-def test_rows_that_highs_does_not_take_are_no_answer_without_them(loaded: bool) -> None:
-    steep = Rows(sp.csr_array([[-1e31, 1.0]]), np.array([-1e31]), np.array([INF]))
+def test_rows_that_a_solver_does_not_take_are_no_answer_without_them(loaded: bool, name: str, slope: float) -> None:
+    steep = Rows(sp.csr_array([[-slope, 1.0]]), np.array([-slope]), np.array([INF]))
     program = mip([-1, 0], [0, 0], [2, 0], [False, False], np.zeros((0, 2)), [], [])
-    opened = SOLVERS["highs"].open()
+    opened = SOLVERS[name].open()
     opened.load(program.with_rows(steep) if loaded else program)
     if not loaded:
         opened.add_rows(steep)
