@@ -17,7 +17,7 @@ from bilevel.relax import ConeTreatment, tangent
 from bilevel.search.cut_session import CutSession, Point
 from bilevel.search.incumbent import Incumbent
 from bilevel.search.tree import Subproblem, whole
-from bilevel.solvers import SOLVERS, SessionFactory, clarabel
+from bilevel.solvers import SOLVERS, Feature, SessionFactory, clarabel
 
 MANY_CONES = 2000
 """Cones from which convex programs are left to an interior-point method, as it is faster than linear programs with tangents."""
@@ -101,7 +101,7 @@ class SearchState:
     @property
     def incremental(self) -> bool:
         """Whether `change` is possible: what some solvers are told of one objective must not stay for the next."""
-        return self.solver.incremental
+        return Feature.INCREMENTAL in self.solver.features
 
     def change(self, cost: Vector, columns: Index, lower: Vector, upper: Vector, budget: Budget) -> None:
         """Another objective, and other bounds of some columns; tangents and solvers stay, what was found does not.
@@ -192,7 +192,8 @@ def opened(
     # The true cones are those from before the treatment: tangent and tower take them out of the program
     master = CutSession(form, chain.program, with_mode.program.cones, solver, budget)
     # An interior point finds the place of thousands of tangents at once; for a few cones it only costs its start
-    many = treatment is tangent and solver.incremental and master.cones.count >= MANY_CONES
+    lives = Feature.INCREMENTAL in solver.features
+    many = treatment is tangent and lives and master.cones.count >= MANY_CONES
     plain = form.mip.products is None
     held = many and plain and not form.conic
     interior = CutSession(form, form.mip, form.mip.cones, clarabel, budget) if held else None
@@ -209,7 +210,7 @@ def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: R
     Other solvers keep rows less well, or are given cones or products.  Rows that one computed answer of a follower gave may
     contradict its own, by rounding; the tangents of strong duality leave a quadratic follower's answer off by a root.
     """
-    whole_rows = solver.incremental and not known.count and not master.lacks_entries
+    whole_rows = Feature.INCREMENTAL in solver.features and not known.count and not master.lacks_entries
     return master.mip.convex and whole_rows and mode.name != strong_duality.name
 
 

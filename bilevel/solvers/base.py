@@ -16,6 +16,10 @@ WITH_POINT = (SolverStatus.OPTIMAL, SolverStatus.TIME_LIMIT, SolverStatus.INTERR
 class Feature(Word):
     """What a solver may take beside linear programs; modes and treatments of cones ask for it."""
 
+    INCREMENTAL = (
+        "incremental",
+        "linear programs that live from one objective to the next and keep rows to the last digits: branching on pairs needs them",
+    )
     INTEGER = "integer", "columns that take whole values only: big-M needs them"
     SOS1 = (
         "sos1",
@@ -39,7 +43,9 @@ class Outcome:
     `x` is None without a point; `bound` is a lower bound of the minimum (-inf without one).  It is a claim: certificates do not
     read it as proof.  Which of both "infeasible_or_unbounded" is, `Scaled` finds out.  `reduced_cost` (a column) and `row_dual`
     come with a linear program's optimum, where the solver gives them; a row's dual is d(minimised objective)/d(right-hand side),
-    the added rows' after the program's own.  `nodes`: of branch and bound, 0 where there was none or the solver does not tell.
+    the added rows' after the program's own.  `ray`: of an infeasible linear program, factors of rows that contradict each other
+    beside the columns' bounds, where the solver gives them.  `nodes`: of branch and bound, 0 where there was none or the solver
+    does not tell.
     """
 
     status: SolverStatus
@@ -49,6 +55,7 @@ class Outcome:
     reduced_cost: Vector | None = None
     row_dual: Vector | None = None
     nodes: int = 0
+    ray: Vector | None = None
 
     @property
     def value(self) -> float:
@@ -111,16 +118,19 @@ class Careful(Session, Protocol):
         """Solve from nothing, without presolve."""
 
 
-class SessionFactory(Protocol):
-    """A solver: `name`, the `features` that it has; `open` gives a session.
+@runtime_checkable
+class Coarse(Session, Protocol):
+    """A session whose linear programs keep rows to the last digits, so that "infeasible" may be rounding."""
 
-    `incremental`: whether a session may live from one objective to the next, because what it was told of the one is not kept for
-    the other, and its linear programs keep rows to the last digits.
-    """
+    def solve_coarsely(self, watch: Watch) -> Outcome:
+        """The last linear program from nothing, within the tolerance of branch and bound."""
+
+
+class SessionFactory(Protocol):
+    """A solver: `name`, the `features` that it has; `open` gives a session."""
 
     name: str
     features: frozenset[Feature]
-    incremental: bool
 
     def open(self) -> Session:
         """A new session; raises `LicenceError` or `FeatureError` when the solver cannot be used here."""

@@ -20,7 +20,6 @@ from bilevel.status import SolverStatus
 
 name = "clarabel"
 features = frozenset({Feature.CONE})
-incremental = False
 
 _SOLVED, _NEARLY = clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved
 _STATUS = {

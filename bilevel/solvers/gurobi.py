@@ -17,8 +17,8 @@ from bilevel.solvers.base import Feature, Outcome, Session, Watch
 from bilevel.status import SolverStatus
 
 name = "gurobi"
-features = frozenset(Feature)
-incremental = False
+# Points and bounds of one objective would be kept for the next
+features = frozenset(Feature) - {Feature.INCREMENTAL}
 
 _STATUS = {
     GRB.OPTIMAL: SolverStatus.OPTIMAL,

@@ -16,8 +16,8 @@ from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus
 
 name = "highs"
-features = frozenset({Feature.INTEGER})
-incremental = True
+# No objective's points or bounds are kept for the next one
+features = frozenset({Feature.INCREMENTAL, Feature.INTEGER})
 
 # Searches within the search: beside a good point they took half of the time on ieee33 and found nothing
 _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuristic_run_root_reduced_cost")
@@ -172,8 +172,6 @@ class _Highs:
             self.longest = max(self.longest, time.monotonic() - started)
         if not mip and highs.getModelStatus() not in _STATUS:
             self._run_again()
-        if not mip and highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
-            self._run_coarser()
         self.watch = None
         return self._outcome(mip)
 
@@ -186,6 +184,16 @@ class _Highs:
         finally:
             self.highs.setOptionValue("presolve", "choose")
 
+    def solve_coarsely(self, watch: Watch) -> Outcome:
+        self.highs.clearSolver()
+        # Not put back, as every solve sets its own
+        for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            self.highs.setOptionValue(option, tolerances.MIP_FEASIBILITY)
+        self.watch = watch
+        self._run()
+        self.watch = None
+        return self._outcome(False)
+
     def _run(self) -> None:
         """Its postsolve now and then prints to standard output, and so do its errors from a basis, whatever the options say."""
         with silent():
@@ -194,14 +202,6 @@ class _Highs:
     def _limit(self, seconds: float) -> None:
         """Time for the next run; HiGHS counts from the session's beginning."""
         self.highs.setOptionValue("time_limit", min(self.highs.getRunTime() + seconds, 1e20))
-
-    def _run_coarser(self) -> None:
-        """Infeasible within 1e-9 may be rounding: only what is infeasible within 1e-7 too, from nothing, is called so."""
-        self.highs.clearSolver()
-        # Not put back, as every solve sets its own
-        for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-            self.highs.setOptionValue(option, tolerances.MIP_FEASIBILITY)
-        self._run()
 
     def _run_again(self) -> None:
         """The dual simplex now and then gives up on free columns without a status; the primal one does not."""
@@ -229,10 +229,14 @@ class _Highs:
         value = self.highs.getLp().offset_ if empty else info.objective_function_value
         objective = float(value) if feasible else np.inf
         bound = float(info.mip_dual_bound) if mip else (objective if status == SolverStatus.OPTIMAL else -np.inf)
-        if not feasible or mip:
+        if mip:
             # HiGHS says -1 where it counted none
-            nodes = max(0, int(info.mip_node_count)) if mip else 0
-            return Outcome(status, x, objective, bound, nodes=nodes)
+            return Outcome(status, x, objective, bound, nodes=max(0, int(info.mip_node_count)))
+        if not feasible:
+            # Presolve finds contradictions without a ray
+            known = status == SolverStatus.INFEASIBLE and self.highs.getDualRayExist()[1]
+            ray = np.array(self.highs.getDualRay()[2]) if known else None
+            return Outcome(status, x, objective, bound, ray=ray)
         found = self.highs.getSolution()
         return Outcome(status, x, objective, bound, np.array(found.col_dual), np.array(found.row_dual))
 

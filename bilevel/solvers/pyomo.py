@@ -53,7 +53,6 @@ class PyomoSolver:
         self.name = name
         self.kind = KNOWN.get(name.removeprefix(PREFIX), OTHER)
         self.features = self.kind.features
-        self.incremental = False
 
     def open(self) -> Session:
         """A new session; raises `FeatureError` when the solver cannot be used here, naming those that can."""

@@ -20,7 +20,7 @@ class Interface:
 
 
 # A Pyomo model has no indicator constraints of its own
-_ALL = frozenset(Feature) - {Feature.INDICATOR}
+_ALL = frozenset(Feature) - {Feature.INCREMENTAL, Feature.INDICATOR}
 _INTEGER, _CONIC = frozenset({Feature.INTEGER}), frozenset({Feature.INTEGER, Feature.CONE})
 _HIGHS = Interface(_INTEGER, "mip_rel_gap", ("primal_feasibility_tolerance", "dual_feasibility_tolerance"))
 # With dual reductions Gurobi ends some programs that have no end, as in `bilevel.solvers.gurobi`

@@ -18,8 +18,8 @@ from bilevel.solvers.silence import silent
 from bilevel.status import SolverStatus
 
 name = "scip"
-features = frozenset(Feature)
-incremental = False
+# Points and bounds of one objective would be kept for the next
+features = frozenset(Feature) - {Feature.INCREMENTAL}
 
 # Parts of SCIP 10.0 that cut off optima: the first of linear programs, the others next to nonconvex rows (tests: solver releases)
 _WRONG = {

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, Vector, stack_rows
 from bilevel.program.solver_program import SolverProgram
-from bilevel.solvers.base import WITH_POINT, Careful, Forgetful, Outcome, Session, Watch
+from bilevel.program.sparse import column_magnitude
+from bilevel.solvers.base import WITH_POINT, Careful, Coarse, Forgetful, Outcome, Session, Watch
 from bilevel.status import SolverStatus
 
 _FAILED = Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
@@ -80,6 +81,12 @@ class Checked:
             outcome = self.session.solve_carefully(integer, gap, seconds, watch)
         if not self._agrees(outcome, integer, gap):
             return replace(_FAILED, nodes=outcome.nodes)
+        none, linear = outcome.status == SolverStatus.INFEASIBLE, not (integer and self.mip.integer.any())
+        if none and linear and isinstance(self.session, Coarse) and not self._contradictory(outcome.ray):
+            # Within 1e-9 it may be rounding: only what is infeasible within 1e-7 too is called so
+            outcome = self.session.solve_coarsely(watch)
+            if not self._agrees(outcome, integer, gap):
+                return replace(_FAILED, nodes=outcome.nodes)
         none = outcome.status == SolverStatus.INFEASIBLE
         if none and integer and isinstance(self.session, Careful) and not watch.stop():
             outcome = self._looked_again(
@@ -97,6 +104,22 @@ class Checked:
         again = session.solve_carefully(True, gap, seconds, watch)
         found = again.x is not None and again.status in WITH_POINT and self._agrees(again, True, gap)
         return replace(again, nodes=outcome.nodes + again.nodes) if found else outcome
+
+    def _contradictory(self, ray: Vector | None) -> bool:
+        """Whether these factors of rows leave no point even where every limit is loosened by the tolerance of branch and bound."""
+        if ray is None:
+            return False
+        rows, mip = self._rows(), self.mip
+        # Any factors will do, and next to nothing is rounding that may price a column without end
+        ray = np.where(np.abs(ray) > tolerances.FARKAS_MARGIN * np.abs(ray).max(initial=0.0), ray, 0.0)
+        rate = rows.matrix.T @ ray
+        # What cancels leaves rounding, which is no rate of a column without end
+        rate[np.abs(rate) <= tolerances.FARKAS_ROUNDING * column_magnitude(rows.matrix, np.abs(ray))] = 0.0
+        used, moved = ray != 0, rate != 0
+        least = ray[used] * np.where(ray > 0, rows.lower, rows.upper)[used]
+        most = rate[moved] * np.where(rate > 0, mip.upper, mip.lower)[moved]
+        loose = tolerances.MIP_FEASIBILITY * (np.abs(ray).sum() + np.abs(rate).sum())
+        return bool(least.sum() - most.sum() > loose)
 
     def _proven(self, outcome: Outcome) -> Outcome:
         """A linear program's optimum with the bound that its multipliers prove, where that is not the same.

@@ -199,3 +199,62 @@ def test_gaps_are_relative_even_where_objectives_are_tiny() -> None:
     """HiGHS ends at an absolute gap of 1e-6 by default."""
     session: Any = highs.open()
     assert session.highs.getOptionValue("mip_abs_gap") == (highspy.HighsStatus.kOk, 0.0)
+
+
+def apart(by: float) -> SolverProgram:
+    """a + b >= 2 + by and a + b <= 2, with a and b without an end."""
+    rows = Rows(sp.csr_array([[1.0, 1.0], [1.0, 1.0]]), np.array([2.0 + by, -np.inf]), np.array([np.inf, 2.0]))
+    free = np.full(2, np.inf)
+    return SolverProgram(np.ones(2), 0.0, -free, free, np.zeros(2, dtype=bool), rows, Cones.none(2), (), np.ones(2))
+
+
+class Patient(Liar):
+    """HiGHS without presolve, which counts how often it is asked once more, within a coarser tolerance."""
+
+    def __init__(self, lie: Callable[[Outcome], Outcome] = lambda told: told) -> None:
+        super().__init__(lie)
+        self.inner.highs.setOptionValue("presolve", "off")
+        self.coarse = 0
+
+    def solve_coarsely(self, *given: Any) -> Outcome:
+        self.coarse += 1
+        return self.inner.solve_coarsely(*given)
+
+
+@pytest.mark.parametrize(
+    ("by", "status", "asked"), [(1.0, "infeasible", 0), (1e-6, "infeasible", 0), (1e-8, "optimal", 1)]
+)
+def test_rows_that_contradict_each_other_by_more_than_rounding_are_not_asked_twice(
+    by: float, status: str, asked: int
+) -> None:
+    session = Patient()
+    checked = Checked(session)
+    checked.load(apart(by))
+    assert checked.solve(False, 0.0, 10.0, False, Quiet()).status == status
+    assert session.coarse == asked
+
+
+RAYS = {
+    "none": lambda _ray: None,
+    "of the wrong sign": lambda ray: -ray,
+    "of one row alone": lambda ray: ray * np.array([1.0, 0.0]),
+    "that prices a column without an end": lambda ray: ray * np.array([1.0, 0.9]),
+}
+
+
+@pytest.mark.parametrize("kind", RAYS)
+def test_a_ray_that_proves_nothing_is_no_reason(kind: str) -> None:
+    session = Patient(lambda told: replace(told, ray=RAYS[kind](told.ray)))
+    checked = Checked(session)
+    checked.load(apart(1.0))
+    assert checked.solve(False, 0.0, 10.0, False, Quiet()).status == "infeasible"
+    assert session.coarse == 1
+
+
+def test_a_feasible_program_is_not_infeasible_by_a_ray() -> None:
+    """a + b >= 2 and a + b <= 3: the solver's word and factors of its rows are no proof of anything."""
+    session = Patient(lambda _told: Outcome("infeasible", None, np.inf, -np.inf, ray=np.array([1.0, -1.0])))  # type: ignore[arg-type]
+    checked = Checked(session)
+    checked.load(apart(-1.0))
+    assert checked.solve(False, 0.0, 10.0, False, Quiet()).status == "optimal"
+    assert session.coarse == 1
