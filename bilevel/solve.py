@@ -49,8 +49,9 @@ def solve(
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
     - `solver`: highs (needs no licence), scip, gurobi, or "pyomo:<name>" for any solver that Pyomo knows;
-    - `mode`: auto (the first that fits, reported in `settings`), big_m (needs bounds that can be proven), sos1, indicator, product
-      (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a leader variable times its own);
+    - `mode`: auto (the first that fits, reported in `settings`), big_m (needs bounds that can be proven), branching (on highs,
+      needs none), sos1, indicator, product (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a
+      leader variable times its own);
     - `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
     - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit;
     - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "bilevel/relax/tower.py RELATIVE_ERROR": "what the approximation is built for",
     "bilevel/search/diagnose/finer.py _FINEST": "a unit that columns are measured in",
     "bilevel/search/diagnose/loose_cones.py CHARGES": "prices that are tried, one after another",
+    "bilevel/search/steps/alternating.py (QUICK, SLOW, HEAVY)": "penalties that are tried, one after another",
     "formulations/carbon_dispatch.py LOSS_SHARE": "a price of the model, which users may give",
     "instances/fleet/fit.py MARGIN_PU": "of the data that are made: where limits are put",
     "instances/formats/pandapower.py from_pandapower": "nanofarad",

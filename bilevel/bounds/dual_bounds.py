@@ -162,7 +162,7 @@ def require_finite(program: Program, kkt: Kkt, bounds: Bounds) -> None:
     what = "dual" if not np.isfinite(bounds.mu_upper[at]) else "slack"
     raise UnboundedDualError(
         f"the {what} of follower {name} has no proven bound, so no big-M is valid: give finite bounds to the leader and "
-        "follower variables in it, or use mode='sos1' with solver='scip' or 'gurobi'"
+        "follower variables in it, or use mode='branching', which needs none (mode='sos1' with solver='scip' or 'gurobi')"
     )
 
 

@@ -52,13 +52,16 @@ def reformulate(model: Any, mode: str = "big_m") -> Any:
 
     `auto` is big_m where all limits are proven, else sos1, and product where a follower has quadratic rows.  Modes that need
     proven limits raise `UnboundedDualError` where there are none; `indicator` raises `FeatureError`, because Pyomo has no
-    indicator constraint.  The objective is the leader's, in its own sense; products of the leader that have no linear form stay in
-    it and in its rows, for a nonconvex solver.
+    indicator constraint, and so does `branching`, which leaves complementarity to the search.  The objective is the leader's, in
+    its own sense; products of the leader that have no linear form stay in it and in its rows, for a nonconvex solver.
     """
     require_model(model)
     # A misspelt mode is refused before the model is copied
-    if mode != "auto":
-        modes.find(mode)
+    if mode != "auto" and modes.find(mode).branches:
+        raise FeatureError(
+            f"mode={mode!r} leaves complementarity to the search of bilevel.solve, and without it a model is another problem: "
+            "use mode='sos1'"
+        )
     single = model.clone()
     # The copy is compiled, so that the columns of the program are variables of the copy
     form = assemble(compile_model(single), nonconvex=True)

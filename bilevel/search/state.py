@@ -14,9 +14,9 @@ from bilevel.reformulate.modes import Mode, strong_duality
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.reformulate.stages import Chain
 from bilevel.relax import ConeTreatment, tangent
+from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.cut_session import CutSession, Point
 from bilevel.search.incumbent import Incumbent
-from bilevel.search.tree import Subproblem, whole
 from bilevel.solvers import SOLVERS, Feature, SessionFactory, clarabel
 
 MANY_CONES = 2000
@@ -120,7 +120,8 @@ class SearchState:
         low[columns], high[columns] = lower, upper
         program = replace(self.form.program, cost=self.form.program.part_of(cost))
         self.form = replace(self.form, program=program, mip=replace(mip, cost=cost, lower=low, upper=high))
-        self.incumbent, self.relaxed, self.budget, self.tried, self.trace = Incumbent(), None, budget, {}, []
+        self.incumbent, self.relaxed, self.least = Incumbent(), None, -np.inf
+        self.budget, self.tried, self.trace = budget, {}, []
         for session in self.sessions.each():
             session.change(self.form, cost, columns, lower, upper, budget)
 

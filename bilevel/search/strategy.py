@@ -10,10 +10,12 @@ from functools import partial
 
 from bilevel.program.rows import Mask, Vector
 from bilevel.search.state import SearchState
+from bilevel.search.steps.alternating import alternating
 from bilevel.search.steps.branch_and_bound import branch_and_bound, restricted
 from bilevel.search.steps.candidates import answer, earlier_points, given_point, guess
 from bilevel.search.steps.exhaustion import exhaustion
-from bilevel.search.steps.refinement import agreement, tightening
+from bilevel.search.steps.pair_branching import pair_branching
+from bilevel.search.steps.refinement import agreement, polishing, tightening
 from bilevel.search.steps.relaxation import relaxation, relaxation_apart, wall
 from bilevel.search.steps.small_tree import small_tree
 
@@ -46,8 +48,9 @@ def strategy(
     # HiGHS says that a relaxation has no end; others may invent one
     opening = () if state.incremental else (Step("wall", wall),)
     # In this order, as tightening keeps the objective of the point that it is given
-    closing = (Step("agreement", agreement), Step("tightening", tightening))
-    complete = (Step("branch and bound", branch_and_bound), Step("exhaustion", exhaustion))
+    closing = (Step("polishing", polishing), Step("agreement", agreement), Step("tightening", tightening))
+    last = Step("exhaustion", exhaustion)
+    complete = (Step("branch and bound", branch_and_bound), last)
     if state.holds_cones:
         given = tuple(Step("given point", partial(given_point, x=x)) for x in decisions)
         # A bound of linear programs can end the search only where there is a point already
@@ -59,6 +62,12 @@ def strategy(
         Step("relaxation", relaxation),
         *(Step("answer", partial(answer, x=x)) for x in decisions),
         Step("guesses", guess),
+        Step("alternating directions", alternating),
+    )
+    if state.mode.branches:
+        return Strategy(opening, (*search, Step("branching on pairs", pair_branching), last), closing)
+    search = (
+        *search,
         Step("small tree", small_tree),
         # It proves nothing, but the complete search only looks for better points than its own
         Step("restricted search", restricted),

@@ -24,6 +24,7 @@ SHARE = 8
 RIGHT = {
     ("auto", "highs"): 11, ("auto", "scip"): 13, ("auto", "gurobi"): 12,
     ("big_m", "highs"): 9, ("big_m", "scip"): 10, ("big_m", "gurobi"): 9,
+    ("branching", "highs"): 15,
     ("sos1", "scip"): 13, ("sos1", "gurobi"): 13, ("indicator", "scip"): 12, ("indicator", "gurobi"): 14,
     ("product", "scip"): 12, ("product", "gurobi"): 14, ("strong_duality", "scip"): 12, ("strong_duality", "gurobi"): 11,
     ("strong_duality", "highs"): 3,

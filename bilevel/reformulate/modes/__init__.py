@@ -4,13 +4,14 @@ from typing import Protocol, cast
 
 from bilevel.errors import UnknownNameError
 from bilevel.program.solver_program import SolverProgram
-from bilevel.reformulate.modes import big_m, indicator, product, sos1, strong_duality
+from bilevel.reformulate.modes import big_m, branching, indicator, product, sos1, strong_duality
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 
 class Mode(Protocol):
-    """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows.
+    """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows;
+    `branches`: the program holds no complementarity, as the search branches on pairs itself.
 
     `needs` is what the solver must offer for any program, so that one without it is refused before limits are proven.
     """
@@ -18,6 +19,7 @@ class Mode(Protocol):
     name: str
     needs_bounds: bool
     conic: bool
+    branches: bool
     needs: frozenset[Feature]
 
     def features(self, form: Reformulation) -> frozenset[Feature]:
@@ -28,7 +30,9 @@ class Mode(Protocol):
 
 
 # Mode auto takes the first that bounds and solver allow: big-M branches fast, and asks for binaries alone
-MODES: dict[str, Mode] = {m.name: m for m in (cast(Mode, f) for f in (big_m, sos1, indicator, product, strong_duality))}
+MODES: dict[str, Mode] = {
+    m.name: m for m in (cast(Mode, f) for f in (big_m, branching, sos1, indicator, product, strong_duality))
+}
 
 
 def find(name: str) -> Mode:

@@ -10,7 +10,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "big_m"
-needs_bounds, conic = True, False
+needs_bounds, conic, branches = True, False, False
 needs = frozenset({Feature.INTEGER})
 
 

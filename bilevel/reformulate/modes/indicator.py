@@ -10,7 +10,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "indicator"
-needs_bounds, conic = False, False
+needs_bounds, conic, branches = False, False, False
 needs = frozenset({Feature.INTEGER, Feature.INDICATOR})
 
 

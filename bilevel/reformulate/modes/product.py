@@ -12,7 +12,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "product"
-needs_bounds, conic = False, True
+needs_bounds, conic, branches = False, True, False
 needs = frozenset({Feature.NONCONVEX})
 
 

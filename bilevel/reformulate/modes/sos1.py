@@ -8,7 +8,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "sos1"
-needs_bounds, conic = False, False
+needs_bounds, conic, branches = False, False, False
 needs = frozenset({Feature.SOS1})
 
 

@@ -23,7 +23,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "strong_duality"
-needs_bounds, conic = False, True
+needs_bounds, conic, branches = False, True, False
 needs: frozenset[Feature] = frozenset()
 
 

@@ -10,11 +10,11 @@ from bilevel.program.rows import Rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.relax import tangent
+from bilevel.search.branching.part import whole
 from bilevel.search.cut_session import CutSession
 from bilevel.search.sides import Sides, limits
 from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.small_tree import tree_on
-from bilevel.search.tree import whole
 from bilevel.search.verdicts import EXHAUSTED, contradiction
 from bilevel.status import CheckKind, SolverStatus, Status
 
@@ -35,7 +35,9 @@ def exhaustion(state: SearchState) -> None:
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
     # No limit of nodes: what is left open here stays open, and time ends it
     tree = replace(tree_on(state, plain, tangent), most=_ENDLESS, thorough=True)
-    parts = tree.run(state.incumbent.bound, whole(state.form.kkt.pairs.count))
+    # What branching on pairs has left is all that is open; a small tree's parts may be those of another objective
+    given = state.parts if state.mode.branches else whole(state.form.kkt.pairs.count)
+    parts = tree.run(state.incumbent.bound, given)
     found = state.incumbent
     if found.x is None and not found.verdict and all(part.value == np.inf for part in parts):
         state.budget.progress.phase("proving that no part has a point")

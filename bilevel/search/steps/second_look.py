@@ -100,7 +100,11 @@ def _other_mode(state: SearchState) -> Mode | None:
     if form.mip.products is None:
         features -= {Feature.NONCONVEX}
     for mode in MODES.values():
-        able = not mode.needs_bounds and mode.features(form) <= features and (mode.conic or not form.conic)
+        able = (
+            not (mode.needs_bounds or mode.branches)
+            and mode.features(form) <= features
+            and (mode.conic or not form.conic)
+        )
         if able and mode.name != state.mode.name:
             return mode
     return None

@@ -4,11 +4,12 @@ from functools import partial
 
 from bilevel import tolerances
 from bilevel.relax import ConeTreatment
+from bilevel.search.branching.part import MOST_PARTS, whole
+from bilevel.search.branching.tree import Tree
 from bilevel.search.cut_session import CutSession
 from bilevel.search.evaluate import evaluate_within
 from bilevel.search.sides import incomplementarity
 from bilevel.search.state import SearchState
-from bilevel.search.tree import MOST_PARTS, Tree, whole
 
 
 def small_tree(state: SearchState) -> None:

@@ -640,6 +640,8 @@ def test_auto_takes_big_m_where_limits_are_proven() -> None:
 def test_modes_that_pyomo_cannot_express_are_refused() -> None:
     with pytest.raises(FeatureError, match="indicator constraints, which Pyomo models do not have"):
         reformulate(tolls(), "indicator")
+    with pytest.raises(FeatureError, match=r"'branching' leaves complementarity to the search.*mode='sos1'"):
+        reformulate(tolls(), "branching")
     with pytest.raises(UnknownNameError, match="did you mean 'big_m'"):
         reformulate(tolls(), "bigm")
 

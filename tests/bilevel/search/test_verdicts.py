@@ -23,11 +23,12 @@ from bilevel.progress import Progress
 from bilevel.reformulate.single_level import assemble
 from bilevel.relax.elastic import least_violation
 from bilevel.search import strategy, verdicts
+from bilevel.search.branching.part import Subproblem
+from bilevel.search.branching.tree import Tree
 from bilevel.search.cut_session import CutSession, Point
 from bilevel.search.sides import Sides
 from bilevel.search.state import precise_session
 from bilevel.search.steps import exhaustion, relaxation
-from bilevel.search.tree import Subproblem, Tree
 from bilevel.solvers import Outcome
 from bilevel.status import SolverStatus
 

@@ -459,8 +459,9 @@ def test_rows_that_no_single_point_meets_for_every_leader_decision_have_no_prove
     m.objective = pyo.Objective(expr=m.f.y[2] - 0.6 * m.x)
     assert bilevel.solve(m, progress=False).status == "certified", "small enough to go through its bases"
     monkeypatch.setattr("bilevel.bounds.by_bases.MOST_BASES", 0)
-    with pytest.raises(UnboundedDualError, match=r"'f\.second'.*sos1"):
-        bilevel.solve(m, progress=False)
+    with pytest.raises(UnboundedDualError, match=r"'f\.second'.*branching.*sos1"):
+        bilevel.solve(m, mode="big_m", progress=False)
+    assert bilevel.solve(m, "highs", progress=False).settings["mode"] == "branching"
     solution = bilevel.solve(m, "scip", progress=False)
     # y1 = 1 + x, y2 = 1 whatever x
     assert solution.status == "certified" and solution.objective == pytest.approx(0.4)
