@@ -221,9 +221,8 @@ BOUND_LOOSE = 1e3
 """A bound counts as loose where the rows imply one that is this much nearer to zero; others are kept as they are."""
 
 SIZE_LOOSE = 1e3
-"""Share of a column's term at its bound, over what its row is about, from which the bound is loose and says nothing of its size.
-
-Relative tolerances of 1e-6 then leave 1e-6 of what the rows are about at most, with the floor of 1e-3 (`SIZE_FLOOR`)."""
+"""Share of a column's term at its bound, over what its row is about, from which the bound is loose and says nothing of its size:
+relative tolerances of 1e-6 then leave 1e-6 of what the rows are about at most, with the floor of 1e-3 (`SIZE_FLOOR`)."""
 
 SIZE_FURTHER = 1e6
 """Share of the farther of two limits over the nearer one, from which the nearer one alone tells a size."""
@@ -245,6 +244,9 @@ LIMITS_ENLARGED = 1e3
 
 COEFFICIENT_ROUNDING = 64 * np.finfo(float).eps
 """What rounding leaves of a sum of coefficients that is 0, over its terms; an eigenvalue further below 0, per row, is one."""
+
+OBJECTIVE_ROUNDING = 1e-11
+"""Lost where terms of an objective cancel, over the largest: larger refuses what solvers tell apart, smaller lets noise pass."""
 
 INTERIOR_DEPTH = 1e-6
 """Room under this, over the size of what it is room in, is no interior of a follower's rows and cones."""

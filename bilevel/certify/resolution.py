@@ -36,6 +36,15 @@ def resolution(program: Program, x: Vector, form: Reformulation | None = None) -
     return coarse / _term(program, x) if coarse else 0.0
 
 
+def cancelled(program: Program, x: Vector) -> float:
+    """What rounding hides where terms of the objective cancel at x, over the objective, or its least term if that is more.
+
+    An objective of 2 beside terms of 1e19 is no number, whichever decision it stands for.
+    """
+    lost = tolerances.OBJECTIVE_ROUNDING * _term(program, x)
+    return lost / max(abs(program.objective(x)), program.least_term(), tolerances.NOT_ZERO)
+
+
 def _term(program: Program, x: Vector) -> float:
     """The objective's largest term at x: what lies between a solver's noise and what counts as nothing may be all there is."""
     return program.objective_floor(x, tolerances.SOLVER_FEASIBILITY) / tolerances.OBJECTIVE_FLOOR
@@ -46,8 +55,11 @@ def resolution_check(program: Program, x: Vector, form: Reformulation | None = N
 
     Where variables may hide more than all of the objective, rows may be broken by as much, and the point is worth nothing.
     """
-    value = resolution(program, x, form)
+    coarse, lost = resolution(program, x, form), cancelled(program, x)
+    value = max(coarse, lost)
     detail = "" if value <= tolerances.RESOLUTION else "give tighter variable bounds, or a scaling_factor"
+    if lost > max(coarse, tolerances.RESOLUTION):
+        detail = "terms of the objective cancel at a point this far out: give tighter variable bounds"
     # No scale of a user's makes a point worse
     hidden = tolerances.MIP_FEASIBILITY * program.largest_term(program.least_size)
     kind = CheckKind.OPTIMALITY if hidden <= _term(program, x) else CheckKind.VALIDITY

@@ -222,10 +222,10 @@ class Program:
         """
         size = np.zeros(self.columns) if x is None else np.abs(self.part_of(x))
         size = np.where(size > nothing * self.least_size, size, 0.0)
-        term = self.largest_term(size) or self._least_term()
+        term = self.largest_term(size) or self.least_term()
         return max(tolerances.OBJECTIVE_FLOOR * term, tolerances.NOT_ZERO)
 
-    def _least_term(self) -> float:
+    def least_term(self) -> float:
         """The smallest absolute term of the objective where every column has its size; 0 without terms."""
         b, mine, size = self.bilinear, self.bilinear.row < 0, self.least_size
         products = np.abs(b.coefficient * size[b.leader] * size[b.follower])[mine]

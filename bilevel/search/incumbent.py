@@ -35,7 +35,12 @@ class Incumbent:
         return max(0.0, self.objective - self.bound) / max(abs(self.objective), floor)
 
     def refuted(self, gap: float, floor: float) -> "Incumbent":
-        """A point below a bound, as solvers may give where a program has no end, proves the bound wrong: nothing is proven then."""
-        if self.x is not None and self.bound > self.objective + gap * max(abs(self.objective), floor):
-            self.bound = -np.inf
+        """A point below a bound, as solvers may give where a program has no end, proves the bound wrong: nothing is proven then.
+
+        What is below it by rounding alone is the bound itself.
+        """
+        if self.x is None:
+            return self
+        wrong = self.bound > self.objective + gap * max(abs(self.objective), floor)
+        self.bound = -np.inf if wrong else min(self.bound, self.objective)
         return self

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.certify.resolution import resolution, unseen
+from bilevel.certify.resolution import cancelled, resolution, unseen
 from bilevel.program.bilevel_program import Program
 from bilevel.program.layout import Group
 from bilevel.program.rows import Vector
@@ -49,6 +49,8 @@ def resolved(program: Program, form: Reformulation | None, found: Incumbent, val
     """
     if not np.isfinite(found.bound):
         return found
+    if valid and found.x is not None and cancelled(program, program.part_of(found.x)) > tolerances.RESOLUTION:
+        return replace(found, bound=-np.inf)
     coarse = unseen(program, form)
     floors = [program.objective_floor(x) / tolerances.OBJECTIVE_FLOOR for x in (found.x if valid else None, None)]
     # Terms may cancel in a bound near 0: what is hidden is held against the largest of them

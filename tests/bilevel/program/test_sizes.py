@@ -717,3 +717,37 @@ def test_of_two_limits_in_two_rows_the_nearer_one_tells_more(limit: float, least
         return
     right_or_open(solution, 1.0)
     assert solution.status == "certified" or limit > 1e6
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("limit", [7e2, 7e4, 7e6, 7e8, 7e10, 7e14, 7e19])
+def test_an_objective_that_is_lost_beside_its_own_terms_is_not_certified(
+    limit: float, below: bool, solver: str
+) -> None:
+    """At x = 2 the follower takes any y, and the leader has x - 2 y + x y = 2 whatever it is; beyond, y is at its limit.
+
+    With y at 1e19 the sum of these terms is 0, in any arithmetic of 16 digits.
+    """
+    m = pyo.ConcreteModel()
+    m.x, m.least = pyo.Var(bounds=(1, 4)), pyo.Var(bounds=(2, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(-1e20, limit) if below else (1, limit))
+    m.f.cost = pyo.Objective(expr=2 * m.f.y - m.x * m.f.y)
+    m.f.row = pyo.Constraint(expr=-3 * m.f.y <= 6e19) if below else pyo.Constraint(expr=-3 * m.f.y >= -limit / 10)
+    m.row = pyo.Constraint(expr=m.least - m.x <= 0)
+    m.goal = pyo.Objective(expr=m.x - 2 * m.f.y + m.x * m.f.y)
+    right_or_open(solved(m, solver=solver), 2.0)
+
+
+def test_what_is_near_zero_because_its_terms_are_is_certified() -> None:
+    """3 x - 3 y with y = x: terms of one size may cancel to 0."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 5))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 10))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.row = pyo.Constraint(expr=m.f.y >= m.x)
+    m.goal = pyo.Objective(expr=3 * m.x - 3 * m.f.y)
+    solution = solved(m)
+    assert solution.status == "certified" and solution.objective == pytest.approx(0.0, abs=1e-9)
