@@ -52,7 +52,8 @@ def aggregate(instance: Instance) -> tuple[Group, ...]:
 
 
 def _group(instance: Instance, members: tuple[Session, ...]) -> Group:
-    vehicles = tuple(_vehicles(instance, members)) if len(members) > 1 else members
+    # Of members that want nothing one is left: a model without followers would be none
+    vehicles = (tuple(_vehicles(instance, members)) or members[:1]) if len(members) > 1 else members
     return Group(members, vehicles if len(vehicles) < len(members) else members)
 
 

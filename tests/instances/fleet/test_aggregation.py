@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+import bilevel
+import formulations
 import instances
 from instances import Horizon, Instance, Session, aggregate
 
@@ -77,6 +79,15 @@ def test_no_more_vehicles_than_periods_or_members_and_the_same_energy(
         full = [v.energy_kwh / (0.92 * v.power_max_kw) for v in group.vehicles]
         assert full == pytest.approx(np.round(full), abs=1e-9)
         replace(case, sessions=group.vehicles)  # a valid instance
+
+
+def test_a_fleet_that_wants_nothing_is_priced() -> None:
+    """One of its vehicles is left, which draws nothing: a model without followers would be refused."""
+    case = fleet(np.random.default_rng(0), 2, 1, 1e-3)
+    (group,) = aggregate(case)
+    assert [vehicle.energy_kwh for vehicle in group.vehicles] == [0.0]
+    solution = bilevel.solve(formulations.charging_pricing(case, "loss"), progress=False)
+    assert solution.status == "certified", solution.reason
 
 
 def test_groups_are_by_station_and_window_in_the_order_of_the_data() -> None:
