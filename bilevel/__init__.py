@@ -21,11 +21,12 @@ from bilevel.interchange.pyomo_model import load_values, reformulate, write_mode
 from bilevel.model import Check, Follower, add_check, relaxes_equality
 from bilevel.progress import ProgressEvent
 from bilevel.search.diagnose.explain import explain_loose_cones
-from bilevel.solution import Solution
+from bilevel.solution import Attempt, Solution
 from bilevel.solve import solve
 from bilevel.status import CheckKind, Status
 
 __all__ = [
+    "Attempt",
     "BilevelError",
     "Certificate",
     "Check",

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,19 @@ from bilevel.atomic import write_text
 from bilevel.certify.certificate import Certificate
 from bilevel.errors import ModelError
 from bilevel.status import Status
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A plan that was tried: with what, for how many seconds, what it found in the leader's sense (NaN: nothing), why it ended."""
+
+    solver: str
+    mode: str
+    cones: str
+    seconds: float
+    objective: float
+    bound: float
+    ended: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Solution:
       point);
     - `reason`: one sentence, why the status is what it is, and which releases of solvers were never tested, if any; `settings` and
       `versions`: what it was made with;
+    - `attempts`: the plans that were tried, one with a solver by name; `settings` has the one whose answer this is;
     - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
 
@@ -44,6 +58,7 @@ class Solution:
     versions: Mapping[str, str]
     nodes: int = 0
     found: Mapping[Any, float] = field(default_factory=ComponentMap, repr=False, compare=False)
+    attempts: tuple[Attempt, ...] = ()
 
     def value(self, variable: Any) -> float:
         """The value of a variable of the model that was solved; raises `ModelError` for any other, and without a point."""
@@ -69,6 +84,7 @@ class Solution:
             "settings": {key: plain(value) for key, value in self.settings.items()},
             "versions": dict(self.versions),
             "nodes": self.nodes,
+            "attempts": [{key: plain(value) for key, value in asdict(each).items()} for each in self.attempts],
             "certificate": [
                 {"check": c.name, "ok": c.ok, "value": plain(c.value), "tolerance": c.tolerance, "unit": c.unit,
                  "where": c.where, "detail": c.detail, "kind": c.kind}

@@ -4,32 +4,29 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from pyomo.common.collections import ComponentMap
 
 from bilevel import budget, solvers
-from bilevel.budget import Budget, OutOfTimeError
+from bilevel.budget import Budget
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
 from bilevel.deadline import PhaseClock
-from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
-from bilevel.reformulate.single_level import Reformulation, assemble
-from bilevel.search import verdicts
-from bilevel.search.diagnose import loose_cones, reasons, unattained, user_limits
+from bilevel.search import attempts
+from bilevel.search.attempts import Answer
+from bilevel.search.diagnose import reasons
 from bilevel.search.diagnose.explain import explained
-from bilevel.search.diagnose.finer import finer, resolved
-from bilevel.search.diagnose.infeasible import explain_infeasibility
+from bilevel.search.diagnose.finer import resolved
 from bilevel.search.incumbent import Incumbent
-from bilevel.search.plan import AUTO, Asked, Plan, pick
-from bilevel.solution import Solution
-from bilevel.solvers import Feature, clarabel, tested
+from bilevel.search.plan import AUTO, pick
+from bilevel.solution import Attempt, Solution
+from bilevel.solvers import clarabel, tested
 from bilevel.status import Status
 
 _FOREVER = 1e15
@@ -37,7 +34,7 @@ _FOREVER = 1e15
 
 def solve(
     model: Any,
-    solver: str = "highs",
+    solver: str = AUTO,
     mode: str = AUTO,
     cones: str = "tangent",
     gap: float = 1e-4,
@@ -48,7 +45,8 @@ def solve(
 ) -> Solution:
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
-    - `solver`: highs (needs no licence), scip, gurobi, or "pyomo:<name>" for any solver that Pyomo knows;
+    - `solver`: auto (highs where linear programs will do, then scip, or gurobi with a licence of your own; what was tried is in
+      `Solution.attempts`), highs, scip, gurobi, or "pyomo:<name>" for any solver that Pyomo knows;
     - `mode`: auto (the first that fits, reported in `settings`), big_m (needs bounds that can be proven), branching (on highs,
       needs none), sos1, indicator, product (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a
       leader variable times its own);
@@ -71,7 +69,7 @@ def solve(
     # Bad settings are refused before any work
     asked = pick(solver, mode, cones, gap, time_limit)
     limit = _FOREVER if time_limit is None else float(time_limit)
-    settings = {"solver": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
+    settings = {"solver": solver, "solver_asked": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
     # Decisions are keyed by variables, which no file of settings holds
     settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
     clock = PhaseClock(model)
@@ -81,7 +79,7 @@ def solve(
         program = compile_model(model)
         line.sign = program.sign
         with budget.until(allowed.deadline, line):
-            answer = _found(asked, program, allowed, clock, lambda: _decisions(model, program, warm_start))
+            answer = attempts.found(asked, program, allowed, clock, lambda: _decisions(model, program, warm_start))
         clock.end("compile", "solve")
         # From here on Ctrl-C is not why the search ended, nor does it end the recheck, without which no point counts
         stopped, line.finishing = line.interrupted, True
@@ -93,88 +91,9 @@ def solve(
     settings |= answer.told
     # The model's own words for loose cones are about its values, which stand in it by now
     return explained(
-        model, solution_of(answer.program, found, x, recheck, clock.seconds(), settings, stopped, line.nodes)
+        model,
+        solution_of(answer.program, found, x, recheck, clock.seconds(), settings, stopped, line.nodes, answer.attempts),
     )
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What was found on a program and its one level, the checks that came with it, and what `Solution.settings` tells of the way:
-    mode and cones, the steps of the search with their seconds, the stages with their sizes."""
-
-    program: Program
-    form: Reformulation | None = None
-    found: Incumbent = field(default_factory=Incumbent)
-    doubts: tuple[Check, ...] = ()
-    told: dict[str, Any] = field(default_factory=dict)
-
-
-def _found(
-    asked: Asked, program: Program, allowed: Budget, clock: PhaseClock, decisions: Callable[[], tuple[np.ndarray, ...]]
-) -> _Answer:
-    """What the plan for a program finds; what is known so far where the time is over before there is a plan."""
-    answer = _Answer(program)
-    try:
-        allowed.progress.phase("proving limits", later=True)
-        form = assemble(program, Feature.NONCONVEX in asked.solver.features)
-        answer = _Answer(program, form)
-        # Only now: which mode fits depends on the limits that were proven
-        plan = asked.plan(form)
-        answer = _Answer(program, form, told={"mode": plan.mode.name, "cones": plan.treatment.name})
-        clock.end("compile")
-        return _answered(form, plan, allowed, decisions())
-    except OutOfTimeError as error:
-        answer.found.ended = str(error)
-        return answer
-
-
-def _answered(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple[np.ndarray, ...]) -> _Answer:
-    """What is found, once more in finer units where that was solved too coarsely; and the program in these units."""
-    answer = _searched(form, plan, allowed, decisions)
-    found = answer.found
-    done = found.gap(form.program.objective_floor(found.x)) <= allowed.gap
-    # Where the gap is open, coarse units are not what is missing
-    fine = finer(form, found.x) if done and not allowed.over() else None
-    if fine is not None:
-        again = _searched(fine, plan, allowed, decisions)
-        # Both searches took their time, whichever answer counts
-        told = {**answer.told, "strategy": [*answer.told["strategy"], *again.told["strategy"]]}
-        # The time may end before the finer program has a point, and a coarse one is better than none
-        answer = replace(again if again.found.x is not None else answer, told=told)
-    return answer
-
-
-def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple[np.ndarray, ...]) -> _Answer:
-    """What the search finds, and looks that it takes afterwards: unattained infima, limits of the user's, loose cones."""
-    program = form.program
-    search = plan.search(form, allowed)
-    found = search.run(decisions=decisions)
-    told = {
-        "mode": plan.mode.name,
-        "cones": plan.treatment.name,
-        "strategy": [{"step": name, "seconds": spent} for name, spent in search.trace],
-        "stages": list(search.state.chain.sizes()),
-    }
-    # A bound that the point meets is attained; behind an open gap may be an infimum that no decision attains
-    if not allowed.over() and found.gap(program.objective_floor(found.x)) > allowed.gap:
-        found = unattained.probe(form, found, plan.solver, plan.mode, plan.treatment, allowed)
-        # The probe may have found a point below the bound, which proves the bound wrong
-        found = found.refuted(allowed.gap, program.objective_floor(found.x))
-    doubts: tuple[Check, ...] = ()
-    # In every mode: the limits hold the multiplier columns, whether an M rests on them or not
-    if form.bounds.user and found.x is not None:
-
-        def again(wide: Reformulation) -> Incumbent:
-            return plan.search(wide, allowed).run()
-
-        doubts = user_limits.checks(form, found, allowed, Feature.NONCONVEX in plan.solver.features, again)
-    charged = loose_cones.close(form, search, found, allowed)
-    if found.verdict == Status.INFEASIBLE:
-        # A follower that can do nothing at all is named by a refusal, which says more than a verdict
-        explain_infeasibility(form)
-        # That a solver finds no point is its claim; rows that contradict each other prove it
-        found.proof = verdicts.infeasible(form, found.proof)
-    return _Answer(program, form, charged.found, (*doubts, *([charged.check] if charged.check else [])), told)
 
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
@@ -202,7 +121,7 @@ def load_point(program: Program, found: Incumbent) -> np.ndarray | None:
     return program.load(program.part_of(found.x))
 
 
-def _rechecked(model: Any, answer: _Answer, gap: float) -> tuple[Incumbent, np.ndarray | None, Certificate]:
+def _rechecked(model: Any, answer: Answer, gap: float) -> tuple[Incumbent, np.ndarray | None, Certificate]:
     """What was found without a bound that means nothing, the point as it stands in the model now, and its certificate."""
     form, found = answer.form, answer.found
     x = load_point(answer.program, found)
@@ -219,7 +138,7 @@ def _rechecked(model: Any, answer: _Answer, gap: float) -> tuple[Incumbent, np.n
 
 def solution_of(
     program: Program, found: Incumbent, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
-    settings: dict[str, Any], stopped: bool, nodes: int = 0,
+    settings: dict[str, Any], stopped: bool, nodes: int = 0, attempts: tuple[Attempt, ...] = (),
 ) -> Solution:  # fmt: skip
     """The answer for what a search found, with the status that its certificate gives."""
     # A bound that a tie refutes leaves no gap
@@ -241,19 +160,24 @@ def solution_of(
     # This sentence names the variable, where the proof knows only a row that is empty
     if status == Status.INFEASIBLE and program.domains.nowhere:
         reason = program.domains.nowhere
-    reason = "; ".join(filter(None, (reason, tested.remark(settings["solver"]))))
+    used = tuple(dict.fromkeys((*(attempt.solver for attempt in attempts), settings["solver"])))
+    reason = "; ".join(filter(None, (reason, *dict.fromkeys(tested.remark(name) for name in used))))
     return Solution(
-        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(settings["solver"]), nodes,
-        found_values,
+        status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(used), nodes,
+        found_values, attempts,
     )  # fmt: skip
 
 
-def _versions(solver: str) -> dict[str, str]:
+def _versions(used: tuple[str, ...]) -> dict[str, str]:
     names = ("bilevel-grid", "pyomo", "numpy", "scipy")
     return {
         "python": platform.python_version(),
         **{name: tested.release(name) for name in names},
-        # Clarabel answers in `cooperative`, and is none of the solvers of `solve`
-        solver: tested.release(solver) if solver == clarabel.name else solvers.find(solver).version(),
-        **{package: f"{installed} (not tested)" for package, installed in tested.untested(solver).items()},
+        # Clarabel answers in `cooperative`, and is none of the solvers of `solve`; "auto" has ended before it took one
+        **{
+            name: tested.release(name) if name == clarabel.name else solvers.find(name).version()
+            for name in used
+            if name != AUTO
+        },
+        **{package: f"{release} (not tested)" for name in used for package, release in tested.untested(name).items()},
     }

@@ -19,8 +19,7 @@ from bilevel.front.two_objectives import TwoObjectives, compile_two
 from bilevel.program.layout import Group
 from bilevel.progress import ProgressEvent
 from bilevel.reformulate.single_level import assemble
-from bilevel.search.plan import Asked
-from bilevel.solvers import Feature
+from bilevel.search.plan import AUTO, Asked
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,13 @@ class Runner:
         began = time.perf_counter()
         self.model, self.given, self.executor, self.show = model, given, executor, progress
         self.expressions = limit, maximize
-        engine, treatment = solvers.find(setting.solver), cone_treatments.find(setting.cones)
+        engine = None if setting.solver == AUTO else solvers.find(setting.solver)
+        asked = Asked(engine, setting.mode, cone_treatments.find(setting.cones))
         self.two: TwoObjectives = compile_two(model, maximize, limit)
-        self.form = assemble(self.two.program, Feature.NONCONVEX in engine.features)
-        plan = Asked(engine, setting.mode, treatment).plan(self.form)
+        self.form = assemble(self.two.program, asked.nonconvex)
+        plan = asked.plan(self.form)
         # What 'auto' came to, so that workers take the same and a store tells it
-        self.setting = replace(setting, mode=plan.mode.name, cones=plan.treatment.name)
+        self.setting = replace(setting, solver=plan.solver.name, mode=plan.mode.name, cones=plan.treatment.name)
         about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}
         self.store = Store(None if store is None else Path(store), about)
         self.alone = self.two.maximizing()

@@ -1,22 +1,31 @@
-"""How a model is to be solved: the solver, the mode and the treatment of cones that go with what was asked."""
+"""How a model is to be solved: the solvers, modes and treatments of cones that go with what was asked, in their order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from bilevel import relax as cones
 from bilevel import solvers
 from bilevel.bounds import dual_bounds
 from bilevel.budget import Budget
 from bilevel.deadline import require_limits
-from bilevel.errors import FeatureError
+from bilevel.errors import BilevelError, FeatureError
 from bilevel.reformulate import modes
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, tangent
 from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.engine import Search
-from bilevel.solvers import Feature, SessionFactory
+from bilevel.solvers import Feature, SessionFactory, gurobi
 
 AUTO = "auto"
+
+FIRST_SHARE = 0.5
+"""Of a time limit goes to the first of several plans."""
+
+FIRST_SECONDS, GROWTH = 60.0, 4.0
+"""Without a limit plans take turns: seconds of the first turn, and what each round of turns has more of them."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,47 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asks for: a solver, the name of a mode or "auto", a treatment of cones."""
+    """What the user asks for: a solver, None for "auto", the name of a mode or "auto", a treatment of cones."""
 
-    solver: SessionFactory
+    solver: SessionFactory | None
     mode: str
     treatment: ConeTreatment
 
+    @property
+    def nonconvex(self) -> bool:
+        """Whether products of the leader's without a linear form have a solver that takes them."""
+        return self.solver is None or Feature.NONCONVEX in self.solver.features
+
     def plan(self, form: Reformulation) -> Plan:
-        """The plan for this program; raises what `solve` raises.
+        """The plan that is tried first."""
+        return self.plans(form)[0]
+
+    def plans(self, form: Reformulation) -> tuple[Plan, ...]:
+        """The plans for this program, in the order in which they are tried; raises what `solve` raises.
+
+        With a solver by name there is one.  Else HiGHS goes first where linear programs and integers are all that it takes, and the
+        solver of nonconvex programs after it, or alone.
+        """
+        if self.solver is not None:
+            return (self._plan(form, self.solver),)
+        able = []
+        refusals: list[BilevelError] = []
+        for solver in _in_turn(form):
+            try:
+                able.append(self._plan(form, solver))
+            except BilevelError as error:
+                refusals.append(error)
+        if not able:
+            # The last one can the most, so that what it lacks is what is to be said
+            raise refusals[-1]
+        return tuple(able)
+
+    def _plan(self, form: Reformulation, solver: SessionFactory) -> Plan:
+        """The plan with this solver.
 
         Followers with cones need these exact within the solver: tangents of a nonconvex program would restart it every time.
         """
-        solver, treatment = self.solver, self.treatment
+        treatment = self.treatment
         if form.program.cones.count:
             solvers.require(solver, treatment.features, f"cones={treatment.name!r}")
         if form.conic and treatment is tangent and Feature.CONE in solver.features:
@@ -56,11 +94,37 @@ class Asked:
 def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> Asked:
     """Solver, mode and treatment of cones by name, with the limits checked."""
     require_limits(gap, time_limit)
-    asked = Asked(solvers.find(solver), mode, cones.find(cone))
-    if mode != AUTO:
-        # Before any limit is proven, which may take long and changes nothing of it
+    asked = Asked(None if solver == AUTO else solvers.find(solver), mode, cones.find(cone))
+    # Before any limit is proven, which may take long and changes nothing of it
+    if mode != AUTO and asked.solver is not None:
         solvers.require(asked.solver, modes.find(mode).needs, f"mode={mode!r}")
     return asked
+
+
+def turns(plans: tuple[Plan, ...], seconds: float) -> Iterator[tuple[Plan, float]]:
+    """Plans with what each may take of the seconds that are left, in turn; a plan that ends early leaves the rest to the next.
+
+    Big-M with proven limits is left its time: it is only followed where it ends by itself.  Trees over pairs and searches without
+    limits of multipliers are at their best on different problems, so that the time is shared between them.
+    """
+    if len(plans) == 1 or not plans[0].mode.branches:
+        yield from ((plan, np.inf) for plan in plans)
+    elif np.isfinite(seconds):
+        yield plans[0], FIRST_SHARE * seconds
+        yield from ((plan, np.inf) for plan in plans[1:])
+    else:
+        most = FIRST_SECONDS
+        while True:
+            yield from ((plan, most) for plan in plans)
+            most *= GROWTH
+
+
+def _in_turn(form: Reformulation) -> Iterator[SessionFactory]:
+    """The solvers to be asked for a plan, in order."""
+    linear = form.mip.products is None and not form.conic
+    if linear:
+        yield solvers.SOLVERS["highs"]
+    yield from (solvers.SOLVERS[name] for name in (*(["gurobi"] if gurobi.licensed() else []), "scip"))
 
 
 def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:

@@ -1,5 +1,7 @@
 """Gurobi through gurobipy: mixed-integer programs, SOS1 sets and cones; its pip licence is limited in size."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import gurobipy
@@ -34,6 +36,15 @@ _TOO_LARGE = GRB.Error.SIZE_LIMIT_EXCEEDED
 def version() -> str:
     """Gurobi version."""
     return ".".join(str(part) for part in gurobipy.gurobi.version())
+
+
+def licensed() -> bool:
+    """Whether there is a licence of the user's own, where Gurobi looks for one; pip's is limited in size."""
+    places = [Path.home() / "gurobi.lic", Path("/opt/gurobi/gurobi.lic"), Path("/Library/gurobi/gurobi.lic")]
+    named = os.environ.get("GRB_LICENSE_FILE")
+    return bool(os.environ.get("GRB_WLSACCESSID")) or any(
+        place.is_file() for place in ([Path(named)] if named else places)
+    )
 
 
 def open() -> Session:

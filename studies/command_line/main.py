@@ -13,6 +13,7 @@ from rich.table import Table
 
 import instances
 from bilevel.errors import BilevelError
+from bilevel.search.plan import AUTO
 from bilevel.solution import Solution
 from bilevel.solve import solve as solve_model
 from bilevel.solvers import tested
@@ -150,7 +151,7 @@ def solve(
     follower: Follower = "ev_user",
     tariff: Tariff = "free",
     flow: Flow = "distflow",
-    solver: Solver = "highs",
+    solver: Solver = AUTO,
     mode: Mode = "auto",
     cones: ConeTreatment = "tangent",
     gap: Gap = 1e-4,

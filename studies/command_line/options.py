@@ -140,7 +140,7 @@ Objective = Annotated[str, typer.Option(help=f"What the leader wants: {objective
 Follower = Annotated[str, typer.Option(help=f"How users respond: {listed(FOLLOWERS)}.")]
 Tariff = Annotated[str, typer.Option(help=f"Prices that the leader may set: {listed(TARIFFS)}.")]
 Flow = Annotated[str, typer.Option(help=f"Power flow: {listed(POWER_FLOWS)}.")]
-Solver = Annotated[str, typer.Option(help=f"{names(SOLVERS)}, or pyomo:NAME; highs needs no licence.")]
+Solver = Annotated[str, typer.Option(help=f"{names([AUTO, *SOLVERS])}, or pyomo:NAME; highs and scip need no licence.")]
 Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
 ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
 Gap = Annotated[float, typer.Option(parser=positive, metavar="GAP", help="Relative gap to close.")]
@@ -178,8 +178,9 @@ class Problem:
         quiet: bool,
     ) -> bool:
         """Give a model with a nonconvex power flow the point of its relaxation as a start; whether there is one."""
-        # What the default solver cannot take is refused at once
-        if POWER_FLOWS[self.flow].convex or Feature.NONCONVEX not in solvers.find(solver).features:
+        # What a solver by name cannot take is refused at once
+        able = solver == AUTO or Feature.NONCONVEX in solvers.find(solver).features
+        if POWER_FLOWS[self.flow].convex or not able:
             return False
         others = declared({kind: registry for kind, registry in PRICING.items() if kind != "flow"})
         kept = {name: value for name, value in self.options.items() if name in others}

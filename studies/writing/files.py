@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bilevel import solvers
+from bilevel.search.plan import AUTO
 from bilevel.solvers import tested
 from instances import Instance
 
@@ -22,7 +23,8 @@ def facts(case: Instance, choices: Mapping[str, Any], solver: str) -> dict[str, 
     """What `problem` says, and the versions of the software."""
     packages = ("bilevel-grid", "pyomo", "numpy", "scipy")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
-    versions[solver] = solvers.find(solver).version()
+    # Of "auto" each answer tells which solvers it was
+    versions |= {} if solver == AUTO else {solver: solvers.find(solver).version()}
     versions |= {package: f"{release} (not tested)" for package, release in tested.untested(solver).items()}
     return {**problem(case, choices), "versions": versions}
 

@@ -218,7 +218,7 @@ def test_a_small_price_of_a_large_variable_is_not_overlooked() -> None:
     m.f.row = pyo.Constraint(expr=m.f.y[1] + m.f.y[2] <= 1e10)
     m.goal = pyo.Objective(expr=m.x[1] * m.f.y[1] + 1e-10 * m.x[2] * m.f.y[2], sense=pyo.maximize)
     with pytest.raises(BilevelError, match=r"'x\[2\]' and follower variable 'f.y\[2\]'|nonconvex"):
-        bilevel.solve(m, progress=False)
+        bilevel.solve(m, "highs", progress=False)
 
 
 @pytest.mark.parametrize(

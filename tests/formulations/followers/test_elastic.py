@@ -136,7 +136,7 @@ def test_a_small_bill_of_elastic_users_is_refused_by_name() -> None:
     with pytest.raises(
         BilevelError, match=r"revenue from follower '.*ev1.*' small, .* quadratic, .* make the follower linear"
     ):
-        bilevel.solve(model, progress=False)
+        bilevel.solve(model, "highs", progress=False)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, float("nan"), float("inf")])

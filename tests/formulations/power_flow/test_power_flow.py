@@ -444,7 +444,7 @@ def test_flows_are_refused_by_name_where_they_do_not_apply() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'lindistflow'"):
         formulations.charging_pricing(case, flow="lin_distflow")
     with pytest.raises(ModelError, match=r"row 'apparent_power\[a,b,0\]'.*use solver='scip' or 'gurobi'"):
-        bilevel.solve(formulations.charging_pricing(case, flow="ac"), progress=False)
+        bilevel.solve(formulations.charging_pricing(case, flow="ac"), "highs", progress=False)
     with pytest.raises(ModelError, match=r"nodal prices are duals.*flow='ac' does not have: use 'distflow' or 'jabr'"):
         formulations.Dispatch(case, "ac")
     with pytest.raises(ModelError, match="flow='ac'"):
@@ -492,4 +492,4 @@ def test_the_command_line_takes_a_power_flow(tmp_path: Any) -> None:
 def test_the_command_line_refuses_a_power_flow_and_its_solver(tmp_path: Any, capsys: Any) -> None:
     instances.write(tiny_case(), tmp_path / "case")
     refuse(capsys, ["solve", tmp_path / "case", "--flow", "dc"], "known are ac, distflow, jabr, lindistflow")
-    refuse(capsys, ["solve", tmp_path / "case", "--flow", "ac"], "use solver='scip' or 'gurobi'")
+    refuse(capsys, ["solve", tmp_path / "case", "--flow", "ac", "--solver", "highs"], "use solver='scip' or 'gurobi'")

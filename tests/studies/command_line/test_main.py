@@ -197,8 +197,8 @@ REFUSALS: list[tuple[list[str], list[str]]] = [
     (["solve", "ieee33", "--cones", "tangents"], ["tangents", "did you mean 'tangent'"]),
     (["solve", "ieee33", "--objective", "losss"], ["losss", "did you mean 'loss'"]),
     (["solve", "ieee33", "--objective", "loss=x"], ["'loss'", "'x'", "positive"]),
-    (["solve", "ieee33", "--mode", "sos1"], ["sos1", "highs", "scip"]),
-    (["solve", "ieee33", "--cones", "exact"], ["exact", "highs", "scip"]),
+    (["solve", "ieee33", "--solver", "highs", "--mode", "sos1"], ["sos1", "highs", "scip"]),
+    (["solve", "ieee33", "--solver", "highs", "--cones", "exact"], ["exact", "highs", "scip"]),
     (["solve", "ieee33", "--tariff", "block"], ["tariff 'block'", "did you mean 'blocks'"]),
     (["solve", "ieee33", "--follower", "elastc"], ["follower 'elastc'", "did you mean 'elastic'"]),
     (["solve", "ieee33", "--levels", "0.2,0.3"], ["tariff 'free' takes no levels", "choose tariff 'levels'"]),
@@ -207,7 +207,10 @@ REFUSALS: list[tuple[list[str], list[str]]] = [
     (["solve", "ieee33", "--tariff", "blocks", "--blocks", "a=0-22"], ["period 23", "into one block"]),
     (["solve", "ieee33", "--discomfort", "0.1"], ["follower 'ev_user' takes no discomfort_per_kwh", "'elastic'"]),
     (["solve", "ieee33", "--follower", "elastic", "--discomfort", "0"], ["--discomfort", "0 is no positive number"]),
-    (["solve", "ieee33", "--follower", "elastic", "--objective", "bill"], ["user[", "small", "quadratic"]),
+    (
+        ["solve", "ieee33", "--solver", "highs", "--follower", "elastic", "--objective", "bill"],
+        ["user[", "small", "quadratic"],
+    ),
     (["check", "nowhere/at/all"], ["nowhere", "is not a folder"]),
 ]
 
@@ -434,5 +437,5 @@ def test_the_exact_power_flow_starts_from_its_relaxation(tmp_path: Path) -> None
     assert load(exact)["settings"]["warm_start"] is True  # type: ignore[index]
     assert load(exact)["objective"] == pytest.approx(load(relaxed)["objective"], rel=1e-4)
     # What the solver cannot take is refused before anything is solved
-    refused = run(*arguments, "--flow", "ac")
+    refused = run(*arguments, "--flow", "ac", "--solver", "highs")
     assert refused.returncode == 2 and "scip" in refused.stderr
