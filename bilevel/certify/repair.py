@@ -213,7 +213,10 @@ def _least(program: Program, x: Vector, moves: Rows, size: Vector, enough: float
 
 def _interior(mip: SolverProgram, enough: float) -> float:
     """What a move costs that an interior point finds for a large program; infinite where it mends too little, or costs too much."""
-    move = conic.last_point(mip, budget.seconds()) if mip.columns >= outer_approximation.LARGE else None
+    if mip.columns < outer_approximation.LARGE:
+        return float("inf")
+    # A digit more than the move is held against below
+    move = conic.last_point(mip, budget.seconds(), tolerances.REPAIR_LEFT / 10)
     if move is None or float(mip.rows.violation(move).max(initial=0.0)) > tolerances.REPAIR_LEFT:
         return float("inf")
     return max(0.0, float(move[-1])) if move[-1] <= enough else float("inf")

@@ -108,13 +108,10 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
     return Outcome(SolverStatus.OPTIMAL, x, float(mip.cost @ x) + mip.offset, bound, reduced)
 
 
-def last_point(mip: SolverProgram, seconds: float) -> Vector | None:
+def last_point(mip: SolverProgram, seconds: float, tolerance: float) -> Vector | None:
     """Where the interior point came to, whatever it says of it, for those who look for themselves; None where it is no number."""
     cost = mip.cost * mip.scale
-    # Whoever looks needs no more digits than a bound does
-    found = _run(
-        cost / (float(np.abs(cost).max(initial=0.0)) or 1.0), *_rows(mip)[:3], seconds, tolerances.OUTER_INTERIOR_POINT
-    )
+    found = _run(cost / (float(np.abs(cost).max(initial=0.0)) or 1.0), *_rows(mip)[:3], seconds, tolerance)
     x = np.array(found.x)
     return np.clip(x * mip.scale, mip.lower, mip.upper) if np.isfinite(x).all() else None
 
