@@ -14,11 +14,9 @@ from bilevel.search.branching.part import whole
 from bilevel.search.cut_session import CutSession
 from bilevel.search.sides import Sides, limits
 from bilevel.search.state import SearchState, precise_session
-from bilevel.search.steps.small_tree import tree_on
+from bilevel.search.steps.small_tree import whole_tree_on
 from bilevel.search.verdicts import EXHAUSTED, contradiction
 from bilevel.status import CheckKind, SolverStatus, Status
-
-_ENDLESS = 10**9
 
 
 def exhaustion(state: SearchState) -> None:
@@ -33,8 +31,7 @@ def exhaustion(state: SearchState) -> None:
         return
     state.budget.progress.phase("branching on pairs")
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
-    # No limit of nodes: what is left open here stays open, and time ends it
-    tree = replace(tree_on(state, plain, tangent), most=_ENDLESS, thorough=True)
+    tree = whole_tree_on(state, plain, tangent)
     # What branching on pairs has left is all that is open; a small tree's parts may be those of another objective
     given = state.parts if state.mode.branches else whole(state.form.kkt.pairs.count)
     parts = tree.run(state.incumbent.bound, given)

@@ -1,7 +1,5 @@
 """The whole search by branching on pairs and integers: linear programs alone, until the gap is closed or the time is over."""
 
-from dataclasses import replace
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -10,17 +8,14 @@ from bilevel.search.branching.part import whole
 from bilevel.search.cut_session import CutSession
 from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.relaxation import far
-from bilevel.search.steps.small_tree import tree_on
-
-ENDLESS = 10**9
-"""Nodes of a tree that time ends."""
+from bilevel.search.steps.small_tree import whole_tree_on
 
 
 def pair_branching(state: SearchState) -> None:
     """Branch on pairs and integers without M; its parts are left in the state, for what is to be proven of them."""
     state.budget.progress.phase("branching on pairs")
     session = state.master if state.relaxed is not None else _walled(state)
-    tree = replace(tree_on(state, session, state.treatment), most=ENDLESS, thorough=True)
+    tree = whole_tree_on(state, session, state.treatment)
     state.parts = tree.run(state.incumbent.bound, whole(state.form.kkt.pairs.count))
 
 

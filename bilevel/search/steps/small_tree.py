@@ -1,5 +1,6 @@
 """A small tree over the pairs that the relaxation leaves open, before any mixed-integer solver."""
 
+from dataclasses import replace
 from functools import partial
 
 from bilevel import tolerances
@@ -11,6 +12,8 @@ from bilevel.search.evaluate import evaluate_within
 from bilevel.search.sides import incomplementarity
 from bilevel.search.state import SearchState
 
+_ENDLESS = 10**9
+
 
 def small_tree(state: SearchState) -> None:
     """Branch on the few pairs that are open by linear programs; the leader's own integers are left to the solver."""
@@ -20,6 +23,11 @@ def small_tree(state: SearchState) -> None:
     state.budget.progress.phase("small tree")
     parts = tree_on(state, state.master, state.treatment).run(state.incumbent.bound, state.parts)
     state.parts = parts if len(parts) <= MOST_PARTS else whole(form.kkt.pairs.count)
+
+
+def whole_tree_on(state: SearchState, session: CutSession, treatment: ConeTreatment) -> Tree:
+    """The same to its end: what it leaves open stays open, and time ends it."""
+    return replace(tree_on(state, session, treatment), most=_ENDLESS, thorough=True)
 
 
 def tree_on(state: SearchState, session: CutSession, treatment: ConeTreatment) -> Tree:

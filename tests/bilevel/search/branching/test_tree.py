@@ -68,7 +68,7 @@ def test_solvers_that_keep_no_basis_are_refused_by_name(solver: str) -> None:
 
 
 def test_a_relaxation_without_end_is_branched_on() -> None:
-    """max x y-revenue of multipliers has no end until sides are fixed; here the multiplier read makes the relaxation endless."""
+    """The multiplier that the leader reads has no limit, so that the relaxation falls without end until sides are fixed."""
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, 4))
     m.f = bilevel.Follower()
