@@ -1,5 +1,6 @@
 """A bound that closes the gap by one call of a solver alone: the same question asked again, before it is believed."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -10,16 +11,22 @@ from bilevel import tolerances
 from bilevel.budget import Budget
 from bilevel.errors import LicenceError
 from bilevel.program.solver_program import SolverProgram
-from bilevel.reformulate.modes import MODES, Mode
+from bilevel.reformulate.modes import MODES, Mode, branching
+from bilevel.relax import tangent
+from bilevel.search.branching.part import whole
 from bilevel.search.cut_session import CutSession
 from bilevel.search.evaluate import evaluate
 from bilevel.search.sides import sides_at
 from bilevel.search.state import SearchState, opened
-from bilevel.solvers import Feature, Outcome
+from bilevel.search.steps.small_tree import whole_tree_on
+from bilevel.solvers import SOLVERS, Feature, Outcome
 from bilevel.status import SolverStatus
 
 OTHER_MODE_SECONDS = 1.0
 """What another mode may take at least, whatever the first call took: it is for small programs, and may be far slower."""
+
+TREE_SHARE, TREE_SECONDS = 0.1, 2.0
+"""What a tree of linear programs may take, of the first call's time and at least: mostly it is the quickest of all looks."""
 
 _UNITS = np.array([2.0, 1.0, 0.5])
 
@@ -45,6 +52,11 @@ def confirmed(state: SearchState, bound: float, seconds: float) -> float:
     found = state.incumbent
     state.budget.progress.phase("second look")
     best, cutoff = found.objective, below(state)
+    _tree(state, max(TREE_SHARE * seconds, TREE_SECONDS))
+    if state.incumbent.objective < best:
+        return -np.inf
+    if closes(state, found.bound):
+        return found.bound
     outcome = Outcome(SolverStatus.NUMERICAL_ERROR, None, np.inf, -np.inf)
     for session, most in _ways(state, seconds):
         # A row that gives the relaxation an end is part of the question
@@ -65,6 +77,21 @@ def confirmed(state: SearchState, bound: float, seconds: float) -> float:
     if not closes(state, left) and not state.budget.over():
         found.ended = f"the bound of {state.solver.name} closes the gap, and no second look confirms it"
     return left
+
+
+def _tree(state: SearchState, seconds: float) -> None:
+    """Branching on pairs by linear programs for so long: it shares neither solver nor M with the first call, and proves its bounds.
+
+    Where a small tree has left parts it was too slow.
+    """
+    if not state.splits_into_linear or len(state.parts) > 1 or state.budget.over():
+        return
+    budget = replace(state.budget, deadline=min(state.budget.deadline, time.monotonic() + seconds))
+    session = opened(state.form, SOLVERS["highs"], MODES[branching.name], tangent, budget).master
+    tree = whole_tree_on(state, session, tangent)
+    replace(tree, enough=lambda: state.over() or budget.over()).run(
+        state.incumbent.bound, whole(state.form.kkt.pairs.count)
+    )
 
 
 def _ways(state: SearchState, seconds: float) -> Iterator[tuple[CutSession, float]]:
