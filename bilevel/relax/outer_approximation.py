@@ -18,6 +18,8 @@ from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
 MOST_ROUNDS = 200
+STALLED = 5
+"""Rounds in a row after which nothing more is hoped for: neither the value nor the worst cone moves."""
 LARGE = 10_000
 """Columns from which an interior-point method is asked first."""
 
@@ -102,7 +104,7 @@ def rounds(
     The value rises from round to round.  It ends with a point where no cone is broken by more than a solver sees, or where the
     value is `enough`; else without one, and the last value, which stays a lower bound, is the outcome's `bound`.
     """
-    last, excess, before = Outcome(SolverStatus.TIME_LIMIT, None, np.inf, -np.inf), np.inf, None
+    last, excess, before, stalled = Outcome(SolverStatus.TIME_LIMIT, None, np.inf, -np.inf), np.inf, None, 0
     for _ in range(MOST_ROUNDS):
         if over():
             return Outcome(SolverStatus.TIME_LIMIT, None, np.inf, last.value if last.x is not None else -np.inf)
@@ -110,17 +112,19 @@ def rounds(
         if outcome.status != SolverStatus.OPTIMAL or outcome.x is None:
             # What earlier rounds have proven stays a bound
             return Outcome(outcome.status, None, np.inf, last.value if last.x is not None else -np.inf)
+        risen = last.x is None or outcome.value > last.value + tolerances.AS_GOOD * abs(last.value)
         last = outcome
         if enough(outcome.value):
             return outcome
         rows = cuts(cones, outcome.x, tolerances.CONE_CUT)
         earlier, excess = excess, cones.excess(outcome.x)
         still, before = before is not None and np.array_equal(outcome.x, before), outcome.x
+        stalled = 0 if risen or excess < (1.0 - tolerances.AS_GOOD) * earlier else stalled + 1
         # A tangent nearer than the solver keeps rows moves nothing
         if not rows.count or (earlier <= excess <= tolerances.TANGENT_UNSEEN):
             return outcome
         # The solver does not see its last tangents, so that more of them would move nothing
-        if still:
+        if still or stalled >= STALLED:
             break
         add(rows)
     # Corners that take turns within the solver's tolerance are near enough; a point that breaks a cone is better than any true one

@@ -16,8 +16,10 @@ from bilevel.relax import tangent
 from bilevel.search import conic_response, verdicts
 from bilevel.search.cut_session import Point
 from bilevel.search.incumbent import Incumbent
-from bilevel.search.sides import Sides, every_pair, sides_at
+from bilevel.search.sides import Sides, every_pair, limits, sides_at
 from bilevel.search.state import SearchState, precise_session
+from bilevel.search.tight_state import tight_state
+from bilevel.solvers import clarabel
 from bilevel.status import SolverStatus, Status
 
 # What time or Ctrl-C ended early may come out otherwise when it is asked again
@@ -64,7 +66,36 @@ def _decided(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     sides = every_pair(state.form, slack_zero)
     interior = state.sessions.interior
     point = interior.decided(sides, near) if interior is not None else None
-    return point if point is not None and point.status in _SURE else state.precise.decided(sides, near)
+    if point is None or point.status not in _SURE:
+        point = state.precise.decided(sides, near)
+    if point.status == SolverStatus.TIME_LIMIT and not state.budget.over():
+        return _met_exactly(state, slack_zero, near) or point
+    return point
+
+
+def by_interior_point(state: SearchState, slack_zero: Mask, near: Vector) -> Vector | None:
+    """The optimum with these sides by an interior point, over the reformulation's columns; None without one."""
+    form = state.form
+    low, high, row_low, row_high = limits(form, form.mip, every_pair(form, slack_zero), near)
+    if (low > high).any() or (row_low > row_high).any():
+        return None
+    rows = replace(form.mip.rows, lower=row_low, upper=row_high)
+    outcome = clarabel.solve(replace(form.mip, lower=low, upper=high, rows=rows), state.budget.seconds)
+    return outcome.x
+
+
+def _met_exactly(state: SearchState, slack_zero: Mask, near: Vector) -> Point | None:
+    """Where linear programs do not see the last tangents, as a branch carries next to nothing: the network's own state.
+
+    Its decisions are those of an interior point.
+    """
+    if not state.splits_into_linear or not state.form.mip.cones.relaxes_equality.any():
+        return None
+    x = by_interior_point(state, slack_zero, near)
+    exact = None if x is None else tight_state(state.form, x, state.budget.seconds)
+    if exact is None or not holds(state, exact, slack_zero, tolerances.FEASIBILITY / 3):
+        return None
+    return Point(SolverStatus.OPTIMAL, exact, state.objective(exact))
 
 
 def _polished(state: SearchState, slack_zero: Mask, near: Vector) -> Point:

@@ -1,14 +1,11 @@
 """Making the best point of a search precise: of interior points, below a bound, or with loose cones."""
 
-from dataclasses import replace
-
 from bilevel import tolerances
 from bilevel.program.rows import Vector
-from bilevel.search.evaluate import holds
-from bilevel.search.sides import every_pair, limits
+from bilevel.search.evaluate import by_interior_point, holds
+from bilevel.search.sides import every_pair
 from bilevel.search.state import SearchState
 from bilevel.search.tight_state import tight_state
-from bilevel.solvers import clarabel
 
 
 def agreement(state: SearchState) -> None:
@@ -35,12 +32,10 @@ def polishing(state: SearchState) -> None:
     if true - found.bound <= state.budget.gap * max(abs(true), state.floor):
         return
     state.finish()
-    low, high, row_low, row_high = limits(form, form.mip, every_pair(form, found.slack_zero), found.x)
-    rows = replace(form.mip.rows, lower=row_low, upper=row_high)
-    outcome = clarabel.solve(replace(form.mip, lower=low, upper=high, rows=rows), state.budget.seconds)
-    if outcome.x is None:
+    x = by_interior_point(state, found.slack_zero, found.x)
+    if x is None:
         return
-    point = form.mip.cones.snapped(outcome.x)
+    point = form.mip.cones.snapped(x)
     if _as_written(state, point) < true and holds(state, point, found.slack_zero, tolerances.FEASIBILITY / 3):
         state.take(point, found.slack_zero)
 
