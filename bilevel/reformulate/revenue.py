@@ -8,8 +8,7 @@ for the follower's own c, C and Q: linear in lam, mu and y when no leader variab
 term, which is concave.  It becomes -sum t with t >= each of its squares (cones), exact where the leader wants the revenue large.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,136 +17,174 @@ from bilevel import tolerances
 from bilevel.errors import ModelError
 from bilevel.followers.kkt import Kkt
 from bilevel.program.bilevel_program import LEADER, Bilinear, Program
-from bilevel.program.cones import Cones
 from bilevel.program.convexity import square_root
-from bilevel.program.rows import Index, Vector, coo, widen
-from bilevel.program.sparse import magnitude, part
+from bilevel.program.rows import Mask, Vector, coo
+from bilevel.program.sparse import part
+from bilevel.reformulate import optimality_products
+from bilevel.reformulate.curvature import Squares, joined, named, squares
 
 
 @dataclass(frozen=True)
 class Linearised:
     """Replacement of the leader's products: add `cost` to the objective and `rows` (leader rows x columns) to its rows.
 
-    The columns are those of the KKT system, then one t for each square of y'Qy; `curved` is the follower of each.
+    The columns are those of the KKT system, then one t for each of `squares`.
     """
 
     cost: Vector
     rows: sp.csr_array
-    curved: Index
+    squares: "Squares"
     left: Bilinear | None = None
+
+
+@dataclass
+class _Replacement:
+    """What is collected of a replacement: entries (row, column, value), where row 0 is the objective, and squares."""
+
+    program: Program
+    kkt: Kkt
+    entries: list[tuple[int, int, float]] = field(default_factory=list)
+    squares: list[Squares] = field(default_factory=list)
+    known: dict[int, range] = field(default_factory=dict)
+
+    def take(self, row: int, terms: sp.csr_array, weight: float = 1.0) -> None:
+        """Add a row over the KKT columns."""
+        part = terms.tocoo()
+        places = zip(part.coords[-1].tolist(), part.data.tolist(), strict=True)
+        # Row -1 is the objective, so that its entries come first and those of rows move up by one
+        self.entries.extend((row + 1, column, weight * value) for column, value in places)
+
+    def curve(self, row: int, found: Squares, weight: float) -> range:
+        """Add the squares' t, times `weight`, to a row; gives their numbers."""
+        first = sum(part.count for part in self.squares)
+        self.squares.append(found)
+        return self.curve_again(row, range(first, first + found.count), weight)
+
+    def curve_again(self, row: int, numbers: range, weight: float) -> range:
+        """The same for squares that have their t already."""
+        self.entries.extend((row + 1, self.kkt.columns + at, weight) for at in numbers)
+        return numbers
+
+    def done(self, left: Mask) -> Linearised:
+        """All of it, beside the products that are left as they are."""
+        program, b = self.program, self.program.bilinear
+        squares = joined(program, self.squares)
+        both = coo(self.entries, (program.rows.count + 1, self.kkt.columns + squares.count))
+        rest = Bilinear(b.row[left], b.leader[left], b.follower[left], b.coefficient[left]) if left.any() else None
+        return Linearised(both[[0]].toarray().ravel(), sp.csr_array(both[1:]), squares, rest)
 
 
 def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised:
     """Linear replacements over the KKT columns for every product of the leader.
 
     What cannot be replaced is `left` as it is for a `nonconvex` solver.  Without one raises `ModelError` naming the two variables
-    when both are the leader's, when a product is no constant multiple of a follower's own price term, when a leader variable
-    enters the rows of that follower, or when the leader wants a quadratic follower's revenue small.
+    when both are the leader's, when neither a follower's price term nor its optimality conditions cancel a product, when a leader
+    variable enters the rows of that follower, or when the leader wants a quadratic follower's revenue small.
     """
     b = program.bilinear
-    curved = _curved(program)
-    owners, _ = squares(program, curved)
-    entries: list[tuple[int, int, float]] = []
+    found = _Replacement(program, kkt)
     left = np.zeros(len(b.row), dtype=bool)
-    if len(b.row):
-        owner = program.followers.owner[b.follower]
-        terms = dual_objectives(program, kkt)
-        # Strong duality speaks of a follower's own products alone
-        left = owner == LEADER
-        if left.any() and not nonconvex:
-            raise ModelError(_own_product(program, int(np.flatnonzero(left)[0])))
-        # Row -1 is the objective, so that its entries come first and those of rows move up by one
-        for row, follower in sorted(set(zip(b.row[~left].tolist(), owner[~left].tolist(), strict=True))):
-            mask = (b.row == row) & (owner == follower)
+    if not len(b.row):
+        return found.done(left)
+    owner = optimality_products.owners(program)
+    terms = dual_objectives(program, kkt)
+    # The optimality conditions speak of a follower's own products and multipliers alone
+    left = owner == LEADER
+    if left.any() and not nonconvex:
+        raise ModelError(_own_product(program, int(np.flatnonzero(left)[0])))
+    for row, follower in sorted(set(zip(b.row[~left].tolist(), owner[~left].tolist(), strict=True))):
+        mask = (b.row == row) & (owner == follower)
+        try:
             try:
-                weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
-                refuse_leader_in_rows(program, kkt, follower)
-                if follower in curved:
-                    _refuse_small_revenue(program, row, follower, weight)
-            except ModelError as error:
-                if not nonconvex:
-                    raise ModelError(f"{error}; solver='scip' or 'gurobi' takes it as a nonconvex product") from error
-                left |= mask
-                continue
-            # The dual objective of a quadratic cost lacks y'Qy, for which t stands
-            if follower in curved:
-                entries.extend((row + 1, kkt.columns + int(at), -weight) for at in np.flatnonzero(owners == follower))
-            part = terms[[follower]].tocoo()
-            entries.extend(
-                (row + 1, int(column), weight * float(value))
-                for column, value in zip(part.coords[1], part.data, strict=True)
-            )
-    both = coo(entries, (program.rows.count + 1, kkt.columns + len(owners)))
-    rest = Bilinear(b.row[left], b.leader[left], b.follower[left], b.coefficient[left]) if left.any() else None
-    return Linearised(cost=both[[0]].toarray().ravel(), rows=sp.csr_array(both[1:]), curved=owners, left=rest)
+                _own_bill(found, row, follower, mask, terms)
+            except ModelError:
+                _other_products(found, row, follower, mask)
+        except ModelError as error:
+            if not nonconvex:
+                raise ModelError(f"{error}; solver='scip' or 'gurobi' takes it as a nonconvex product") from error
+            left |= mask
+    return found.done(left)
+
+
+def _own_bill(found: _Replacement, row: int, follower: int, mask: Mask, terms: sp.csr_array) -> None:
+    """A multiple of what the follower pays, by strong duality: all of its optimality conditions with one weight."""
+    program, b = found.program, found.program.bilinear
+    weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
+    refuse_leader_in_rows(program, found.kkt, follower)
+    if _quadratic(program, follower):
+        _refuse_small_revenue(program, row, follower, weight)
+        # The dual objective of a quadratic cost lacks y'Qy, for which t stands
+        if follower in found.known:
+            found.curve_again(row, found.known[follower], -weight)
+        else:
+            found.known[follower] = found.curve(row, squares(program, [follower]), -weight)
+    found.take(row, terms[[follower]], weight)
+
+
+def _other_products(found: _Replacement, row: int, follower: int, mask: Mask) -> None:
+    """Products that the optimality conditions cancel with a weight each; raises as `_own_bill` where these speak of none.
+
+    Squares that are left have to be such that a larger t never helps the leader.
+    """
+    program, kkt = found.program, found.kkt
+    sign = 1 if row < 0 or program.rows.lower[row] == -np.inf else -1
+    try:
+        rest = optimality_products.cancelled(program, kkt, follower, mask, sign)
+    except ModelError:
+        b, read = program.bilinear, program.links.column
+        if np.isin(b.leader[mask], read).any() or np.isin(b.follower[mask], read).any():
+            raise
+        # Of prices alone strong duality tells better what is missing
+        _own_bill(found, row, follower, mask, dual_objectives(program, kkt))
+        raise
+    if rest.curved.nnz:
+        free = row < 0 or np.inf in (-program.rows.lower[row], program.rows.upper[row])
+        own = np.flatnonzero(program.followers.owner == follower)
+        root = square_root(sign * rest.curved[own][:, own].toarray()) if free else None
+        if root is None:
+            raise _small_revenue(program, row, follower)
+        found.curve(row, named(program, follower, own, root), float(sign))
+    found.take(row, sp.csr_array(rest.linear[None, :]))
 
 
 def _own_product(program: Program, at: int) -> str:
     """The refusal of a product of two leader variables."""
     b = program.bilinear
     row = int(b.row[at])
-    place = "the leader's objective" if row < 0 else f"row {program.rows.names[row]!r}"
     first, second = program.name(int(b.leader[at])), program.name(int(b.follower[at]))
     return (
-        f"{place} holds the product of leader variables {first!r} and {second!r} in a form that is not convex: write a convex "
-        "quadratic row or a rotated cone, or use solver='scip' or 'gurobi', which take it as a nonconvex product"
+        f"{_place(program, row)} holds the product of leader variables {first!r} and {second!r} in a form that is not convex: "
+        "write a convex quadratic row or a rotated cone, or use solver='scip' or 'gurobi', which take it as a nonconvex product"
     )
 
 
-def squares(program: Program, followers: Sequence[int]) -> tuple[Index, sp.csr_array]:
-    """y'Qy of these followers as sums of squares: the follower of each square, and its linear form (squares x columns)."""
+def _place(program: Program, row: int) -> str:
+    """The objective or a row, for messages."""
+    return "the leader's objective" if row < 0 else f"row {program.rows.names[row]!r}"
+
+
+def _quadratic(program: Program, follower: int) -> bool:
+    """Whether the follower's cost has squares."""
     stack = program.followers
-    forms: list[tuple[int, int, float]] = []
-    owner: list[int] = []
-    for follower in followers:
-        mine = np.flatnonzero(stack.owner == follower)
-        rows = square_root(stack.quadratic[mine][:, mine].toarray())
-        # There is a root: the compiler refuses followers with a cost that is not convex
-        for row in np.zeros((0, 0)) if rows is None else rows:
-            forms += [(len(owner), int(j), float(v)) for j, v in zip(mine, row, strict=True) if v]
-            owner.append(int(follower))
-    return np.array(owner, dtype=np.int64), coo(forms, (len(owner), program.columns))
-
-
-def curvature(program: Program, followers: Sequence[int], columns: int) -> Cones:
-    """Cones square <= t, one for each of `squares`, over `columns` columns of which the last are the t.
-
-    One t a square: tangents of a sum of squares would need far more rounds.
-    """
-    owner, forms = squares(program, followers)
-    count = len(owner)
-    t, at = columns - count + np.arange(count), np.arange(count)
-    w = sp.csr_array((np.ones(count), (at, t)), shape=(count, columns))
-    size = magnitude(forms, program.scale) ** 2
-    order = at - np.searchsorted(owner, owner) + 1
-    names = tuple(f"y'Qy of {program.followers.names[k]}, square {n}" for k, n in zip(owner, order, strict=True))
-    none = sp.csr_array((count, columns))
-    # They relax equalities, as only a t that is its square stands for revenue
-    return Cones(
-        widen(forms, columns), at, none, np.ones(count), w, np.zeros(count), size, np.ones(count, dtype=bool), names
-    )
-
-
-def _curved(program: Program) -> tuple[int, ...]:
-    """Followers with a quadratic cost whose revenue the leader counts."""
-    stack = program.followers
-    quadratic = set(stack.owner[np.unique(stack.quadratic.indices)].tolist())
-    return tuple(sorted(quadratic & set(stack.owner[program.bilinear.follower].tolist())))
+    return bool((stack.owner[stack.quadratic.indices] == follower).any())
 
 
 def _refuse_small_revenue(program: Program, row: int, follower: int, weight: float) -> None:
     """t >= y'Qy is exact only where a larger t never helps the leader."""
-    if row < 0:
-        exact, where = weight <= 0, "the leader's objective"
-    else:
-        # A row that limits revenue from above would be met by a t beyond its square
-        limit = program.rows.upper[row] if weight > 0 else -program.rows.lower[row]
-        exact, where = limit == np.inf, f"row {program.rows.names[row]!r}"
+    # A row that limits revenue from above would be met by a t beyond its square
+    limit = 0.0 if row < 0 else program.rows.upper[row] if weight > 0 else -program.rows.lower[row]
+    exact = weight <= 0 if row < 0 else limit == np.inf
     if not exact:
-        raise ModelError(
-            f"{where} wants the revenue from follower {program.followers.names[follower]!r} small, but that follower's cost is "
-            "quadratic, which makes the term nonconvex: count its revenue as income only, or make the follower linear"
-        )
+        raise _small_revenue(program, row, follower)
+
+
+def _small_revenue(program: Program, row: int, follower: int) -> ModelError:
+    """The refusal where a larger t would help the leader."""
+    return ModelError(
+        f"{_place(program, row)} wants the revenue from follower {program.followers.names[follower]!r} small, but that "
+        "follower's cost is quadratic, which makes the term nonconvex: count its revenue as income only, or make the follower "
+        "linear"
+    )
 
 
 def dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:

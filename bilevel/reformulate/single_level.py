@@ -19,7 +19,7 @@ from bilevel.program.layout import Group, Layout
 from bilevel.program.rows import Mask, Rows, Vector, coo, stack_rows, widen
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, row_of
-from bilevel.reformulate import leader_products, revenue
+from bilevel.reformulate import curvature, leader_products, revenue
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     # Algebra and linear programs leave followers with cones out
     limits = replace(limits, mu_upper=np.minimum(limits.mu_upper, inner.pair_limit))
     linear = revenue.linearise(program, kkt, nonconvex)
-    columns = kkt.layout.then(Group.REVENUE, len(linear.curved))
+    columns = kkt.layout.then(Group.REVENUE, linear.squares.count)
     rows, cones = _rows(program, kkt, linear, columns.size), _cones(program, kkt, linear, columns.size)
     stacked = reduce(stack_cones, cones.values())
     cone_layout = Layout(tuple((group, part.count) for group, part in cones.items()))
-    lower, upper = _limits(program, kkt, limits, inner.cone_limit, len(linear.curved))
+    lower, upper = _limits(program, kkt, limits, inner.cone_limit, linear.squares.count)
     squares = cone_layout.part(stacked.w_scale, Group.REVENUE)
     size = np.concatenate([_multiplier_sizes(program, kkt, limits), cone_dual_size(program), squares])
     extra = columns.size - program.columns
@@ -138,7 +138,7 @@ def _cones(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int)
         Group.LEADER: program.cones.widened(columns),
         Group.FOLLOWERS: program.followers.cones.widened(columns),
         Group.CONE_MULTIPLIERS: kkt.conic.cones.widened(columns),
-        Group.REVENUE: revenue.curvature(program, np.unique(linear.curved).tolist(), columns),
+        Group.REVENUE: curvature.curvature(program, linear.squares, columns),
     }
 
 

@@ -18,7 +18,8 @@ from bilevel.program.cones import stack_cones
 from bilevel.program.products import Products, stack_products
 from bilevel.program.rows import Rows, widen
 from bilevel.program.solver_program import SolverProgram
-from bilevel.reformulate.revenue import curvature, dual_objectives, squares
+from bilevel.reformulate.curvature import curvature, squares
+from bilevel.reformulate.revenue import dual_objectives
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
@@ -35,14 +36,14 @@ def features(form: Reformulation) -> frozenset[Feature]:
 def apply(form: Reformulation) -> SolverProgram:
     """Append, for every follower, one row, and for each square of a quadratic cost a column t >= it."""
     stack = form.program.followers
-    owner, _ = squares(form.program, _curved(form))
-    first, count = form.mip.columns, len(owner)
-    cones = curvature(form.program, _curved(form), first + count)
+    found = squares(form.program, _curved(form))
+    first, count = form.mip.columns, found.count
+    cones = curvature(form.program, found, first + count)
     mip = form.mip.with_columns(
         np.zeros(count), np.full(count, np.inf), np.maximum(cones.w_scale, tolerances.LEAST_TERM)
     )
     mip = replace(mip, cones=stack_cones(mip.cones, cones))
-    place = owner, first + np.arange(count)
+    place = found.owner, first + np.arange(count)
     t = sp.csr_array((np.ones(count), place), shape=(len(stack.names), mip.columns))
     rows = sp.csr_array(t - widen(dual_objectives(form.program, form.kkt), mip.columns))
     zero, far = np.zeros(len(stack.names)), np.full(len(stack.names), -np.inf)
