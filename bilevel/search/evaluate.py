@@ -13,12 +13,13 @@ from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.reformulate import leader_products
 from bilevel.relax import tangent
-from bilevel.search import conic_response, verdicts
+from bilevel.search import verdicts
 from bilevel.search.cut_session import Point
 from bilevel.search.incumbent import Incumbent
+from bilevel.search.points import conic_response
+from bilevel.search.points.tight_state import tight_state
 from bilevel.search.sides import Sides, every_pair, limits, sides_at
 from bilevel.search.state import SearchState, precise_session
-from bilevel.search.tight_state import tight_state
 from bilevel.solvers import clarabel
 from bilevel.status import SolverStatus, Status
 

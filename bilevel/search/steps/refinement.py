@@ -3,9 +3,9 @@
 from bilevel import tolerances
 from bilevel.program.rows import Vector
 from bilevel.search.evaluate import by_interior_point, holds
+from bilevel.search.points.tight_state import tight_state
 from bilevel.search.sides import every_pair
 from bilevel.search.state import SearchState
-from bilevel.search.tight_state import tight_state
 
 
 def agreement(state: SearchState) -> None:

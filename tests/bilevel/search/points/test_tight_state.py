@@ -12,8 +12,8 @@ import instances
 from bilevel.compile.compiler import compile_model
 from bilevel.reformulate.single_level import Reformulation, assemble
 from bilevel.search import state
+from bilevel.search.points.tight_state import _least_step, tight_state
 from bilevel.search.steps import refinement
-from bilevel.search.tight_state import _least_step, tight_state
 
 
 def feeder(share: float) -> instances.Instance:
