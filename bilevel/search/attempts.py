@@ -14,7 +14,7 @@ from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation, assemble
-from bilevel.search import verdicts
+from bilevel.search import independent, verdicts
 from bilevel.search.diagnose import loose_cones, unattained, user_limits
 from bilevel.search.diagnose.finer import finer
 from bilevel.search.diagnose.infeasible import explain_infeasibility
@@ -161,7 +161,7 @@ def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
     """What the search finds, and looks that it takes afterwards: unattained infima, limits of the user's, loose cones."""
     program = form.program
     search = plan.search(form, allowed)
-    found = search.run(decisions=decisions)
+    found = search.run(decisions=decisions, known=independent.known(form, plan, allowed))
     told = {
         **_words(plan),
         "strategy": [{"step": name, "seconds": spent} for name, spent in search.trace],

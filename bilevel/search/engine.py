@@ -15,10 +15,10 @@ from bilevel.program.rows import Index, Mask, Vector
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment
-from bilevel.search.incumbent import Incumbent
+from bilevel.search.incumbent import Incumbent, Known
 from bilevel.search.state import opened
 from bilevel.search.steps.refinement import sharpened
-from bilevel.search.strategy import Step, strategy
+from bilevel.search.strategy import Step, Strategy, strategy
 from bilevel.solvers import SessionFactory
 
 _LOG = logging.getLogger("bilevel.search")
@@ -46,20 +46,24 @@ class Search:
         """Another objective, and other bounds of some columns of `form.mip`; solvers and tangents stay."""
         self.state.change(cost, columns, lower, upper, budget)
 
-    def run(self, starts: tuple[tuple[Mask, Vector], ...] = (), decisions: tuple[Vector, ...] = ()) -> Incumbent:
-        """Search until the gap is closed, the time is over, or the user stops; `starts` and `decisions` as in `strategy`."""
+    def run(
+        self,
+        starts: tuple[tuple[Mask, Vector], ...] = (),
+        decisions: tuple[Vector, ...] = (),
+        known: Known | None = None,
+    ) -> Incumbent:
+        """Search until the gap is closed, the time is over, or the user stops; the arguments as in `strategy`."""
         state = self.state
         state.resumed, state.finished = bool(starts), False
         try:
-            self._run(starts, decisions)
+            self._run(strategy(state, starts, decisions, known))
         finally:
             # Whatever comes next hears Ctrl-C again
             state.budget.progress.finishing = False
         return state.incumbent.refuted(state.budget.gap, state.floor)
 
-    def _run(self, starts: tuple[tuple[Mask, Vector], ...], decisions: tuple[Vector, ...]) -> None:
+    def _run(self, chosen: Strategy) -> None:
         state, budget = self.state, self.state.budget
-        chosen = strategy(state, starts, decisions)
         for step in chosen.opening:
             self._take(step)
         self._search(chosen.search)

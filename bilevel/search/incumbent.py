@@ -9,6 +9,15 @@ from bilevel.program.rows import Mask, Vector
 from bilevel.status import Verdict
 
 
+@dataclass(frozen=True)
+class Known:
+    """A point over the reformulation's columns, the pairs whose slack is zero there, and a bound of the whole program."""
+
+    x: Vector
+    slack_zero: Mask
+    bound: float
+
+
 @dataclass
 class Incumbent:
     """The best point known so far, with the best bound: of the minimised program, over the reformulation's columns.

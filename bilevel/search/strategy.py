@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from bilevel.program.rows import Mask, Vector
+from bilevel.search.incumbent import Known
 from bilevel.search.state import SearchState
 from bilevel.search.steps.alternating import alternating
 from bilevel.search.steps.branch_and_bound import branch_and_bound, restricted
-from bilevel.search.steps.candidates import answer, earlier_points, given_point, guess
+from bilevel.search.steps.candidates import answer, earlier_points, given_point, guess, known_point
 from bilevel.search.steps.exhaustion import exhaustion
 from bilevel.search.steps.pair_branching import pair_branching
 from bilevel.search.steps.refinement import agreement, polishing, tightening
@@ -38,15 +39,20 @@ class Strategy:
 
 
 def strategy(
-    state: SearchState, starts: tuple[tuple[Mask, Vector], ...] = (), decisions: tuple[Vector, ...] = ()
+    state: SearchState,
+    starts: tuple[tuple[Mask, Vector], ...] = (),
+    decisions: tuple[Vector, ...] = (),
+    known: Known | None = None,
 ) -> Strategy:
     """The steps for this program and solver.
 
     `starts` are points of a program with other objectives or bounds: which slacks were zero there, and the point; `decisions` are
-    points of which only the leader's part counts.
+    points of which only the leader's part counts; `known` is a point with a bound, as parts that share nothing give.
     """
     # HiGHS says that a relaxation has no end; others may invent one
     opening = () if state.incremental else (Step("wall", wall),)
+    if known is not None:
+        opening = (*opening, Step("independent parts", partial(known_point, known=known)))
     # In this order, as tightening keeps the objective of the point that it is given
     closing = (Step("polishing", polishing), Step("agreement", agreement), Step("tightening", tightening))
     last = Step("exhaustion", exhaustion)

@@ -8,6 +8,7 @@ from bilevel.followers.best_response import best_response
 from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.search.evaluate import evaluate, holds
+from bilevel.search.incumbent import Known
 from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
 from bilevel.search.state import SearchState
 
@@ -18,6 +19,12 @@ def earlier_points(state: SearchState, starts: tuple[tuple[Mask, Vector], ...]) 
     for slack_zero, x in starts:
         if not state.over():
             evaluate(state, slack_zero, x)
+
+
+def known_point(state: SearchState, known: Known) -> None:
+    """A point by its sides, and a bound that was proven of it."""
+    evaluate(state, known.slack_zero, known.x)
+    state.raise_bound(known.bound)
 
 
 def guess(state: SearchState) -> None:

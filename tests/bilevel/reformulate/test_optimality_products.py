@@ -60,6 +60,15 @@ def test_a_generator_paid_the_dual_earns_what_enumeration_finds(paid: str, seed:
     assert solution.objective == pytest.approx(known, rel=1e-6)
 
 
+@pytest.mark.parametrize("solver", ["highs", "auto"])
+def test_a_day_of_hours_and_ten_units(solver: str) -> None:
+    """Its hours share nothing, and are searched one by one."""
+    model, known = market(24, 10, 0)
+    solution = bilevel.solve(model, solver, progress=False, time_limit=60)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(known, rel=1e-6)
+
+
 def network(limit: float) -> pyo.ConcreteModel:
     """Two buses and a line; the leader's wind at bus 1 is paid that bus's price, a unit at bus 2 is dearer, demand is at bus 2."""
     m = pyo.ConcreteModel()

@@ -21,7 +21,7 @@ Solve = Callable[..., Outcome]
 def revenue() -> pyo.ConcreteModel:
     """min -5 y - 2 z y over a whole z in [-2, 3], y the follower's answer to (2 z - 1) y: y = 5 where z <= 0, so -25 at z = 0.
 
-    What the row of x is worth to the follower is a product with its multiplier, which keeps the program nonconvex.
+    What x is worth in the row, which never binds, is a product with its multiplier, which keeps the program nonconvex.
     """
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, None))
@@ -29,7 +29,7 @@ def revenue() -> pyo.ConcreteModel:
     m.f = bilevel.Follower()
     m.f.y = pyo.Var(bounds=(0, 5))
     m.f.cost = pyo.Objective(expr=2 * m.z * m.f.y - m.f.y)
-    m.f.row = pyo.Constraint(expr=m.x >= 4)
+    m.f.row = pyo.Constraint(expr=m.f.y <= m.x + 5)
     m.goal = pyo.Objective(expr=-5 * m.f.y - 2 * m.z * m.f.y)
     return m
 
