@@ -143,6 +143,7 @@ def test_what_a_linear_program_s_search_says_is_looked_at_again(
     for step in ("guess", "small_tree", *([] if restricted else ["restricted"])):
         monkeypatch.setattr(f"bilevel.search.strategy.{step}", lambda _state: None)
     m = revenue()
+    m.f.row.set_value(m.x >= 4)
     # Without the product: y = 5 where z <= 0, so that -5 y - z is least at z = 0
     m.goal.set_value(-5 * m.f.y - m.z)
     asked: list[int] = []
