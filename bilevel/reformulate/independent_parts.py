@@ -65,6 +65,10 @@ def _labels(program: Program) -> Index:
             # A dual belongs to its row
             first.append(count + links.row)
             second.append(links.column)
+            # A row in which only the leader moves is its follower's all the same
+            alone = np.setdiff1d(np.arange(stack.rows.count), row_of(matrix)[stack.owner[matrix.indices] != LEADER])
+            first.append(count + alone)
+            second.append(_first_columns(stack)[stack.row_owner[alone]])
         count += matrix.shape[0]
     for matrix in (stack.price, stack.quadratic):
         first.append(row_of(matrix))
@@ -74,6 +78,13 @@ def _labels(program: Program) -> Index:
     i, j = np.concatenate(first), np.concatenate(second)
     graph = sp.csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1][:n])
+
+
+def _first_columns(stack: FollowerStack) -> Index:
+    """A column of each follower."""
+    found = np.zeros(len(stack.names), dtype=np.int64)
+    found[stack.owner[stack.columns]] = stack.columns
+    return found
 
 
 def _part(program: Program, label: Index, k: int) -> Part:

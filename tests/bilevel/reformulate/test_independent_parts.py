@@ -77,6 +77,20 @@ def test_what_links_the_parts_makes_them_one() -> None:
     assert len(parts(compile_model(model))) == 2
 
 
+@pytest.mark.parametrize("solver", ["highs", "scip"])
+def test_a_row_of_a_follower_s_in_which_only_the_leader_moves_is_in_its_part(solver: str) -> None:
+    model, known = stations(3)
+    model.f.asked = pyo.Constraint(expr=model.idle + model.x[1] <= 0)
+    program = compile_model(model)
+    found = parts(program)
+    assert len(found) == 2
+    assert sorted(np.concatenate([part.rows for part in found]).tolist()) == list(range(program.followers.rows.count))
+    solution = bilevel.solve(model, solver, progress=False, time_limit=60)
+    # Of idle, at -1 before, and the price of the second user, at most 1 together with it
+    assert solution.status == "certified", solution.reason
+    assert solution.objective <= known
+
+
 def test_a_dual_belongs_to_the_part_of_its_row() -> None:
     model, _ = stations(3)
     model.income.set_value(model.income.expr - model.f.dual(model.f.need[1]) - model.x[2])
