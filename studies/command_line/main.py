@@ -27,6 +27,7 @@ from studies.command_line import (
     equilibrium,
     front,
     market,
+    solve_file,
 )
 from studies.command_line import (
     report as command_line_report,
@@ -235,5 +236,5 @@ def _summary(case: Instance) -> list[display.Fact]:
 
 
 add_command(app, "solve", solve)
-for module in (front, equilibrium, compare_equilibrium, market, compare, command_line_report):
+for module in (solve_file, front, equilibrium, compare_equilibrium, market, compare, command_line_report):
     module.register(app)
