@@ -92,9 +92,12 @@ def _part(program: Program, label: Index, k: int) -> Part:
     columns = np.flatnonzero(label == k)
     stack, b = program.followers, program.bilinear
     owner = stack.owner[columns]
-    followers = np.setdiff1d(np.unique(owner), [LEADER])
     rows = _rows_of(program.rows, label, k)
     own_rows = _rows_of(stack.rows, label, k)
+    kept_cones, cones = _cones(stack.cones, label, k, columns)
+    # A follower whose variables are all fixed has rows alone
+    named = np.concatenate([owner, stack.row_owner[own_rows], stack.cone_owner[kept_cones]])
+    followers = np.setdiff1d(named, [LEADER])
     place = np.full(program.columns, -1)
     place[columns] = np.arange(len(columns))
     row_place = np.full(program.rows.count + 1, -1)
@@ -104,7 +107,6 @@ def _part(program: Program, label: Index, k: int) -> Part:
     mine = label[b.leader] == k
     # The objective is row -1, which finds the last place, that has -1 in it
     bilinear = Bilinear(row_place[b.row[mine]], place[b.leader[mine]], place[b.follower[mine]], b.coefficient[mine])
-    kept_cones, cones = _cones(stack.cones, label, k, columns)
     part = replace(
         program, variables=tuple(program.variables[at] for at in columns), lower=program.lower[columns],
         upper=program.upper[columns], integer=program.integer[columns], scale=program.scale[columns],

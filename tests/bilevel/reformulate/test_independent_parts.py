@@ -91,6 +91,18 @@ def test_a_row_of_a_follower_s_in_which_only_the_leader_moves_is_in_its_part(sol
     assert solution.objective <= known
 
 
+def test_a_follower_whose_variables_are_fixed_has_rows_alone() -> None:
+    model, known = stations(3)
+    model.still = bilevel.Follower()
+    model.still.v = pyo.Var()
+    model.still.cost = pyo.Objective(expr=model.still.v)
+    model.still.row = pyo.Constraint(expr=model.still.v + model.x[2] >= 0)
+    model.still.v.fix(1.0)
+    solution = bilevel.solve(model, progress=False, time_limit=60)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(known, rel=1e-6)
+
+
 def test_a_dual_belongs_to_the_part_of_its_row() -> None:
     model, _ = stations(3)
     model.income.set_value(model.income.expr - model.f.dual(model.f.need[1]) - model.x[2])
