@@ -14,6 +14,7 @@ from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
 from bilevel import tolerances
+from bilevel.compile.root_terms import Root, root_of
 from bilevel.compile.walk import require_own
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import LEADER
@@ -48,9 +49,13 @@ class Columns:
             self._look_at(expression, what)
             return self._repn(expression, what)
 
-    def _repn(self, expression: Any, what: str) -> Any:
+    def _repn(self, expression: Any, what: str, roots: bool = False) -> Any:
         repn = self.visitor.walk_expression(expression)
-        if repn.nonlinear is not None:
+        if roots and repn.nonlinear is not None and not repn.quadratic:
+            root = root_of(repn.nonlinear)
+            if root is not None:
+                repn.nonlinear = Root(root[0], self._repn(root[1], what))
+        if repn.nonlinear is not None and not isinstance(repn.nonlinear, Root):
             raise ModelError(
                 f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
             )
@@ -70,13 +75,16 @@ class Columns:
                 require_fixed_inside(variable)
 
     def row(self, row: Any, name: str) -> tuple[Any, float, float]:
-        """Quadratic representation of a row's body without its constant, and the limits that are left."""
+        """Quadratic representation of a row's body without its constant, and the limits that are left.
+
+        Of a row that holds the root of a quadratic it is the linear part, with a `Root` as its nonlinear one.
+        """
         what, expression = f"row {name!r}", row.expr
         # Before Pyomo makes limits of it: a foreign variable with a value would become a number there
         with _reading(what, expression):
             self._look_at(expression, what)
             lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)
-            repn = self._repn(body, what)
+            repn = self._repn(body, what, roots=True)
         low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
         high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
         low, high = low if low > -tolerances.INFINITE else -np.inf, high if high < tolerances.INFINITE else np.inf
@@ -95,6 +103,10 @@ class Columns:
     def linear(self, repn: Any) -> list[tuple[int, float]]:
         """(column, coefficient) of the linear part."""
         return [(self.at(key), float(value)) for key, value in repn.linear.items()]
+
+    def quadratic(self, repn: Any, sign: float) -> dict[tuple[int, int], float]:
+        """All quadratic terms by column pair."""
+        return {(self.at(i), self.at(j)): sign * float(v) for (i, j), v in (repn.quadratic or {}).items()}
 
     def variables(self) -> tuple[Any, ...]:
         """The Pyomo variables in column order."""

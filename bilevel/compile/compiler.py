@@ -10,7 +10,7 @@ from pyomo.common.log import LoggingIntercept
 
 from bilevel.compile.arrays import bilinear, bounds, convex_quadratics, dense, scales
 from bilevel.compile.columns import Columns, RowList, direction
-from bilevel.compile.quadratic_rows import ConeBuilder, is_cone, is_convex
+from bilevel.compile.quadratic_rows import ConeBuilder, Told, is_cone, is_convex
 from bilevel.compile.refusals import (
     one_objective,
     owners_of,
@@ -18,6 +18,8 @@ from bilevel.compile.refusals import (
     refuse_strange_limit,
     refuse_unknown_components,
 )
+from bilevel.compile.root_terms import Root
+from bilevel.compile.roots import keys_of, take_root
 from bilevel.compile.walk import declared, require_model, require_own
 from bilevel.errors import ModelError
 from bilevel.model import Follower, relaxed_equalities
@@ -51,7 +53,7 @@ class _Compiler:
         self.relaxed = {
             id(data) for row in relaxed_equalities(model) for data in (row.values() if row.is_indexed() else [row])
         }
-        self.follower_cones = ConeBuilder()
+        self.follower_cones = ConeBuilder(theirs=True)
         self.cone_owner: list[int] = []
         self.curved_rows: set[int] = set()
         self.bilinear: list[tuple[int, int, int, float]] = []
@@ -92,13 +94,13 @@ class _Compiler:
         # An epigraph is measured in the objective's own unit
         size[first:] = 1.0
         scale = np.where(np.isnan(told), size, told)
-        least = np.minimum(size, scale)
+        known = Told((leader_rows, stack.rows), owner, (lower, upper), np.minimum(size, scale), first)
         return Program(
             variables=everything, lower=lower, upper=upper, integer=np.append(placed.integer, np.zeros(epigraphs, dtype=bool)),
             scale=scale, size=size, domains=placed.domains,
             cost=cost, offset=offset, sign=sign, rows=leader_rows,
-            cones=self.cones.build(n, first, lower, least), bilinear=products,
-            followers=replace(stack, cones=self.follower_cones.build(n, first, lower, least)), links=self._links(sense),
+            cones=self.cones.build(known), bilinear=products,
+            followers=replace(stack, cones=self.follower_cones.build(known)), links=self._links(sense),
         )  # fmt: skip
 
     def _stack(self, n: int, owner: Index, sense: Vector) -> FollowerStack:
@@ -158,7 +160,7 @@ class _Compiler:
         sign = 1.0 if objective.is_minimizing() else -1.0
         repn = self.columns.repn(objective.expr, f"objective {objective.name!r}")
         self.cost = [(column, sign * value) for column, value in self.columns.linear(repn)]
-        whole = self._terms(repn, sign)
+        whole = self.columns.quadratic(repn, sign)
         # Judged whole first: (x - y)^2 is convex, its product of leader and follower alone is not
         own = whole if is_convex(whole) else {key: sign * value for key, value in self._split(repn, -1, sign).items()}
         if is_convex(own):
@@ -173,11 +175,15 @@ class _Compiler:
         name = row.name
         repn, lower, upper = self.columns.row(row, name)
         terms = self.columns.linear(repn)
+        if isinstance(repn.nonlinear, Root):
+            for limit in take_root(self.cones, self.columns, repn, lower, upper, name):
+                self.leader_rows.add(*limit)
+            return
         if not repn.quadratic:
             self.leader_rows.add(terms, lower, upper, name)
             return
         side = 1.0 if np.isfinite(upper) else -1.0
-        whole = self._terms(repn, 1.0)
+        whole = self.columns.quadratic(repn, 1.0)
         # An equality or a range of a convex quadratic is not convex
         one_sided = np.isfinite(lower) != np.isfinite(upper)
         if one_sided and is_convex({key: side * value for key, value in whole.items()}):
@@ -186,7 +192,7 @@ class _Compiler:
         # The number that the row gets where it is added below: its products name it before
         at = len(self.leader_rows.names)
         own = self._split(repn, at, 1.0)
-        if own and not is_cone(own, dict(terms), lower, upper):
+        if own and not is_cone(own, dict(terms), (lower, upper), lambda: bounds(self.columns.variables())):
             self._own_products(at, own)
             own = {}
         if own and len(own) < len(repn.quadratic):
@@ -202,12 +208,6 @@ class _Compiler:
     def _own_products(self, row: int, terms: dict[tuple[int, int], float]) -> None:
         """Products of two leader variables that form no cone: rows for a nonconvex solver."""
         self.bilinear.extend((row, i, j, value) for (i, j), value in terms.items())
-
-    def _terms(self, repn: Any, sign: float) -> dict[tuple[int, int], float]:
-        """All quadratic terms by column pair."""
-        return {
-            (self.columns.at(i), self.columns.at(j)): sign * float(v) for (i, j), v in (repn.quadratic or {}).items()
-        }
 
     def _split(self, repn: Any, row: int, sign: float) -> dict[tuple[int, int], float]:
         """Sends leader x follower products to `bilinear`; gives back the other quadratic terms by column pair."""
@@ -254,11 +254,18 @@ class _Compiler:
     def _follower_row(self, at: int, row: Any) -> None:
         name = row.name
         repn, lower, upper = self.columns.row(row, name)
-        for key in (*repn.linear, *(key for pair in repn.quadratic or () for key in pair)):
+        for key in keys_of(repn):
             self._claim(key, at, f"row {name!r}")
+        if isinstance(repn.nonlinear, Root):
+            for limit in take_root(self.follower_cones, self.columns, repn, lower, upper, name):
+                self.follower_rows.add(*limit)
+                self.row_owner.append(at)
+            self.cone_owner.append(at)
+            self.curved_rows.add(id(row))
+            return
         if repn.quadratic:
             linear = dict(self.columns.linear(repn))
-            self.follower_cones.row(self._terms(repn, 1.0), linear, lower, upper, name)
+            self.follower_cones.row(self.columns.quadratic(repn, 1.0), linear, lower, upper, name)
             self.cone_owner.append(at)
             self.curved_rows.add(id(row))
             return

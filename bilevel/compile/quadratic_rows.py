@@ -1,30 +1,60 @@
 """Recognises convex quadratic rows and writes them as sum of squares <= u w (model page section 2)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
+from bilevel import tolerances
 from bilevel.errors import ModelError
+from bilevel.program import implied
+from bilevel.program.bilevel_program import LEADER
 from bilevel.program.cones import Cones
 from bilevel.program.convexity import least_eigenvalue, square_root
-from bilevel.program.rows import Vector, coo
-from bilevel.program.sparse import magnitude
+from bilevel.program.rows import Index, Rows, Vector, coo, stack_rows
+from bilevel.program.sparse import magnitude, row_of
 
 Quadratic = dict[tuple[int, int], float]
 Affine = tuple[dict[int, float], float]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is known of all columns when rows are read: the rows of the leader and of the followers, the owner of every column,
+    its bounds and size; columns from `first` on are epigraphs."""
+
+    rows: tuple[Rows, Rows]
+    owner: Index
+    limits: tuple[Vector, Vector]
+    size: Vector
+    first: int
+
+    def known(self, theirs: bool) -> Rows:
+        """The rows that tell a sign to the leader, or to the followers."""
+        own = self.rows[0]
+        if theirs:
+            # What the leader's rows ask of a follower's variable is nothing that the follower knows
+            foreign = row_of(own.matrix)[self.owner[own.matrix.indices] != LEADER]
+            own = own.taken(np.setdiff1d(np.arange(own.count), foreign))
+        return stack_rows([own, self.rows[1]])
+
+
 class ConeBuilder:
     """Collects convex quadratic rows and objectives; `build` gives them as one `Cones`.
 
-    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.
+    A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.  `theirs`: the
+    rows are the followers'.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, theirs: bool = False) -> None:
+        self.theirs = theirs
         self.relaxes_equality: list[bool] = []
         self.forms: list[list[dict[int, float]]] = []
         self.u: list[Affine] = []
         self.w: list[Affine] = []
         self.names: list[str] = []
+        self.signed: set[int] = set()
         self.epigraphs = 0
 
     def row(
@@ -42,14 +72,19 @@ class ConeBuilder:
         right = upper if np.isfinite(upper) else -lower
         terms = {key: sign * value for key, value in terms.items()}
         rest = {column: -sign * value for column, value in linear.items()}
-        # A rotated cone is homogeneous: beside a linear part or a limit a product belongs to the form
-        factors = None if rest or right != 0.0 else _factors(terms)
-        if factors is None:
+        product = _product(terms, rest, right)
+        if product is None:
             # Squares <= 1 * (limit - linear part)
             self._add(terms, ({}, 1.0), (rest, right), name, tight)
             return
-        value = terms.pop(factors)
-        self._add(terms, ({factors[0]: 1.0}, 0.0), ({factors[1]: -value}, 0.0), name, tight)
+        key, u, w = product
+        del terms[key]
+        self._add(terms, u, w, name, tight)
+
+    def norm(self, terms: Quadratic, right: Affine, name: str) -> None:
+        """Add root of the quadratic <= `right`, which the caller's own row keeps at least 0."""
+        self.signed.add(len(self.names))
+        self._add(terms, right, right, name, False)
 
     def objective(self, terms: Quadratic, name: str) -> None:
         """Add the epigraph of a quadratic objective; its column is marked by a negative number until `build`."""
@@ -64,15 +99,28 @@ class ConeBuilder:
         self.w.append(w)
         self.names.append(name)
 
-    def build(self, columns: int, variables: int, lower: Vector, scale: Vector) -> Cones:
-        """The cones over `columns` columns, of which those from `variables` on are epigraphs.
+    def build(self, told: Told) -> Cones:
+        """The cones over all columns.
 
-        Raises `ModelError` when a factor of a rotated cone has no lower bound of at least 0.
+        Raises `ModelError` when neither bounds nor rows keep the factors of a rotated cone at least 0.
         """
+        limits, scale, columns, variables = told.limits, told.size, len(told.owner), told.first
         for k, (u, w) in enumerate(zip(self.u, self.w, strict=True)):
-            self._check_factors(k, u, w, lower)
+            # With u = 1 the squares themselves keep w at least 0
+            if not u[0] or k in self.signed:
+                continue
+            lows = least(u, *limits), least(w, *limits)
+            if not min(lows) >= 0:
+                # Bounds are mostly enough, and what rows imply takes a while
+                limits = implied.limits(told.known(self.theirs), *limits)
+                lows = least(u, *limits), least(w, *limits)
+            if not min(lows) >= 0:
+                raise ModelError(
+                    f"row {self.names[k]!r} is a cone only if both factors of its product are nonnegative: give their "
+                    "variables a lower bound of 0, or a row that keeps them there"
+                )
             # Tangents divide by u, so that the factor that stays further from zero is u
-            if u[0] and w[0] and _low(u, lower) < _low(w, lower):
+            if lows[0] < lows[1]:
                 self.u[k], self.w[k] = w, u
         forms = [form for cone in self.forms for form in cone]
         entries = [(k, column, value) for k, form in enumerate(forms) for column, value in form.items()]
@@ -89,17 +137,6 @@ class ConeBuilder:
             tuple(self.names),
         )  # fmt: skip
 
-    def _check_factors(self, k: int, u: Affine, w: Affine, lower: Vector) -> None:
-        # With u = 1 the squares themselves keep w at least 0
-        if not u[0]:
-            return
-        for column in (*u[0], *w[0]):
-            if not lower[column] >= 0:
-                raise ModelError(
-                    f"row {self.names[k]!r} is a cone only if both factors of its product are nonnegative: give their "
-                    "variables a lower bound of 0"
-                )
-
 
 def _factors(terms: Quadratic) -> tuple[int, int] | None:
     """The variables u, w of squares <= u w (or of a norm <= u, both the same), None if the form is another one."""
@@ -109,8 +146,27 @@ def _factors(terms: Quadratic) -> tuple[int, int] | None:
     return negative[0] if len(negative) == 1 and not others & set(negative[0]) else None
 
 
-def _low(affine: Affine, lower: Vector) -> float:
-    return min(float(lower[column]) for column in affine[0])
+def _product(terms: Quadratic, rest: dict[int, float], right: float) -> tuple[tuple[int, int], Affine, Affine] | None:
+    """The product v (x_i + a) (x_j + b) that squares are at most, with the term that it comes from; None without one.
+
+    A row squares - v x_i x_j <= rest x + right has it where `rest` is v b x_i + v a x_j and `right` is v a b.
+    """
+    factors = _factors(terms)
+    if factors is None or not set(rest) <= set(factors):
+        return None
+    i, j = factors
+    v = -terms[factors]
+    # Of a square both factors are one, and each has half of the linear part
+    b, a = (rest.get(i, 0.0) / (2.0 * v),) * 2 if i == j else (rest.get(i, 0.0) / v, rest.get(j, 0.0) / v)
+    if abs(right - v * a * b) > tolerances.COEFFICIENT_ROUNDING * abs(right):
+        return None
+    return factors, ({i: 1.0}, a), ({j: v}, v * b)
+
+
+def least(affine: Affine, lower: Vector, upper: Vector) -> float:
+    """The least value of an affine expression between these limits."""
+    terms = (value * (lower if value > 0 else upper)[column] for column, value in affine[0].items())
+    return float(sum(terms)) + affine[1]
 
 
 def _affine(parts: list[Affine], columns: int, variables: int) -> sp.csr_array:
@@ -140,14 +196,25 @@ def _is_sum_of_squares(terms: Quadratic) -> bool:
     return all(i == j and value >= 0 for (i, j), value in terms.items())
 
 
-def is_cone(terms: Quadratic, linear: dict[int, float], lower: float, upper: float) -> bool:
-    """Whether `ConeBuilder.row` can take this row, the signs of a rotated cone's factors aside."""
-    if np.isfinite(lower) == np.isfinite(upper):
+def is_cone(
+    terms: Quadratic,
+    linear: dict[int, float],
+    sides: tuple[float, float],
+    declared: Callable[[], tuple[Vector, Vector]],
+) -> bool:
+    """Whether `ConeBuilder.row` can take this row.
+
+    The signs of factors that are columns are asked for later, those of longer ones have to follow from the declared limits of the
+    columns.
+    """
+    if np.isfinite(sides[0]) == np.isfinite(sides[1]):
         return False
-    sign, right = (1.0, upper) if np.isfinite(upper) else (-1.0, lower)
+    sign, right = (1.0, sides[1]) if np.isfinite(sides[1]) else (-1.0, -sides[0])
     terms = {key: sign * value for key, value in terms.items()}
-    factors = None if linear or right != 0.0 else _factors(terms)
-    return is_convex({key: value for key, value in terms.items() if key != factors})
+    product = _product(terms, {column: -sign * value for column, value in linear.items()}, right)
+    if product is not None and linear and not all(least(factor, *declared()) >= 0 for factor in product[1:]):
+        return False
+    return is_convex({key: value for key, value in terms.items() if product is None or key != product[0]})
 
 
 def _matrix(terms: Quadratic) -> tuple[list[int], np.ndarray]:

@@ -34,6 +34,11 @@ def known(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     return np.where(near_low & ~held, low, lower), np.where(near_high & ~held, high, upper)
 
 
+def limits(rows: Rows, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+    """What bounds and rows imply for every column, without room for rounding: for signs, not for sizes."""
+    return _propagated(rows, lower, upper, 0.0)
+
+
 def activity(rows: Rows, lower: Vector, upper: Vector) -> Vector:
     """The largest size that each row can have anywhere within the bounds that all rows imply; infinite where nothing limits it."""
     low, high = _propagated(rows, lower, upper)

@@ -38,6 +38,11 @@ class Rows:
         """The same rows over a larger column space; new columns do not enter them."""
         return replace(self, matrix=widen(self.matrix, columns))
 
+    def taken(self, rows: Index) -> "Rows":
+        """Some of the rows."""
+        names = tuple(self.names[at] for at in rows.tolist()) if self.names else ()
+        return Rows(sp.csr_array(self.matrix[rows]), self.lower[rows], self.upper[rows], names)
+
     def violation(self, x: Vector) -> Vector:
         """How far each row is broken at x, in the row's unit (0 where it holds)."""
         activity = self.matrix @ x
