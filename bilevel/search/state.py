@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.budget import Budget
@@ -171,6 +172,16 @@ class SearchState:
         if bound < np.inf and bound > tolerances.AT_THE_WALL * self.least + self.form.mip.offset:
             self.incumbent.bound = max(self.incumbent.bound, bound)
         self.budget.progress.update(self.incumbent.bound, self.incumbent.objective)
+
+    def share_tangents(self) -> None:
+        """Give a new precise session the tangents that the relaxation has found, which it would find round by round."""
+        precise, rows = self.precise, self.master.tangents
+        if precise is self.master or precise.tangents.count or not rows.count:
+            return
+        # Tangents are over the cones' columns, which stand before those that a mode or a tightening appends
+        n = precise.mip.columns
+        if not rows.matrix[:, n:].nnz:
+            precise.add_cuts(Rows(sp.csr_array(rows.matrix[:, :n]), rows.lower, rows.upper))
 
     def padded(self, x: Vector) -> Vector:
         """A point over the columns of the precise session."""

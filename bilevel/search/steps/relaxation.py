@@ -64,6 +64,7 @@ def relaxation(state: SearchState) -> None:
     if point.x is not None and state.incremental:
         # Branch and bound would carry every tangent of the way through all of its nodes
         master.drop_slack_tangents(point.x)
+        state.share_tangents()
 
 
 def _suffices(state: SearchState, bound: float) -> bool:
