@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ("bilevel/py.typed", "instances/py.typed")
+DATA = ("bilevel/py.typed", "bilevel/solvers/ipopt.opt", "instances/py.typed")
 
 
 def run(*command: str | Path, folder: Path) -> str:

@@ -1,6 +1,8 @@
 """SCIP through PySCIPOpt: mixed-integer programs, SOS1 sets and convex quadratic cones."""
 
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,9 @@ _WRONG = {
     # Cuts from bounds of SOS1 columns
     "constraints/SOS1/boundcutsfreq": -1,
 }
+
+_IPOPT = str(Path(__file__).with_name("ipopt.opt"))
+"""Options of the nonlinear solver that SCIP asks for points."""
 
 _STATUS = {
     "optimal": SolverStatus.OPTIMAL,
@@ -104,6 +109,9 @@ class _Scip:
         self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
         self.model.setParams(_WRONG)
+        # A SCIP that is built without Ipopt has no place for its options
+        with suppress(KeyError):
+            self.model.setParam("nlpi/ipopt/optfile", _IPOPT)
         # Presolve cuts off points of product rows, which have no interior
         if self.careful or mip.products is not None:
             self.model.setParam("presolving/maxrounds", 0)
