@@ -18,8 +18,8 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.branching.part import Subproblem
 from bilevel.search.sides import Sides
 
-RELIABLE = 4
-"""Looks at a side of a pair after which its pseudo-cost stands for more of them."""
+RELIABLE, RELIABLE_SOON = 4, 2
+"""Looks at a side of a pair after which its pseudo-cost stands for more of them; in a tree of few nodes."""
 
 MOST_LOOKS, LOOKS_AHEAD = 12, 4
 """Pairs of a node whose sides are solved, at most, and in a row without one that promises more."""
@@ -55,20 +55,21 @@ class PseudoCosts:
         rate = np.where(count > 0, self.total[:, pairs] / np.maximum(count, 1.0), mean)
         return np.asarray(rate * taken)
 
-    def reliable(self, pair: int) -> bool:
-        """Whether both sides were looked at often enough."""
-        return bool(self.count[:, pair].min() >= RELIABLE)
+    def reliable(self, pair: int, looks: int) -> bool:
+        """Whether both sides were looked at so often."""
+        return bool(self.count[:, pair].min() >= looks)
 
 
 @dataclass
 class Choice:
     """`open_pairs(x)` scores how far each pair is from complementary (0 where it is); `solve(sides)` gives the value of a part, and
-    infinity where there is no point; `cutoff()` is the value from which parts are of no use."""
+    infinity where there is no point; `cutoff()` is the value from which parts are of no use; `reliable`: looks that are enough."""
 
     form: Reformulation
     open_pairs: Callable[[Vector], Vector]
     solve: Callable[[Sides], float]
     cutoff: Callable[[], float]
+    reliable: int = RELIABLE
     costs: PseudoCosts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +98,7 @@ class Choice:
         values = {}
         for at in order.tolist():
             gains = expected[:, at]
-            if not self.costs.reliable(int(pairs[at])):
+            if not self.costs.reliable(int(pairs[at]), self.reliable):
                 if looks >= MOST_LOOKS:
                     continue
                 looks += 1

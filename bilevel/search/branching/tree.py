@@ -16,7 +16,7 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.program.rows import Vector
 from bilevel.relax import ConeTreatment
-from bilevel.search.branching.choice import Choice
+from bilevel.search.branching.choice import RELIABLE, RELIABLE_SOON, Choice
 from bilevel.search.branching.part import Subproblem
 from bilevel.search.cut_session import MAX_ROUNDS, CutSession
 from bilevel.search.sides import Sides
@@ -59,7 +59,8 @@ class Tree:
 
     def __post_init__(self) -> None:
         """Nothing is known of the pairs."""
-        self.choice = Choice(self.session.form, self.open_pairs, self._value, self._cutoff)
+        looks = RELIABLE if self.thorough else RELIABLE_SOON
+        self.choice = Choice(self.session.form, self.open_pairs, self._value, self._cutoff, looks)
 
     def run(self, bound: float, parts: Sequence[Subproblem]) -> tuple[Subproblem, ...]:
         """Search a division, of which this is a bound as a whole; gives the division at the end.

@@ -190,6 +190,9 @@ class Scaled:
 
     def set_row_bounds(self, rows: Index, lower: Vector, upper: Vector) -> None:
         """Replace bounds of rows."""
+        # Trees change the bounds of columns alone, mostly
+        if not len(rows):
+            return
         size = self.row[rows]
         # HiGHS keeps the old limits, and SCIP none, where a lower one is +inf
         self.rows.lower[rows], self.rows.upper[rows] = reachable(lower / size, upper / size)

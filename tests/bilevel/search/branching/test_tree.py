@@ -15,7 +15,7 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, FeatureError, UnboundedDualError
 from bilevel.progress import Progress
 from bilevel.reformulate.single_level import Reformulation, assemble
-from bilevel.search.branching.choice import Choice, PseudoCosts, promise
+from bilevel.search.branching.choice import RELIABLE, Choice, PseudoCosts, promise
 from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.sides import Sides, incomplementarity, limits
 from bilevel.search.state import precise_session
@@ -174,7 +174,8 @@ def test_pseudo_costs_are_means_per_unit_and_of_all_pairs_where_nothing_is_known
     costs.learn(1, 1, np.inf, 1.0)
     expected = costs.expected(np.array([0, 1]), np.array([[2.0, 2.0], [3.0, 3.0]]))
     assert expected.tolist() == [[3.0, 3.0], [3.0, 3.0]]
-    assert not costs.reliable(1)
+    assert not costs.reliable(1, RELIABLE)
+    assert [costs.reliable(0, looks) for looks in (0, 1)] == [True, False]
     # Neither side may stay where it was
     assert promise(np.array([[4.0, 2.0], [0.0, 1.0]]), 1e-9).argmax() == 1
 
