@@ -23,7 +23,7 @@ from bilevel.search.sides import Sides
 from bilevel.status import SolverStatus
 
 MOST_NODES = 400
-"""Nodes after which the mixed-integer solver takes over."""
+"""Nodes after which the mixed-integer solver takes over, unless the tree's pace of late would end it within as many nodes again."""
 
 FIRST_LOOK = 60
 """Nodes after which the tree is left if it would not be done in time at its mean pace, for the pace only falls."""
@@ -39,7 +39,8 @@ _UNANSWERED = (SolverStatus.UNBOUNDED, SolverStatus.NUMERICAL_ERROR)
 class Tree:
     """`open_pairs(x)` scores how far each pair is from complementary (0 where it is); `incumbent()` is the best objective so far,
     which `attempt(x)` may better; `report(bound)` hears of every better bound; `enough()` ends it; `share` is the relative gap
-    within which nodes are closed; `most` is how many nodes it may take.
+    within which nodes are closed; `most` is how many nodes it may take
+    before it is judged by its pace of late.
 
     A `thorough` tree goes on at points that look complementary, but whose sides have no point as good, and drops what it needs no
     more; it ends when it is done, or `enough`.
@@ -67,27 +68,27 @@ class Tree:
 
         Other bounds of columns leave a division one, so the next program can start from it.
         """
-        number, start = count(0, -1), bound
+        number = count(0, -1)
         # The numbers break ties, as parts cannot be compared: of equal ones the last, which lies deepest
         heap = [(max(bound, part.value), next(number), part) for part in parts]
         heapify(heap)
         done: list[Subproblem] = []
         closed, dive = np.inf, None
-        for node in range(self.most):
-            if dive is None and not heap:
-                break
+        # The bound before each node
+        path: list[float] = []
+        while dive is not None or heap:
             value = min(heap[0][0] if heap else np.inf, np.inf if dive is None else dive.value)
             # Parts that are done count too: within the gap of the incumbent they may be below every open one
             self.report(min(value, closed))
-            start = max(start, value) if node == 0 else start
-            if self.enough() or (node >= FIRST_LOOK and not self.thorough and self._late(start, value, node)):
+            path.append(max(bound, value))
+            if self.enough() or (not self.thorough and self._late(path)):
                 break
             if dive is None:
                 at, _, part = heappop(heap)
             else:
                 at, part = dive.value, dive
             dive = None
-            solved = replace(part, value=at) if at >= self._cutoff() else self._solve(part, node)
+            solved = replace(part, value=at) if at >= self._cutoff() else self._solve(part, len(path) - 1)
             if solved is None:
                 # A part whose program was not solved stays in the division, and its bound counts
                 heappush(heap, (at, next(number), part))
@@ -174,9 +175,19 @@ class Tree:
         self.attempt(np.zeros(self.session.form.mip.columns), sides)
         return Subproblem(sides, part.value)
 
-    def _late(self, start: float, value: float, node: int) -> bool:
-        """Whether the bound, which has risen from `start` to `value` in `node` nodes, is too slow for the nodes that there are."""
-        return np.isfinite(self._cutoff()) and (value - start) * self.most < (self._cutoff() - start) * node
+    def _late(self, path: list[float]) -> bool:
+        """Whether the bound, as it was before every node so far, rises too slowly for the nodes that there are.
+
+        At first its mean pace counts, as it only falls; later on that of the last half of the nodes.
+        """
+        node, left = len(path) - 1, self._cutoff() - path[-1]
+        if not np.isfinite(left):
+            return node >= self.most
+        if node < self.most:
+            risen, nodes = path[-1] - path[0], self.most - node
+            return node >= FIRST_LOOK and risen * nodes < left * node
+        risen, nodes = path[-1] - path[node // 2], node - node // 2
+        return risen * node < left * nodes
 
     def _cutoff(self) -> float:
         """Nodes of at least this value are within the gap of the incumbent."""

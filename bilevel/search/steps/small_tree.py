@@ -12,8 +12,6 @@ from bilevel.search.evaluate import evaluate_within
 from bilevel.search.sides import incomplementarity
 from bilevel.search.state import SearchState
 
-_ENDLESS = 10**9
-
 
 def small_tree(state: SearchState) -> None:
     """Branch on the few pairs that are open by linear programs; the leader's own integers are left to the solver."""
@@ -27,7 +25,7 @@ def small_tree(state: SearchState) -> None:
 
 def whole_tree_on(state: SearchState, session: CutSession, treatment: ConeTreatment) -> Tree:
     """The same to its end: what it leaves open stays open, and time ends it."""
-    return replace(tree_on(state, session, treatment), most=_ENDLESS, thorough=True)
+    return replace(tree_on(state, session, treatment), thorough=True)
 
 
 def tree_on(state: SearchState, session: CutSession, treatment: ConeTreatment) -> Tree:

@@ -15,8 +15,10 @@ from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError, FeatureError, UnboundedDualError
 from bilevel.progress import Progress
 from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.relax import tangent
 from bilevel.search.branching.choice import RELIABLE, Choice, PseudoCosts, promise
 from bilevel.search.branching.part import Subproblem, whole
+from bilevel.search.branching.tree import Tree
 from bilevel.search.sides import Sides, incomplementarity, limits
 from bilevel.search.state import precise_session
 
@@ -206,3 +208,28 @@ def test_a_bound_is_reached_when_a_time_limit_ends_the_tree() -> None:
     assert short.status in ("certified", "feasible") and longer.status in ("certified", "feasible")
     assert short.bound <= longer.bound + 1e-6 * abs(longer.bound)
     assert longer.bound <= min(short.objective, longer.objective) + 1e-6 * abs(longer.objective)
+
+
+@pytest.mark.parametrize(
+    ("path", "late"),
+    [
+        # The mean pace before the limit: half of the way in half of the nodes, or less
+        (np.linspace(0.0, 0.5, 201), False),
+        (np.linspace(0.0, 0.4, 201), True),
+        # Too early to tell
+        (np.zeros(50), False),
+        # A hair from the end at the limit, and at a pace of late that gets there
+        (np.linspace(0.0, 0.99, 401), False),
+        (np.linspace(0.0, 1.6, 1201) / 2.0, False),
+        # Most of the way, but standing still
+        (np.concatenate([np.linspace(0.0, 0.9, 201), np.full(200, 0.9)]), True),
+        (np.concatenate([np.linspace(0.0, 0.9, 201), np.full(2000, 0.9)]), True),
+    ],
+)
+def test_a_tree_is_left_where_its_pace_would_not_end_it(path: np.ndarray, late: bool) -> None:
+    """No number of nodes alone ends it; the cutoff is 1."""
+    form = assemble(compile_model(endless()))
+    session = precise_session(form, form.mip, Budget(1e-4, np.inf, QUIET))
+    tree = Tree(session, tangent, lambda x: incomplementarity(form, x), lambda: 1.0, lambda *_: None,
+                lambda _bound: None, lambda: False, 0.0)  # fmt: skip
+    assert tree._late(path.tolist()) == late
