@@ -8,7 +8,7 @@ BilevelJuMP's benchmarks/rand.jl (https://github.com/joaquimg/BilevelJuMP.jl): e
 quarter of them negative; right-hand sides from 0 to 50; a fifth of the rows turned round; costs of a level's own variables from -20
 to 20, half of them 0; all variables from -1000 to 1000.  Seeds and draws are our own.  Prints a line a run, then how many of each
 size and way are proven, and the median gap of the others (- where no point was found); the exit code is 1 if two proven answers of
-a problem differ.
+a problem differ.  The CSV file holds every run that was done, however the script ends.
 """
 
 import argparse
@@ -35,6 +35,7 @@ WAYS = {
 """Names of solver and mode."""
 
 DENSITY, BOUND = 0.4, 1000.0
+INTERRUPTED = 130
 PROVEN = ("certified", "infeasible", "unbounded")
 
 
@@ -141,11 +142,21 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     given = parsed()
     print("  ".join(f"{key:>12}" for key in COLUMNS))
-    table = pd.DataFrame(list(runs(given))).reindex(columns=[*COLUMNS, "reason"])
+    table = pd.DataFrame(columns=[*COLUMNS, "reason"])
+    lines = []
+    try:
+        for line in runs(given):
+            lines.append(line)
+            table = pd.DataFrame(lines).reindex(columns=table.columns)
+            # After every run: whatever ends a long campaign, the table holds what was done
+            if given.csv:
+                given.csv.parent.mkdir(parents=True, exist_ok=True)
+                table.to_csv(given.csv, index=False)
+    except KeyboardInterrupt:
+        print("interrupted: this is what was done", file=sys.stderr)
+    if not lines:
+        return INTERRUPTED
     print("\n" + summary(table).to_string(float_format="{:.3g}".format, na_rep="-"))
-    if given.csv:
-        given.csv.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(given.csv, index=False)
     wrong = differ(table, given.gap)
     print("\n".join(wrong), file=sys.stderr) if wrong else None
     return int(bool(wrong))
