@@ -7,6 +7,7 @@ import pyomo.environ as pyo
 import pytest
 
 import bilevel
+from bilevel.reformulate import optimality_products
 
 SEEDS = range(4)
 SHED = 300.0
@@ -173,3 +174,42 @@ def test_injections_into_one_balance_with_weights_that_differ_are_refused_with_t
     m.profit.set_value(m.f.dual(m.f.balance) * (m.x + 2 * m.z))
     with pytest.raises(bilevel.ModelError, match=r"'f.balance'.*optimality conditions do not cancel it"):
         bilevel.solve(m, "highs", progress=False)
+
+
+def drawn(seed: int) -> pyo.ConcreteModel:
+    """A follower with some rows whose duals the leader multiplies by what stands in them, with weights of a row each."""
+    rng = np.random.default_rng([seed, 67])
+    columns, rows = int(rng.integers(2, 4)), int(rng.integers(1, 3))
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var([0, 1], bounds=(0, 3))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(range(columns), bounds=(0, float(rng.integers(2, 6))))
+    cost = sum(float(rate) * m.f.y[j] for j, rate in enumerate(rng.integers(-3, 6, columns)))
+    m.f.cost = pyo.Objective(expr=cost + (m.x[0] * m.f.y[0] if rng.random() < 0.5 else 0))
+    m.f.rows = pyo.ConstraintList()
+    goal = m.x[0] * float(rng.integers(-2, 3)) + m.x[1] * float(rng.integers(-2, 3))
+    for _ in range(rows):
+        entries, limit = rng.integers(1, 4, columns), float(rng.integers(1, 5))
+        total = sum(float(entry) * m.f.y[j] for j, entry in enumerate(entries))
+        # At most 3 times as much of one row as of another: all of them have a point
+        row = m.f.rows.add(total <= 3 + limit if rng.random() < 0.5 else total >= limit / 4)
+        goal += float(rng.integers(-2, 3)) * m.f.dual(row) * total
+    m.goal = pyo.Objective(expr=goal + 0 * m.f.y[0])
+    return m
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_linear_products_are_what_a_nonconvex_solver_makes_of_them(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same problem with its products left as they are, to SCIP."""
+    found = bilevel.solve(drawn(seed), "highs", progress=False, time_limit=60)
+
+    def refuse(*_: object) -> None:
+        raise bilevel.ModelError("left as they are")
+
+    monkeypatch.setattr(optimality_products, "cancelled", refuse)
+    known = bilevel.solve(drawn(seed), "scip", progress=False, time_limit=60)
+    proven = ("certified", "infeasible", "unbounded")
+    assert found.status in proven, found.reason
+    if known.status in proven:
+        assert found.status == known.status
+        assert found.objective == pytest.approx(known.objective, rel=1e-4, abs=1e-4, nan_ok=True)
