@@ -49,8 +49,8 @@ class _Products:
 class _Graph:
     """The potentials' equations: those of `row` less those of `column` are `step`, the potential of `held` is `level`.
 
-    Nodes are the program's columns, then the KKT columns of the multipliers; `kinds` are for messages: the entry, as first and
-    second factor, of every step and then of every level.
+    Nodes are the program's columns, then the KKT columns of the multipliers; `factors` are for messages: the
+    first and the second one of the product of every step, then of every level.
     """
 
     row: Index
@@ -242,8 +242,9 @@ def _refusal(program: Program, kkt: Kkt, first: int, second: int, why: str) -> M
     def told(column: int) -> str:
         if column < program.columns:
             return repr(program.name(column))
-        at = np.flatnonzero(kkt.lam == column)
-        row = int(kkt.equal_row[at[0]]) if len(at) else int(pairs.row[np.flatnonzero(pairs.dual == column)[0]])
-        return f"the dual of row {rows[row]!r}" if row >= 0 else "the dual of a bound"
+        row = np.concatenate([kkt.equal_row[kkt.lam == column], pairs.row[pairs.dual == column]])
+        if not len(row):
+            return "a multiplier of a quadratic row"
+        return f"the dual of row {rows[int(row[0])]!r}" if row[0] >= 0 else "the dual of a bound"
 
     return ModelError(f"the leader's product of {told(first)} and {told(second)} has no linear form: {why}")

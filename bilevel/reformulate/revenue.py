@@ -97,8 +97,8 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
         try:
             try:
                 _own_bill(found, row, follower, mask, terms)
-            except ModelError:
-                _other_products(found, row, follower, mask)
+            except ModelError as bill:
+                _other_products(found, row, follower, mask, bill)
         except ModelError as error:
             if not nonconvex:
                 raise ModelError(f"{error}; solver='scip' or 'gurobi' takes it as a nonconvex product") from error
@@ -121,8 +121,8 @@ def _own_bill(found: _Replacement, row: int, follower: int, mask: Mask, terms: s
     found.take(row, terms[[follower]], weight)
 
 
-def _other_products(found: _Replacement, row: int, follower: int, mask: Mask) -> None:
-    """Products that the optimality conditions cancel with a weight each; raises as `_own_bill` where these speak of none.
+def _other_products(found: _Replacement, row: int, follower: int, mask: Mask, bill: ModelError) -> None:
+    """Products that the optimality conditions cancel with a weight each; `bill` is why they are no multiple of the follower's.
 
     Squares that are left have to be such that a larger t never helps the leader.
     """
@@ -135,8 +135,7 @@ def _other_products(found: _Replacement, row: int, follower: int, mask: Mask) ->
         if np.isin(b.leader[mask], read).any() or np.isin(b.follower[mask], read).any():
             raise
         # Of prices alone strong duality tells better what is missing
-        _own_bill(found, row, follower, mask, dual_objectives(program, kkt))
-        raise
+        raise bill from None
     if rest.curved.nnz:
         free = row < 0 or np.inf in (-program.rows.lower[row], program.rows.upper[row])
         own = np.flatnonzero(program.followers.owner == follower)

@@ -176,6 +176,20 @@ def test_injections_into_one_balance_with_weights_that_differ_are_refused_with_t
         bilevel.solve(m, "highs", progress=False)
 
 
+def test_a_product_that_a_quadratic_row_holds_up_is_refused_too() -> None:
+    """The leader's x in the disc holds its weight at 0, and the price of y at another one."""
+    m = pyo.ConcreteModel()
+    m.x, m.price = pyo.Var(bounds=(0, 2)), pyo.Var(bounds=(0, 2))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 5))
+    m.f.cost = pyo.Objective(expr=(2 + m.price) * m.f.y)
+    m.f.row = pyo.Constraint(expr=m.f.y >= 1)
+    m.f.disc = pyo.Constraint(expr=m.f.y**2 <= 9 + m.x)
+    m.goal = pyo.Objective(expr=(m.f.dual(m.f.row) + m.price) * m.f.y, sense=pyo.maximize)
+    with pytest.raises(bilevel.ModelError, match=r"a multiplier of a quadratic row and .*no linear form"):
+        bilevel.solve(m, "highs", progress=False)
+
+
 def drawn(seed: int) -> pyo.ConcreteModel:
     """A follower with some rows whose duals the leader multiplies by what stands in them, with weights of a row each."""
     rng = np.random.default_rng([seed, 67])
