@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +19,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
 from bilevel.search.sides import Sides, limits
 from bilevel.solvers import Outcome, SessionFactory, clarabel
-from bilevel.solvers.base import Forgetful
+from bilevel.solvers.base import Forgetful, Restartable
 from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
@@ -48,6 +49,8 @@ class CutSession:
         self.cones = cones.widened(mip.columns)
         session = solver.open()
         self.forgets = isinstance(session, Forgetful)
+        # A basis has no units, so that scaling does not stand between
+        self.restarts = session if isinstance(session, Restartable) else None
         self.session = Scaled(session, budget.scaling, fine)
         self.session.load(mip)
         self.tangents = no_rows(mip.columns)
@@ -91,6 +94,15 @@ class CutSession:
         )
         self.budget.progress.nodes += outcome.nodes
         return outcome
+
+    def basis(self) -> Any:
+        """The basis of the last linear program, None where there is none."""
+        return None if self.restarts is None else self.restarts.basis()
+
+    def go_on_from(self, basis: Any) -> None:
+        """Start the next linear program from an earlier one's basis; None leaves it to the session."""
+        if self.restarts is not None and basis is not None:
+            self.restarts.go_on_from(basis)
 
     def add_cuts(self, rows: Rows) -> None:
         """Append rows that hold everywhere."""

@@ -1,7 +1,7 @@
 """What every solver session offers; sessions live through a whole solve and are changed in place."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -124,6 +124,17 @@ class Coarse(Session, Protocol):
 
     def solve_coarsely(self, watch: Watch) -> Outcome:
         """The last linear program from nothing, within the tolerance of branch and bound."""
+
+
+@runtime_checkable
+class Restartable(Session, Protocol):
+    """A session whose next linear program can start from the basis of an earlier one."""
+
+    def basis(self) -> Any:
+        """The last linear program's basis, for `go_on_from` alone; None where it left none."""
+
+    def go_on_from(self, basis: Any) -> None:
+        """Start the next linear program there; rows that were added since count as slack."""
 
 
 class SessionFactory(Protocol):

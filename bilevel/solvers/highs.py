@@ -2,6 +2,7 @@
 
 import functools
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import highspy
@@ -82,6 +83,14 @@ def solve_quadratic(mip: SolverProgram, hessian: sp.csr_array, seconds: float, w
     return session.solve(False, 0.0, seconds, False, watch)
 
 
+@dataclass(frozen=True)
+class Basis:
+    """A linear program's basis, and how many rows it is of."""
+
+    found: Any
+    rows: int
+
+
 class _Highs:
     drops = tolerances.FINE_DUST
 
@@ -89,6 +98,7 @@ class _Highs:
         self.highs = new()
         self.integer = np.zeros(0, dtype=bool)
         self.is_mip, self.longest, self.refused = False, 0.0, False
+        self.last: Basis | None = None
         self.watch: Watch | None = None
         self.highs.setOptionValue("mip_feasibility_tolerance", tolerances.SOLVER_INTEGRALITY)
         # HiGHS drops smaller entries without a word, 1e-9 by default
@@ -113,7 +123,7 @@ class _Highs:
         model.a_matrix_.index_ = columns.indices
         model.a_matrix_.value_ = columns.data
         self.integer = mip.integer
-        self.is_mip = False
+        self.is_mip, self.last = False, None
         self.refused = self.highs.passModel(model) == highspy.HighsStatus.kError
 
     def add_rows(self, rows: Rows) -> None:
@@ -130,6 +140,7 @@ class _Highs:
         self.refused = self.refused or done == highspy.HighsStatus.kError
 
     def delete_rows(self, rows: Index) -> None:
+        self.last = None
         self.highs.deleteRows(len(rows), rows.astype(np.int32))
 
     def set_column_bounds(self, columns: Index, lower: Vector, upper: Vector) -> None:
@@ -154,6 +165,9 @@ class _Highs:
         highs.setOptionValue("primal_feasibility_tolerance", feasibility)
         highs.setOptionValue("dual_feasibility_tolerance", feasibility)
         highs.setOptionValue("mip_rel_gap", gap)
+        if not mip and self.last is not None and not highs.getBasis().valid:
+            # A program that presolve found infeasible leaves none, and the next one would begin from nothing
+            self.go_on_from(self.last)
         seconds, fresh = max(seconds, 0.0), not mip and not highs.getBasis().valid
         # From nothing there is no basis to crawl from, and what was done so far would be lost
         patience = np.inf if mip or fresh else max(_STALLED, _PATIENCE * self.longest)
@@ -172,12 +186,32 @@ class _Highs:
             self.longest = max(self.longest, time.monotonic() - started)
         if not mip and highs.getModelStatus() not in _STATUS:
             self._run_again()
+        outcome = self._outcome(mip)
         self.watch = None
-        return self._outcome(mip)
+        if not mip and outcome.status == SolverStatus.OPTIMAL:
+            self.last = self.basis()
+        return outcome
+
+    def basis(self) -> Basis | None:
+        found = self.highs.getBasis()
+        return Basis(found, self.highs.getNumRow()) if found.valid else None
+
+    def go_on_from(self, basis: Basis) -> None:
+        more = self.highs.getNumRow() - basis.rows
+        if more > 0:
+            found = highspy.HighsBasis()
+            found.col_status = basis.found.col_status
+            found.row_status = [*basis.found.row_status, *[highspy.HighsBasisStatus.kBasic] * more]
+            found.valid = True
+            basis = Basis(found, basis.rows + more)
+        # Of rows that were deleted nobody knows which
+        if more >= 0:
+            self.highs.setBasis(basis.found)
 
     def solve_carefully(self, integer: bool, gap: float, seconds: float, watch: Watch) -> Outcome:
         # The basis may be what led to the answer that contradicts itself
         self.highs.clearSolver()
+        self.last = None
         self.highs.setOptionValue("presolve", "off")
         try:
             return self.solve(integer, gap, seconds, False, watch)
@@ -191,8 +225,11 @@ class _Highs:
             self.highs.setOptionValue(option, tolerances.MIP_FEASIBILITY)
         self.watch = watch
         self._run()
+        if self.highs.getModelStatus() not in _STATUS:
+            self._run_again()
+        outcome = self._outcome(False)
         self.watch = None
-        return self._outcome(False)
+        return outcome
 
     def _run(self) -> None:
         """Its postsolve now and then prints to standard output, and so do its errors from a basis, whatever the options say."""
@@ -204,7 +241,17 @@ class _Highs:
         self.highs.setOptionValue("time_limit", min(self.highs.getRunTime() + seconds, 1e20))
 
     def _run_again(self) -> None:
-        """The dual simplex now and then gives up on free columns without a status; the primal one does not."""
+        """A linear program that the dual simplex gave up without a status: once more from there, then by the primal simplex.
+
+        Its proof that there is no point leaves rates out that are no more than the smallest entry; with one of 1e-12 rounding
+        stays in, and prices free columns without end.
+        """
+        self.highs.setOptionValue("small_matrix_value", tolerances.DUST)
+        self._run()
+        # Put back at once: rows that come later keep their small entries
+        self.highs.setOptionValue("small_matrix_value", self.drops)
+        if self.highs.getModelStatus() in _STATUS:
+            return
         self.highs.clearSolver()
         self.highs.setOptionValue("simplex_strategy", _PRIMAL)
         self._run()
@@ -233,12 +280,15 @@ class _Highs:
             # HiGHS says -1 where it counted none
             return Outcome(status, x, objective, bound, nodes=max(0, int(info.mip_node_count)))
         if not feasible:
-            # Presolve finds contradictions without a ray
-            known = status == SolverStatus.INFEASIBLE and self.highs.getDualRayExist()[1]
-            ray = np.array(self.highs.getDualRay()[2]) if known else None
-            return Outcome(status, x, objective, bound, ray=ray)
+            return Outcome(status, x, objective, bound, ray=self._ray() if status == SolverStatus.INFEASIBLE else None)
         found = self.highs.getSolution()
         return Outcome(status, x, objective, bound, np.array(found.col_dual), np.array(found.row_dual))
+
+    def _ray(self) -> Vector | None:
+        """Factors of rows that contradict each other; presolve finds contradictions without, so that HiGHS solves once more."""
+        with silent():
+            _, known, values = self.highs.getDualRay()
+        return np.array(values) if known else None
 
     def _mip_event(self, event: Any) -> None:
         if self.watch is not None:

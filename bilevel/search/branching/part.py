@@ -1,6 +1,7 @@
 """Parts of the decision space, each with some sides of pairs fixed and a lower bound; together they are all of it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,14 @@ MOST_PARTS = 60
 @dataclass(frozen=True)
 class Subproblem:
     """A part of a division: `value` is a lower bound of its least objective, with the reduced costs of the linear program that
-    gave it (None where it was not solved); `rounds`: how often it was solved with more tangents."""
+    gave it (None where it was not solved); `rounds`: how often it was solved with more tangents; `basis`: of its
+    parent's linear program, None where it is not kept."""
 
     sides: Sides
     value: float
     reduced_cost: Vector | None = None
     rounds: int = 0
+    basis: Any = None
 
     def moved(self, columns: Index, lower: Vector, upper: Vector) -> "Subproblem":
         """The same part after bounds of columns have moved up by `lower` and `upper`: a dual point stays one, its value follows."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,7 @@ class Tree:
     most: int = MOST_NODES
     thorough: bool = False
     choice: Choice = field(init=False)
+    here: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Nothing is known of the pairs."""
@@ -95,7 +97,7 @@ class Tree:
                 break
             if isinstance(solved, Subproblem):
                 closed = min(closed, max(at, solved.value))
-                done.append(solved)
+                done.append(replace(solved, basis=None))
                 continue
             # A child is a part of its parent, whose bound may be the better one
             children = [replace(child, value=max(at, child.value)) for child in solved]
@@ -119,6 +121,7 @@ class Tree:
         with self.session.restricted(sides) as possible:
             if not possible:
                 return np.inf
+            self.session.go_on_from(self.here)
             outcome = self.session.solve(integer=False)
         self.session.budget.progress.nodes += 1
         if outcome.status == SolverStatus.INFEASIBLE:
@@ -130,7 +133,9 @@ class Tree:
         with self.session.restricted(part.sides) as possible:
             if not possible:
                 return Subproblem(part.sides, np.inf)
+            self.session.go_on_from(part.basis)
             outcome = self.session.solve(integer=False)
+            self.here = self.session.basis() if self.thorough else None
         # Counted where a program was solved: contradictions of bounds cost nothing
         self.session.budget.progress.nodes += 1
         if outcome.status == SolverStatus.INFEASIBLE:
@@ -141,7 +146,7 @@ class Tree:
             return None
         x = outcome.x
         # Reduced costs are for the next objective of a front; a thorough tree has no next one
-        solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost)
+        solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost, basis=self.here)
         if solved.value >= self._cutoff():
             return solved
         split = self.choice.split(self.session.mip, solved, x)
