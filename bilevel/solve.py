@@ -42,6 +42,7 @@ def solve(
     progress: bool | Callable[[ProgressEvent], None] = True,
     scaling: bool = True,
     warm_start: bool | Sequence[Mapping[Any, float]] = False,
+    root: str = AUTO,
 ) -> Solution:
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
@@ -55,7 +56,9 @@ def solve(
     - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;
     - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same;
     - `warm_start`: decisions of the leader to try first, each a `ComponentMap` from variable to value (others as they stand in the
-      model); True for the values that stand in the model.
+      model); True for the values that stand in the model;
+    - `root`: what is done before branching: "auto", "none", or names with commas between them, out of envelopes, primal_dual,
+      limits and alternating (docs/choosing.md).
 
     The values found are loaded into the model; Ctrl-C and the time limit keep the best point with its bound.  Example:
 
@@ -63,19 +66,20 @@ def solve(
         print(solution.status, solution.objective, solution.bound)
         print(solution.certificate.to_frame())
 
-    Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones),
-    `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
+    Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones,
+    root), `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
     """
     # Bad settings are refused before any work
-    asked = pick(solver, mode, cones, gap, time_limit)
-    limit = _FOREVER if time_limit is None else float(time_limit)
-    settings = {"solver": solver, "solver_asked": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap}
+    asked = pick(solver, mode, cones, gap, time_limit, root)
     # Decisions are keyed by variables, which no file of settings holds
-    settings |= {"time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start)}
+    settings = {
+        "solver": solver, "solver_asked": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap,
+        "time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start), "root": ",".join(asked.root),
+    }  # fmt: skip
     clock = PhaseClock(model)
     with Progress(progress) as line:
         # Begun here, so that compiling counts as time
-        allowed = Budget(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
+        allowed = _budget(gap, time_limit, line, scaling)
         program = compile_model(model)
         line.sign = program.sign
         with budget.until(allowed.deadline, line):
@@ -89,11 +93,16 @@ def solve(
         line.finishing = False
     clock.end("certify")
     settings |= answer.told
+    phases = clock.seconds()
+    told = solution_of(answer.program, found, x, recheck, phases, settings, stopped, line.nodes, answer.attempts)
     # The model's own words for loose cones are about its values, which stand in it by now
-    return explained(
-        model,
-        solution_of(answer.program, found, x, recheck, clock.seconds(), settings, stopped, line.nodes, answer.attempts),
-    )
+    return explained(model, told)
+
+
+def _budget(gap: float, time_limit: float | None, line: Progress, scaling: bool) -> Budget:
+    """From now on."""
+    limit = _FOREVER if time_limit is None else float(time_limit)
+    return Budget(gap, time.monotonic() + limit, line, scaling, budget.grace(limit))
 
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:

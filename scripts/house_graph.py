@@ -19,8 +19,8 @@ ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
         "program", "compile", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate", "reformulate.modes",
-        "certify", "search", "search.branching", "search.points", "search.steps", "search.diagnose", "interchange", "equilibrium",
-        "front", "heuristics",
+        "reformulate.tightenings", "certify", "search", "search.branching", "search.points", "search.steps", "search.diagnose",
+        "interchange", "equilibrium", "front", "heuristics",
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (

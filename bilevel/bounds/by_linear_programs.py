@@ -28,18 +28,13 @@ from bilevel.bounds.dual_bounds import (
     rate_interval,
     true_rows,
 )
+from bilevel.bounds.polyhedron import PROVING, Polyhedron
 from bilevel.followers.kkt import Kkt
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
-from bilevel.program.cones import Cones
 from bilevel.program.rows import Index, Rows, Vector, stack_rows
-from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
-from bilevel.solvers import SOLVERS
-from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
-
-_WHAT = "limits of the followers' multipliers were being proven"
 
 
 def best_bounds(program: Program, kkt: Kkt) -> Bounds:
@@ -121,34 +116,6 @@ def _with_user(program: Program, kkt: Kkt, limits: Bounds, ranges: Ranges) -> Bo
     return replace(told, user=told.known() - limits.known())
 
 
-@dataclass(frozen=True)
-class _Polyhedron:
-    """A living linear program that is asked for the largest value of one linear form after another."""
-
-    session: Scaled
-    scale: Vector
-
-    @staticmethod
-    def of(rows: Rows, lower: Vector, upper: Vector, scale: Vector) -> "_Polyhedron":
-        n = len(lower)
-        session = Scaled(SOLVERS["highs"].open())
-        session.load(
-            SolverProgram(np.zeros(n), 0.0, lower, upper, np.zeros(n, dtype=bool), rows, Cones.none(n), (), scale)
-        )
-        return _Polyhedron(session, scale)
-
-    def largest(self, form: Vector) -> float:
-        """Largest value, a little above what the solver says; infinite without an answer."""
-        self.session.set_cost(-form, 0.0)
-        budget.require(_WHAT)
-        outcome = self.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
-        if outcome.status != SolverStatus.OPTIMAL:
-            return np.inf
-        # The floor gives room where the largest value is 0, a share of which is none
-        floor = tolerances.SIZE_FLOOR * float(np.abs(form) @ self.scale)
-        return -outcome.objective + tolerances.LIMIT_SAFETY * max(abs(outcome.objective), floor)
-
-
 def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:
     """Ranges of follower columns, and of the leader columns that followers see, where they have no bounds or far ones."""
     stack = program.followers
@@ -160,7 +127,7 @@ def _column_ranges(program: Program, rows: Rows) -> tuple[Vector, Vector]:
     lower, upper = implied.tightened(rows, program.lower, program.upper)
     low, high = (np.flatnonzero(seen & _far(bound, program.size)) for bound in (lower, upper))
     if len(low) or len(high):
-        space = _Polyhedron.of(rows, program.lower, program.upper, program.scale)
+        space = Polyhedron.of(rows, program.lower, program.upper, program.scale)
         for column, sign in _signed(high, low):
             form = np.zeros(program.columns)
             form[column] = sign
@@ -271,9 +238,9 @@ class _Margins:
         equal = low[at] == high[at]
         low[at], high[at] = (-np.inf, np.inf) if equal else (low[at], high[at])
         rows = Rows(self.rows.matrix, low, high)
-        space = _Polyhedron.of(rows, self.lower, self.upper, self.scale)
+        space = Polyhedron.of(rows, self.lower, self.upper, self.scale)
         space.session.set_cost(-sign * self.rows.matrix[[at]].toarray().ravel(), 0.0)
-        budget.require(_WHAT)
+        budget.require(PROVING)
         outcome = space.session.solve(False, 0.0, budget.seconds(), False, budget.watch())
         size = max(abs(float(limit)), float((abs(self.rows.matrix[[at]]) @ self.scale)[0]))
         # Any margin is one here; of the row's own size it keeps the limit in the dual's own unit
@@ -292,7 +259,7 @@ def _slacks(program: Program, kkt: Kkt, limits: Bounds, rows: Rows) -> Vector:
     open_pairs = np.flatnonzero(~np.isfinite(limits.slack_upper) & (limits.mu_upper > 0))
     upper = limits.slack_upper.copy()
     if len(open_pairs):
-        space = _Polyhedron.of(rows, program.lower, program.upper, program.scale)
+        space = Polyhedron.of(rows, program.lower, program.upper, program.scale)
         for pair in open_pairs.tolist():
             form = kkt.pairs.slack_matrix[[pair]].toarray().ravel()
             upper[pair] = space.largest(form) + kkt.pairs.slack_constant[pair]

@@ -16,7 +16,7 @@ from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment
 from bilevel.search.incumbent import Incumbent, Known
-from bilevel.search.state import opened
+from bilevel.search.state import ROOT, opened
 from bilevel.search.steps.refinement import sharpened
 from bilevel.search.strategy import Step, Strategy, strategy
 from bilevel.solvers import SessionFactory
@@ -28,9 +28,10 @@ class Search:
     """One search; `run` gives what was found and may be stopped by time or Ctrl-C at any moment."""
 
     def __init__(
-        self, form: Reformulation, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
-    ) -> None:
-        self.state = opened(form, solver, mode, treatment, budget)
+        self, form: Reformulation, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget,
+        root: tuple[str, ...] = ROOT,
+    ) -> None:  # fmt: skip
+        self.state = opened(form, solver, mode, treatment, budget, root)
 
     @property
     def incremental(self) -> bool:

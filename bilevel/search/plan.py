@@ -10,16 +10,17 @@ from bilevel import solvers
 from bilevel.bounds import dual_bounds
 from bilevel.budget import Budget
 from bilevel.deadline import require_limits
-from bilevel.errors import BilevelError, FeatureError
+from bilevel.errors import BilevelError, FeatureError, UnknownNameError
 from bilevel.reformulate import modes
 from bilevel.reformulate.modes import Mode
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, tangent
 from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.engine import Search
+from bilevel.search.state import ROOT, ROOTS
 from bilevel.solvers import Feature, SessionFactory, gurobi
 
-AUTO = "auto"
+AUTO, NOTHING = "auto", "none"
 
 FIRST_SHARE = 0.5
 """Of a time limit goes to the first of several plans."""
@@ -30,24 +31,26 @@ FIRST_SECONDS, GROWTH = 60.0, 4.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What one level is solved with: the solver, a mode for its complementarity pairs, a treatment of its cones."""
+    """What one level is solved with: solver, mode for its complementarity pairs, treatment of its cones, what its root gets."""
 
     solver: SessionFactory
     mode: Mode
     treatment: ConeTreatment
+    root: tuple[str, ...] = ROOT
 
     def search(self, form: Reformulation, budget: Budget) -> Search:
         """A search that has not begun."""
-        return Search(form, self.solver, self.mode, self.treatment, budget)
+        return Search(form, self.solver, self.mode, self.treatment, budget, self.root)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asks for: a solver, None for "auto", the name of a mode or "auto", a treatment of cones."""
+    """What the user asks for: a solver, None for "auto", the name of a mode or "auto", a treatment of cones, what the root gets."""
 
     solver: SessionFactory | None
     mode: str
     treatment: ConeTreatment
+    root: tuple[str, ...] = ROOT
 
     @property
     def nonconvex(self) -> bool:
@@ -88,17 +91,31 @@ class Asked:
             solvers.require(solver, treatment.features, f"cones={treatment.name!r}")
         if form.conic and treatment is tangent and Feature.CONE in solver.features:
             treatment = exact
-        return Plan(solver, _mode(self.mode, form, solver), treatment)
+        return Plan(solver, _mode(self.mode, form, solver), treatment, self.root)
 
 
-def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None) -> Asked:
-    """Solver, mode and treatment of cones by name, with the limits checked."""
+def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None, root: str = AUTO) -> Asked:
+    """Solver, mode, treatment of cones and parts of the root by name, with the limits checked."""
     require_limits(gap, time_limit)
-    asked = Asked(None if solver == AUTO else solvers.find(solver), mode, cones.find(cone))
+    asked = Asked(None if solver == AUTO else solvers.find(solver), mode, cones.find(cone), parts_of(root))
     # Before any limit is proven, which may take long and changes nothing of it
     if mode != AUTO and asked.solver is not None:
         solvers.require(asked.solver, modes.find(mode).needs, f"mode={mode!r}")
     return asked
+
+
+def parts_of(root: str) -> tuple[str, ...]:
+    """What the root gets, from "auto", "none", or names of `ROOTS` with commas between them.
+
+    Raises `UnknownNameError` for another name.
+    """
+    if root in (AUTO, NOTHING):
+        return ROOT if root == AUTO else ()
+    names = tuple(name.strip() for name in root.split(","))
+    for name in names:
+        if name not in ROOTS:
+            raise UnknownNameError("part of the root", name, (*ROOTS, AUTO, NOTHING))
+    return names
 
 
 def turns(plans: tuple[Plan, ...], seconds: float) -> Iterator[tuple[Plan, float]]:

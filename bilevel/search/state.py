@@ -10,10 +10,10 @@ from bilevel.budget import Budget
 from bilevel.followers.best_response import fixed_follower_rows
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.solver_program import SolverProgram
-from bilevel.reformulate import envelopes
 from bilevel.reformulate.modes import Mode, strong_duality
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.reformulate.stages import Chain
+from bilevel.reformulate.tightenings import TIGHTENINGS, envelopes, limits
 from bilevel.relax import ConeTreatment, tangent
 from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.cut_session import CutSession, Point
@@ -22,6 +22,18 @@ from bilevel.solvers import SOLVERS, Feature, SessionFactory, clarabel
 
 MANY_CONES = 2000
 """Cones from which convex programs are left to an interior-point method, as it is faster than linear programs with tangents."""
+
+ALTERNATING = "alternating"
+"""The name under which the step of alternating directions is switched on or off."""
+
+ROOTS = {tightening.name: tightening.about for tightening in TIGHTENINGS.values()} | {
+    limits.name: limits.about,
+    ALTERNATING: "points by alternating directions, before any branching",
+}
+"""What may be done at the root, with words for people."""
+
+ROOT = (envelopes.name, ALTERNATING)
+"""What is done there unless told otherwise: what paid where it was measured (docs/benchmarks.md)."""
 
 
 @dataclass
@@ -54,6 +66,7 @@ class SearchState:
     - `incumbent`: the bound and the best point; `relaxed`: the optimum of the relaxation, None before;
     - `parts`: a division of the decision space, of each part a lower bound; `least`: an objective so low that it is no bound;
     - `tried`: points of sides that were tried, where nothing else decides them;
+    - `root`: names of `ROOTS` that are done;
     - `resumed`: whether the search goes on from points of an earlier program; `finished`: whether only digits are left to do;
     - `trace`: name and seconds of every step, in order.
     """
@@ -66,6 +79,7 @@ class SearchState:
     chain: Chain
     sessions: Sessions
     parts: tuple[Subproblem, ...]
+    root: tuple[str, ...] = ROOT
     incumbent: Incumbent = field(default_factory=Incumbent)
     relaxed: Vector | None = None
     least: float = -np.inf
@@ -191,15 +205,20 @@ class SearchState:
 
 
 def opened(
-    form: Reformulation, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget
-) -> SearchState:
+    form: Reformulation, solver: SessionFactory, mode: Mode, treatment: ConeTreatment, budget: Budget,
+    root: tuple[str, ...] = ROOT,
+) -> SearchState:  # fmt: skip
     """A search before its first step: the mode's program in the solver, and the session of the last step beside it."""
     known = fixed_follower_rows(form.program)
 
     def tightened(mip: SolverProgram) -> SolverProgram:
-        return envelopes.add(form, mip.with_rows(known.widened(mip.columns))).without_idle(form.program.columns)
+        mip = mip.with_rows(known.widened(mip.columns))
+        for tightening in (found for name, found in TIGHTENINGS.items() if name in root):
+            mip = tightening.add(form, mip)
+        return mip.without_idle(form.program.columns)
 
-    with_mode = Chain(form.mip).apply(mode.name, lambda _mip: mode.apply(form))
+    written = limits.tighter(form, mode) if limits.name in root else form
+    with_mode = Chain(form.mip).apply(mode.name, lambda _mip: mode.apply(written))
     chain = with_mode.apply(treatment.name, treatment.prepare).apply("rows that tighten", tightened)
     # The true cones are those from before the treatment: tangent and tower take them out of the program
     master = CutSession(form, chain.program, with_mode.program.cones, solver, budget)
@@ -213,7 +232,7 @@ def opened(
     apart = interior is not None or (plain and not _as_precise(master, solver, mode, known))
     precise = precise_session(form, form.mip, budget, fine=True) if apart else master
     sessions = Sessions(master, precise, interior)
-    return SearchState(form, solver, mode, treatment, budget, chain, sessions, whole(form.kkt.pairs.count))
+    return SearchState(form, solver, mode, treatment, budget, chain, sessions, whole(form.kkt.pairs.count), root)
 
 
 def _as_precise(master: CutSession, solver: SessionFactory, mode: Mode, known: Rows) -> bool:

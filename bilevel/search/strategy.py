@@ -10,7 +10,7 @@ from functools import partial
 
 from bilevel.program.rows import Mask, Vector
 from bilevel.search.incumbent import Known
-from bilevel.search.state import SearchState
+from bilevel.search.state import ALTERNATING, SearchState
 from bilevel.search.steps.alternating import alternating
 from bilevel.search.steps.branch_and_bound import branch_and_bound, restricted
 from bilevel.search.steps.candidates import answer, earlier_points, given_point, guess, known_point
@@ -68,7 +68,7 @@ def strategy(
         Step("relaxation", relaxation),
         *(Step("answer", partial(answer, x=x)) for x in decisions),
         Step("guesses", guess),
-        Step("alternating directions", alternating),
+        *([Step("alternating directions", alternating)] if ALTERNATING in state.root else []),
     )
     if state.mode.branches:
         return Strategy(opening, (*search, Step("branching on pairs", pair_branching), last), closing)

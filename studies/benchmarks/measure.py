@@ -82,7 +82,15 @@ def _model(spec: Spec, case: Instance) -> Any:
 
 def _solve(spec: Spec, model: Any, seconds: float) -> Solution:
     return bilevel.solve(
-        model, spec.solver, spec.mode, spec.cones, spec.gap, seconds, progress=False, scaling=spec.scaling
+        model,
+        spec.solver,
+        spec.mode,
+        spec.cones,
+        spec.gap,
+        seconds,
+        progress=False,
+        scaling=spec.scaling,
+        root=spec.root,
     )
 
 

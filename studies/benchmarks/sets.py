@@ -6,6 +6,8 @@ from itertools import product
 from typing import Any
 
 import instances
+from bilevel.search.plan import NOTHING
+from bilevel.search.state import ROOTS
 from formulations.followers import FOLLOWERS
 from formulations.power_flow import POWER_FLOWS
 from studies.benchmarks.spec import Spec
@@ -84,7 +86,13 @@ def _scaling() -> tuple[Spec, ...]:
 def _formulations() -> tuple[Spec, ...]:
     base = Spec(time_limit=120.0)
     modes = ("sos1", "indicator", "strong_duality", "product")
-    ways = ({}, TOWER, EXACT, UNSCALED, *({**EXACT, "mode": mode} for mode in modes))
+    branching: Mapping[str, Any] = {"mode": "branching"}
+    # Every part of the root by itself, then all of them, beside none and the default's
+    roots = [{"root": root} for root in (NOTHING, *ROOTS, ",".join(ROOTS))]
+    ways = (
+        {}, branching, *roots, *({**branching, **root} for root in roots),
+        TOWER, EXACT, UNSCALED, *({**EXACT, "mode": mode} for mode in modes),
+    )  # fmt: skip
     problems = product(("loss", "loss=1,profit=1"), SEEDS)
     return tuple(replace(base, objective=what, seed=seed, **way) for (what, seed), way in product(problems, ways))
 
@@ -122,7 +130,9 @@ SETS: dict[str, BenchmarkSet] = {
         BenchmarkSet("quick", "a little of everything, in under 5 minutes", _quick, 1),
         BenchmarkSet("headline", "what the documentation says of speed", _headline),
         BenchmarkSet("scaling", "20 to 10,000 EVs, 33 to 533 buses, 24 to 96 periods", _scaling),
-        BenchmarkSet("formulations", "modes, cones and solvers on ieee33 with 20 EVs", _formulations),
+        BenchmarkSet(
+            "formulations", "modes, cones, solvers and parts of the root on ieee33 with 20 EVs", _formulations
+        ),
         BenchmarkSet("flows", "power flows and followers on ieee33 with 20 EVs", _flows),
     )
 }

@@ -11,14 +11,14 @@ from bilevel import relax as cones
 from bilevel import solvers
 from bilevel.errors import BilevelError, UnknownNameError
 from bilevel.reformulate import modes
-from bilevel.search.plan import AUTO
+from bilevel.search.plan import AUTO, parts_of
 from formulations import objectives, power_flow
 from formulations.followers import FOLLOWERS
 
 PROBLEM = ("feeder", "periods", "evs", "seed", "objective", "follower", "gap", "time_limit")
 """Fields that say what is solved, and how far."""
 
-CONFIGURATION = ("cones", "solver", "mode", "flow", "aggregate", "scaling")
+CONFIGURATION = ("cones", "solver", "mode", "flow", "aggregate", "scaling", "root")
 """Fields that say how: those that are compared with each other on one problem."""
 
 _WORDS = {"aggregate": ("each EV", "aggregated"), "scaling": ("unscaled", "scaled")}
@@ -40,7 +40,8 @@ class Spec:
     - `feeder`: a shipped case (`instances.list_cases`), from whose sessions `evs` are drawn, or a feeder (`instances.list_feeders`)
       for which they are generated; `periods` of the day; `evs`, `seed` of the fleet;
     - `objective`, `follower`, `flow`, `aggregate`: as `formulations.charging_pricing` takes them;
-    - `mode`, `cones`, `solver`, `scaling`, `gap` (relative), `time_limit` (seconds of the search): as `bilevel.solve` takes them.
+    - `mode`, `cones`, `solver`, `scaling`, `gap` (relative), `time_limit` (seconds of the search), `root`: as `bilevel.solve` takes
+      them.
 
     Raises `UnknownNameError` for a part that is not registered and `BilevelError` for a number that cannot be.
     """
@@ -59,6 +60,7 @@ class Spec:
     scaling: bool = True
     gap: float = 1e-4
     time_limit: float = 60.0
+    root: str = AUTO
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -80,12 +82,15 @@ class Spec:
         solvers.find(self.solver)
         if self.mode != AUTO:
             modes.find(self.mode)
+        parts_of(self.root)
 
     @property
     def key(self) -> str:
         """All fields in one line, in a fixed order: equal specs have equal keys in every process and version."""
         values = asdict(self)
-        words = [words_of(name, values[name]) for name in CONFIGURATION]
+        # Stores of older versions know no root, and their keys stay what they are
+        named = [name for name in CONFIGURATION if name != "root" or self.root != AUTO]
+        words = [words_of(name, values[name]) for name in named]
         sizes = [self.feeder, f"{self.periods} periods", f"{self.evs} EVs", f"seed {self.seed}"]
         limits = [f"gap {self.gap!r}", f"{self.time_limit!r} s"]
         return " | ".join([*sizes, self.objective, self.follower, *words, *limits])
@@ -108,7 +113,7 @@ DEFAULT = {name: getattr(Spec(), name) for name in CONFIGURATION}
 
 def words_of(name: str, value: Any) -> str:
     """A field of a configuration for people."""
-    return _WORDS[name][bool(value)] if name in _WORDS else str(value)
+    return _WORDS[name][bool(value)] if name in _WORDS else f"root {value}" if name == "root" else str(value)
 
 
 def is_default(row: Mapping[Any, Any]) -> bool:

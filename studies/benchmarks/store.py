@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from bilevel import atomic
 from bilevel.errors import BilevelError
+from bilevel.search.plan import AUTO
 from studies.benchmarks.measure import ANSWER, PHASES, SIZES
 from studies.benchmarks.spec import FIELDS
 
@@ -38,6 +40,9 @@ class Store:
         if not whole:
             self._write(COLUMNS)
         table = read(path)
+        if not whole or content[: content.find(b"\n")].decode() != ",".join(COLUMNS):
+            # Of an older version: with the columns of this one, as runs are added to it
+            atomic.write_text(path, table.to_csv(index=False, lineterminator="\n"))
         self.done = {(str(key), int(repeat)) for key, repeat in zip(table["key"], table["repeat"], strict=True)}
         self.late = set(table.loc[table["timeout"], "key"])
 
@@ -69,6 +74,9 @@ def read(path: Path) -> pd.DataFrame:
         raise BilevelError(
             f"{str(path)!r} is no store of benchmarks ({error}): give another file, or remove it"
         ) from error
+    if "root" not in table and len(table.columns) == len(COLUMNS) - 1:
+        # What came later, as it was then
+        table.insert(COLUMNS.index("root"), "root", AUTO)
     if tuple(table.columns) != COLUMNS:
         raise BilevelError(f"{str(path)!r} is no store of benchmarks of this version: give another file, or remove it")
     return table.astype({"timeout": bool, "aggregate": bool, "scaling": bool})

@@ -10,7 +10,7 @@ from bilevel.program.rows import Rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.relax import tangent
-from bilevel.search.branching.part import whole
+from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.cut_session import CutSession
 from bilevel.search.sides import Sides, limits
 from bilevel.search.state import SearchState, precise_session
@@ -33,19 +33,27 @@ def exhaustion(state: SearchState) -> None:
     plain = precise_session(state.form, replace(state.form.mip, products=None), state.budget)
     tree = whole_tree_on(state, plain, tangent)
     # What branching on pairs has left is all that is open; a small tree's parts may be those of another objective
-    given = state.parts if state.mode.branches else whole(state.form.kkt.pairs.count)
-    parts = tree.run(state.incumbent.bound, given)
+    given, every = state.parts, whole(state.form.kkt.pairs.count)
+    for begun in (given, every) if state.mode.branches else (every,):
+        if _closed(state, plain, tree.run(state.incumbent.bound, begun)) or state.over():
+            return
+        # Parts may be empty by rows that only tighten, which no proof rests on: without them the tree is another one
+
+
+def _closed(state: SearchState, plain: CutSession, parts: tuple[Subproblem, ...]) -> bool:
+    """Whether nothing is left to do at the end of a tree; False where it has no point, and no proof of that."""
     found = state.incumbent
-    if found.x is None and not found.verdict and all(part.value == np.inf for part in parts):
-        state.budget.progress.phase("proving that no part has a point")
-        if all(not state.over() and _empty(plain, part.sides) for part in parts):
-            _exhausted(
-                state, f"a tree of {len(parts)} parts, whose rows contradict each other by multipliers of theirs"
-            )
-        elif not state.over():
-            found.ended = "linear programs find no point in any part of a tree, but no multipliers prove it"
-    elif not state.over():
-        found.ended = "linear programs of the tree over complementarity pairs were not solved"
+    if found.x is not None or found.verdict or any(part.value < np.inf for part in parts):
+        if not state.over():
+            found.ended = "linear programs of the tree over complementarity pairs were not solved"
+        return True
+    state.budget.progress.phase("proving that no part has a point")
+    if all(not state.over() and _empty(plain, part.sides) for part in parts):
+        _exhausted(state, f"a tree of {len(parts)} parts, whose rows contradict each other by multipliers of theirs")
+        return True
+    if not state.over():
+        found.ended = "linear programs find no point in any part of a tree, but no multipliers prove it"
+    return False
 
 
 def _empty(session: CutSession, sides: Sides) -> bool:

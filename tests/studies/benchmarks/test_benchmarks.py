@@ -124,7 +124,7 @@ def test_keys_are_stable_and_tell_specs_apart() -> None:
     )
     changes = {"feeder": "case69", "periods": 48, "evs": 21, "seed": 1, "objective": "loss", "follower": "elastic", "flow": "jabr",
                "aggregate": False, "mode": "sos1", "cones": "tower", "solver": "scip", "scaling": False, "gap": 1e-3,
-               "time_limit": 61}  # fmt: skip
+               "time_limit": 61, "root": "none"}  # fmt: skip
     assert set(changes) == set(Spec().to_dict())
     keys = {Spec(**{name: value}).key for name, value in changes.items()}
     assert len(keys | {Spec().key}) == len(changes) + 1
@@ -345,6 +345,19 @@ def test_the_script_lists_keys(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert call(monkeypatch, "benchmark", "--set", "smoke", "--list", "--time-limit", "7") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(SMOKE) and all(line.endswith("| 7.0 s") for line in lines)
+
+
+def test_a_store_of_an_older_version_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    """Before there was a choice of what the root gets, stores had no column for it."""
+    path = tmp_path / "old.csv"
+    store.Store(path).append(row(Spec()))
+    table = pd.read_csv(path).drop(columns="root")
+    table.to_csv(path, index=False, lineterminator="\n")
+    assert store.read(path)["root"].tolist() == ["auto"]
+    again = store.Store(path)
+    assert (Spec().key, 0) in again.done
+    again.append(row(Spec(root="none"), 1))
+    assert store.read(path)["root"].tolist() == ["auto", "none"]
 
 
 def test_a_store_gives_back_what_it_got(tmp_path: Path) -> None:

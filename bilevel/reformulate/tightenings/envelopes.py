@@ -17,6 +17,9 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate import revenue
 from bilevel.reformulate.single_level import Reformulation
 
+name = "envelopes"
+about = "what a follower pays is at most its dual objective, with envelopes of price times quantity in its place"
+
 
 def add(form: Reformulation, mip: SolverProgram) -> SolverProgram:
     """Append columns and rows for the followers whose revenue the leader counts; none where bounds or linearity are missing."""
