@@ -100,7 +100,7 @@ class _Part:
         """Least slack of every pair and depths of every cone over the corners, None where a corner has no interior."""
         low, high = program.lower[self.seen], program.upper[self.seen]
         # A box without ends has no corners, and one of many columns too many of them
-        if len(self.seen) > MOST_SEEN or not np.isfinite(low).all() or not np.isfinite(high).all():
+        if int((low < high).sum()) > MOST_SEEN or not np.isfinite(low).all() or not np.isfinite(high).all():
             return None
         least: tuple[Vector, Vector, Vector] | None = None
         # A fixed variable has one end, and the set keeps it from giving every corner twice

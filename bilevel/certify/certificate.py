@@ -27,10 +27,10 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
     """
     program = compile_model(model)
     x = program.values()
-    epigraph = np.array([variable is None for variable in program.variables])
-    missing = np.flatnonzero(np.isnan(x) & ~epigraph)
-    if len(missing):
-        raise ModelError(f"variable {program.name(int(missing[0]))!r} has no value: solve the model, or set its value")
+    # What follows from variables has no value only where one of them has none
+    missing = [at for at, _ in program.own if np.isnan(x[at])]
+    if missing:
+        raise ModelError(f"variable {program.name(missing[0])!r} has no value: solve the model, or set its value")
     x = _fill_epigraphs(program, x)
     # Values alone say nothing of multipliers; only a leader that reads some needs them
     if not len(program.links.column):

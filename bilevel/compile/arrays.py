@@ -8,15 +8,18 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import Bilinear
+from bilevel.program.choices import Derived
 from bilevel.program.convexity import least_eigenvalue, square_root
+from bilevel.program.domains import readable_bounds
 from bilevel.program.rows import Index, Vector, coo
 
 
 def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
-    """Lower and upper bound of each column, infinite where there is none or it is 1e20 and more; refuses crossed ones."""
-    pairs = [(None, None) if v is None else v.bounds for v in variables]
-    lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
-    upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
+    """Lower and upper bound of each variable, infinite where there is none or it is 1e20 and more.
+
+    Raises `ModelError` for bounds that cross, or cannot be evaluated.
+    """
+    lower, upper = np.array([readable_bounds(v) for v in variables], dtype=float).reshape(-1, 2).T
     bad = np.flatnonzero(lower > upper)
     if len(bad):
         at = int(bad[0])
@@ -29,8 +32,8 @@ def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
 
 
 def scales(model: Any, variables: tuple[Any, ...]) -> Vector:
-    """What Pyomo's `scaling_factor` suffix says of the size of each column, NaN where it says nothing."""
-    scale = np.full(len(variables), np.nan)
+    """What Pyomo's `scaling_factor` suffix says of the size of each column, or a derived one itself; NaN where nothing does."""
+    scale = np.array([v.size if isinstance(v, Derived) else np.nan for v in variables])
     suffix = model.component("scaling_factor")
     if suffix is not None:
         for at, variable in enumerate(variables):

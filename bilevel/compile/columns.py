@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+import pyomo.environ as pyo
 from pyomo.common.numeric_types import native_types
 from pyomo.core.expr.relational_expr import EqualityExpression, InequalityExpression
 from pyomo.core.expr.visitor import identify_mutable_parameters, identify_variables
@@ -14,11 +15,12 @@ from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
 from bilevel import tolerances
-from bilevel.compile.root_terms import Root, root_of
+from bilevel.compile.root_terms import Root, roots_of
 from bilevel.compile.walk import require_own
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import LEADER
-from bilevel.program.domains import require_fixed_inside
+from bilevel.program.choices import Derived
+from bilevel.program.domains import readable_bounds, require_fixed_inside
 from bilevel.program.rows import Rows, coo
 
 
@@ -44,18 +46,17 @@ class Columns:
         self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
 
     def repn(self, expression: Any, what: str) -> Any:
-        """The quadratic representation of an expression; refuses what is not quadratic."""
+        """The quadratic representation of an expression, its roots as `Root`s; refuses what is neither."""
         with _reading(what, expression):
             self._look_at(expression, what)
-            return self._repn(expression, what)
+            return self._repn(expression, what, roots=True)
 
     def _repn(self, expression: Any, what: str, roots: bool = False) -> Any:
         repn = self.visitor.walk_expression(expression)
-        if roots and repn.nonlinear is not None and not repn.quadratic:
-            root = root_of(repn.nonlinear)
-            if root is not None:
-                repn.nonlinear = Root(root[0], self._repn(root[1], what))
-        if repn.nonlinear is not None and not isinstance(repn.nonlinear, Root):
+        found = roots_of(repn.nonlinear) if roots and repn.nonlinear is not None else None
+        if found is not None:
+            repn.nonlinear = [Root(factor, self._repn(inside, what), inside) for factor, inside in found]
+        elif repn.nonlinear is not None:
             raise ModelError(
                 f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
             )
@@ -77,7 +78,7 @@ class Columns:
     def row(self, row: Any, name: str) -> tuple[Any, float, float]:
         """Quadratic representation of a row's body without its constant, and the limits that are left.
 
-        Of a row that holds the root of a quadratic it is the linear part, with a `Root` as its nonlinear one.
+        Its nonlinear part is a list of `Root`s, None without.
         """
         what, expression = f"row {name!r}", row.expr
         # Before Pyomo makes limits of it: a foreign variable with a value would become a number there
@@ -107,6 +108,28 @@ class Columns:
     def quadratic(self, repn: Any, sign: float) -> dict[tuple[int, int], float]:
         """All quadratic terms by column pair."""
         return {(self.at(i), self.at(j)): sign * float(v) for (i, j), v in (repn.quadratic or {}).items()}
+
+    def derive(self, derived: Derived, owner: int) -> int:
+        """A new column that follows from variables, of the leader (LEADER) or of a follower."""
+        self.found[id(derived)] = derived
+        if owner != LEADER:
+            self.owners[id(derived)] = owner
+        return self.at(id(derived))
+
+    def one(self, name: str) -> int:
+        """A new column that is 1, for the constants in the squares of row `name`."""
+        # Each row has its own, as one for all would tie parts to each other that share nothing
+        return self.derive(Derived(f"1 in {name}", lambda: 1.0, pyo.Reals, (1.0, 1.0)), LEADER)
+
+    def reach(self, forms: list[tuple[dict[int, float], float]]) -> float:
+        """The largest root of the sum of these affine forms' squares within the declared bounds of their variables."""
+        keys, total = list(self.position), 0.0
+        for terms, number in forms:
+            ends = [(value, readable_bounds(self.found[keys[column]])) for column, value in terms.items()]
+            high = number + sum(max(value * end for end in limits) for value, limits in ends)
+            low = number + sum(min(value * end for end in limits) for value, limits in ends)
+            total += max(abs(low), abs(high)) ** 2
+        return math.sqrt(total)
 
     def variables(self) -> tuple[Any, ...]:
         """The Pyomo variables in column order."""

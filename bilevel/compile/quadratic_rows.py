@@ -44,11 +44,12 @@ class ConeBuilder:
     """Collects convex quadratic rows and objectives; `build` gives them as one `Cones`.
 
     A quadratic objective becomes an epigraph: a new column t >= quadratic, which the caller adds to the objective.  `theirs`: the
-    rows are the followers'.
+    rows are the followers', of whom `level` is the one whose rows come now; `owner` keeps it for every cone.
     """
 
     def __init__(self, theirs: bool = False) -> None:
         self.theirs = theirs
+        self.level, self.owner = LEADER, list[int]()
         self.relaxes_equality: list[bool] = []
         self.forms: list[list[dict[int, float]]] = []
         self.u: list[Affine] = []
@@ -81,10 +82,10 @@ class ConeBuilder:
         del terms[key]
         self._add(terms, u, w, name, tight)
 
-    def norm(self, terms: Quadratic, right: Affine, name: str) -> None:
-        """Add root of the quadratic <= `right`, which the caller's own row keeps at least 0."""
+    def norm(self, forms: list[dict[int, float]], right: Affine, name: str, tight: bool = False) -> None:
+        """Add root of the sum of the forms' squares <= `right`, which something keeps at least 0 already."""
         self.signed.add(len(self.names))
-        self._add(terms, right, right, name, False)
+        self._append(forms, right, right, name, tight)
 
     def objective(self, terms: Quadratic, name: str) -> None:
         """Add the epigraph of a quadratic objective; its column is marked by a negative number until `build`."""
@@ -93,8 +94,12 @@ class ConeBuilder:
         self._add(terms, ({}, 1.0), ({-self.epigraphs: 1.0}, 0.0), name, tight=True)
 
     def _add(self, terms: Quadratic, u: Affine, w: Affine, name: str, tight: bool) -> None:
+        self._append(_squares(terms, name), u, w, name, tight)
+
+    def _append(self, forms: list[dict[int, float]], u: Affine, w: Affine, name: str, tight: bool) -> None:
         self.relaxes_equality.append(tight)
-        self.forms.append(_squares(terms, name))
+        self.owner.append(self.level)
+        self.forms.append(forms)
         self.u.append(u)
         self.w.append(w)
         self.names.append(name)
@@ -226,6 +231,43 @@ def _matrix(terms: Quadratic) -> tuple[list[int], np.ndarray]:
         matrix[at[i], at[j]] += value / 2
         matrix[at[j], at[i]] += value / 2
     return columns, matrix
+
+
+def affine_squares(terms: Quadratic, linear: dict[int, float], constant: float) -> list[Affine] | None:
+    """Affine forms whose squares add up to quadratic + linear + constant; None where there are none."""
+    columns, matrix = _matrix(terms)
+    linear = {column: value for column, value in linear.items() if value}
+    if not set(linear) <= set(columns):
+        return None
+    plain = _is_sum_of_squares(terms)
+    # Where the squares can be seen, they stay those that were written
+    rows = np.diag(np.sqrt(np.diag(matrix)))[np.diag(matrix) > 0] if plain else square_root(matrix)
+    if rows is None:
+        return None
+    half = np.array([linear.get(column, 0.0) for column in columns]) / 2.0
+    unit = np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), 1.0))
+    scaled, half = rows / unit, half / unit
+    number = np.linalg.lstsq(scaled.T, half, rcond=None)[0] if len(rows) else np.zeros(0)
+    room = tolerances.COEFFICIENT_ROUNDING * len(columns)
+    if (np.abs(number @ scaled - half) > room * (np.abs(number) @ np.abs(scaled) + np.abs(half))).any():
+        return None
+    # (x - a)^2 has a^2 in its constant; what is left of it is a square of its own
+    left, size = constant - float(number @ number), abs(constant) + float(number @ number)
+    if left < -tolerances.COEFFICIENT_ROUNDING * size:
+        return None
+    forms: list[Affine] = [
+        ({column: float(value) for column, value in zip(columns, row, strict=True) if value}, float(shift))
+        for row, shift in zip(rows, number, strict=True)
+    ]
+    return [*forms, ({}, float(np.sqrt(left)))] if left > tolerances.COEFFICIENT_ROUNDING * size else forms
+
+
+def with_one(forms: list[Affine], one: Callable[[], int]) -> list[dict[int, float]]:
+    """Affine forms as linear ones, their numbers as coefficients of the column 1, which `one` gives."""
+    if not any(number for _, number in forms):
+        return [terms for terms, _ in forms]
+    column = one()
+    return [{**terms, column: number} if number else terms for terms, number in forms]
 
 
 def _squares(terms: Quadratic, name: str) -> list[dict[int, float]]:

@@ -15,15 +15,28 @@ from pyomo.core.expr.numeric_expr import (
 
 @dataclass(frozen=True)
 class Root:
-    """factor * sqrt(inside), where `inside` is a quadratic representation."""
+    """factor * sqrt(inside), where `inside` is the quadratic representation of `expression`."""
 
     factor: float
     inside: Any
+    expression: Any
 
 
-def root_of(expression: Any) -> tuple[float, Any] | None:
-    """The factor and what stands under the root, of an expression that is one root; None where it is another one."""
-    factor = 1.0
+def roots_of(expression: Any, factor: float = 1.0) -> list[tuple[float, Any]] | None:
+    """(factor, what stands under the root) of an expression that is a sum of roots; None where it is another one."""
+    factor, expression = _without_factor(expression, factor)
+    if isinstance(expression, SumExpression):
+        parts = [roots_of(part, factor) for part in expression.args]
+        return None if any(part is None for part in parts) else [root for part in parts for root in part or ()]
+    if isinstance(expression, UnaryFunctionExpression) and expression.getname() == "sqrt":
+        return [(factor, expression.args[0])]
+    if isinstance(expression, PowExpression) and _is_number(expression.args[1]) and float(expression.args[1]) == 0.5:
+        return [(factor, expression.args[0])]
+    return None
+
+
+def _without_factor(expression: Any, factor: float) -> tuple[float, Any]:
+    """A number and what it multiplies."""
     while True:
         if isinstance(expression, NegationExpression):
             factor, expression = -factor, expression.args[0]
@@ -34,12 +47,7 @@ def root_of(expression: Any) -> tuple[float, Any] | None:
             number, expression = (first, second) if _is_number(first) else (second, first)
             factor *= float(number)
         else:
-            break
-    if isinstance(expression, UnaryFunctionExpression) and expression.getname() == "sqrt":
-        return factor, expression.args[0]
-    if isinstance(expression, PowExpression) and _is_number(expression.args[1]) and float(expression.args[1]) == 0.5:
-        return factor, expression.args[0]
-    return None
+            return factor, expression
 
 
 def _is_number(part: Any) -> bool:

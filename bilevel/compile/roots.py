@@ -1,13 +1,20 @@
-"""Rows with the root of a quadratic, such as a norm, to cones."""
+"""Roots of quadratics, such as norms, in rows and objectives: to cones."""
 
+import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pyomo.environ as pyo
 
+from bilevel import tolerances
 from bilevel.compile.columns import Columns
-from bilevel.compile.quadratic_rows import ConeBuilder
+from bilevel.compile.quadratic_rows import Affine, ConeBuilder, affine_squares, with_one
+from bilevel.compile.root_terms import Root
 from bilevel.errors import ModelError
+from bilevel.program.bilevel_program import LEADER
+from bilevel.program.choices import Derived
 
 Limit = tuple[list[tuple[int, float]], float, float, str]
 
@@ -17,32 +24,87 @@ def keys_of(repn: Any) -> Iterator[int]:
     yield from repn.linear
     for pair in repn.quadratic or ():
         yield from pair
-    if repn.nonlinear is not None:
-        yield from keys_of(repn.nonlinear.inside)
+    for root in repn.nonlinear or ():
+        yield from keys_of(root.inside)
 
 
-def take_root(cones: ConeBuilder, columns: Columns, repn: Any, lower: float, upper: float, name: str) -> list[Limit]:
+def take_root(
+    cones: ConeBuilder, columns: Columns, repn: Any, lower: float, upper: float, name: str
+) -> list[Limit] | None:
     """Gives `cones` the row lower <= factor sqrt(quadratic) + linear <= upper, and its caller the rows that go with it.
 
-    Raises `ModelError` for a root that is bounded from below, and for a norm about a point beside variables.
+    None where the row has more than one root, or squares beside it.  Raises `ModelError` for a root that is bounded from below,
+    and for one that is not convex.
     """
-    root, terms = repn.nonlinear, columns.linear(repn)
-    if np.isfinite(lower if root.factor > 0 else upper):
-        raise ModelError(
-            f"row {name!r} keeps a root at least as large as something, which is not convex: keep the other limit alone"
-        )
+    if len(repn.nonlinear) != 1 or repn.quadratic:
+        return None
+    root, terms = repn.nonlinear[0], columns.linear(repn)
+    _refuse_from_below(root, limited_side(lower, upper), f"row {name!r}")
     limit = (upper if root.factor > 0 else lower) / root.factor
     right = {column: -value / root.factor for column, value in terms}
-    form, linear = columns.quadratic(root.inside, 1.0), dict(columns.linear(root.inside))
-    constant = float(root.inside.constant)
+    sign = [(list(right.items()), -limit, np.inf, f"{name}: right-hand side")]
     if not right:
-        # A root with a number as its limit is a quadratic row with the square of it
-        cones.row(form, linear, -np.inf, limit**2 - constant, name)
-        return [([], -limit, np.inf, f"{name}: limit")] if limit < 0 else []
-    if linear or constant:
+        sign = [([], -limit, np.inf, f"{name}: limit")] if limit < 0 else []
+        if not root.inside.quadratic:
+            constant = float(root.inside.constant)
+            # What stands under a root is at least 0
+            return [*sign, (columns.linear(root.inside), -constant, limit**2 - constant, name)]
+    squares = with_one(_squares(columns, root, f"row {name!r}"), partial(columns.one, name))
+    cones.norm(squares, (right, limit), name)
+    return sign
+
+
+def lift_roots(
+    cones: ConeBuilder, columns: Columns, roots: list[Root], side: float, name: str, owner: int, tight: bool = False
+) -> list[tuple[int, float]]:
+    """A column at least as large as each root, given to `cones`, and the linear terms that stand for the roots then.
+
+    `tight`: no column may be larger than its root.
+    `side`: 1 where the sum is limited from above (or minimised), -1 from below, 0 on both sides.  Raises `ModelError` where a
+    root is limited from below, and for one that is not convex.
+    """
+    terms = []
+    for number, root in enumerate(roots, 1):
+        _refuse_from_below(root, side, repr(name))
+        squares = _squares(columns, root, repr(name))
+        reach = columns.reach(squares)
+        far = reach * (1.0 + tolerances.IMPLIED_ROUNDING) if math.isfinite(reach) else None
+        # An upper bound of a follower's column would be one more limit with a multiplier
+        bounds = (0.0, far if owner == LEADER else None)
+        label = f"root {number} of {name}"
+        derived = Derived(label, _worth(root.expression), pyo.Reals, bounds, reach if far else math.nan)
+        column = columns.derive(derived, owner)
+        cones.norm(with_one(squares, partial(columns.one, label)), ({column: 1.0}, 0.0), label, tight)
+        terms.append((column, root.factor))
+    return terms
+
+
+def limited_side(lower: float, upper: float) -> float:
+    """1 where a row has an upper limit alone, -1 where it has a lower one, 0 for both."""
+    return float(np.isfinite(upper)) - float(np.isfinite(lower))
+
+
+def _refuse_from_below(root: Root, side: float, what: str) -> None:
+    if side * root.factor <= 0:
         raise ModelError(
-            f"row {name!r} has linear terms or a constant under its root, and variables beside it: put each (x - a) of the norm "
-            "into a variable of its own, d == x - a, and write the norm of these"
+            f"{what} keeps a root at least as large as something, which is not convex: keep the other limit alone"
         )
-    cones.norm(form, (right, limit), name)
-    return [(list(right.items()), -limit, np.inf, f"{name}: right-hand side")]
+
+
+def _squares(columns: Columns, root: Root, what: str) -> list[Affine]:
+    form, linear = columns.quadratic(root.inside, 1.0), dict(columns.linear(root.inside))
+    squares = affine_squares(form, linear, float(root.inside.constant))
+    if squares is None:
+        raise ModelError(
+            f"{what} has {str(root.expression)[:60]} under a root, which is no sum of squares of (variables + numbers), so that "
+            "the root is not convex: write a norm, or square the row where both of its sides are at least 0"
+        )
+    return squares
+
+
+def _worth(expression: Any) -> Any:
+    def worth() -> float | None:
+        value = pyo.value(expression, exception=False)
+        return None if value is None else math.sqrt(max(float(value), 0.0))
+
+    return worth

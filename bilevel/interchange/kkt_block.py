@@ -8,9 +8,11 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 
 from bilevel.compile import to_pyomo
-from bilevel.program.choices import Choice
+from bilevel.program.choices import Choice, Derived
 from bilevel.program.layout import Group
+from bilevel.program.rows import Mask, stack_rows
 from bilevel.program.solver_program import SolverProgram
+from bilevel.program.sparse import row_of
 from bilevel.reformulate.single_level import Reformulation
 
 
@@ -47,6 +49,7 @@ class KktBlock:
     def _add_columns(self) -> None:
         """In the order of the program: choices of domains, objective epigraph, lam, mu, t, then the mode's own."""
         self._add_choices()
+        self._add_derived()
         # The epigraph of a convex objective is no variable of the model
         if None in self.columns:
             self.block.epigraph = pyo.Var()
@@ -76,6 +79,21 @@ class KktBlock:
             # Rows say from here on where the variable may be
             self.columns[split.column].domain = pyo.Reals
             self._limit(self.columns[split.column], split.column)
+
+    def _add_derived(self) -> None:
+        """Columns that follow from variables; several may go by the name of one row."""
+        at = [k for k, column in enumerate(self.columns) if isinstance(column, Derived)]
+        self.block.derived = pyo.Var(pyo.Any, dense=False)
+        for k in at:
+            self.columns[k] = self.block.derived[_free(self.block.derived, self.columns[k].name)]
+            self._limit(self.columns[k], k)
+
+    def _added(self) -> Mask:
+        """The columns of the program that are epigraphs or derived, among all."""
+        added = np.zeros(self.mip.columns, dtype=bool)
+        kinds = (type(None), Derived)
+        added[: self.form.program.columns] = [isinstance(v, kinds) for v in self.form.program.variables]
+        return added
 
     def _cone_columns(self) -> Iterator[tuple[str, list[Any]]]:
         """Multipliers of the followers' quadratic rows; p has one a square."""
@@ -112,12 +130,13 @@ class KktBlock:
             at += len(self.pairs)
 
     def _add_leader_rows(self) -> None:
-        """Rows with a product of leader and follower variables are replaced; the others stand in the model already."""
+        """Rows with products or over derived columns are replaced; the others stand in the model already."""
         bilinear, names = self.form.program.bilinear, self.form.program.rows.names
         # By name, which is all that a row of the model and one of the program share
         changed = {names[row]: row for row in np.unique(bilinear.row[bilinear.row >= 0]).tolist()}
+        lifted = self._lifted_rows()
         for row in list(self.single.component_data_objects(pyo.Constraint, active=True, descend_into=True)):
-            if str(row.name) in changed:
+            if str(row.name) in changed or str(row.name) in lifted:
                 row.deactivate()
         self.block.domain = pyo.Constraint(pyo.Any)
         count = self.form.program.rows.count
@@ -127,9 +146,18 @@ class KktBlock:
         self.block.leader = pyo.Constraint(pyo.Any)
         for name, at in changed.items():
             self._row(self.block.leader, name, at)
+        for name in lifted.keys() - changed.keys():
+            self._row(self.block.leader, name, lifted[name])
         if self.mip.products is not None:
             for at, name in enumerate(_product_names(self.form, changed)):
                 self.block.leader[name] = to_pyomo.product(self.mip.products, at, self.columns)
+
+    def _lifted_rows(self) -> dict[str, int]:
+        """Rows of leader and followers, by name, that stand over derived columns where the model has a root or squares."""
+        program, added = self.form.program, self._added()
+        rows = stack_rows([program.rows, program.followers.rows])
+        found = np.unique(row_of(rows.matrix)[added[rows.matrix.indices]])
+        return {rows.names[at]: at for at in found.tolist()}
 
     def _add_follower_rows(self) -> None:
         """Stationarity, then the multipliers that the leader reads, in the order of the program."""
@@ -151,13 +179,14 @@ class KktBlock:
             component[key] = limited
 
     def _add_cones(self) -> None:
-        """Cones that no row of the model states: the epigraph of the objective, multipliers, and the y'Qy of the columns t."""
-        leaders, cones = self.form.program.cones.count, self.mip.cones
-        given = leaders + self.form.program.followers.cones.count
-        epigraphs = {at for at, variable in enumerate(self.form.program.variables) if variable is None}
+        """Cones that no row of the model states: over epigraphs and derived columns, multipliers, and the y'Qy of the columns t."""
+        cones = self.mip.cones
+        given = self.form.program.cones.count + self.form.program.followers.cones.count
+        added = self._added()
         self.block.cone = pyo.Constraint(pyo.Any)
         for k in range(cones.count):
-            if k >= given or (k < leaders and set(cones.w[[k]].indices.tolist()) & epigraphs):
+            parts = (cones.w[[k]], cones.squares[cones.owner == k])
+            if k >= given or any(added[part.indices].any() for part in parts):
                 self.block.cone[_free(self.block.cone, cones.names[k])] = to_pyomo.cone(cones, k, self.columns)
 
     def _add_complementarity(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
-from bilevel.program.choices import Choice, Domains
+from bilevel.program.choices import Choice, Derived, Domains
 from bilevel.program.cones import Cones
 from bilevel.program.layout import Group, Layout
 from bilevel.program.products import linearised
@@ -162,8 +162,8 @@ class Program:
 
     @property
     def own(self) -> list[tuple[int, Any]]:
-        """Column and Pyomo variable of every column that stands for one; others are epigraphs and choices of domains."""
-        added = (type(None), Choice)
+        """Column and Pyomo variable of every column that stands for one; others follow from them, as epigraphs and choices do."""
+        added = (type(None), Choice, Derived)
         return [(at, variable) for at, variable in enumerate(self.variables) if not isinstance(variable, added)]
 
     @property
@@ -234,7 +234,8 @@ class Program:
         return float(np.min(terms[terms > 0], initial=np.inf)) if (terms > 0).any() else 0.0
 
     def tight(self, x: Vector) -> Vector:
-        """x with every epigraph column at its least value."""
+        """x with every epigraph column, of squares or of a root of the objective, at its least value."""
+        x = self.cones.closed(x)
         added = np.array([variable is None for variable in self.variables])
         if not added.any():
             return x

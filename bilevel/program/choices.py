@@ -1,4 +1,4 @@
-"""Domains with steps or gaps as columns and leader rows of a program, which are exact.
+"""Columns that are no variables: those that follow from variables, and domains with steps or gaps as columns and leader rows.
 
 A domain is a union of pieces, cut to the variable's bounds.  One interval is a pair of bounds, one run of whole numbers an integer
 column.  Anything else gets columns of its own (`Choice`):
@@ -10,7 +10,7 @@ there is no z, and it may have no end.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,25 @@ import numpy as np
 from bilevel.errors import ModelError
 from bilevel.program.domains import Piece, pieces_of, shown, whole_number
 from bilevel.program.rows import Mask, Vector
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """A column that follows from variables, such as the root of a quadratic of theirs, or the number 1.
+
+    `worth` gives it from the values in the Pyomo model (None where one is missing); `size` is its expected one, NaN if unknown.
+    """
+
+    name: str
+    worth: Callable[[], float | None]
+    domain: Any
+    bounds: tuple[float | None, float | None] = (None, None)
+    size: float = math.nan
+
+    @property
+    def value(self) -> float | None:
+        """What the variables' values make of it."""
+        return self.worth()
 
 
 @dataclass(frozen=True)

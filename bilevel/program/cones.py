@@ -60,6 +60,25 @@ class Cones:
         expected = np.maximum(np.maximum(np.abs(u), tolerances.CONE_NOTHING) * self.w_scale, tolerances.LEAST_PRODUCT)
         return float(((total - u * w) / expected).max(initial=0.0))
 
+    @property
+    def norms(self) -> Mask:
+        """The cones whose factors are one column, the same: root of the sum of squares <= that column."""
+        alone = [(np.diff(part.indptr) == 1) & (zero == 0) for part, zero in ((self.u, self.u0), (self.w, self.w0))]
+        both = np.flatnonzero(alone[0] & alone[1])
+        same = self.u.indices[self.u.indptr[both]] == self.w.indices[self.w.indptr[both]]
+        return np.isin(np.arange(self.count), both[same])
+
+    def closed(self, x: Vector) -> Vector:
+        """x with the columns that are at least a norm at that norm, where nothing else is meant."""
+        at = np.flatnonzero(self.norms & self.relaxes_equality)
+        if not len(at):
+            return x
+        _, total, _, _ = self.parts(x)
+        x, first = x.copy(), self.u.indptr[at]
+        product = self.u.data[first] * self.w.data[self.w.indptr[at]]
+        x[self.u.indices[first]] = np.sqrt(total[at] / product)
+        return x
+
     def held(self, x: Vector) -> Mask:
         """Which cones x lies on, within a hundredth of their expected product."""
         _, total, u, w = self.parts(x)
@@ -69,7 +88,7 @@ class Cones:
         """x with cones that are nearly tight made so, by the one column that is their w; what an interior point leaves open."""
         _, total, u, w = self.parts(x)
         # Other cones may be loose, and of several columns in w it is open which one to move
-        alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.relaxes_equality
+        alone = (np.diff(self.w.indptr) == 1) & (u > 0) & self.relaxes_equality & ~self.norms
         least = total / np.where(u > 0, u, 1.0)
         near = np.flatnonzero(
             alone & (np.abs(w - least) <= tolerances.CONE_SNAP * np.maximum(self.w_scale, tolerances.LEAST_PRODUCT))

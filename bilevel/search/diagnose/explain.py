@@ -53,11 +53,10 @@ def refusal(model: Any, program: Program, error: LooseConeError) -> LooseConeErr
 @contextmanager
 def _loaded(program: Program, x: Vector) -> Iterator[None]:
     """The point in the model's variables for a while."""
-    before = [(v, v.value) for v in program.variables if v is not None]
+    before = [(variable, variable.value) for _, variable in program.own]
     # Unchecked: a solver's point may miss a bound by its tolerance, and what stood there before may be anything
-    for variable, value in zip(program.variables, x.tolist(), strict=True):
-        if variable is not None:
-            variable.set_value(value, skip_validation=True)
+    for at, variable in program.own:
+        variable.set_value(float(x[at]), skip_validation=True)
     try:
         yield
     finally:

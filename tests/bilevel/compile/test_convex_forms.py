@@ -120,10 +120,15 @@ def test_what_the_leader_asks_of_a_follower_s_variable_is_no_sign_of_it() -> Non
     ("row", "said"),
     [
         (lambda m: pyo.sqrt(m.x**2 + m.y**2) >= 1, "keeps a root at least as large as something, which is not convex"),
-        (lambda m: pyo.sqrt(m.x**2 + (m.y - 1) ** 2) <= m.c, "put each .x - a. of the norm into a variable of its own"),
-        (lambda m: pyo.sqrt(m.x**2 - m.y**2) <= m.c, "'row' is quadratic and not convex"),
-        (lambda m: pyo.sqrt(m.x**2 + m.y**2) + pyo.sqrt(m.c) <= 1, "'row' is not linear or quadratic"),
-        (lambda m: pyo.sqrt(m.x**2 + m.y**2) + m.c**2 <= 1, "'row' is not linear or quadratic"),
+        (lambda m: pyo.sqrt(m.x**2 - m.y**2) <= m.c, "'row' has .* under a root, which is no sum of squares"),
+        (lambda m: pyo.sqrt(m.x**2 - 1) <= 2, "'row' has .* under a root, which is no sum of squares"),
+        (lambda m: pyo.sqrt(m.x**2 + m.y) <= m.c, "'row' has .* under a root, which is no sum of squares"),
+        (
+            lambda m: pyo.sqrt(m.x**2 + m.y**2) + pyo.sqrt(m.c) <= 1,
+            "'row' has c under a root, which is no sum of squares",
+        ),
+        (lambda m: pyo.sqrt(m.x**2 + 1) - pyo.sqrt(m.y**2 + 1) <= 0, "keeps a root at least as large as something"),
+        (lambda m: pyo.sqrt(m.x**2 + 1) + pyo.sqrt(m.y**2 + 1) == 3, "keeps a root at least as large as something"),
         (lambda m: pyo.exp(m.x) <= 1, "'row' is not linear or quadratic"),
     ],
 )
