@@ -15,7 +15,7 @@ from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
 from bilevel import tolerances
-from bilevel.compile.root_terms import Root, roots_of
+from bilevel.compile.root_terms import Root, power_of, roots_of
 from bilevel.compile.walk import require_own
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import LEADER
@@ -65,6 +65,25 @@ class Columns:
             _refuse_without_value(what, expression)
             raise ModelError(f"{what} holds a coefficient that is not a finite number: check its data")
         return repn
+
+    def power(self, expression: Any, what: str) -> tuple[float, Any, float, Any] | None:
+        """(factor, base, exponent) of factor * base ** exponent + constant, the base as a representation, and as an expression.
+
+        None for what is none, and where the base is not quadratic.
+        """
+        with _reading(what, expression):
+            self._look_at(expression, what)
+            # As it is written first, as Pyomo multiplies the square of a quadratic out
+            found = power_of(expression)
+            if found is None:
+                repn = self.visitor.walk_expression(expression)
+                alone = repn.nonlinear is not None and not repn.linear and not repn.quadratic
+                found = power_of(repn.nonlinear) if alone else None
+            if found is None:
+                return None
+            factor, base, exponent = found
+            inside = self.visitor.walk_expression(base)
+        return None if inside.nonlinear is not None else (factor, inside, exponent, base)
 
     def _look_at(self, expression: Any, what: str) -> None:
         """Refuses variables of other models, and fixed ones that stand where they may not."""

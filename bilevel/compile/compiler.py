@@ -15,7 +15,7 @@ from bilevel.compile.columns import Columns, RowList
 from bilevel.compile.leader import Leader
 from bilevel.compile.quadratic_rows import ConeBuilder, Quadratic, Told, is_cone, is_convex
 from bilevel.compile.refusals import one_objective, owners_of, refuse_orphans, refuse_unknown_components
-from bilevel.compile.roots import keys_of, lift_roots, limited_side, take_root
+from bilevel.compile.roots import keys_of, lift_roots, limited_side, ordered_as, take_root
 from bilevel.compile.turned_cones import TurnedRows, refuse_turned
 from bilevel.compile.walk import declared, require_model
 from bilevel.errors import ModelError
@@ -109,8 +109,10 @@ class _Compiler:
 
     def _follower(self, at: int, block: Any) -> float:
         objective = one_objective(block, f"follower {block.name!r}")
-        sense = 1.0 if objective.is_minimizing() else -1.0
-        repn = self.columns.repn(objective.expr, f"objective {objective.name!r}")
+        written = 1.0 if objective.is_minimizing() else -1.0
+        # What has its least value where the objective has, which is all that a follower's choice rests on
+        expression, sense = ordered_as(self.columns, objective, written, bool(multipliers.asked(block)))
+        repn = self.columns.repn(expression, f"objective {objective.name!r}")
         for key in keys_of(repn):
             self._claim(key, at, f"objective {objective.name!r}")
         linear = [(key, sense * float(value)) for key, value in repn.linear.items()]
@@ -125,7 +127,7 @@ class _Compiler:
             self._follower_product(at, first, second, sense * float(value))
         for row in declared(block, pyo.Constraint, active=True):
             self._follower_row(at, row)
-        return sense
+        return written
 
     def _follower_product(self, at: int, first: int, second: int, value: float) -> None:
         owners = self.columns.owner(first), self.columns.owner(second)

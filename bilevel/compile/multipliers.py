@@ -30,6 +30,11 @@ class Read:
             )
 
 
+def asked(block: Any) -> list[Any]:
+    """The rows and variables of a follower whose multipliers are read or limited."""
+    return [*block.__dict__.get("dual_of", {}), *block.__dict__.get("dual_limit", {})]
+
+
 def limits(read: Read, places: dict[int, int], count: int) -> Vector:
     """The user's limits by row or column (`places` by id), infinite where there is none."""
     found = np.full(count, np.inf)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pyomo.common.numeric_types import native_numeric_types
 from pyomo.core.expr.numeric_expr import (
+    DivisionExpression,
     NegationExpression,
     PowExpression,
     ProductExpression,
@@ -35,6 +36,20 @@ def roots_of(expression: Any, factor: float = 1.0) -> list[tuple[float, Any]] | 
     return None
 
 
+def power_of(expression: Any) -> tuple[float, Any, float] | None:
+    """(factor, base, exponent) of factor * base ** exponent + numbers, as a root is; None where an expression is another one."""
+    factor, expression = _without_factor(expression, 1.0)
+    if isinstance(expression, SumExpression):
+        parts = [part for part in expression.args if not _is_number(part)]
+        found = power_of(parts[0]) if len(parts) == 1 else None
+        return None if found is None else (factor * found[0], *found[1:])
+    if isinstance(expression, UnaryFunctionExpression) and expression.getname() == "sqrt":
+        return factor, expression.args[0], 0.5
+    if isinstance(expression, PowExpression) and _is_number(expression.args[1]):
+        return factor, expression.args[0], float(expression.args[1])
+    return None
+
+
 def _without_factor(expression: Any, factor: float) -> tuple[float, Any]:
     """A number and what it multiplies."""
     while True:
@@ -46,6 +61,10 @@ def _without_factor(expression: Any, factor: float) -> tuple[float, Any]:
             first, second = expression.args
             number, expression = (first, second) if _is_number(first) else (second, first)
             factor *= float(number)
+        elif isinstance(expression, DivisionExpression) and _is_number(expression.args[1]):
+            factor, expression = factor / float(expression.args[1]), expression.args[0]
+        elif hasattr(expression, "is_named_expression_type") and expression.is_named_expression_type():
+            expression = expression.args[0]
         else:
             return factor, expression
 

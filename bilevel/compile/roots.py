@@ -1,4 +1,4 @@
-"""Roots of quadratics, such as norms, in rows and objectives: to cones."""
+"""Roots of quadratics, such as norms, in rows and objectives: to cones; followers' objectives that are one power: to quadratics."""
 
 import math
 from collections.abc import Iterator
@@ -77,6 +77,36 @@ def lift_roots(
         cones.norm(with_one(squares, partial(columns.one, label)), ({column: 1.0}, 0.0), label, tight)
         terms.append((column, root.factor))
     return terms
+
+
+def ordered_as(columns: Columns, objective: Any, sense: float, priced: bool) -> tuple[Any, float]:
+    """An expression that rises where a follower's objective does, and the sense (1: least, -1: most) in which it is sought.
+
+    factor * base ** exponent + constant rises with the base where that is at least 0, or the exponent is odd, and with the base's
+    square where the exponent is even.  `priced`: multipliers are read or limited, which are those of the objective as it is
+    written; a power is refused by `ModelError` then, and a root stays one.
+    """
+    found = columns.power(objective.expr, f"objective {objective.name!r}")
+    if found is None:
+        return objective.expr, sense
+    factor, base, exponent, expression = found
+    if exponent <= 0:
+        return objective.expr, sense
+    turned = sense if factor > 0 else -sense
+    if base.quadratic:
+        form, linear = columns.quadratic(base, 1.0), dict(columns.linear(base))
+        known = affine_squares(form, linear, float(base.constant)) is not None
+    else:
+        known = exponent == int(exponent)
+        expression = expression**2 if exponent % 2 == 0 else expression
+    if not known or (priced and exponent == 0.5):
+        return objective.expr, sense
+    if priced:
+        raise ModelError(
+            f"objective {objective.name!r} is a power, which is solved by what has the same optimum, and multipliers of its "
+            "follower are used, which are those of the objective itself: write the objective without the power, or leave them out"
+        )
+    return expression, turned
 
 
 def limited_side(lower: float, upper: float) -> float:
