@@ -15,7 +15,7 @@ from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
 from bilevel import tolerances
-from bilevel.compile.root_terms import Root, power_of, roots_of
+from bilevel.compile.root_terms import Multiply, Root, add_polynomial, polynomial, power_of, roots_of
 from bilevel.compile.walk import require_own
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import LEADER
@@ -45,18 +45,24 @@ class Columns:
         # The visitor notes what it meets; a variable whose terms cancel gets no position, and so no column
         self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
 
-    def repn(self, expression: Any, what: str) -> Any:
-        """The quadratic representation of an expression, its roots as `Root`s; refuses what is neither."""
+    def repn(self, expression: Any, what: str, multiply: Multiply | None = None) -> Any:
+        """The quadratic representation of an expression, its roots as `Root`s; refuses what is neither.
+
+        With `multiply`, which gives the id of a column and the unit in which it is a product, polynomials are quadratic too.
+        """
         with _reading(what, expression):
             self._look_at(expression, what)
-            return self._repn(expression, what, roots=True)
+            return self._repn(expression, what, True, multiply)
 
-    def _repn(self, expression: Any, what: str, roots: bool = False) -> Any:
+    def _repn(self, expression: Any, what: str, roots: bool = False, multiply: Multiply | None = None) -> Any:
         repn = self.visitor.walk_expression(expression)
-        found = roots_of(repn.nonlinear) if roots and repn.nonlinear is not None else None
-        if found is not None:
-            repn.nonlinear = [Root(factor, self._repn(inside, what), inside) for factor, inside in found]
-        elif repn.nonlinear is not None:
+        found, others = ([], []) if repn.nonlinear is None else roots_of(repn.nonlinear)
+        terms = [(factor, polynomial(other) if multiply else None) for factor, other in others]
+        if (roots or not found) and all(part is not None for _, part in terms):
+            repn.nonlinear = [Root(factor, self._repn(inside, what), inside) for factor, inside in found] or None
+            for factor, part in terms:
+                add_polynomial(repn, factor, part or {}, multiply, self.found)
+        else:
             raise ModelError(
                 f"{what} is not linear or quadratic (it holds {str(repn.nonlinear)[:60]}): rewrite it, or approximate it piecewise"
             )
@@ -94,7 +100,7 @@ class Columns:
             if variable.fixed and variable.value is not None:
                 require_fixed_inside(variable)
 
-    def row(self, row: Any, name: str) -> tuple[Any, float, float]:
+    def row(self, row: Any, name: str, multiply: Multiply | None = None) -> tuple[Any, float, float]:
         """Quadratic representation of a row's body without its constant, and the limits that are left.
 
         Its nonlinear part is a list of `Root`s, None without.
@@ -104,7 +110,7 @@ class Columns:
         with _reading(what, expression):
             self._look_at(expression, what)
             lower, body, upper = row.to_bounded_expression(evaluate_bounds=True)
-            repn = self._repn(body, what, roots=True)
+            repn = self._repn(body, what, True, multiply)
         low = -np.inf if lower is None else _difference(float(lower), float(repn.constant))
         high = np.inf if upper is None else _difference(float(upper), float(repn.constant))
         low, high = low if low > -tolerances.INFINITE else -np.inf, high if high < tolerances.INFINITE else np.inf

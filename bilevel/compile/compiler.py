@@ -20,10 +20,10 @@ from bilevel.compile.turned_cones import TurnedRows, refuse_turned
 from bilevel.compile.walk import declared, require_model
 from bilevel.errors import ModelError
 from bilevel.model import Follower
-from bilevel.program.bilevel_program import LEADER, DualLinks, FollowerStack, Program
+from bilevel.program.bilevel_program import LEADER, Bilinear, DualLinks, FollowerStack, Program
 from bilevel.program.choices import place
 from bilevel.program.cones import Cones
-from bilevel.program.rows import Index, Vector, coo, stack_rows
+from bilevel.program.rows import Index, Rows, Vector, coo, stack_rows
 from bilevel.program.sizes import Terms, expected
 
 
@@ -55,7 +55,7 @@ class _Compiler:
     def program(self) -> Program:
         offset, sign = self.leader.read()
         sense = [self._follower(at, block) for at, block in enumerate(self.followers)]
-        self.turned.settle(self.columns, self.leader.rows, self.follower_rows)
+        self.turned.settle(self.columns, self.leader.linear, self.leader.rows, self.follower_rows)
         variables = self.columns.variables()
         refuse_orphans(self.model, self.followers, variables)
         epigraphs = self.leader.cones.epigraphs
@@ -73,17 +73,14 @@ class _Compiler:
         leader_rows, products = self.leader.rows.rows(n), bilinear(self.leader.bilinear)
         cost = dense(self.leader.cost, n)
         stack = self._stack(n, owner, np.array(sense))
-        mine = products.row < 0
-        objectives = (
-            Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine]),
-            Terms.of_followers(owner, stack.cost, stack.price, stack.quadratic, stack.rows.matrix),
-        )
         told = scales(self.model, everything)
-        size = expected(stack_rows([leader_rows, stack.rows]), objectives, lower, upper, told)
+        size = self._sizes(stack, leader_rows, cost, products, (lower, upper), told)
         # An epigraph is measured in the objective's own unit
         size[first:] = 1.0
         scale = np.where(np.isnan(told), size, told)
-        known = Told((leader_rows, stack.rows), owner, (lower, upper), np.minimum(size, scale), first)
+        known = Told(
+            (self.leader.linear(leader_rows), stack.rows), owner, (lower, upper), np.minimum(size, scale), first
+        )
         return Program(
             variables=everything, lower=lower, upper=upper, integer=np.append(placed.integer, np.zeros(epigraphs, dtype=bool)),
             scale=scale, size=size, domains=placed.domains,
@@ -91,6 +88,27 @@ class _Compiler:
             cones=self.leader.cones.build(known), bilinear=products,
             followers=replace(stack, cones=self.follower_cones.build(known)), links=self._links(sense),
         )  # fmt: skip
+
+    def _sizes(
+        self,
+        stack: FollowerStack,
+        leader_rows: Rows,
+        cost: Vector,
+        products: Bilinear,
+        limits: tuple[Vector, Vector],
+        told: Vector,
+    ) -> Vector:
+        """Expected sizes, those of columns that are products from their factors'."""
+        mine = products.row < 0
+        objectives = (
+            Terms(cost, products.leader[mine], products.follower[mine], products.coefficient[mine]),
+            Terms.of_followers(stack.owner, stack.cost, stack.price, stack.quadratic, stack.rows.matrix),
+        )
+        rows = stack_rows([self.leader.without_products(leader_rows), stack.rows])
+        size = expected(rows, objectives, *limits, told)
+        for column, first, second, unit in self.leader.products:
+            size[column] = size[first] * size[second] / unit
+        return size
 
     def _links(self, sense: list[float]) -> DualLinks:
         return multipliers.links(self.read, self.columns, self.row_at, sense)

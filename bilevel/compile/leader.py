@@ -1,8 +1,10 @@
 """The leader's objective and rows as they are read: linear rows, cones, and products."""
 
+import math
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 
 from bilevel.compile.arrays import bounds
@@ -15,6 +17,8 @@ from bilevel.compile.walk import declared
 from bilevel.model import relaxed_equalities
 from bilevel.program.bilevel_program import LEADER
 from bilevel.program.choices import Derived
+from bilevel.program.domains import readable_bounds
+from bilevel.program.rows import Rows
 
 
 class Leader:
@@ -29,12 +33,16 @@ class Leader:
         }
         self.bilinear: list[tuple[int, int, int, float]] = []
         self.cost: list[tuple[int, float]] = []
+        self.powers: dict[tuple[int, int], tuple[int, float]] = {}
+        # (column, factor, factor, unit), and the rows that say so
+        self.products: list[tuple[int, int, int, float]] = []
+        self.product_rows: list[int] = []
 
     def read(self) -> tuple[float, float]:
         """Reads objective and rows; gives the objective's constant and sense."""
         objective = one_objective(self.model, f"the leader (model {self.model.name!r})")
         sign, name = 1.0 if objective.is_minimizing() else -1.0, str(objective.name)
-        repn = self.columns.repn(objective.expr, f"objective {name!r}")
+        repn = self.columns.repn(objective.expr, f"objective {name!r}", self._multiply)
         roots = lift_roots(self.cones, self.columns, repn.nonlinear or [], sign, name, LEADER, tight=True)
         self.cost = [(column, sign * value) for column, value in (*self.columns.linear(repn), *roots)]
         whole = self.columns.quadratic(repn, sign)
@@ -50,7 +58,7 @@ class Leader:
 
     def _row(self, row: Any) -> None:
         name = row.name
-        repn, lower, upper = self.columns.row(row, name)
+        repn, lower, upper = self.columns.row(row, name, self._multiply)
         terms, side = self.columns.linear(repn), limited_side(lower, upper)
         if repn.nonlinear:
             limits = take_root(self.cones, self.columns, repn, lower, upper, name)
@@ -107,6 +115,35 @@ class Leader:
         self.cones.row(terms, {column: -1.0}, -float("inf"), 0.0, label)
         return column
 
+    def linear(self, rows: Rows) -> Rows:
+        """Of the leader's rows those without a product, which alone tell what their columns may be."""
+        products = [row for row, *_ in self.bilinear]
+        return rows.taken(np.setdiff1d(np.arange(rows.count), products))
+
+    def without_products(self, rows: Rows) -> Rows:
+        """The leader's rows but those that make columns products."""
+        return rows.taken(np.setdiff1d(np.arange(rows.count), self.product_rows)) if self.products else rows
+
+    def _multiply(self, first: int, second: int) -> tuple[int, float]:
+        """A column (its id) that is the product of two over a unit: for polynomials, which go to a nonconvex solver."""
+        if (first, second) not in self.powers:
+            a, b = self.columns.found[first], self.columns.found[second]
+            low, high = _product_bounds(a, b)
+            # In a unit of about its size, as high powers leave what solvers take for numbers
+            far = max(abs(low), abs(high))
+            unit = 2.0 ** round(math.log2(far)) if math.isfinite(far) and far > 0 else 1.0
+            ends = tuple(end / unit if math.isfinite(end) else None for end in (low, high))
+            derived = Derived(f"{a.name}*{b.name}", partial(_product_of, a, b, unit), pyo.Reals, (ends[0], ends[1]))
+            column = self.columns.derive(derived, LEADER)
+            at, pair = len(self.rows.names), (self.columns.at(first), self.columns.at(second))
+            self.products.append((column, *pair, unit))
+            self.product_rows.append(at)
+            self.rows.add([(column, -1.0)], 0.0, 0.0, f"product {derived.name}")
+            turned = self.columns.owner(first) != LEADER and self.columns.owner(second) == LEADER
+            self.bilinear.append((at, *(pair[::-1] if turned else pair), 1.0 / unit))
+            self.powers[first, second] = id(derived), unit
+        return self.powers[first, second]
+
     def _own_products(self, row: int, terms: Quadratic) -> None:
         """Products of two leader variables that form no cone: rows for a nonconvex solver."""
         self.bilinear.extend((row, i, j, value) for (i, j), value in terms.items())
@@ -124,3 +161,17 @@ class Leader:
             else:
                 own[i, j] = float(value)
         return own
+
+
+def _product_of(first: Any, second: Any, unit: float) -> float | None:
+    return None if first.value is None or second.value is None else float(first.value * second.value) / unit
+
+
+def _product_bounds(first: Any, second: Any) -> tuple[float, float]:
+    """The ends of a product of two columns, infinite where there is none."""
+    ends = [readable_bounds(each) for each in (first, second)]
+    if not np.isfinite(ends).all():
+        return (0.0 if first is second else -math.inf), math.inf
+    corners = [a * b for a in ends[0] for b in ends[1]]
+    inside = first is second and ends[0][0] <= 0 <= ends[0][1]
+    return (0.0 if inside else min(corners)), max(corners)

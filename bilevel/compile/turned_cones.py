@@ -214,14 +214,14 @@ class TurnedRows:
             self.rows.append(_Row(form, cones, cones.level, name, otherwise))
         return form is not None
 
-    def settle(self, columns: Columns, leader: RowList, followers: RowList) -> None:
-        """Makes cones of the rows that were kept, by the signs that these linear rows and bounds tell."""
+    def settle(self, columns: Columns, linear: Callable[[Rows], Rows], leader: RowList, followers: RowList) -> None:
+        """Makes cones of the rows that were kept, by the signs that rows and bounds tell; `linear` keeps rows without products."""
         if not self.rows:
             return
         variables = columns.variables()
         n, limits = len(variables), bounds(variables)
         owner = np.array([columns.owner(id(variable)) for variable in variables], dtype=np.int64)
-        told = Told((leader.rows(n), followers.rows(n)), owner, limits, np.ones(n), n)
+        told = Told((linear(leader.rows(n)), followers.rows(n)), owner, limits, np.ones(n), n)
         known = {theirs: told.known(theirs) for theirs in {row.cones.theirs for row in self.rows}}
         ends = {theirs: implied.limits(rows, *limits) for theirs, rows in known.items()}
         for row in self.rows:

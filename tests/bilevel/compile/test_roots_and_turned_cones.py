@@ -191,6 +191,16 @@ def test_squares_beside_a_product_with_the_follower(solver: str) -> None:
     assert solution.objective == pytest.approx(0.5, rel=1e-4)
 
 
+def test_the_linear_part_of_a_product_row_tells_no_sign() -> None:
+    """x c - s <= -1 is no s >= 1 where the product may be -2."""
+    m = model(lambda m: m.x * m.c - m.y <= -1)
+    m.disc = pyo.Constraint(expr=m.x**2 + m.t**2 <= m.y**2)
+    with pytest.raises(bilevel.ModelError, match=r"'disc' is a cone only if both factors"):
+        compile_model(m)
+    m.row.set_value(m.y >= 1)
+    assert compile_model(m).cones.count == 1
+
+
 def test_a_larger_side_of_unknown_sign_is_no_cone() -> None:
     """A follower's is refused by name; a leader's stays a product, and is right there."""
     m = follower_s(lambda m, size: m.f.z**2 + m.f.y**2 <= (m.f.t + m.x - 2) ** 2, 1.0)
