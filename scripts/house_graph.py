@@ -18,9 +18,9 @@ LAYERS = {
 ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
-        "program", "compile", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate", "reformulate.modes",
-        "reformulate.tightenings", "certify", "search", "search.branching", "search.points", "search.steps", "search.diagnose",
-        "interchange", "equilibrium", "front", "heuristics",
+        "program", "compile", "compile.cones", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate",
+        "reformulate.modes", "reformulate.tightenings", "certify", "search", "search.branching", "search.points", "search.steps",
+        "search.diagnose", "interchange", "equilibrium", "front", "heuristics",
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (

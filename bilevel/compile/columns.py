@@ -15,7 +15,7 @@ from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import InvalidNumber, OrderedVarRecorder
 
 from bilevel import tolerances
-from bilevel.compile.root_terms import Multiply, Root, add_polynomial, polynomial, power_of, roots_of
+from bilevel.compile.cones.root_terms import Multiply, Root, add_polynomial, polynomial, power_of, roots_of
 from bilevel.compile.walk import require_own
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import LEADER

@@ -12,11 +12,11 @@ from pyomo.common.log import LoggingIntercept
 from bilevel.compile import multipliers
 from bilevel.compile.arrays import bilinear, bounds, convex_quadratics, dense, scales
 from bilevel.compile.columns import Columns, RowList
+from bilevel.compile.cones.quadratic_rows import ConeBuilder, Quadratic, Told, is_cone, is_convex
+from bilevel.compile.cones.roots import keys_of, lift_roots, limited_side, ordered_as, take_root
+from bilevel.compile.cones.turned_cones import TurnedRows, refuse_turned
 from bilevel.compile.leader import Leader
-from bilevel.compile.quadratic_rows import ConeBuilder, Quadratic, Told, is_cone, is_convex
 from bilevel.compile.refusals import one_objective, owners_of, refuse_orphans, refuse_unknown_components
-from bilevel.compile.roots import keys_of, lift_roots, limited_side, ordered_as, take_root
-from bilevel.compile.turned_cones import TurnedRows, refuse_turned
 from bilevel.compile.walk import declared, require_model
 from bilevel.errors import ModelError
 from bilevel.model import Follower

@@ -9,10 +9,10 @@ import pyomo.environ as pyo
 
 from bilevel.compile.arrays import bounds
 from bilevel.compile.columns import Columns, RowList
-from bilevel.compile.quadratic_rows import ConeBuilder, Quadratic, is_cone, is_convex
+from bilevel.compile.cones.quadratic_rows import ConeBuilder, Quadratic, is_cone, is_convex
+from bilevel.compile.cones.roots import lift_roots, limited_side, take_root
+from bilevel.compile.cones.turned_cones import TurnedRows
 from bilevel.compile.refusals import one_objective
-from bilevel.compile.roots import lift_roots, limited_side, take_root
-from bilevel.compile.turned_cones import TurnedRows
 from bilevel.compile.walk import declared
 from bilevel.model import relaxed_equalities
 from bilevel.program.bilevel_program import LEADER

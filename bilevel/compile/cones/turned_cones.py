@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 from bilevel import tolerances
 from bilevel.compile.arrays import bounds
 from bilevel.compile.columns import Columns, RowList
-from bilevel.compile.quadratic_rows import Affine, ConeBuilder, Quadratic, Told, least, with_one
+from bilevel.compile.cones.quadratic_rows import Affine, ConeBuilder, Quadratic, Told, least, with_one
 from bilevel.errors import ModelError
 from bilevel.program import implied
 from bilevel.program.rows import Rows, Vector

@@ -10,8 +10,8 @@ import pyomo.environ as pyo
 
 from bilevel import tolerances
 from bilevel.compile.columns import Columns
-from bilevel.compile.quadratic_rows import Affine, ConeBuilder, affine_squares, with_one
-from bilevel.compile.root_terms import Root
+from bilevel.compile.cones.quadratic_rows import Affine, ConeBuilder, affine_squares, with_one
+from bilevel.compile.cones.root_terms import Root
 from bilevel.errors import ModelError
 from bilevel.program.bilevel_program import LEADER
 from bilevel.program.choices import Derived

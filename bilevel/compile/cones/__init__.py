@@ -1,0 +1,1 @@
+"""Quadratic rows, roots and powers as second-order cones."""
