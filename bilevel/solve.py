@@ -117,6 +117,8 @@ def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any
             # A variable that nothing uses has no column, and decides nothing
             if id(variable) in column:
                 x[column[id(variable)]] = value
+        # Followers may see the choices of a domain, which go with the decision
+        x = program.domains.completed(x)
         if not np.isnan(x[program.linking_columns]).any():
             x = np.clip(np.where(np.isnan(x), 0.0, x), program.lower, program.upper)
             found.append(program.domains.completed(x))

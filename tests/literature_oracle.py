@@ -88,18 +88,19 @@ class Conditions:
     rewrite: bool = True
 
 
-def conditions(entry: Mapping[str, Any], rewrite: bool = True) -> Conditions:
-    """The leader's program with every follower's optimality conditions; minimised."""
-    levels = {"leader": entry["leader"], **entry["followers"]}
-    columns = [name for level in levels.values() for name in level["variables"]]
-    names = {name: Poly({(name,): 1.0}) for name in columns}
+def conditions(entry: Mapping[str, Any], rewrite: bool = True, held: Mapping[str, float] | None = None) -> Conditions:
+    """The leader's program with every follower's optimality conditions, minimised; variables `held` are numbers in it."""
+    levels, held = {"leader": entry["leader"], **entry["followers"]}, held or {}
+    columns = [name for level in levels.values() for name in level["variables"] if name not in held]
+    names = {name: Poly({(name,): 1.0}) for name in columns} | {name: _poly(value) for name, value in held.items()}
     sign = 1.0 if entry["leader"]["sense"] == "min" else -1.0
     found = Conditions(_poly(evaluate(entry["leader"]["objective"], names)) * sign, columns=columns, rewrite=rewrite)
     for level, data in levels.items():
         equal, below = _rows(data, names)
         if level == "leader":
             found.equal, found.below = equal, below
-            found.integer = [name for name, given in data["variables"].items() if given[2:] and given[2] != "Reals"]
+            whole = [name for name, given in data["variables"].items() if given[2:] and given[2] != "Reals"]
+            found.integer = [name for name in whole if name not in held]
         else:
             _follower(found, level, data, names, equal, below)
     return found
@@ -315,9 +316,34 @@ class Known:
     nodes: int
 
 
+def switches(entry: Mapping[str, Any]) -> list[str]:
+    """The leader's binaries that stand in a product of some row."""
+    levels = (entry["leader"], *entry["followers"].values())
+    names = {name: Poly({(name,): 1.0}) for level in levels for name in level["variables"]}
+    rows = [row for level in levels for part in _rows(level, names) for row in part]
+    used = {name for row in rows for key in row.terms if len(key) > 1 for name in key}
+    return [name for name, given in entry["leader"]["variables"].items() if given[2:] == ["Binary"] and name in used]
+
+
 def solve(entry: Mapping[str, Any], rewrite: bool = True, most_nodes: int = 200_000) -> Known:
-    """The optimum of an entry by search over sides and integers; `rewrite` as in the module's docstring."""
-    found = conditions(entry, rewrite)
+    """The optimum of an entry by search over sides and integers, for each choice of its `switches`; `rewrite` as in the module's
+    docstring."""
+    names = switches(entry)
+    if not names:
+        return _solve(entry, rewrite, most_nodes)
+    found = []
+    for values in itertools.product((0.0, 1.0), repeat=len(names)):
+        held = dict(zip(names, values, strict=True))
+        known = _solve(entry, rewrite, most_nodes, held)
+        found.append(replace(known, point={**held, **known.point}))
+    sign = 1.0 if entry["leader"]["sense"] == "min" else -1.0
+    order = {"unbounded": -np.inf, "infeasible": np.inf}
+    return min(found, key=lambda known: order.get(known.kind, sign * known.optimum))
+
+
+def _solve(entry: Mapping[str, Any], rewrite: bool, most_nodes: int, held: Mapping[str, float] | None = None) -> Known:
+    """The optimum where some of the leader's variables are held."""
+    found = conditions(entry, rewrite, held)
     at = {name: k for k, name in enumerate(found.columns)}
     pairs = [(row, at[multiplier]) for row, multiplier in found.pairs]
     integer = [at[name] for name in found.integer]

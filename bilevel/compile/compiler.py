@@ -16,12 +16,13 @@ from bilevel.compile.cones.quadratic_rows import ConeBuilder, Quadratic, Told, i
 from bilevel.compile.cones.roots import keys_of, lift_roots, limited_side, ordered_as, take_root
 from bilevel.compile.cones.turned_cones import TurnedRows, refuse_turned
 from bilevel.compile.leader import Leader
+from bilevel.compile.products_of_choices import ProductsOfChoices
 from bilevel.compile.refusals import one_objective, owners_of, refuse_orphans, refuse_unknown_components
 from bilevel.compile.walk import declared, require_model
 from bilevel.errors import ModelError
 from bilevel.model import Follower
 from bilevel.program.bilevel_program import LEADER, Bilinear, DualLinks, FollowerStack, Program
-from bilevel.program.choices import place
+from bilevel.program.choices import Placed, place
 from bilevel.program.cones import Cones
 from bilevel.program.rows import Index, Rows, Vector, coo, stack_rows
 from bilevel.program.sizes import Terms, expected
@@ -47,6 +48,7 @@ class _Compiler:
         self.row_owner: list[int] = []
         self.row_at: dict[int, int] = {}
         self.follower_cones = ConeBuilder(theirs=True)
+        self.products = ProductsOfChoices(self.columns)
         self.read = multipliers.Read(model, self.followers)
         self.follower_cost: list[tuple[int, float]] = []
         self.price: list[tuple[int, int, float]] = []
@@ -60,9 +62,7 @@ class _Compiler:
         refuse_orphans(self.model, self.followers, variables)
         epigraphs = self.leader.cones.epigraphs
         owner = np.array([self.columns.owner(id(v)) for v in variables], dtype=np.int64)
-        placed = place(variables, owner != LEADER, *bounds(variables))
-        for row in placed.rows:
-            self.leader.rows.add(*row)
+        placed = self._placed(variables, owner)
         first = len(variables) + len(placed.choices)
         n = first + epigraphs
         owner = np.concatenate([owner, np.full(n - len(owner), LEADER)])
@@ -88,6 +88,15 @@ class _Compiler:
             cones=self.leader.cones.build(known), bilinear=products,
             followers=replace(stack, cones=self.follower_cones.build(known)), links=self._links(sense),
         )  # fmt: skip
+
+    def _placed(self, variables: tuple[Any, ...], owner: Index) -> Placed:
+        """What domains make of the columns; adds the rows that these and products with them need."""
+        placed = place(variables, owner != LEADER, *bounds(variables), self.products.apart)
+        for row in placed.rows:
+            self.leader.rows.add(*row)
+        for at, limit in self.products.rows(placed.domains):
+            self._linear_row(at, *limit)
+        return replace(placed, domains=replace(placed.domains, switches=self.products.switches))
 
     def _sizes(
         self,
@@ -163,6 +172,7 @@ class _Compiler:
         for key in keys_of(repn):
             self._claim(key, at, f"row {name!r}")
         self.follower_cones.level = at
+        lower, upper, obstacle = self.products.taken(at, repn, (lower, upper), name)
         terms = self.columns.linear(repn)
         if repn.nonlinear or repn.quadratic:
             self.read.curved.add(id(row))
@@ -175,7 +185,7 @@ class _Compiler:
             side = limited_side(lower, upper)
             terms += lift_roots(self.follower_cones, self.columns, repn.nonlinear, side, name, at)
         if repn.quadratic:
-            self._cone(self.columns.quadratic(repn, 1.0), terms, lower, upper, name)
+            self._cone(self.columns.quadratic(repn, 1.0), terms, (lower, upper), name, obstacle)
             return
         if not repn.nonlinear:
             self.row_at[id(row)] = len(self.row_owner)
@@ -185,16 +195,25 @@ class _Compiler:
         self.follower_rows.add(terms, lower, upper, name)
         self.row_owner.append(at)
 
-    def _cone(self, terms: Quadratic, linear: list[tuple[int, float]], lower: float, upper: float, name: str) -> None:
-        """A quadratic row of the follower whose turn it is."""
-        cones, side = self.follower_cones, limited_side(lower, upper)
-        seen = is_convex({key: side * value for key, value in terms.items()}) or is_cone(
-            terms, dict(linear), (lower, upper), lambda: bounds(self.columns.variables())
-        )
-        refuse = partial(refuse_turned, name)
-        if seen or not self.turned.keep(cones, terms, linear, (lower, upper), name, refuse):
-            # Which refuses by name what is none
-            cones.row(terms, dict(linear), lower, upper, name)
+    def _cone(
+        self,
+        terms: Quadratic,
+        linear: list[tuple[int, float]],
+        limits: tuple[float, float],
+        name: str,
+        obstacle: str | None,
+    ) -> None:
+        """A quadratic row of the follower whose turn it is; what is no cone is refused, by `obstacle` where that tells why."""
+        cones, side = self.follower_cones, limited_side(*limits)
+        convex = bool(side) and is_convex({key: side * value for key, value in terms.items()})
+        seen = convex or is_cone(terms, dict(linear), limits, lambda: bounds(self.columns.variables()))
+        refuse = partial(refuse_turned, name, obstacle)
+        if not seen and self.turned.keep(cones, terms, linear, limits, name, refuse):
+            return
+        if not seen and obstacle is not None:
+            raise ModelError(obstacle)
+        # Which refuses by name what is none
+        cones.row(terms, dict(linear), *limits, name)
 
     def _claim(self, key: int, at: int, what: str) -> None:
         """Refuses another follower's variable in this follower's problem."""

@@ -1,6 +1,6 @@
 """The block `kkt` of a single-level Pyomo model: the columns and rows that a reformulation adds, under readable names."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from pyomo.common.modeling import unique_component_name
 from bilevel.compile import to_pyomo
 from bilevel.program.choices import Choice, Derived
 from bilevel.program.layout import Group
-from bilevel.program.rows import Mask, stack_rows
+from bilevel.program.rows import Mask, Rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import row_of
 from bilevel.reformulate.single_level import Reformulation
@@ -47,7 +47,7 @@ class KktBlock:
         self.block.objective = pyo.Objective(expr=expression, sense=pyo.minimize if sign > 0 else pyo.maximize)
 
     def _add_columns(self) -> None:
-        """In the order of the program: choices of domains, objective epigraph, lam, mu, t, then the mode's own."""
+        """In the order of the program: derived ones, choices of domains, objective epigraph, lam, mu, t, then the mode's own."""
         self._add_choices()
         self._add_derived()
         # The epigraph of a convex objective is no variable of the model
@@ -134,35 +134,41 @@ class KktBlock:
         bilinear, names = self.form.program.bilinear, self.form.program.rows.names
         # By name, which is all that a row of the model and one of the program share
         changed = {names[row]: row for row in np.unique(bilinear.row[bilinear.row >= 0]).tolist()}
-        lifted = self._lifted_rows()
-        for row in list(self.single.component_data_objects(pyo.Constraint, active=True, descend_into=True)):
-            if str(row.name) in changed or str(row.name) in lifted:
-                row.deactivate()
+        replaced = changed | {names[at]: at for at in self._lifted(self.form.program.rows)}
+        self._deactivate(replaced)
         self.block.domain = pyo.Constraint(pyo.Any)
         count = self.form.program.rows.count
         # Rows of domains are the leader's last ones, and no row of the model says what they do
         for at in range(count - self.form.program.domains.rows, count):
             self._row(self.block.domain, names[at], at)
         self.block.leader = pyo.Constraint(pyo.Any)
-        for name, at in changed.items():
+        for name, at in replaced.items():
             self._row(self.block.leader, name, at)
-        for name in lifted.keys() - changed.keys():
-            self._row(self.block.leader, name, lifted[name])
         if self.mip.products is not None:
             for at, name in enumerate(_product_names(self.form, changed)):
                 self.block.leader[name] = to_pyomo.product(self.mip.products, at, self.columns)
 
-    def _lifted_rows(self) -> dict[str, int]:
-        """Rows of leader and followers, by name, that stand over derived columns where the model has a root or squares."""
-        program, added = self.form.program, self._added()
-        rows = stack_rows([program.rows, program.followers.rows])
-        found = np.unique(row_of(rows.matrix)[added[rows.matrix.indices]])
-        return {rows.names[at]: at for at in found.tolist()}
+    def _deactivate(self, names: Container[str]) -> None:
+        for row in list(self.single.component_data_objects(pyo.Constraint, active=True, descend_into=True)):
+            if str(row.name) in names:
+                row.deactivate()
+
+    def _lifted(self, rows: Rows) -> list[int]:
+        """The rows that stand over derived columns, where the model has a root, squares or a product."""
+        return list(np.unique(row_of(rows.matrix)[self._added()[rows.matrix.indices]]).tolist())
 
     def _add_follower_rows(self) -> None:
-        """Stationarity, then the multipliers that the leader reads, in the order of the program."""
-        rows = self.form.mip.rows
-        first = self.form.program.rows.count + self.form.program.followers.rows.count
+        """Those over derived columns, stationarity, then the multipliers that the leader reads, in the order of the program."""
+        rows, own, before = self.form.mip.rows, self.form.program.followers.rows, self.form.program.rows.count
+        lifted = {own.names[at]: before + at for at in self._lifted(own)}
+        cones, switched = self.form.program.followers.cones, [s.column for s in self.form.program.domains.switches]
+        # Beside squares or a root a product is in a cone, and no longer in the row
+        curved = row_of(cones.w)[np.isin(cones.w.indices, switched)]
+        self._deactivate({*lifted, *(cones.names[k] for k in curved.tolist())})
+        self.block.follower = pyo.Constraint(pyo.Any)
+        for name, at in lifted.items():
+            self._row(self.block.follower, name, at)
+        first = before + own.count
         for name, prefix in (("stationarity", "stationarity of "), ("dual", "dual of ")):
             added = {rows.names[at].removeprefix(prefix): at for at in range(first, rows.count)
                      if rows.names[at].startswith(prefix)}  # fmt: skip

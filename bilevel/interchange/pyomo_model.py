@@ -18,6 +18,8 @@ holds what `bilevel.followers.kkt` derives (model page section 4):
 | `kkt.stationarity`       | follower variable              | its stationarity row                                             |
 | `kkt.complementarity`    | as `mu` or follower, and a number | the mode's rows and products; `kkt.sets` its SOS1 sets        |
 | `kkt.leader`, `kkt.cone` | row                            | leader rows with revenue made linear; cones that were added      |
+| `kkt.derived`            | what it is, and a number       | columns of roots, squares and products with a leader's choice    |
+| `kkt.follower`           | row                            | follower rows over such columns, instead of those written        |
 | `kkt.dual`               | row                            | ties a multiplier that the leader reads to lam and mu            |
 | `kkt.choice`             | what it says of a variable     | where a leader variable is in a domain with steps or gaps        |
 | `kkt.domain`             | row                            | ties the variable to it; its own domain becomes its bounds       |

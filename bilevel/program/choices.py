@@ -10,14 +10,14 @@ there is no z, and it may have no end.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bilevel.errors import ModelError
-from bilevel.program.domains import Piece, pieces_of, shown, whole_number
+from bilevel.program.domains import Piece, pieces_of, readable_bounds, shown, whole_number
 from bilevel.program.rows import Mask, Vector
 
 
@@ -127,19 +127,45 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """A follower's derived column that stands for a product of two variables (their columns): the follower's variable above `low`
+    where the leader's takes the value at place `at` of all `values` that it may take, 0 where it takes another."""
+
+    column: int
+    leader: int
+    follower: int
+    values: tuple[float, ...]
+    at: int
+    low: float
+
+    def made(self, x: float, y: float) -> float:
+        """Its value at these of the leader's and the follower's variable; the leader's counts as the nearest that it may take."""
+        if math.isnan(x):
+            return math.nan
+        taken = int(np.argmin([abs(value - x) for value in self.values]))
+        return y - self.low if taken == self.at else 0.0
+
+
+@dataclass(frozen=True)
 class Domains:
     """The variables of a program that have a `Choice`, the number of leader rows (the last ones) that these need, and `nowhere`:
-    a sentence about a variable that has no value to take, empty where there is none."""
+    a sentence about a variable that has no value to take, empty where there is none.
+
+    `switches` are the followers' columns that stand for products.
+    """
 
     splits: tuple[Split, ...] = ()
     rows: int = 0
     nowhere: str = ""
+    switches: tuple[Switch, ...] = ()
 
     def completed(self, x: Vector) -> Vector:
-        """x with the choices that go with the variables' values."""
+        """x with the choices and products that go with the variables' values."""
         x = x.copy()
         for split in self.splits:
             x[split.first : split.first + split.columns] = split.places(float(x[split.column]))
+        for switch in self.switches:
+            x[switch.column] = switch.made(float(x[switch.leader]), float(x[switch.follower]))
         return x
 
     def settled(self, x: Vector) -> Vector:
@@ -169,11 +195,26 @@ class Placed:
     domains: Domains
 
 
-def place(variables: tuple[Any, ...], follower: Mask, lower: Vector, upper: Vector) -> Placed:
+def values_of(variable: Any, most: int) -> tuple[float, ...] | None:
+    """The values that a variable may take, in order; None where there are more than `most`."""
+    low, high = readable_bounds(variable)
+    found: list[float] = []
+    for piece in filter(None, (piece.cut(low, high) for piece in pieces_of(variable))):
+        length = (piece.high - piece.low) / (piece.step or 1.0)
+        # An interval has no end of values, and of a run without an end the length is none either
+        if not length < most or (length and not piece.step):
+            return None
+        found += [piece.low + k * piece.step for k in range(round(length) + 1)]
+    return tuple(sorted(set(found))) if len(set(found)) <= most else None
+
+
+def place(
+    variables: tuple[Any, ...], follower: Mask, lower: Vector, upper: Vector, apart: Mapping[int, tuple[float, ...]]
+) -> Placed:
     """The variables' domains as bounds, integers, choices (columns from `len(variables)` on) and rows.
 
-    `follower` marks followers' columns.  Raises `ModelError` for a domain that cannot be modelled, and for a follower's variable
-    with a domain that is not one interval.
+    `follower` marks followers' columns; columns `apart` get a choice for each of these values of theirs.  Raises `ModelError` for a
+    domain that cannot be modelled, and for a follower's variable with a domain that is not one interval.
     """
     placing = _Placing(len(variables), lower.copy(), upper.copy())
     known: dict[int, tuple[Piece, ...]] = {}
@@ -181,6 +222,8 @@ def place(variables: tuple[Any, ...], follower: Mask, lower: Vector, upper: Vect
         # Many variables share one domain, which has to be read once
         key = id(variable.domain)
         pieces = known[key] if key in known else known.setdefault(key, pieces_of(variable))
+        if at in apart:
+            pieces = tuple(Piece(value, value) for value in apart[at])
         # The ends of an interval stand among the variable's bounds already
         if len(pieces) == 1 and not pieces[0].step:
             continue

@@ -31,7 +31,7 @@ def parts(program: Program) -> tuple[Part, ...]:
 
     What belongs to no follower's part goes to the first one.
     """
-    if program.domains.splits or program.domains.nowhere:
+    if program.domains.splits or program.domains.switches or program.domains.nowhere:
         return ()
     # Which follower a row without columns belongs to is no longer seen in a part
     if (np.diff(program.followers.rows.matrix.indptr) == 0).any():

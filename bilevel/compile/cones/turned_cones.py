@@ -170,10 +170,11 @@ def turned_cone(terms: Quadratic, linear: dict[int, float], limit: float) -> Tur
     return form if int(negative.sum()) == 1 else None
 
 
-def refuse_turned(name: str) -> None:
-    """A follower's row has to be a cone."""
+def refuse_turned(name: str, obstacle: str | None = None) -> None:
+    """A follower's row has to be a cone; `obstacle` says why it is nothing else, where that is known."""
     raise ModelError(
-        f"row {name!r} is quadratic and a cone only where its larger side keeps one sign, which no bounds and no rows that its "
+        obstacle
+        or f"row {name!r} is quadratic and a cone only where its larger side keeps one sign, which no bounds and no rows that its "
         "follower knows tell: give its variables bounds, or a row that keeps that side at least 0"
     )
 

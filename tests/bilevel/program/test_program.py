@@ -367,7 +367,10 @@ def negative_cone_factor(m: Any) -> None:
         (nested, r"follower 'f.g' sits inside follower 'f': only two levels"),
         (integer_follower, r"'f.y' is integer: .*relax it or move"),
         (quadratic_follower_cost, r"follower 'f' minimises a cost that is not convex .*make it convex"),
-        (quadratic_follower_row, r"'f.bad' is quadratic and not convex"),
+        (
+            quadratic_follower_row,
+            r"'f.bad' multiplies leader variable 'x' by follower variable 'f.y'.*give it such a domain",
+        ),
         (foreign_variable_in_row, r"row 'g.bad' of follower 'g' uses 'f.y', a variable of follower 'f'"),
         (foreign_variable_in_cost, r"objective 'g.cost' of follower 'g' uses 'f.y', a variable of follower 'f'"),
         (foreign_variable_in_product, r"objective 'g.cost' of follower 'g' uses 'f.y'"),
