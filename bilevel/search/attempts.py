@@ -146,14 +146,14 @@ def _answered(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
     answer = _searched(form, plan, allowed, decisions)
     found = answer.found
     done = found.gap(form.program.objective_floor(found.x)) <= allowed.gap
-    # Where the gap is open, coarse units are not what is missing
-    fine = finer(form, found.x) if done and not allowed.over() else None
+    fine = None if allowed.over() else finer(form, found.x, np.inf if done else allowed.gap)
     if fine is not None:
         again = _searched(fine, plan, allowed, decisions)
         # Both searches took their time, whichever answer counts
         told = {**answer.told, "strategy": [*answer.told["strategy"], *again.told["strategy"]]}
         # The time may end before the finer program has a point, and a coarse one is better than none
-        answer = replace(again if again.found.x is not None else answer, told=told)
+        better = again.found.x is not None and (done or again.found.gap(again.floor) <= found.gap(answer.floor))
+        answer = replace(again if better else answer, told=told)
     return answer
 
 

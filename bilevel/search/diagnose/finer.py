@@ -3,6 +3,9 @@
 The certificate's check `objective resolution` asks what tolerances hide in the objective where columns have their scales.  Where
 bounds are hundreds of times as large as the values at the answer that is more than the gap asked for, and no fault of the model.
 A bound that stays too coarse is none.
+
+Tangents of a quadratic objective are not seen below a share of what its squares are at the columns' scales, which may keep a gap
+open that nothing in the model does.
 """
 
 from dataclasses import replace
@@ -14,6 +17,7 @@ from bilevel.certify.resolution import cancelled, resolution, unseen
 from bilevel.program.bilevel_program import Program
 from bilevel.program.layout import Group
 from bilevel.program.rows import Vector
+from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.incumbent import Incumbent
 
@@ -21,24 +25,47 @@ _FINEST = 1e-4
 """Least share of its scale that a column is measured in: beyond that its values would be too large for a solver's tolerances."""
 
 
-def finer(form: Reformulation, x: Vector | None) -> Reformulation | None:
+def finer(form: Reformulation, x: Vector | None, open_gap: float = np.inf) -> Reformulation | None:
     """The same program with columns measured in their values at x, or in the share of their scale that the objective asks for.
 
-    None without a point, where the scales are fine enough, and where no share serves.
+    None without a point, where the scales are fine enough, and where no share serves.  Where an `open_gap` was asked for and is not
+    closed, only squares of the objective count, as nothing else that is coarse keeps it open.
     """
     if x is None:
         return None
     program = form.program
-    x = np.abs(program.part_of(x))
-    value = resolution(program, x)
+    x = program.part_of(x)
+    value, squares = resolution(program, x), _squares(program)
+    # A gap is relative to the objective, of which terms may cancel
+    size = max(abs(program.objective(x)), program.objective_floor(x))
+    hidden = tolerances.TANGENT_UNSEEN * float(squares.max(initial=0.0)) / size
+    closed, allowed = np.isinf(open_gap), min(open_gap, tolerances.RESOLUTION)
     share = tolerances.RESOLUTION / max(value, tolerances.NOT_ZERO) / 2.0
-    if value <= tolerances.RESOLUTION or share < _FINEST:
+    if not closed:
+        # Squares fall with the square of the unit
+        share = min(share, float(np.sqrt(allowed / max(hidden, tolerances.NOT_ZERO) / 2.0)))
+    if (value if closed else hidden) <= allowed or share < _FINEST:
         return None
     # A value of 0 is no unit: no column is measured finer than the objective asks for
-    scale = np.maximum(np.minimum(x, program.scale), share * program.scale)
+    scale = np.maximum(np.minimum(np.abs(x), program.scale), share * program.scale)
     # Multipliers keep their sizes: what is mended here is the resolution of the variables
     whole = np.concatenate([scale, form.mip.scale[form.columns.after(Group.VARIABLES)]])
-    return replace(form, program=replace(program, scale=scale), mip=replace(form.mip, scale=whole))
+    program = replace(program, scale=scale)
+    if closed:
+        return replace(form, program=program, mip=replace(form.mip, scale=whole))
+    squares = _squares(program)
+    w_scale = np.where(squares > 0, squares, program.cones.w_scale)
+    program = replace(program, cones=replace(program.cones, w_scale=w_scale))
+    cones = replace(form.mip.cones, w_scale=np.concatenate([w_scale, form.mip.cones.w_scale[len(w_scale) :]]))
+    return replace(form, program=program, mip=replace(form.mip, scale=whole, cones=cones))
+
+
+def _squares(program: Program) -> Vector:
+    """What the squares of every cone over an epigraph are at the columns' scales; 0 of other cones."""
+    cones = program.cones
+    epigraph = np.array([variable is None for variable in program.variables], dtype=float)
+    size = np.bincount(cones.owner, weights=magnitude(cones.squares, program.scale) ** 2, minlength=cones.count)
+    return np.where(abs(cones.w) @ epigraph > 0, size, 0.0)
 
 
 def resolved(program: Program, form: Reformulation | None, found: Incumbent, valid: bool = True) -> Incumbent:
