@@ -16,6 +16,7 @@ from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
 from bilevel.deadline import PhaseClock
+from bilevel.followers.replayed import at_zero, replayed
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
 from bilevel.search import attempts
@@ -143,8 +144,26 @@ def _rechecked(model: Any, answer: Answer, gap: float) -> tuple[Incumbent, np.nd
     else:
         bound, duals = form.program.sign * found.bound, form.kkt.multipliers(found.x)
         recheck = certificate.check_point(model, form.program, x, form, duals, bound, gap, answer.doubts)
+        if not recheck.valid and form.conic and not len(form.program.links.column):
+            x, recheck = _answered_again(model, answer, x, recheck, gap)
     # Once more: a point that fails says nothing of the objective's size, beside which its bound looked fine
     return resolved(answer.program, form, found, recheck.valid), x, recheck
+
+
+def _answered_again(
+    model: Any, answer: Answer, x: np.ndarray, recheck: Certificate, gap: float
+) -> tuple[np.ndarray, Certificate]:
+    """A point that fails, or one with the followers' own answers in its place: valid at best, as it has no multipliers."""
+    program = answer.program
+    for decision in (at_zero(program, x), x):
+        other = replayed(program, decision)
+        if other is not None:
+            other = program.load(other)
+            bound = program.sign * answer.found.bound
+            again = certificate.check_point(model, program, other, answer.form, None, bound, gap, answer.doubts)
+            if again.valid:
+                return other, again
+    return program.load(x), recheck
 
 
 def solution_of(

@@ -55,17 +55,8 @@ def check_point(
     # Before optimality: outside its cones a point may be cheaper than any within, and the first failure is named
     if program.followers.cones.count:
         found.insert(2, point_checks.cones("follower cones", program.followers.cones, x))
-    if form is not None and duals is not None:
-        full = np.concatenate([x, duals])
-        found += [
-            multiplier_checks.stationarity(program, form.kkt, full),
-            multiplier_checks.complementarity(form, full, response),
-            multiplier_checks.bounds_used(form),
-        ]
-        if form.conic:
-            found += [multiplier_checks.cone_multipliers(form, full, response), multiplier_checks.interior(form)]
-        if len(program.links.column):
-            found.append(multiplier_checks.duals_read(program, form.kkt, full))
+    if form is not None:
+        found += _of_multipliers(program, x, form, duals, response)
     ties = tie_checks(program, x, response)
     found += [
         point_checks.believed_gap(program, x, bound, gap, ties[0], response),
@@ -81,6 +72,25 @@ def check_point(
     found.extend(more)
     found.extend(ties)
     return Certificate(tuple(found))
+
+
+def _of_multipliers(
+    program: Program, x: Vector, form: Reformulation, duals: Vector | None, response: Response
+) -> list[Check]:
+    """The checks of a point's multipliers; without any, whether followers have room for them."""
+    if duals is None:
+        return [multiplier_checks.interior(form)] if form.conic else []
+    full = np.concatenate([x, duals])
+    found = [
+        multiplier_checks.stationarity(program, form.kkt, full),
+        multiplier_checks.complementarity(form, full, response),
+        multiplier_checks.bounds_used(form),
+    ]
+    if form.conic:
+        found += [multiplier_checks.cone_multipliers(form, full, response), multiplier_checks.interior(form)]
+    if len(program.links.column):
+        found.append(multiplier_checks.duals_read(program, form.kkt, full))
+    return found
 
 
 def feasible_checks(program: Program, x: Vector, response: Response | None) -> list[Check]:

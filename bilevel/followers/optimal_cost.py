@@ -15,6 +15,7 @@ from scipy.optimize import linprog
 
 from bilevel import budget, tolerances
 from bilevel.program.bilevel_program import Program
+from bilevel.program.cones import Cones
 from bilevel.program.rows import Index, Mask, Rows, Vector, split_limits, stack_rows
 from bilevel.program.sparse import column_magnitude, magnitude, scaled
 from bilevel.relax import tangent
@@ -67,8 +68,10 @@ def respond(program: Program, x: Vector) -> Response:
     rows, row_owner = stack.rows, stack.row_owner
     if stack.cones.count:
         walls = tangent.initial_tangents(stack.cones, tolerances.FIRST_WALL)
-        rows, row_owner = _with_tangents(rows, row_owner, program, walls, stack.cones.owner)
-        rows, row_owner = _with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
+        rows, row_owner = with_tangents(rows, row_owner, program, walls, stack.cones.owner)
+        rows, row_owner = with_tangents(rows, row_owner, program, *_tangents(program, x, -np.inf))
+        held, cones = held_by_the_leader(stack.cones, np.where(stack.owner < 0, x, 0.0), mine)
+        rows, row_owner = with_tangents(rows, row_owner, program, held, cones)
     least = np.full(len(size), -np.inf)
     for turn in range(_MAX_ROUNDS):
         scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
@@ -88,7 +91,7 @@ def respond(program: Program, x: Vector) -> Response:
         new, cones = _tangents(program, z, tolerances.FOLLOWER_CONE)
         if not len(cones):
             break
-        rows, row_owner = _with_tangents(rows, row_owner, program, new, cones)
+        rows, row_owner = with_tangents(rows, row_owner, program, new, cones)
     return Response(
         lower_bound=least, linear_cost=cost, size=size, reduced_cost=reduced * size[owner] / unit,
         solved=solved, impossible=impossible,
@@ -109,7 +112,21 @@ def _tangents(program: Program, z: Vector, tolerance: float) -> tuple[Rows, Inde
     return tangent.cuts(cones, z, tolerance), np.flatnonzero(-cones.gaps(z) > tolerance)
 
 
-def _with_tangents(rows: Rows, owner: Index, program: Program, more: Rows, cones: Index) -> tuple[Rows, Index]:
+def held_by_the_leader(cones: Cones, leader: Vector, mine: Index) -> tuple[Rows, Index]:
+    """|s| <= root of u w for squares under factors without a follower's column, and their cones.
+
+    Near the tip, where both factors leave no room, tangents come nearer by halves alone.
+    """
+    free = np.diff(sp.csr_array(cones.u[:, mine]).indptr) + np.diff(sp.csr_array(cones.w[:, mine]).indptr) > 0
+    # A square of the leader's alone moves nothing, and may be beyond its limit by what a check allows
+    theirs = np.diff(sp.csr_array(cones.squares[:, mine]).indptr) > 0
+    terms = np.flatnonzero(theirs & ~free[cones.owner])
+    _, _, u, w = cones.parts(leader)
+    most = np.sqrt(np.maximum(u, 0.0) * np.maximum(w, 0.0))[cones.owner[terms]]
+    return Rows(sp.csr_array(cones.squares[terms]), -most, most), cones.owner[terms]
+
+
+def with_tangents(rows: Rows, owner: Index, program: Program, more: Rows, cones: Index) -> tuple[Rows, Index]:
     """Rows and owners with tangents of these cones appended; initial_tangents are two blocks, one a side."""
     owners = program.followers.cone_owner[cones]
     return stack_rows([rows, more]), np.concatenate([owner, np.tile(owners, more.count // max(len(owners), 1))])
