@@ -253,3 +253,140 @@ def test_two_followers_and_one_choice() -> None:
         f.row = pyo.Constraint(expr=(1 - m.u) * f.y <= 0)
     m.goal = pyo.Objective(expr=m.f["a"].y + m.f["b"].y - 3 * m.u, sense=pyo.maximize)
     assert solved(m).objective == pytest.approx(1)
+
+
+def beside(worth: str, high: float, fee: float) -> Any:
+    """A follower with `s` in [0, high] of which each costs it 0.1, and a switch that costs the leader `fee`."""
+    m = pyo.ConcreteModel()
+    m.u = pyo.Var(domain=pyo.Binary)
+    m.f = bilevel.Follower()
+    m.f.y, m.f.s = pyo.Var([1, 2], bounds=(0, 9)), pyo.Var(bounds=(0, high))
+    m.f.worth = pyo.Objective(expr=(3 * m.f.y[1] + 4 * m.f.y[2] if worth == "3, 4" else m.f.y[1] + m.f.y[2]) - 0.1 * m.f.s,
+                              sense=pyo.maximize)  # fmt: skip
+    m.goal = pyo.Objective(expr=m.f.y[1] + m.f.y[2] - fee * m.u, sense=pyo.maximize)
+    return m
+
+
+def beside_squares() -> Any:
+    """A disc of radius 1, or 5 with the switch: 3 + 4 - 3."""
+    m = beside("3, 4", 24, 3)
+    m.f.row = pyo.Constraint(expr=m.f.y[1] ** 2 + m.f.y[2] ** 2 <= 1 + m.u * m.f.s)
+    return m
+
+
+def beside_a_root() -> Any:
+    """The same disc by a norm."""
+    m = beside("3, 4", 4, 3)
+    m.f.row = pyo.Constraint(expr=pyo.sqrt(m.f.y[1] ** 2 + m.f.y[2] ** 2) <= 1 + m.u * m.f.s)
+    return m
+
+
+def beside_roots() -> Any:
+    """Both y are 1, or 2 with the switch: 2 + 2 - 1."""
+    m = beside("1, 1", 2 * np.sqrt(5) - 2 * np.sqrt(2), 1)
+    ways = [pyo.sqrt(y**2 + 1) for y in m.f.y.values()]
+    m.f.row = pyo.Constraint(expr=sum(ways) <= 2 * float(np.sqrt(2)) + m.u * m.f.s)
+    return m
+
+
+def turned(domain: Any = pyo.Binary) -> Any:
+    """(2 u + y) (u + 2 y) >= 9: y = 1 at u = 1; without its product it would be no cone."""
+    m = pyo.ConcreteModel()
+    m.u = pyo.Var(domain=domain, bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(bounds=(0, 5))
+    m.f.cost = pyo.Objective(expr=m.f.y)
+    m.f.row = pyo.Constraint(expr=2 * m.u**2 + 5 * m.u * m.f.y + 2 * m.f.y**2 >= 9)
+    m.goal = pyo.Objective(expr=m.f.y + 0.5 * m.u)
+    return m
+
+
+def beside_a_polynomial() -> Any:
+    """3 x^2 - x^3 is 4 at x = 2, beside the 13 of the knapsack."""
+    m = knapsack()
+    m.x = pyo.Var(bounds=(0, 3))
+    m.goal.set_value(m.goal.expr + 3 * m.x**2 - m.x**3)
+    m.row = pyo.Constraint(expr=m.x**3 <= 8)
+    return m
+
+
+def beside_roots_of_the_leader() -> Any:
+    """A norm that is 1 at best, beside the 13 of the knapsack."""
+    m = knapsack()
+    m.x = pyo.Var(bounds=(-3, 3))
+    m.goal.set_value(m.goal.expr - pyo.sqrt((m.x - 1) ** 2 + 1))
+    m.row = pyo.Constraint(expr=pyo.sqrt(m.x**2 + m.k**2) + pyo.sqrt(m.x**2 + 4) <= 100)
+    return m
+
+
+BESIDE: dict[str, tuple[Callable[[], Any], float]] = {
+    "squares": (beside_squares, 4.0), "root": (beside_a_root, 4.0), "roots": (beside_roots, 3.0), "turned": (turned, 1.5),
+    "turned continuous": (lambda: turned(pyo.Reals), 1.5), "polynomial": (beside_a_polynomial, 17.0),
+    "roots of the leader": (beside_roots_of_the_leader, 12.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("solver", ["auto", "scip", "gurobi"])
+@pytest.mark.parametrize("name", BESIDE)
+def test_beside_what_else_a_row_may_hold(name: str, solver: str) -> None:
+    build, optimum = BESIDE[name]
+    solution = solved(build(), solver)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(optimum, abs=1e-5)
+
+
+def test_beside_what_highs_takes_of_the_leader() -> None:
+    assert solved(beside_roots_of_the_leader(), "highs").objective == pytest.approx(12.0, abs=1e-5)
+    with pytest.raises(ModelError, match=r"'product x\*x' .* use solver='scip' or 'gurobi'"):
+        bilevel.solve(beside_a_polynomial(), "highs", progress=False)
+
+
+@pytest.mark.parametrize(("mode", "solver"), [("product", "scip_direct"), ("strong_duality", "gurobi_direct")])
+@pytest.mark.parametrize("name", ["squares", "root", "roots"])
+def test_exported_rows_beside_cones_have_the_same_optimum(name: str, mode: str, solver: str) -> None:
+    exported(*BESIDE[name], mode, solver)
+
+
+@pytest.mark.parametrize(("mode", "solver"), [("sos1", "scip_direct"), ("big_m", "gurobi_direct")])
+@pytest.mark.parametrize("name", ["polynomial", "roots of the leader"])
+def test_exported_rows_beside_the_leader_s_own_have_the_same_optimum(name: str, mode: str, solver: str) -> None:
+    exported(*BESIDE[name], mode, solver)
+
+
+def exported(build: Callable[[], Any], optimum: float, mode: str, solver: str) -> None:
+    model = build()
+    single = bilevel.reformulate(model, mode=mode)
+    written = [row.name for row in single.f.component_data_objects(pyo.Constraint, active=True)]
+    assert not written and len(single.kkt.follower)
+    pyo.SolverFactory(solver).solve(single)
+    assert pyo.value(single.kkt.objective) == pytest.approx(optimum, abs=1e-5)
+    bilevel.load_values(single, model)
+    assert bilevel.certify(model, bound=optimum).valid
+
+
+def test_values_tell_products_beside_a_root() -> None:
+    m = beside_a_root()
+    for values, holds in (
+        ((1, 3, 4, 4), True),
+        ((0, 0.6, 0.8, 0), True),
+        ((1, 0.6, 0.8, 0), False),
+        ((1, 3, 4, 2), False),
+    ):
+        m.u.value, m.f.y[1].value, m.f.y[2].value, m.f.s.value = values
+        assert bilevel.certify(m).valid == holds, values
+
+
+def test_continuous_choice_beside_a_root_is_refused_by_name() -> None:
+    m = beside_a_root()
+    m.u.domain = pyo.Reals
+    m.u.setlb(0)
+    m.u.setub(1)
+    with pytest.raises(ModelError, match=r"row 'f.row' multiplies leader variable 'u' by .*'f.s'.* binary, or has"):
+        bilevel.solve(m, progress=False)
+
+
+def test_values_that_are_nearly_alike_have_rows_of_their_own() -> None:
+    m = barguel()
+    m.u.domain = pyo.Set(initialize=[0, 1, 1.00000001])
+    single = bilevel.reformulate(m, mode="sos1")
+    assert {"f.z where u is 1: all", "f.z where u is 1.00000001: all"} <= set(single.kkt.follower)
