@@ -1,6 +1,7 @@
 """Exact bilevel optimisation of Pyomo models with follower blocks."""
 
 from bilevel.certify.certificate import Certificate, certify
+from bilevel.certify.proof.log import Proof
 from bilevel.equilibrium.high_point import cooperative
 from bilevel.equilibrium.iteration import EquilibriumTrace, equilibrium
 from bilevel.equilibrium.leader_problem import LeaderOptimum, LeaderProblem
@@ -43,6 +44,7 @@ __all__ = [
     "ParetoFront",
     "PriceRule",
     "ProgressEvent",
+    "Proof",
     "Solution",
     "Status",
     "UnboundedDualError",

@@ -11,6 +11,7 @@ from pyomo.common.collections import ComponentMap
 
 from bilevel.atomic import write_text
 from bilevel.certify.certificate import Certificate
+from bilevel.certify.proof.log import Proof
 from bilevel.errors import ModelError
 from bilevel.status import Status
 
@@ -43,6 +44,8 @@ class Solution:
     - `reason`: one sentence, why the status is what it is, and which releases of solvers were never tested, if any; `settings` and
       `versions`: what it was made with;
     - `attempts`: the plans that were tried, one with a solver by name; `settings` has the one whose answer this is;
+    - `proven`: whose word the bound is: "checked" (the checker followed a proof of it), "solver", or "none" without a bound;
+    - `proof`: where one was asked for and made; its `write` makes a file that `python -m bilevel.verify` checks;
     - `nodes`: of branch and bound, those of solvers and of the package's own small tree (0 where a solver does not tell).
     """
 
@@ -59,6 +62,14 @@ class Solution:
     nodes: int = 0
     found: Mapping[Any, float] = field(default_factory=ComponentMap, repr=False, compare=False)
     attempts: tuple[Attempt, ...] = ()
+    proof: Proof | None = None
+
+    @property
+    def proven(self) -> str:
+        """ "checked", "solver" or "none"."""
+        if self.proof is not None:
+            return "checked"
+        return "solver" if math.isfinite(self.bound) or self.status == Status.INFEASIBLE else "none"
 
     def value(self, variable: Any) -> float:
         """The value of a variable of the model that was solved; raises `ModelError` for any other, and without a point."""
@@ -84,6 +95,7 @@ class Solution:
             "settings": {key: plain(value) for key, value in self.settings.items()},
             "versions": dict(self.versions),
             "nodes": self.nodes,
+            "proven": self.proven,
             "attempts": [{key: plain(value) for key, value in asdict(each).items()} for each in self.attempts],
             "certificate": [
                 {"check": c.name, "ok": c.ok, "value": plain(c.value), "tolerance": c.tolerance, "unit": c.unit,

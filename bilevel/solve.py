@@ -13,6 +13,7 @@ from bilevel import budget, solvers
 from bilevel.budget import Budget
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
+from bilevel.certify.proof.log import Proof
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
 from bilevel.deadline import PhaseClock
@@ -26,6 +27,7 @@ from bilevel.search.diagnose.explain import explained
 from bilevel.search.diagnose.finer import resolved
 from bilevel.search.incumbent import Incumbent
 from bilevel.search.plan import AUTO, pick
+from bilevel.search.proving import proof as proving
 from bilevel.solution import Attempt, Solution
 from bilevel.solvers import clarabel, tested
 from bilevel.status import Status
@@ -34,17 +36,10 @@ _FOREVER = 1e15
 
 
 def solve(
-    model: Any,
-    solver: str = AUTO,
-    mode: str = AUTO,
-    cones: str = "tangent",
-    gap: float = 1e-4,
-    time_limit: float | None = None,
-    progress: bool | Callable[[ProgressEvent], None] = True,
-    scaling: bool = True,
-    warm_start: bool | Sequence[Mapping[Any, float]] = False,
-    root: str = AUTO,
-) -> Solution:
+    model: Any, solver: str = AUTO, mode: str = AUTO, cones: str = "tangent", gap: float = 1e-4,
+    time_limit: float | None = None, progress: bool | Callable[[ProgressEvent], None] = True, scaling: bool = True,
+    warm_start: bool | Sequence[Mapping[Any, float]] = False, root: str = AUTO, proof: bool = False,
+) -> Solution:  # fmt: skip
     """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
 
     - `solver`: auto (highs where linear programs will do, then scip, or gurobi with a licence of your own; what was tried is in
@@ -59,7 +54,9 @@ def solve(
     - `warm_start`: decisions of the leader to try first, each a `ComponentMap` from variable to value (others as they stand in the
       model); True for the values that stand in the model;
     - `root`: what is done before branching: "auto", "none", or names with commas between them, out of envelopes, primal_dual,
-      limits and alternating (docs/choosing.md).
+      limits and alternating (docs/choosing.md);
+    - `proof`: prove the bound by a tree whose leaves the checker follows without a solver: `Solution.proof`, time apart in
+      `seconds["prove"]`; the bound is then the proven one.
 
     The values found are loaded into the model; Ctrl-C and the time limit keep the best point with its bound.  Example:
 
@@ -75,7 +72,7 @@ def solve(
     # Decisions are keyed by variables, which no file of settings holds
     settings = {
         "solver": solver, "solver_asked": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap,
-        "time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start), "root": ",".join(asked.root),
+        "time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start), "root": ",".join(asked.root), "proof": proof,
     }  # fmt: skip
     clock = PhaseClock(model)
     with Progress(progress) as line:
@@ -85,6 +82,7 @@ def solve(
         line.sign = program.sign
         with budget.until(allowed.deadline, line):
             answer = attempts.found(asked, program, allowed, clock, lambda: _decisions(model, program, warm_start))
+            answer, log = proving.proven(answer, allowed, clock) if proof else (answer, None)
         clock.end("compile", "solve")
         # From here on Ctrl-C is not why the search ended, nor does it end the recheck, without which no point counts
         stopped, line.finishing = line.interrupted, True
@@ -95,7 +93,7 @@ def solve(
     clock.end("certify")
     settings |= answer.told
     phases = clock.seconds()
-    told = solution_of(answer.program, found, x, recheck, phases, settings, stopped, line.nodes, answer.attempts)
+    told = solution_of(answer.program, found, x, recheck, phases, settings, stopped, line.nodes, answer.attempts, log)
     # The model's own words for loose cones are about its values, which stand in it by now
     return explained(model, told)
 
@@ -168,7 +166,7 @@ def _answered_again(
 
 def solution_of(
     program: Program, found: Incumbent, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
-    settings: dict[str, Any], stopped: bool, nodes: int = 0, attempts: tuple[Attempt, ...] = (),
+    settings: dict[str, Any], stopped: bool, nodes: int = 0, attempts: tuple[Attempt, ...] = (), proof: Proof | None = None,
 ) -> Solution:  # fmt: skip
     """The answer for what a search found, with the status that its certificate gives."""
     # A bound that a tie refutes leaves no gap
@@ -194,7 +192,7 @@ def solution_of(
     reason = "; ".join(filter(None, (reason, *dict.fromkeys(tested.remark(name) for name in used))))
     return Solution(
         status, objective, bound, gap, seconds, values, recheck, reason, settings, _versions(used), nodes,
-        found_values, attempts,
+        found_values, attempts, proof,
     )  # fmt: skip
 
 

@@ -15,6 +15,9 @@ OF_A_CONSTANT, OF_A_FUNCTION = 0.01, 0.001
 """The largest number that may be a tolerance: functions also compute with hundredths, such as margins of figures."""
 
 ELSEWHERE = {
+    "bilevel/certify/proof/checker.py _moved": "a weight, of a checker that imports nothing of the house",
+    "bilevel/certify/proof/conditions.py WIDER": "room that no result depends on, of a checker that imports nothing of the house",
+    "bilevel/certify/proof/conditions.py near": "the least number, of a checker that imports nothing of the house",
     "bilevel/front/methods.py DEFAULT_TOLERANCE": "defaults that users may give",
     "bilevel/heuristics/ga.py _APART": "of an operator, as its paper has it",
     "bilevel/heuristics/gmo.py OPTIONS": "defaults that users may give",
@@ -23,6 +26,7 @@ ELSEWHERE = {
     "bilevel/relax/tower.py RELATIVE_ERROR": "what the approximation is built for",
     "bilevel/search/diagnose/finer.py _FINEST": "a unit that columns are measured in",
     "bilevel/search/diagnose/loose_cones.py CHARGES": "prices that are tried, one after another",
+    "bilevel/search/proving/multipliers.py LEANS": "shares of a tolerance that are tried, one after another",
     "bilevel/search/steps/alternating.py (QUICK, SLOW, HEAVY)": "penalties that are tried, one after another",
     "formulations/carbon_dispatch.py LOSS_SHARE": "a price of the model, which users may give",
     "instances/fleet/fit.py MARGIN_PU": "of the data that are made: where limits are put",

@@ -108,8 +108,8 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
 
 def _own_bill(found: _Replacement, row: int, follower: int, mask: Mask, terms: sp.csr_array) -> None:
     """A multiple of what the follower pays, by strong duality: all of its optimality conditions with one weight."""
-    program, b = found.program, found.program.bilinear
-    weight = _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
+    program = found.program
+    weight = weight_of_bill(program, follower, mask)
     refuse_leader_in_rows(program, found.kkt, follower)
     if _quadratic(program, follower):
         _refuse_small_revenue(program, row, follower, weight)
@@ -196,6 +196,12 @@ def dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
     # Minus a slack's constant is r of a lower limit and -r of an upper one, which is what its mu is worth
     value = np.concatenate([kkt.equal_value, -pairs.slack_constant, -stack.cost[mine], -cones.u0, -cones.w0])
     return sp.csr_array((value, (owner, column)), shape=(len(stack.names), kkt.columns))
+
+
+def weight_of_bill(program: Program, follower: int, mask: Mask) -> float:
+    """The number k such that these products of the leader are k times what the follower pays; raises `ModelError` without one."""
+    b = program.bilinear
+    return _weight(program, follower, b.leader[mask], b.follower[mask], b.coefficient[mask])
 
 
 def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray, value: Vector) -> float:

@@ -5,14 +5,14 @@ point (s0, u0) is w >= sum (2 s0/u0) s - (sum s0^2 / u0^2) u.  No tangent cuts o
 every program with tangents stays valid.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.program.cones import Cones
-from bilevel.program.rows import Rows, Vector, no_rows, stack_rows
+from bilevel.program.rows import Index, Rows, Vector, no_rows, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import scaled
 from bilevel.solvers import Feature
@@ -40,14 +40,32 @@ def initial_tangents(cones: Cones, size: float) -> Rows:
     return stack_rows(parts)
 
 
+@dataclass(frozen=True)
+class Planes:
+    """Planes w >= slope squares - curve u, one for each of these cones; `slope` is (planes x squares)."""
+
+    cone: Index
+    slope: sp.csr_array
+    curve: Vector
+
+    def rows(self, cones: Cones) -> Rows:
+        """As rows over the cones' columns."""
+        if not len(self.cone):
+            return no_rows(cones.u.shape[1])
+        matrix = cones.w[self.cone] - self.slope @ cones.squares + scaled(cones.u[self.cone], self.curve)
+        lower = -cones.w0[self.cone] - self.curve * cones.u0[self.cone]
+        return Rows(sp.csr_array(matrix), lower, np.full(len(self.cone), np.inf))
+
+
 def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     """One tangent for every cone that x breaks by more than `tolerance` of its own size."""
-    if not cones.count:
-        return no_rows(cones.u.shape[1])
+    return planes(cones, x, tolerance).rows(cones) if cones.count else no_rows(cones.u.shape[1])
+
+
+def planes(cones: Cones, x: Vector, tolerance: float) -> Planes:
+    """The same as planes."""
     s, total, u, w = cones.parts(x)
     broken = np.flatnonzero(-cones.gaps(x) > tolerance)
-    if not len(broken):
-        return no_rows(cones.u.shape[1])
     # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
     ahead = total / np.maximum(np.maximum(w, cones.w_scale), tolerances.NOT_ZERO)
     u_safe = np.where(u < tolerances.TANGENT_FACTOR_FLOOR * ahead, ahead, u)
@@ -58,7 +76,4 @@ def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     mine = np.flatnonzero(rank[cones.owner] >= 0)
     owner = cones.owner[mine]
     slope = sp.csr_array((2.0 * s[mine] / u_safe[owner], (rank[owner], mine)), shape=(len(broken), len(s)))
-    curve = (total / u_safe**2)[broken]
-    matrix = cones.w[broken] - slope @ cones.squares + scaled(cones.u[broken], curve)
-    lower = -cones.w0[broken] - curve * cones.u0[broken]
-    return Rows(sp.csr_array(matrix), lower, np.full(len(broken), np.inf))
+    return Planes(broken, slope, (total / u_safe**2)[broken])

@@ -18,12 +18,15 @@ from bilevel.reformulate.single_level import Reformulation
 class Sides:
     """Which pairs have their slack fixed to zero and which their dual; a pair in neither stays open.
 
-    `integers`: narrower limits of the program's integer columns, in their order; None for their own.
+    `integers`: narrower limits of the program's integer columns, in their order; None for their own; `trail`: how the part came
+    about, each step a pair and its side (0: slack at 0, 1: multiplier at 0), or -1 - column, its side (0: at most, 1: above) and
+    the value.
     """
 
     slack_zero: Mask
     dual_zero: Mask
     integers: tuple[Vector, Vector] | None = None
+    trail: tuple[tuple[int, int, float], ...] = ()
 
 
 def every_pair(form: Reformulation, slack_zero: Mask) -> Sides:

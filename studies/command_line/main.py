@@ -45,15 +45,18 @@ from studies.command_line.options import (
     Objective,
     Out,
     Problem,
+    ProofFile,
     Quiet,
     Seed,
     Solver,
     Tariff,
     TimeLimit,
     add_command,
+    check_place,
     find_case,
     finish,
     problem,
+    write_proof,
 )
 from studies.pricing import results
 
@@ -160,6 +163,7 @@ def solve(
     evs: Evs = None,
     seed: Seed = 0,
     out: Out = None,
+    proof: ProofFile = None,
     quiet: Quiet = False,
     **options: Any,
 ) -> int:
@@ -169,15 +173,21 @@ def solve(
 
     Example: bilevel solve ieee33 --objective loss=1,profit=0.5 --evs 20 --out results/ieee33
 
+    Example: bilevel solve ieee33 --objective loss=1,profit=1 --proof proof.json.gz; python -m bilevel.verify proof.json.gz
+
     Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
     weights = objectives.parse(objective)
     asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow)
     if out is not None:
         results.check(out)
+    check_place(proof)
     model = asked.model(weights)
     started = asked.start(model, weights, solver, gap, time_limit, quiet)
-    solution = solve_model(model, solver, mode, cones, gap, time_limit, progress=not quiet, warm_start=started)
+    solution = solve_model(
+        model, solver, mode, cones, gap, time_limit, not quiet, warm_start=started, proof=proof is not None
+    )
+    write_proof(solution, proof)
     finish(
         out,
         lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,12 @@ import typer
 
 import instances
 from bilevel import solvers
+from bilevel.errors import BilevelError
 from bilevel.reformulate.modes import MODES
 from bilevel.relax import CONES
 from bilevel.search.plan import AUTO
+from bilevel.search.proving import proof as proving
+from bilevel.solution import Solution
 from bilevel.solve import solve
 from bilevel.solvers import SOLVERS, Feature
 from bilevel.status import Status
@@ -150,6 +154,14 @@ TimeLimit = Annotated[
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for the results; replaced as a whole if it holds some.")
 ]
+ProofFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--proof",
+        metavar="FILE",
+        help="Prove the bound, and write the proof (.json or .json.gz), for python -m bilevel.verify to check.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals.")]
 
 
@@ -228,6 +240,27 @@ def find_case(name: str, evs: int | None = None, seed: int = 0) -> Instance:
         return instances.read_file(name, evs, seed)
     found = instances.read(name) if Path(name).exists() or os.sep in name else instances.load(name)
     return found if evs is None else instances.scale(found, evs, seed)
+
+
+def check_place(proof: Path | None) -> None:
+    """Refuse a place where no proof can be written, before any work; raises `BilevelError`."""
+    if proof is None:
+        return
+    if not proof.name.endswith((".json", ".json.gz")):
+        raise BilevelError(f"{str(proof)!r} is no name of a proof: let it end in .json or .json.gz")
+    if proof.is_dir() or not proof.parent.is_dir():
+        raise BilevelError(f"no proof can be written to {str(proof)!r}: give a file in a folder that exists")
+
+
+def write_proof(solution: Solution, path: Path | None) -> None:
+    """Write the proof of a solution where one was asked for; says why there is none."""
+    if path is None:
+        return
+    if solution.proof is None:
+        why = [check.detail for check in solution.certificate.checks if check.name == proving.NAME] or [solution.reason]
+        print(f"bilevel: no proof was written: {why[0]}", file=sys.stderr)
+        return
+    solution.proof.write(path)
 
 
 def finish(

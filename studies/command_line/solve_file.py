@@ -20,11 +20,14 @@ from studies.command_line.options import (
     Gap,
     Mode,
     Out,
+    ProofFile,
     Quiet,
     Solver,
     TimeLimit,
     add_command,
+    check_place,
     finish,
+    write_proof,
 )
 from studies.pricing.results import CERTIFICATE, SOLUTION
 from studies.writing import files as writing_files
@@ -57,6 +60,7 @@ def solve_file(
     gap: Gap = 1e-4,
     time_limit: TimeLimit = None,
     out: Out = None,
+    proof: ProofFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Solve a bilevel problem in an MPS file, whose follower an AUX file lists, as MibS and others exchange them.
@@ -64,13 +68,15 @@ def solve_file(
     With --out: solution.json, variables.csv (name, level, value, bounds) and certificate.csv.  Ctrl-C and the time limit keep the
     best point with its bound.
 
-    Example: bilevel solve-file moore.mps moore.aux --out results/moore
+    Example: bilevel solve-file moore.mps moore.aux --out results/moore --proof moore.proof.json.gz
     """
     mps, aux = pair(files)
     if out is not None:
         check_folder(out, FILES, KIND)
+    check_place(proof)
     model = read_mps(mps, aux)
-    solution = solve(model, solver, mode, cones, gap, time_limit, progress=not quiet)
+    solution = solve(model, solver, mode, cones, gap, time_limit, not quiet, proof=proof is not None)
+    write_proof(solution, proof)
     finish(
         out,
         lambda into: [_write(model, solution, (mps, aux), into)],

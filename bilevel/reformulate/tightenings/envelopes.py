@@ -26,27 +26,27 @@ def add(form: Reformulation, mip: SolverProgram) -> SolverProgram:
     price = sp.coo_array(form.program.followers.price)
     x, y = (part.astype(np.int64) for part in price.coords)
     owner = form.program.followers.owner[y]
-    kept = np.isin(owner, _followers(form)) & (price.data != 0)
+    kept = np.isin(owner, followers(form)) & (price.data != 0)
     x, y, owner, value = x[kept], y[kept], owner[kept], price.data[kept]
     at = mip.columns + np.arange(len(x))
     if not len(x):
         return mip
     low, high, rows = _planes(form, at, x, y, value)
     mip = mip.with_columns(low, high, form.program.size[x] * form.program.size[y])
-    followers = np.unique(owner)
-    paid = coo([*zip(np.searchsorted(followers, owner), at, value, strict=True)], (len(followers), mip.columns))
-    dual = revenue.dual_objectives(form.program, form.kkt)[followers]
+    paying = np.unique(owner)
+    paid = coo([*zip(np.searchsorted(paying, owner), at, value, strict=True)], (len(paying), mip.columns))
+    dual = revenue.dual_objectives(form.program, form.kkt)[paying]
     # At most, as y'Qy is left out; planes that hold products from below are enough for that
     duality = Rows(
         sp.csr_array(paid - widen(sp.csr_array(dual), mip.columns)),
-        np.full(len(followers), -np.inf),
-        np.zeros(len(followers)),
-        tuple(f"strong duality of {form.program.followers.names[k]}" for k in followers),
+        np.full(len(paying), -np.inf),
+        np.zeros(len(paying)),
+        tuple(f"strong duality of {form.program.followers.names[k]}" for k in paying),
     )
     return mip.with_rows(stack_rows([rows.widened(mip.columns), duality]))
 
 
-def _followers(form: Reformulation) -> Index:
+def followers(form: Reformulation) -> Index:
     """Followers whose products the leader counts, with bounds on all their price terms, and no leader variable in their rows."""
     program = form.program
     stack = program.followers

@@ -149,7 +149,9 @@ class Choice:
                                        program.part_of(mip.upper)[program.integer])  # fmt: skip
         down, up = high.copy(), low.copy()
         down[integer], up[integer] = np.floor(value), np.floor(value) + 1.0
-        return replace(sides, integers=(low, down)), replace(sides, integers=(up, high))
+        step = -1 - int(np.flatnonzero(program.integer)[integer]), float(np.floor(value))
+        below, above = ((*sides.trail, (step[0], side, step[1])) for side in (0, 1))
+        return replace(sides, integers=(low, down), trail=below), replace(sides, integers=(up, high), trail=above)
 
     def sides_of(self, sides: Sides, pair: int) -> tuple[Sides, Sides]:
         """With the slack of a pair at zero, and with its multiplier at zero."""
@@ -160,7 +162,10 @@ class Choice:
         if twin >= 0:
             # What is at one of its two limits has room to the other
             held[twin] = True
-        return replace(sides, slack_zero=slack_zero, dual_zero=held), replace(sides, dual_zero=dual_zero)
+        first, second = ((*sides.trail, (pair, side, 0.0)) for side in (0, 1))
+        return replace(sides, slack_zero=slack_zero, dual_zero=held, trail=first), replace(
+            sides, dual_zero=dual_zero, trail=second
+        )
 
     def doubtful(self, sides: Sides, x: Vector) -> tuple[Sides, ...]:
         """Both sides of the undecided pair that is furthest from complementary, however little that is; none where all are

@@ -439,3 +439,20 @@ def test_the_exact_power_flow_starts_from_its_relaxation(tmp_path: Path) -> None
     # What the solver cannot take is refused before anything is solved
     refused = run(*arguments, "--flow", "ac", "--solver", "highs")
     assert refused.returncode == 2 and "scip" in refused.stderr
+
+
+def test_a_proof_of_prices_is_written_and_checked_by_its_own_command(tmp_path: Path) -> None:
+    proof = tmp_path / "proof.json.gz"
+    done = run("solve", "ieee33", "--evs", 2, "--objective", "profit", "--proof", proof)
+    assert done.returncode == 0 and "bound proof" in done.stdout and "prove" in done.stdout
+    checked = subprocess.run(
+        [sys.executable, "-m", "bilevel.verify", str(proof)], capture_output=True, text=True, timeout=120
+    )
+    assert checked.returncode == 0 and checked.stdout.startswith("proven: bound "), checked.stderr
+
+
+def test_a_proof_that_cannot_be_made_is_missed_in_a_sentence(tmp_path: Path) -> None:
+    proof = tmp_path / "proof.json"
+    done = run("solve", "ieee33", "--evs", 2, "--objective", "profit", "--follower", "elastic", "--proof", proof)
+    assert done.returncode == 0 and not proof.exists()
+    assert "no proof was written: none: the revenue from a quadratic follower" in done.stderr

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from cli_runs import run
 
+from bilevel import verify
+
 # Moore and Bard (1990) with continuous variables: -18 at X = 8, Y = 1
 MPS = """NAME moore90
 ROWS
@@ -128,3 +130,26 @@ def test_a_folder_of_other_files_is_left_alone(moore: tuple[Path, Path], tmp_pat
 
 def test_help_has_an_example() -> None:
     assert "Example: bilevel solve-file moore.mps moore.aux" in run("solve-file", "--help", columns=200).stdout
+
+
+def test_a_proof_is_written_and_checked_against_the_files(
+    moore: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proof = tmp_path / "moore.proof.json.gz"
+    done = run("solve-file", *moore, "--proof", proof)
+    assert done.returncode == 0 and "bound proof" in done.stdout
+    assert verify.main([str(proof), *map(str, moore)]) == 0
+    out = capsys.readouterr().out
+    assert float(out.split("bound ")[1].split()[0]) == pytest.approx(-18, rel=1e-4) and "assumed: nothing" in out
+    moore[0].write_text(MPS.replace("R1 30", "R1 31"))
+    assert verify.main([str(proof), *map(str, moore)]) == 2
+    assert "is of another problem than" in capsys.readouterr().err
+    assert verify.main([str(proof), str(moore[0])]) == 2
+
+
+@pytest.mark.parametrize("place", ["proof.txt", "none/proof.json", "."])
+def test_places_where_no_proof_can_be_written_are_refused_before_the_solve(
+    moore: tuple[Path, Path], tmp_path: Path, place: str
+) -> None:
+    done = run("solve-file", *moore, "--proof", tmp_path / place)
+    assert done.returncode == 2 and "proof" in done.stderr and "certified" not in done.stdout

@@ -1,0 +1,1 @@
+"""A proof of the bound as a file, and a checker of it that shares no code with the search."""

@@ -1,0 +1,66 @@
+"""A proof in hand: what its checker said of it, and its file."""
+
+import gzip
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bilevel.atomic import write_bytes
+from bilevel.certify.proof.checker import check
+from bilevel.certify.proof.conditions import RefusedError
+from bilevel.errors import BilevelError
+
+MOST_BYTES = 4 * 2**30
+"""Of a file once unpacked, so that a small one cannot fill the memory."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A proof of a bound that passed its checker; `write` makes a file of it (docs/proof-format.md).
+
+    - `bound`: proven, in the leader's sense and unit; NaN where it proves that there is no point;
+    - `leaves`, `empty`: parts into which it divides the problem, and those of them that have no point;
+    - `seconds`: what checking it took.
+    """
+
+    bound: float
+    leaves: int
+    empty: int
+    seconds: float
+    content: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @staticmethod
+    def of(content: Mapping[str, Any]) -> "Proof":
+        """The proof, checked; raises `BilevelError` where the checker refuses it."""
+        began = time.perf_counter()
+        try:
+            told = check(content)
+        except RefusedError as refusal:
+            raise BilevelError(f"no proof: {refusal}") from refusal
+        bound = float("nan") if content["bound"] is None else told["bound"]
+        return Proof(bound, told["leaves"], told["empty"], time.perf_counter() - began, content)
+
+    def write(self, path: str | Path) -> None:
+        """Write the file, packed where its name ends in .gz; raises `OSError` where that cannot be."""
+        text = json.dumps(self.content, allow_nan=False, separators=(",", ":")).encode()
+        # Without the time of packing, so that the same proof is the same file
+        write_bytes(Path(path), gzip.compress(text, mtime=0) if str(path).endswith(".gz") else text)
+
+
+def read(path: str | Path) -> Any:
+    """What a file holds, not checked; raises `BilevelError` for one that is no JSON."""
+    try:
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
+            text = stream.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise BilevelError(
+                f"{str(path)!r} holds more than {MOST_BYTES} bytes: this is no proof of a size that is read"
+            )
+        return json.loads(text)
+    except (OSError, EOFError, ValueError, RecursionError) as error:
+        raise BilevelError(
+            f"{str(path)!r} is no proof that can be read ({error}): give a .json or .json.gz file"
+        ) from error

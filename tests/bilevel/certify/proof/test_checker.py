@@ -1,0 +1,337 @@
+"""The checker of proofs: what holds passes, and every way to cheat it is refused with a reason."""
+
+import copy
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+from scipy.optimize import linprog
+
+import bilevel
+from bilevel import verify
+from bilevel.certify.proof.checker import ProofTree, check, fingerprint
+from bilevel.certify.proof.conditions import Conditions, RefusedError
+from bilevel.certify.proof.log import Proof
+from bilevel.errors import BilevelError
+
+
+def least_above() -> pyo.ConcreteModel:
+    """max y - x / 10 where the follower takes the least y >= 1 - x and y >= x - 1, with x in 0..3: y = 2 at x = 3, 1.7."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 3))
+    model.f = bilevel.Follower()
+    model.f.y = pyo.Var(bounds=(0, 10))
+    model.f.rows = pyo.ConstraintList()
+    model.f.rows.add(model.f.y >= 1 - model.x)
+    model.f.rows.add(model.f.y >= model.x - 1)
+    model.f.cost = pyo.Objective(expr=model.f.y)
+    model.gain = pyo.Objective(expr=model.f.y - model.x / 10, sense=pyo.maximize)
+    return model
+
+
+def cone() -> pyo.ConcreteModel:
+    """min t - y over x^2 + y^2 <= t^2 with the follower's y = x / 2 and x in 1..2: (sqrt(5) - 1) / 2 at x = 1."""
+    model = pyo.ConcreteModel()
+    model.x, model.t = pyo.Var(bounds=(1, 2)), pyo.Var(bounds=(0, 9))
+    model.f = bilevel.Follower()
+    model.f.y = pyo.Var(bounds=(0, 5))
+    model.f.row = pyo.Constraint(expr=model.f.y >= model.x / 2)
+    model.f.cost = pyo.Objective(expr=model.f.y)
+    model.cone = pyo.Constraint(expr=model.x**2 + model.f.y**2 <= model.t**2)
+    model.cost = pyo.Objective(expr=model.t - model.f.y)
+    return model
+
+
+def tolls(unit: float = 1.0) -> pyo.ConcreteModel:
+    """The leader earns x y from a follower that buys y in 0..1 at x + 1 or something else at 3: 2 at x = 2, in `unit`."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 9 * unit))
+    model.f = bilevel.Follower()
+    model.f.y, model.f.z = pyo.Var(bounds=(0, 1)), pyo.Var(bounds=(0, 1))
+    model.f.all = pyo.Constraint(expr=model.f.y + model.f.z == 1)
+    model.f.cost = pyo.Objective(expr=(model.x + unit) * model.f.y + 3 * unit * model.f.z)
+    model.gain = pyo.Objective(expr=model.x * model.f.y, sense=pyo.maximize)
+    return model
+
+
+def proof_of(model: Any, **options: Any) -> dict[str, Any]:
+    found = bilevel.solve(model, gap=1e-6, progress=False, proof=True, **options)
+    assert found.proof is not None, found.certificate["bound proof"].detail
+    return json.loads(json.dumps(found.proof.content))
+
+
+@pytest.fixture(scope="module")
+def proofs() -> dict[str, dict[str, Any]]:
+    return {make.__name__: proof_of(make()) for make in (least_above, cone, tolls)}
+
+
+@pytest.mark.parametrize(("name", "optimum"), [("least_above", 1.7), ("cone", (np.sqrt(5) - 1) / 2), ("tolls", 2.0)])
+def test_bounds_are_those_of_the_closed_form(proofs: dict[str, dict[str, Any]], name: str, optimum: float) -> None:
+    told = check(proofs[name])
+    sign = proofs[name]["problem"]["sign"]
+    assert told["bound"] == pytest.approx(optimum, rel=1e-6)
+    # On the side of a bound, but for what the optimum itself is rounded by
+    assert sign * told["bound"] <= sign * optimum + 1e-12
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_units_change_nothing(unit: float) -> None:
+    assert check(proof_of(tolls(unit)))["bound"] == pytest.approx(2 * unit, rel=1e-6)
+
+
+def leaf_of(proof: dict[str, Any]) -> dict[str, Any]:
+    return next(node for node in proof["tree"] if "children" not in node and node["dual"])
+
+
+def parent_of(proof: dict[str, Any]) -> dict[str, Any]:
+    return next(node for node in proof["tree"] if "children" in node)
+
+
+def drop_a_leaf(proof: dict[str, Any]) -> None:
+    parent = parent_of(proof)
+    parent["children"] = parent["children"][:1]
+
+
+def one_leaf_twice(proof: dict[str, Any]) -> None:
+    parent = parent_of(proof)
+    # The side that closes at once stands for both
+    parent["children"] = [max(parent["children"])] * 2
+    proof["tree"] = [*proof["tree"]]
+
+
+def flip_signs(proof: dict[str, Any]) -> None:
+    for node in proof["tree"]:
+        node["dual"] = [[row, -value] for row, value in node.get("dual", [])] if "dual" in node else None
+        node.pop("dual") if node["dual"] is None else None
+
+
+def claim_more(proof: dict[str, Any]) -> None:
+    proof["bound"] += 1e-6 * abs(proof["bound"])
+
+
+def call_it_empty(proof: dict[str, Any]) -> None:
+    leaf_of(proof)["empty"] = True
+
+
+def no_point_at_all(proof: dict[str, Any]) -> None:
+    proof["bound"] = None
+
+
+def a_circle(proof: dict[str, Any]) -> None:
+    parent_of(proof)["children"] = [0, 0]
+
+
+def another_problem(proof: dict[str, Any]) -> None:
+    proof["problem"]["upper"][0] = 2.5
+
+
+def another_cost(proof: dict[str, Any]) -> None:
+    """With a new fingerprint: the proof's own multipliers do not go with it."""
+    column = next(iter(proof["problem"]["cost"]), "0")
+    proof["problem"]["cost"][column] = proof["problem"]["cost"].get(column, 0.0) + 0.01
+    proof["problem"]["constant"] -= 0.5
+    proof["fingerprint"] = fingerprint(proof["problem"])
+
+
+def half_an_integer(proof: dict[str, Any]) -> None:
+    proof["tree"] = [{"integer": [0, 0.5], "children": [1, 2]}, *({"dual": [], "empty": True} for _ in range(2))]
+
+
+def a_whole_column_that_is_none(proof: dict[str, Any]) -> None:
+    proof["tree"] = [{"integer": [0, 1], "children": [1, 2]}, *({"dual": [], "empty": True} for _ in range(2))]
+
+
+def a_pair_that_is_none(proof: dict[str, Any]) -> None:
+    parent_of(proof)["pair"] = 10_000
+
+
+def no_number(proof: dict[str, Any]) -> None:
+    proof["bound"] = "NaN"
+
+
+def a_whole_follower(proof: dict[str, Any]) -> None:
+    proof["problem"]["integer"] = [proof["problem"]["owner"].index(0)]
+    proof["fingerprint"] = fingerprint(proof["problem"])
+
+
+BRANCHED = (drop_a_leaf, one_leaf_twice, a_circle, a_pair_that_is_none)
+EVERY = (
+    flip_signs, claim_more, call_it_empty, no_point_at_all, another_problem, another_cost, half_an_integer,
+    a_whole_column_that_is_none, no_number, a_whole_follower,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", [*BRANCHED, *EVERY])
+def test_attacks_are_refused_with_a_reason(
+    proofs: dict[str, dict[str, Any]], attack: Callable[[dict[str, Any]], None]
+) -> None:
+    tried = 0
+    for name, whole in proofs.items():
+        proof = copy.deepcopy(whole)
+        if attack in BRANCHED and len(proof["tree"]) == 1:
+            continue
+        attack(proof)
+        with pytest.raises(RefusedError, match=r"\w+ \w+"):
+            print(name, check(proof))
+        tried += 1
+    assert tried
+
+
+def test_swapped_siblings_are_refused(proofs: dict[str, dict[str, Any]]) -> None:
+    """Each side with the other one's multipliers: one at least proves less."""
+    proof = copy.deepcopy(proofs["least_above"])
+    for node in proof["tree"]:
+        if "children" in node:
+            node["children"].reverse()
+    with pytest.raises(RefusedError):
+        check(proof)
+
+
+@pytest.mark.parametrize("change", ["p", "q", "r"])
+def test_a_tangent_off_its_cone_is_refused(proofs: dict[str, dict[str, Any]], change: str) -> None:
+    proof = copy.deepcopy(proofs["cone"])
+    cone, p, q, r = proof["tangents"][0]
+    told = {"p": [cone, [1.001 * v for v in p], q, r], "q": [cone, p, 0.999 * q, r], "r": [cone, p, q, 0.999 * r]}
+    proof["tangents"][0] = told[change]
+    with pytest.raises(RefusedError, match="tangent does not hold on cone 0"):
+        check(proof)
+
+
+def test_a_product_without_its_identity_is_refused(proofs: dict[str, dict[str, Any]]) -> None:
+    proof = copy.deepcopy(proofs["tolls"])
+    weights = proof["replacements"]["-1"]
+    weights["pairs"] = {k: 0.5 * v for k, v in weights["pairs"].items()}
+    with pytest.raises(RefusedError, match=r"product of columns without limits|is claimed|damaged"):
+        check(proof)
+    proof["replacements"] = {}
+    with pytest.raises(RefusedError):
+        check(proof)
+
+
+def test_every_cut_off_or_changed_file_is_refused_or_proves_no_more(
+    proofs: dict[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps(proofs["least_above"])
+    for name, content in (
+        ("cut.json", text[: len(text) // 2]),
+        ("empty.json", ""),
+        ("list.json", "[]"),
+        ("deep.json", "[" * 10_000),
+    ):
+        (tmp_path / name).write_text(content)
+        assert verify.main([str(tmp_path / name)]) in (1, 2)
+    (tmp_path / "broken.json.gz").write_bytes(gzip.compress(text.encode())[:-20])
+    assert verify.main([str(tmp_path / "broken.json.gz")]) == 2
+    assert verify.main([str(tmp_path / "none.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 6
+    optimum, passed, rng = 1.7, 0, np.random.default_rng(3)
+    # Numbers at random places: what their leaves prove must be a bound still
+    for _ in range(300):
+        proof = copy.deepcopy(proofs["least_above"])
+        parts = [proof["tree"], proof["replacements"], proof["identities"], proof["products"], proof["tangents"]]
+        _shake(parts, rng)
+        proof["tree"] = parts[0]
+        try:
+            told = ProofTree(Conditions(proof["problem"], proof), proof["tree"])
+        except (RefusedError, LookupError, TypeError, ValueError, ArithmeticError):
+            continue
+        passed += 1
+        assert told.bound <= -optimum + 1e-12
+    assert passed > 30
+
+
+def _shake(value: Any, rng: np.random.Generator) -> None:
+    """Change one number somewhere within nested lists and dictionaries."""
+    while isinstance(value, list | dict) and value:
+        key = list(range(len(value)) if isinstance(value, list) else value)[int(rng.integers(len(value)))]
+        if isinstance(value[key], int | float) and not isinstance(value[key], bool):
+            value[key] = type(value[key])(value[key] + rng.normal() * 10.0 ** rng.integers(-9, 3))
+            return
+        value = value[key]
+
+
+def random_model(seed: int) -> tuple[pyo.ConcreteModel, float]:
+    """A linear follower and an integer leader, with the optimum by enumeration; infinite where there is no point."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-3, 4, (3, 2)), rng.integers(-3, 4, (3, 2))
+    limit, c, d, e = rng.integers(1, 8, 3), rng.integers(-4, 5, 2), rng.integers(-4, 5, 2), rng.integers(-4, 5, 2)
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(range(2), bounds=(0, 2), domain=pyo.Integers)
+    model.f = bilevel.Follower()
+    model.f.y = pyo.Var(range(2), bounds=(0, 4))
+    model.f.rows = pyo.ConstraintList()
+    for k in range(3):
+        if b[k].any():
+            left = sum(int(a[k, i]) * model.x[i] for i in range(2)) + sum(int(b[k, j]) * model.f.y[j] for j in range(2))
+            model.f.rows.add(left <= int(limit[k]))
+    model.f.cost = pyo.Objective(expr=sum(int(c[j]) * model.f.y[j] for j in range(2)))
+    model.cost = pyo.Objective(expr=sum(int(d[i]) * model.x[i] + int(e[i]) * model.f.y[i] for i in range(2)))
+    used, best = b.any(axis=1), np.inf
+    for x in np.ndindex(3, 3):
+        room = (limit - a @ np.array(x))[used]
+        answer = linprog(c, b[used], room, bounds=[(0, 4)] * 2)
+        if answer.status == 0:
+            # The leader's favourite among the answers
+            among = linprog(e, np.vstack([b[used], c]), [*room, answer.fun + 1e-9], bounds=[(0, 4)] * 2)
+            best = min(best, d @ np.array(x) + among.fun)
+    return model, best
+
+
+@pytest.mark.parametrize("first", range(0, 100, 10))
+def test_no_proof_passes_above_the_optimum_of_random_problems(first: int) -> None:
+    """The least that leaves prove is compared with enumeration, and a claim a hair above that is refused."""
+    checked = 0
+    for seed in range(first, first + 10):
+        model, optimum = random_model(seed)
+        found = bilevel.solve(model, "highs", gap=1e-6, progress=False, proof=True)
+        if found.proof is None:
+            continue
+        proof = dict(found.proof.content)
+        proven = ProofTree(Conditions(proof["problem"], proof), proof["tree"]).bound
+        checked += 1
+        if np.isinf(optimum):
+            assert proof["bound"] is None and found.status == "infeasible"
+            continue
+        assert proven <= optimum + 1e-7 * max(1.0, abs(optimum))
+        assert found.bound == pytest.approx(optimum, rel=2e-6, abs=2e-6)
+        proof["bound"] = float(proven + 1e-9 * max(1.0, abs(proven)))
+        with pytest.raises(RefusedError, match="is claimed, and the leaves prove"):
+            check(proof)
+    assert checked >= 8
+
+
+def test_the_checker_needs_neither_solver_nor_search() -> None:
+    """In a process in which none of them can be imported."""
+    script = (
+        "import sys, types\n"
+        "for name in ('bilevel', 'bilevel.certify', 'bilevel.certify.proof'):\n"
+        "    sys.modules[name] = types.ModuleType(name); sys.modules[name].__path__ = []\n"
+        "import importlib.util\n"
+        "for name in ('conditions', 'checker'):\n"
+        "    spec = importlib.util.spec_from_file_location('bilevel.certify.proof.' + name, sys.argv[1] + '/' + name + '.py')\n"
+        "    module = importlib.util.module_from_spec(spec); sys.modules[spec.name] = module; spec.loader.exec_module(module)\n"
+        "bad = [m for m in ('pyomo', 'highspy', 'scipy', 'pandas', 'pyscipopt', 'gurobipy', 'clarabel') if m in sys.modules]\n"
+        "print(bad)\n"
+    )
+    folder = Path(bilevel.__file__).parent / "certify" / "proof"
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_proof_goes_through_its_file(proofs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    proof = Proof.of(proofs["cone"])
+    for name in ("proof.json", "proof.json.gz"):
+        proof.write(tmp_path / name)
+        done = subprocess.run(
+            [sys.executable, "-m", "bilevel.verify", str(tmp_path / name)], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0 and f"proven: bound {proof.bound!r}" in done.stdout, done.stderr
+    with pytest.raises(BilevelError, match="no proof: the fingerprint"):
+        Proof.of(proofs["cone"] | {"fingerprint": "0"})
