@@ -124,6 +124,7 @@ class Outcome:
     status: str = ""
     seconds: float = math.nan
     error: Exception | None = None
+    proven: str = ""
 
 
 def combinations() -> list[tuple[str, str]]:
@@ -158,18 +159,20 @@ def too_early(entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def run(entry: Mapping[str, Any], mode: str, solver: str, seconds: float = 10.0) -> Outcome:
-    """Solve an entry and judge the answer against the known one."""
+def run(entry: Mapping[str, Any], mode: str, solver: str, seconds: float = 10.0, proof: bool = False) -> Outcome:
+    """Solve an entry, with a proof of its bound if asked, and judge the answer against the known one."""
     chosen = {} if (mode, solver) == DEFAULT else {"mode": mode, "solver": solver}
     try:
-        solution = bilevel.solve(load(entry), gap=1e-6, time_limit=seconds, progress=False, **chosen)
+        solution = bilevel.solve(load(entry), gap=1e-6, time_limit=seconds, progress=False, proof=proof, **chosen)
     except bilevel.BilevelError as error:
         return Outcome("refused", f"{type(error).__name__}: {error}", error=error)
     except Exception as error:  # noqa: BLE001 - whatever else comes out is a defect to be counted, not to stop at
         return Outcome("CRASHED", f"{type(error).__name__}: {error}", error=error)
     verdict, reason = judge(entry, solution)
     spent = sum(solution.seconds.values())
-    return Outcome(verdict, reason, solution.objective, solution.status, spent)
+    told = [check.detail for check in solution.certificate.checks if check.name == "bound proof"]
+    proven = solution.proven if solution.proven == "checked" else ", ".join([solution.proven, *told])
+    return Outcome(verdict, reason, solution.objective, solution.status, spent, proven=proven)
 
 
 def judge(entry: Mapping[str, Any], solution: Any) -> tuple[str, str]:

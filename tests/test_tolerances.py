@@ -26,6 +26,7 @@ ELSEWHERE = {
     "bilevel/relax/tower.py RELATIVE_ERROR": "what the approximation is built for",
     "bilevel/search/diagnose/finer.py _FINEST": "a unit that columns are measured in",
     "bilevel/search/diagnose/loose_cones.py CHARGES": "prices that are tried, one after another",
+    "bilevel/search/proving/multipliers.py ENOUGH": "when further ways are tried, which change no result",
     "bilevel/search/proving/multipliers.py LEANS": "shares of a tolerance that are tried, one after another",
     "bilevel/search/steps/alternating.py (QUICK, SLOW, HEAVY)": "penalties that are tried, one after another",
     "formulations/carbon_dispatch.py LOSS_SHARE": "a price of the model, which users may give",

@@ -43,6 +43,7 @@ def pareto(
     cones: str = "tangent",
     gap: float = 1e-4,
     time_limit: float | None = None,
+    proofs: bool = False,
 ) -> ParetoFront:
     """The front of two leader expressions: `maximize` as large as possible for every value of `limit`, which is wanted small.
 
@@ -52,7 +53,8 @@ def pareto(
     - `executor`: any `concurrent.futures.Executor` whose workers can import this package (processes, dask, mpi4py); scaling goes
       from point to point and gains nothing from it;
     - `store`: a folder that keeps every answer as it is found; the same call with it goes on where a killed run stopped;
-    - `solver`, `mode`, `cones`, `gap`, `progress` as in `bilevel.solve`; `time_limit` in seconds for each point.
+    - `solver`, `mode`, `cones`, `gap`, `progress` as in `bilevel.solve`; `time_limit` in seconds for each point;
+    - `proofs`: prove the bound of every point as `bilevel.solve(proof=True)` does (`FrontPoint.proof`), after all are found.
 
     The model's own objective takes no part.  Ctrl-C keeps the points found.  Example:
 
@@ -63,7 +65,15 @@ def pareto(
     """
     given = _checked(method, points, tolerance, gap, time_limit)
     run = Runner(
-        model, maximize, limit, given, SolveOptions(solver, mode, cones, gap, time_limit), executor, store, progress
+        model,
+        maximize,
+        limit,
+        given,
+        SolveOptions(solver, mode, cones, gap, time_limit),
+        executor,
+        store,
+        progress,
+        proofs,
     )
     return _front(run)
 

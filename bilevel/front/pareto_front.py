@@ -14,6 +14,7 @@ from pyomo.common.collections import ComponentMap
 from bilevel import tolerances
 from bilevel.atomic import write_text
 from bilevel.certify.certificate import Certificate
+from bilevel.certify.proof.log import Proof
 from bilevel.solution import plain
 from bilevel.status import Status
 
@@ -24,7 +25,8 @@ class FrontPoint:
 
     `limited`, `maximized`: the two expressions at the point; `limit`: what `limited` was held under (inf without); `bound`: no
     decision with `limited` <= `limit` has more of `maximized` than this; `gap`: (bound - maximized) / |maximized|; `status` and
-    `certificate` as of a `Solution`; `seconds`: of its solve; `decisions`: Pyomo name to value; `found`: Pyomo variable to value.
+    `certificate` as of a `Solution`; `seconds`: of its solve; `decisions`: Pyomo name to value; `found`: Pyomo variable to value;
+    `proof`: of the bound, where proofs were asked for and one was made.
     """
 
     limited: float
@@ -37,6 +39,12 @@ class FrontPoint:
     seconds: float
     decisions: Mapping[str, float]
     found: Mapping[Any, float] = field(default_factory=ComponentMap, repr=False, compare=False)
+    proof: Proof | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def proven(self) -> str:
+        """Whose word the bound is: "checked" where a checker followed a proof of it, "solver", or "none" without a bound."""
+        return "checked" if self.proof is not None else "solver" if math.isfinite(self.bound) else "none"
 
     @property
     def certified(self) -> bool:

@@ -1,15 +1,24 @@
 """What the answers of a front prove together: its ends, and every point rechecked with the best bound for its limit."""
 
 import math
+import time
 from dataclasses import replace
 
+import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 
+from bilevel.budget import Budget
 from bilevel.certify import certificate
+from bilevel.certify.proof.log import Proof
 from bilevel.front.pareto_front import FrontPoint, nondominated
 from bilevel.front.runner import Runner
+from bilevel.model import Check
 from bilevel.program.rows import Vector
+from bilevel.progress import Progress
+from bilevel.search.proving.proof import checked_proof
+
+_FOREVER = 1e14
 
 
 def proven_ends(run: Runner) -> tuple[float, float]:
@@ -49,12 +58,27 @@ def points(run: Runner) -> tuple[FrontPoint, ...]:
         limited, maximized, x, values = _loaded(run, answer.x)
         limit = task.limit if task.maximized_weight else limited
         bound = min([most for under, most in bounds if under >= limit], default=math.inf)
-        recheck = _recheck(run, x, answer.x, bound, task.limit)
+        proof, line = _proof(run, limit, maximized) if run.proofs else (None, ())
+        bound = bound if proof is None else proof.bound
+        recheck = _recheck(run, x, answer.x, bound, task.limit, line)
         gap = recheck["global gap"].value
         named = {str(variable.name): value for variable, value in values.items()}
-        found = limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, named, values
+        found = limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, named, values, proof
         found_points.append(FrontPoint(*found))
     return nondominated(found_points)
+
+
+def _proof(run: Runner, limit: float, maximized: float) -> tuple[Proof | None, tuple[Check, ...]]:
+    """The proof that nothing under the limit has more of the maximised expression, and the certificate's line about it."""
+    form, column = run.form, run.two.maximized
+    cost, upper = np.zeros(form.program.columns), form.program.upper.copy()
+    cost[column], upper[run.two.limited] = -1.0, limit
+    program = replace(form.program, cost=cost, offset=0.0, upper=upper, sign=-1.0)
+    seconds = math.inf if run.setting.seconds is None else run.setting.seconds
+    with Progress(show=False) as quiet:
+        budget = Budget(run.setting.gap, time.monotonic() + min(seconds, _FOREVER), quiet)
+        proof, line = checked_proof(replace(form, program=program), -maximized, budget)
+    return proof, (line,)
 
 
 def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, ComponentMap]:
@@ -69,11 +93,13 @@ def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, Component
     return limited, maximized, x, values
 
 
-def _recheck(run: Runner, x: Vector, found: Vector, bound: float, limit: float) -> certificate.Certificate:
+def _recheck(
+    run: Runner, x: Vector, found: Vector, bound: float, limit: float, more: tuple[Check, ...]
+) -> certificate.Certificate:
     """The certificate of a point, with its limit as a row of the leader's: ties have to keep it too."""
     upper = run.alone.upper.copy()
     # The limit is met within rounding
     upper[run.two.limited] = max(limit, float(x[run.two.limited])) if limit < math.inf else math.inf
     alone = replace(run.alone, upper=upper)
     duals = run.form.kkt.multipliers(found)
-    return certificate.check_point(run.model, alone, x, run.form, duals, bound, run.setting.gap)
+    return certificate.check_point(run.model, alone, x, run.form, duals, bound, run.setting.gap, more)

@@ -40,11 +40,11 @@ class Runner:
 
     def __init__(
         self, model: Any, maximize: Any, limit: Any, given: Given, setting: SolveOptions, executor: Executor | None,
-        store: str | Path | None, progress: bool | Callable[[ProgressEvent], None],
+        store: str | Path | None, progress: bool | Callable[[ProgressEvent], None], proofs: bool = False,
     ) -> None:  # fmt: skip
         began = time.perf_counter()
         self.model, self.given, self.executor, self.show = model, given, executor, progress
-        self.expressions = limit, maximize
+        self.expressions, self.proofs = (limit, maximize), proofs
         engine = None if setting.solver == AUTO else solvers.find(setting.solver)
         asked = Asked(engine, setting.mode, cone_treatments.find(setting.cones))
         self.two: TwoObjectives = compile_two(model, maximize, limit)

@@ -1,5 +1,7 @@
 """The command `bilevel pareto`: the front of network loss against station profit."""
 
+import re
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from bilevel.errors import BilevelError
 from bilevel.front.methods import METHODS
 from bilevel.front.pareto import pareto
 from bilevel.front.pareto_front import ParetoFront
+from bilevel.search.proving import proof as proving
 from studies.command_line import display
 from studies.command_line.options import (
     DONE,
@@ -39,6 +43,7 @@ from studies.command_line.workers import pool
 from studies.pricing import front_points, front_results
 
 MOST_POINTS, MOST_WORKERS = 1000, 1024
+_PROOF = re.compile(r"point-\d{3,4}\.json\.gz")
 
 
 def _points(text: object) -> int:
@@ -73,6 +78,14 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the points in --out; without it a folder with points is refused.")
 ]
 
+Proofs = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Prove every point's bound, and write the proofs into this folder, for python -m bilevel.verify to check.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -103,6 +116,7 @@ def trace_front(
     seed: Seed = 0,
     out: FrontOut = None,
     resume: Resume = False,
+    proofs: Proofs = None,
     quiet: Quiet = False,
     **options: Any,
 ) -> int:
@@ -113,13 +127,17 @@ def trace_front(
 
     Example: bilevel pareto ieee33 --evs 20 --points 11 --workers 2 --out results/front
 
+    Example: bilevel pareto ieee33 --evs 20 --points 5 --proofs proofs; python -m bilevel.verify proofs/point-001.json.gz
+
     Example: bilevel pareto ieee33 --evs 20 --method adaptive --tolerance 0.02 --points 30 --out results/front
     """
     asked = problem(case, evs, seed, options, follower=follower, tariff=tariff)
     folder = Folder(out, resume)
     folder.check(asked)
-    wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit)
+    _check_proofs(proofs)
+    wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit, proofs is not None)
     front = wanted.trace(asked, folder, quiet)
+    _write_proofs(front, proofs)
     finish(out, lambda into: [write(front, asked, solver, into)], lambda files: _show(front, asked, files), quiet)
     return code(front)
 
@@ -128,6 +146,34 @@ def write(front: ParetoFront, asked: Problem, solver: str, out: Path) -> tuple[s
     """Write the files of a front and of its points; gives their names."""
     files = front_results.front_files(front, asked.facts(solver)) | front_points.point_files(front, asked.case)
     return front_results.write(out, files, (*front_results.FRONT_FILES, *front_points.POINT_FILES))
+
+
+def _check_proofs(folder: Path | None) -> None:
+    """Refuse a folder with other files than proofs, before the work; raises `BilevelError`."""
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BilevelError(f"{str(folder)!r} is no folder: give one for the proofs")
+    if other := [file.name for file in folder.iterdir() if not _PROOF.fullmatch(file.name)]:
+        raise BilevelError(
+            f"folder {str(folder)!r} holds {other[0]!r}, which is no proof: give another one for the proofs"
+        )
+
+
+def _write_proofs(front: ParetoFront, folder: Path | None) -> None:
+    """A file a point, in the order of the front; says which points have none."""
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if _PROOF.fullmatch(old.name):
+            old.unlink()
+    for number, point in enumerate(front.points, 1):
+        if point.proof is None:
+            why = [check.detail for check in point.certificate.checks if check.name == proving.NAME]
+            print(f"bilevel: no proof was written for point {number}: {', '.join(why)}", file=sys.stderr)
+        else:
+            point.proof.write(folder / f"point-{number:03}.json.gz")
 
 
 @dataclass(frozen=True)
@@ -166,6 +212,7 @@ class Front:
     cones: str
     gap: float
     time_limit: float | None
+    proofs: bool = False
 
     def trace(self, asked: Problem, folder: Folder, quiet: bool) -> ParetoFront:
         """Loss against profit."""
@@ -175,6 +222,7 @@ class Front:
                 model, maximize=model.station_profit, limit=model.network_loss, method=self.method, points=self.points,
                 tolerance=self.tolerance, executor=executor, store=store, progress=not quiet,
                 solver=self.solver, mode=self.mode, cones=self.cones, gap=self.gap, time_limit=self.time_limit,
+                proofs=self.proofs,
             )  # fmt: skip
 
 

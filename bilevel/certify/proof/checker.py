@@ -16,6 +16,12 @@ from bilevel.certify.proof.conditions import ROUNDING, Conditions, RefusedError,
 
 FORMAT, VERSION = "bilevel-grid proof", 1
 
+MOST_DENSE = 1200
+"""Columns that must have rates of 0 and hang together, up to which a dense inverse is made."""
+
+MOST_SETTLED = 2
+"""Rows of a column up to which its rate is added up exactly."""
+
 MOST_EXACT = 60
 """Columns that depend on each other up to which fractions are tried."""
 
@@ -128,14 +134,19 @@ class ProofTree:
         room += (terms_of + 4) * ROUNDING * (size + np.abs(cost)) + np.bincount(
             self.column, self.off * np.abs(dual[self.row]), count
         )
+        self._settle(rate, room, terms_of, dual, terms)
         need, whole, around = np.zeros(count, dtype=bool), rate, room
         while True:
             unsafe = ((rate - room < 0) & np.isinf(high)) | ((rate + room > 0) & np.isinf(low))
             if not (unsafe & ~need).any():
                 break
             need |= unsafe
-            moved = self._moved(need, np.abs(whole) + around, dual, row_low, row_high, terms)
-            if not np.isfinite(moved).all():
+            # Equalities alone keep parts apart that one limit of all of them joins
+            for rows in (row_low == row_high, (row_low == row_high) | (dual != 0)):
+                moved = self._moved(need, np.abs(whole) + around, dual, row_low == row_high, rows, terms)
+                if np.isfinite(moved).all():
+                    break
+            else:
                 return -np.inf
             # Multipliers near these have rates of exactly 0 there
             shifted = np.bincount(self.column, (np.abs(self.value) + self.off) * moved[self.row], count)
@@ -145,10 +156,21 @@ class ProofTree:
         size_of = sum(float(np.abs(part).sum()) for part in parts) + abs(float(self.told.constant))
         return total - (sum(map(len, parts)) + 4) * ROUNDING * size_of - 2 * left if np.isfinite(total) else -np.inf
 
-    def _moved(self, need: Any, reach: Any, dual: Any, row_low: Any, row_high: Any, cost: Any) -> Any:
+    def _settle(self, rate: Any, room: Any, terms_of: Any, dual: Any, cost: Any) -> None:
+        """Rates of columns in a row or two, exactly: those that are 0 need nothing to move."""
+        few = np.flatnonzero((terms_of <= MOST_SETTLED) & (np.abs(rate) <= room) & (room > 0))
+        mine = np.flatnonzero(np.isin(self.column, few) & (self.off == 0))
+        paid: dict[int, Fraction] = dict.fromkeys(few.tolist(), Fraction(0))
+        count = np.bincount(self.column[mine], minlength=len(rate))
+        for k in mine.tolist():
+            paid[int(self.column[k])] += Fraction(float(self.value[k])) * Fraction(float(dual[self.row[k]]))
+        for column, value in paid.items():
+            if count[column] == terms_of[column] and cost.get(column, 0) == value:
+                rate[column] = room[column] = 0.0
+
+    def _moved(self, need: Any, reach: Any, dual: Any, equal: Any, usable: Any, cost: Any) -> Any:
         """How far multipliers move at most so that the rates of these columns are 0; infinite where that cannot be told."""
-        equal = row_low == row_high
-        mine = need[self.column] & (equal | (dual != 0))[self.row]
+        mine = need[self.column] & usable[self.row]
         row, column, value, off = (part[mine] for part in (self.row, self.column, self.value, self.off))
         group = np.arange(len(need))
         while True:
@@ -205,16 +227,34 @@ class ProofTree:
 
 def _shift(table: Any, spread: Any, weight: Any, reach: Any, kept: dict[bytes, Any]) -> Any:
     """Bounds |z| for some z with table z = r exactly, for every |r| <= reach; the table is known within `spread`."""
+    nowhere = np.full(table.shape[1], np.inf)
+    if not table.size or len(table) > MOST_DENSE:
+        return nowhere
     key = table.tobytes() + weight.tobytes()
     if key not in kept:
-        kept[key] = weight[:, None] * np.linalg.pinv(table * weight)
-    inverse = kept[key]
-    size = np.abs(table) @ np.abs(inverse) * (len(weight) + 4) * ROUNDING + spread @ np.abs(inverse) * 2
-    off = float((np.abs(np.eye(len(table)) - table @ inverse) + size).sum(axis=1).max()) if table.size else 1.0
+        kept[key] = _inverse(table, weight)
+    inverse, off = kept[key]
+    off += float((spread @ np.abs(inverse)).sum(axis=1).max()) * 2
     # table (inverse u) = r has a solution with |u - r| <= off / (1 - off) max |r|
-    if off >= 0.5:
-        return np.full(table.shape[1], np.inf)
-    return 2 * np.abs(inverse) @ (reach + 2 * off * reach.max())
+    return 2 * np.abs(inverse) @ (reach + 2 * off * reach.max()) if off < 0.5 else nowhere
+
+
+def _inverse(table: Any, weight: Any) -> Any:
+    """A right inverse, and a bound of how far the table times it is from 1 in any row."""
+    square = (table * weight**2) @ table.T
+    best = np.zeros(table.T.shape), np.inf
+    for way in (np.linalg.inv, np.linalg.pinv):
+        try:
+            inverse = (weight**2)[:, None] * (table.T @ way(square))
+        except np.linalg.LinAlgError:
+            continue
+        size = np.abs(table) @ np.abs(inverse) * (len(weight) + 4) * ROUNDING
+        off = float((np.abs(np.eye(len(table)) - table @ inverse) + size).sum(axis=1).max())
+        if np.isfinite(off) and off < best[1]:
+            best = inverse, off
+        if off < 0.5:
+            break
+    return best
 
 
 def _least(rate: Any, room: Any, low: Any, high: Any) -> Any:

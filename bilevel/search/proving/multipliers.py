@@ -11,7 +11,7 @@ from scipy.sparse.linalg import lsmr
 from bilevel import tolerances
 from bilevel.certify.proof.checker import ProofTree
 from bilevel.program.cones import Cones
-from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
+from bilevel.program.rows import Mask, Rows, Vector, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.search.cut_session import CutSession
@@ -23,6 +23,9 @@ from bilevel.status import SolverStatus
 LEANS = (0.0, 0.01, 0.1, 1.0, 10.0)
 """Of the solver's tolerance: how far costs of columns with one limit lean, so that rounding leaves their rates' signs alone."""
 
+ENOUGH = 1e-7
+"""What a leaf's bound may lack, relatively, before other ways are tried."""
+
 REFINED = 3
 """Times that multipliers are refined; the first one does nearly all."""
 
@@ -33,10 +36,13 @@ class Multipliers:
     def __init__(self, session: CutSession, checked: ProofTree) -> None:
         self.session, self.checked, mip = session, checked, session.mip
         self.empty_session: CutSession | None = None
-        self.free_rows: tuple[Index, Index, sp.csr_array] | None = None
+        self.rows = stack_rows([mip.rows, session.tangents])
+        self.equal = np.flatnonzero(self.rows.lower == self.rows.upper)
+        self.free = np.flatnonzero(np.isinf(mip.lower) & np.isinf(mip.upper))
+        self.of_free = sp.csr_array(self.rows.matrix[self.equal][:, self.free].T)
         self.one_limit = np.isfinite(mip.lower).astype(float) - np.isfinite(mip.upper)
-        unit = float(np.abs(mip.cost * mip.scale).max(initial=0.0)) or 1.0
-        self.lean = tolerances.SOLVER_FEASIBILITY * unit * self.one_limit / mip.scale
+        self.unit = float(np.abs(mip.cost * mip.scale).max(initial=0.0)) or 1.0
+        self.lean = tolerances.SOLVER_FEASIBILITY * self.unit * self.one_limit / mip.scale
         self.rayless = ~self._on_rays(checked.root())
         self.last = 0
 
@@ -60,27 +66,37 @@ class Multipliers:
         yield ~self._on_rays(ends)
 
     def _bounding(self, ends: Any, rayless: Mask) -> tuple[Vector | None, bool]:
-        """Multipliers with a finite bound, None where none were found; and whether the part has no point."""
-        mip = self.session.mip
+        """Multipliers with the best bound of several ways, None where none has one; and whether the part has no point."""
+        mip, best, proven = self.session.mip, None, -np.inf
         # What was enough for the leaf before is tried first
-        for at in (*range(self.last, len(LEANS)), *range(self.last)):
+        for at in (self.last, *(k for k in range(len(LEANS)) if k != self.last)):
             self.session.session.set_cost(mip.cost - LEANS[at] * np.where(rayless, self.lean, 0.0), mip.offset)
             outcome = self._solved(self.session)
             if outcome.status == SolverStatus.INFEASIBLE:
                 return None, True
             if outcome.row_dual is None:
                 continue
-            dual = self._refined(ends, outcome.row_dual, mip.cost)
-            if np.isfinite(self.checked.weak_duality(dual, False, *ends)):
-                self.last = at
-                return dual, False
-        return None, False
+            for dual in (outcome.row_dual, self._cleared(outcome.row_dual)):
+                refined = self._refined(ends, dual, mip.cost)
+                value = self.checked.weak_duality(refined, False, *ends)
+                if value > proven:
+                    best, proven, self.last = refined, value, at
+                # The point is optimal for costs that lean, and for the others no better than what can be proven
+                goal = float(mip.cost @ outcome.x + mip.offset) if outcome.x is not None else np.inf
+                if proven >= goal - ENOUGH * abs(goal):
+                    return best, False
+        return best, False
+
+    def _cleared(self, dual: Vector) -> Vector:
+        """Without multipliers that are worth no more than the solver's tolerance: noise, which would have to be exact."""
+        worth = np.abs(dual) * magnitude(self.rows.matrix, self.session.mip.scale)
+        return np.where(worth <= LEANS[-1] * tolerances.SOLVER_FEASIBILITY * self.unit, 0.0, dual)
 
     def _on_rays(self, ends: Any) -> Mask:
         """Columns with one limit that some ray moves at no cost: a lean of their costs would leave no optimum."""
         mip = self.session.mip
         low, high, row_low, row_high = (np.where(np.isinf(end), end, 0.0) for end in ends)
-        rows = stack_rows([mip.rows, self.session.tangents])
+        rows = self.rows
         who = np.flatnonzero(self.one_limit)
         # How far each of them goes, 1 counting as far; rays add up, so that one goes along all
         far = sp.csr_array((np.concatenate([self.one_limit[who], -np.ones(len(who))]),
@@ -106,35 +122,19 @@ class Multipliers:
 
         Those of a limit that a row does not have are 0.
         """
-        if self.free_rows is None:
-            self.free_rows = self._free_rows()
-        equal, free, matrix = self.free_rows
-        whole, (_, _, low, high) = self.rows.matrix, ends
+        _, _, low, high = ends
         dual = np.where((dual > 0) & np.isinf(low) | (dual < 0) & np.isinf(high), 0.0, dual)
-        if not len(free):
+        if not len(self.free):
             return dual
         for _ in range(REFINED):
-            rate = (cost - whole.T @ dual)[free]
+            rate = (cost - self.rows.matrix.T @ dual)[self.free]
             if not rate.any():
                 break
             move = np.zeros(len(dual))
-            move[equal] = lsmr(
-                matrix,
-                rate,
-                atol=tolerances.PRODUCT_WITHOUT_SQUARE,
-                btol=tolerances.PRODUCT_WITHOUT_SQUARE,
-                conlim=0.0,
-                maxiter=20 * len(free),
-            )[0]
+            # To the last digit that it gets: what is left is the checker's to bound
+            move[self.equal] = lsmr(self.of_free, rate, atol=0.0, btol=0.0, conlim=0.0, maxiter=20 * len(rate))[0]
             dual = dual + move
         return dual
-
-    def _free_rows(self) -> tuple[Index, Index, sp.csr_array]:
-        mip = self.session.mip
-        self.rows = stack_rows([mip.rows, self.session.tangents])
-        equal = np.flatnonzero(self.rows.lower == self.rows.upper)
-        free = np.flatnonzero(np.isinf(mip.lower) & np.isinf(mip.upper))
-        return equal, free, sp.csr_array(self.rows.matrix[equal][:, free].T)
 
     def _solved(self, session: CutSession) -> Outcome:
         return session.session.solve(False, 0.0, session.budget.seconds, False, session.budget.progress)
@@ -151,7 +151,7 @@ class Multipliers:
 
     def _elastic(self) -> CutSession:
         session, mip = self.session, self.session.mip
-        rows = stack_rows([mip.rows, session.tangents])
+        rows = self.rows
         size = np.maximum(magnitude(rows.matrix, mip.scale), tolerances.NOT_ZERO)
         matrix = sp.hstack([rows.matrix, sp.diags_array(size), -sp.diags_array(size)], format="csr")
         more = 2 * rows.count

@@ -9,6 +9,7 @@ from bilevel.certify.proof.log import Proof
 from bilevel.deadline import PhaseClock
 from bilevel.errors import BilevelError
 from bilevel.model import Check
+from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.attempts import Answer
 from bilevel.search.proving.leaves import proof_of
 from bilevel.search.proving.log import NoProofError
@@ -27,25 +28,38 @@ def proven(answer: Answer, budget: Budget, clock: PhaseClock) -> tuple[Answer, P
 
 
 def _proven(answer: Answer, budget: Budget) -> tuple[Answer, Proof | None]:
-    budget.progress.phase("proving the bound")
     form, found = answer.form, answer.found
+    if form is None:
+        return _told(answer, _none("the limits of the multipliers took all the time")), None
+    if found.verdict and found.verdict != Status.INFEASIBLE:
+        return _told(answer, _none(f"the verdict is {str(found.verdict)!r}, which is no bound")), None
+    proof, line = checked_proof(form, found.objective, budget)
+    if proof is not None and found.x is not None and not np.isfinite(proof.bound):
+        proof, line = (
+            None,
+            _none("to the last digit there is no point, and the one that was found keeps rows by rounding"),
+        )
+    if proof is not None and np.isfinite(proof.bound):
+        found.bound = form.program.sign * proof.bound
+    return _told(answer, line), proof
+
+
+def checked_proof(form: Reformulation, objective: float, budget: Budget) -> tuple[Proof | None, Check]:
+    """A proof for a program whose best known objective (minimised, infinite without one) is this, and what is told of it."""
+    budget.progress.phase("proving the bound")
     try:
-        if form is None:
-            raise NoProofError("the limits of the multipliers took all the time")
         if budget.over():
             raise NoProofError("no time was left for it")
-        if found.verdict and found.verdict != Status.INFEASIBLE:
-            raise NoProofError(f"the verdict is {str(found.verdict)!r}, which is no bound")
-        proof = Proof.of(proof_of(form, found.objective, budget.gap, budget))
-        if found.x is not None and not np.isfinite(proof.bound):
-            raise NoProofError(
-                "to the last digit the problem has no point, and the one that was found keeps it by rounding"
-            )
+        proof = Proof.of(proof_of(form, objective, budget.gap, budget))
     except (NoProofError, BilevelError, OutOfTimeError) as error:
-        return replace(answer, doubts=(*answer.doubts, Check(NAME, np.nan, None, "", detail=f"none: {error}"))), None
-    if np.isfinite(proof.bound):
-        found.bound = form.program.sign * proof.bound
+        return None, _none(str(error))
     told = f"{proof.leaves} leaves ({proof.empty} empty) checked in {proof.seconds:.2g} s, nothing assumed"
-    return replace(
-        answer, doubts=(*answer.doubts, Check(NAME, float(proof.leaves), None, "leaves", detail=told))
-    ), proof
+    return proof, Check(NAME, float(proof.leaves), None, "leaves", detail=told)
+
+
+def _none(why: str) -> Check:
+    return Check(NAME, np.nan, None, "", detail=f"none: {why}")
+
+
+def _told(answer: Answer, line: Check) -> Answer:
+    return replace(answer, doubts=(*answer.doubts, line))

@@ -21,6 +21,7 @@ from cli_runs import BILEVEL, Capture, refuse, run
 from oracles import tiny_case
 
 import instances
+from bilevel import verify
 from bilevel.front.pareto_front import FrontPoint, ParetoFront
 from bilevel.front.store import FILE
 from studies.command_line import compare_equilibrium, main
@@ -324,3 +325,15 @@ def test_help_has_an_example_and_the_exit_codes(command: str, capsys: Capture) -
     text = capsys.readouterr().out
     assert f"Example: bilevel {command} " in text
     assert "Exit codes" in text
+
+
+def test_proofs_of_a_front_are_files_that_the_checker_follows(tmp_path: Path) -> None:
+    folder = tmp_path / "proofs"
+    done = run("pareto", "ieee33", "--evs", 2, "--points", 2, "--proofs", folder, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert sorted(file.name for file in folder.iterdir()) == ["point-001.json.gz", "point-002.json.gz"]
+    assert all(verify.main([str(file)]) == 0 for file in folder.iterdir())
+    (folder / "mine.txt").write_text("")
+    refused = run("pareto", "ieee33", "--evs", 2, "--points", 2, "--proofs", folder, "--quiet")
+    assert refused.returncode == 2 and "'mine.txt', which is no proof" in refused.stderr
+    assert (folder / "mine.txt").exists()

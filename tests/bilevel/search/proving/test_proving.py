@@ -15,7 +15,7 @@ from bilevel.certify.proof.checker import check
 KINDS = ("LP-LP", "MILP-LP", "QP-LP", "LP-QP", "QP-QP", "pricing", "multi-follower")
 WITHOUT = {
     "calamai_vicente_1994a", "calamai_vicente_1994b", "calamai_vicente_1994c", "lampariello_sagratella_2017_32",
-    "outrata_1990_1b", "outrata_1990_1e",
+    "outrata_1990_1e",
 }  # fmt: skip
 """Of which no proof is made yet: columns that depend on each other, in numbers that fractions do not settle."""
 
@@ -135,3 +135,19 @@ def test_duals_that_the_leader_reads_are_part_of_the_proof() -> None:
     found = bilevel.solve(model, progress=False, proof=True, gap=1e-6)
     assert found.objective == pytest.approx(0.1) and found.proven == "checked"
     assert found.bound == pytest.approx(0.1, abs=1e-6) and np.isfinite(found.proof.bound)
+
+
+def test_every_point_of_a_front_is_proven() -> None:
+    """The least loss, the most profit, and one point between them that the limit on the loss holds."""
+    model = small_day("loss", 2)
+    front = bilevel.pareto(
+        model, maximize=model.station_profit, limit=model.network_loss, points=3, progress=False, proofs=True
+    )
+    assert front.certified and len(front) == 3
+    for point in front.points:
+        assert point.proven == "checked" and point.bound == point.proof.bound
+        assert point.bound >= point.maximized - 1e-6 * abs(point.maximized)
+        # The file says under which limit: that of the column that stands for the limited expression
+        assert point.limit == math.inf or point.limit in point.proof.content["problem"]["upper"]
+    plain = bilevel.pareto(model, maximize=model.station_profit, limit=model.network_loss, points=2, progress=False)
+    assert {point.proven for point in plain.points} == {"solver"}
