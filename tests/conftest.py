@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import hypothesis
 import pytest
 
 # Two workers share two cores: more threads for small products of matrices only wait for each other.  Before numpy is loaded
@@ -28,3 +29,8 @@ def solved() -> tuple[instances.Instance, Any, bilevel.Solution]:
     case = instances.scale(instances.load("ieee33"), 5)
     model = formulations.charging_pricing(case, "loss=1,profit=1")
     return case, model, bilevel.solve(model, progress=False)
+
+
+# A busy machine is slow, and how long an example takes says nothing of what it shows
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")

@@ -137,8 +137,8 @@ def trace_front(
     _check_proofs(proofs)
     wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit, proofs is not None)
     front = wanted.trace(asked, folder, quiet)
-    _write_proofs(front, proofs)
     finish(out, lambda into: [write(front, asked, solver, into)], lambda files: _show(front, asked, files), quiet)
+    _write_proofs(front, proofs)
     return code(front)
 
 

@@ -187,13 +187,13 @@ def solve(
     solution = solve_model(
         model, solver, mode, cones, gap, time_limit, not quiet, warm_start=started, proof=proof is not None
     )
-    write_proof(solution, proof)
     finish(
         out,
         lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],
         lambda files: _show(model, asked, solution, weights, files),
         quiet,
     )
+    write_proof(solution, proof)
     return EXIT_CODES[solution.status]
 
 

@@ -22,14 +22,17 @@ from studies.command_line.options import (
     Evs,
     Gap,
     Out,
+    ProofFile,
     Quiet,
     Seed,
     Solver,
     add_command,
+    check_place,
     find_case,
     finish,
     number,
     positive,
+    write_proof,
 )
 from studies.command_line.part_options import listed
 from studies.market import results as market_results
@@ -109,12 +112,12 @@ class _Asked:
     loss_price_per_kwh: float | None
     options: Mapping[str, Any]
 
-    def solve(self, settings: _Settings, quiet: bool) -> MarketComparison:
+    def solve(self, settings: _Settings, quiet: bool, proof: bool) -> MarketComparison:
         """The three ways."""
         # Between two parts no search listens for Ctrl-C: this keeps a first one there from losing everything
         with Progress(False):
             return three_ways(
-                self.case, self.demand, **asdict(settings), progress=not quiet, fee_per_kwh=self.fee_per_kwh,
+                self.case, self.demand, **asdict(settings), progress=not quiet, proof=proof, fee_per_kwh=self.fee_per_kwh,
                 loss_price_per_kwh=self.loss_price_per_kwh, **self.options,
             )  # fmt: skip
 
@@ -137,6 +140,7 @@ def market(
     evs: Evs = None,
     seed: Seed = 0,
     out: Out = None,
+    proof: ProofFile = None,
     quiet: Quiet = False,
     **options: Any,
 ) -> int:
@@ -149,20 +153,24 @@ def market(
 
     Example: bilevel market ieee33_aggregator --out results/market
 
+    Example: bilevel market ieee33_aggregator --proof market.proof.json.gz
+
     Example: bilevel market ieee33_aggregator --evs 10 --fee 0.05 --gap 1e-4
     """
     asked = _Asked(find_case(case, evs, seed), None if evs is None else seed, demand, fee, loss_price, options)
     if out is not None:
         market_results.check(out)
+    check_place(proof)
     solvers.find(solver)
     settings = _Settings(solver, gap, time_limit, damping, max_iterations)
-    found = asked.solve(settings, quiet)
+    found = asked.solve(settings, quiet, proof is not None)
     finish(
         out,
         lambda into: [market_results.write(found, into, asked.choices(), asdict(settings), solver)],
         lambda files: _show(found, files),
         quiet,
     )
+    write_proof(found.runs[EXACT].solution, proof)
     return _code(found)
 
 

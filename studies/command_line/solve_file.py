@@ -76,13 +76,13 @@ def solve_file(
     check_place(proof)
     model = read_mps(mps, aux)
     solution = solve(model, solver, mode, cones, gap, time_limit, not quiet, proof=proof is not None)
-    write_proof(solution, proof)
     finish(
         out,
         lambda into: [_write(model, solution, (mps, aux), into)],
         lambda told: _show(model, solution, mps, told),
         quiet,
     )
+    write_proof(solution, proof)
     return EXIT_CODES[solution.status]
 
 

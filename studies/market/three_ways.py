@@ -79,6 +79,7 @@ def three_ways(
     damping: float | str = 0.5,
     max_iterations: int = 50,
     progress: bool | Callable[[ProgressEvent], None] = True,
+    proof: bool = False,
     **options: Any,
 ) -> MarketComparison:
     """Solve the market of a case three ways and compare them.
@@ -89,8 +90,9 @@ def three_ways(
     - "cooperative": everybody minimises the operator's cost (`bilevel.cooperative`), a bound for both; its cost does not depend on
       prices, and profits and bills are at those nearest to the exact solution's that the price limits allow at its charging.
 
-    `time_limit` is of all three together, in seconds; a Ctrl-C stops all, and keeps what was found.  `options` are those of
-    `aggregator_market`.  Raises what `aggregator_market` and the three solvers raise.  Example:
+    `time_limit` is of all three together, in seconds; a Ctrl-C stops all, and keeps what was found.  `proof`: prove the bound of
+    the exact solution, as `bilevel.solve` does.  `options` are those of `aggregator_market`.  Raises what `aggregator_market` and
+    the three solvers raise.  Example:
 
         comparison = studies.market.three_ways(instances.load("ieee33_aggregator"))
         print(comparison.to_frame())
@@ -99,7 +101,7 @@ def three_ways(
     model = aggregator_market(case, demand, **options)
     # A Ctrl-C in one way stops the later ones too
     with Progress(False):
-        return _solved(model, case, demand, _Settings(solver, gap, limit, damping, max_iterations, progress))
+        return _solved(model, case, demand, _Settings(solver, gap, limit, damping, max_iterations, progress, proof))
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class _Settings:
     damping: float | str
     max_iterations: int
     progress: bool | Callable[[ProgressEvent], None]
+    proof: bool
 
 
 def _solved(model: Any, case: Instance, demand: str, given: _Settings) -> MarketComparison:
@@ -123,7 +126,9 @@ def _solved(model: Any, case: Instance, demand: str, given: _Settings) -> Market
     runs = {EQUILIBRIUM: _run(EQUILIBRIUM, model, case, trace.solution, dispatch)}
     starts = [_prices(model, trace), *_steering(model, case, dispatch, runs[EQUILIBRIUM].aggregators)]
     left = limit.left(COOPERATION)
-    exact = bilevel.solve(model, given.solver, gap=gap, time_limit=left, progress=progress, warm_start=starts)
+    exact = bilevel.solve(
+        model, given.solver, gap=gap, time_limit=left, progress=progress, warm_start=starts, proof=given.proof
+    )
     runs[EXACT] = _run(EXACT, model, case, exact, dispatch)
     posted = (
         ComponentMap((price, pyo.value(price)) for price in model.price.values())

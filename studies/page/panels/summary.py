@@ -25,11 +25,15 @@ def _problem(about: Mapping[str, Any]) -> Facts:
     return [(said, str(about[name])) for name, said in words.items() if about.get(name) is not None]
 
 
+_WHOSE = {"checked": ", proven: a checker without a solver followed it", "solver": ", by the solver's word"}
+"""Whose word a bound is, by `Solution.proven`; answers of older versions say nothing of it."""
+
+
 def _solve(results: ResultsFolder) -> tuple[str, str, Facts]:
     data, about, money = results.data, results.about, results.currency
     return data["status"], data["reason"], [
         ("objective", f"{number(data['objective'], 8)} (weights: {_weights(about['objective'])})"),
-        ("proven bound", number(data["bound"], 8)),
+        ("bound", number(data["bound"], 8) + _WHOSE.get(data.get("proven", ""), "")),
         ("gap", f"{number(data['gap'], 3)} relative"),
         *((item.words, f"{number(about[item.column])} {item.unit or money}")
           for item in OBJECTIVES.values() if item.column in about),

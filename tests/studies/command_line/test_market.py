@@ -21,6 +21,7 @@ from oracles import tiny_case
 
 import bilevel
 import instances
+from bilevel import verify
 from studies.command_line import main, market
 from studies.market import results as market_results
 
@@ -251,3 +252,10 @@ def test_help_has_an_example_and_the_exit_codes(capsys: Capture) -> None:
     assert "Example: bilevel market ieee33_aggregator" in text
     assert "Exit codes" in text
     assert "--demand" in text
+
+
+def test_the_exact_solution_of_a_market_is_proven(tmp_path: Path) -> None:
+    proof = tmp_path / "market.json.gz"
+    done = run("market", "ieee33_aggregator", "--gap", "1e-3", "--proof", proof, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert verify.main([str(proof)]) == 0
