@@ -31,19 +31,22 @@ class Conditions:
         self.n = len(self.owner)
         if not len(self.low) == len(self.high) == self.n:
             raise RefusedError("columns, owners and limits differ in number")
-        if any(self.owner[j] >= 0 for j in self.integer):
+        if problem["sign"] not in (1, -1):
+            raise RefusedError(f"the objective's sense is {problem['sign']!r}, neither 1 nor -1")
+        if any(self.owner[_within(j, self.n)] >= 0 for j in self.integer):
             raise RefusedError("a follower's column is whole, and conditions with multipliers are none of its answers'")
         self.entries: list[tuple[int, int, float, float]] = []
         self.sides: list[tuple[float, float]] = []
-        leader, follower = (_rows(problem[name]) for name in ("leader_rows", "follower_rows"))
+        leader, follower = (_rows(problem[name], self.n) for name in ("leader_rows", "follower_rows"))
         self._limits(follower, problem["follower_rows"]["owner"])
         self._stationarity(problem)
         self._multiplier_limits(problem, follower)
         self.product = {(min(i, j), max(i, j)): self._product(i, j) for i, j in proof["products"]}
         own = defaultdict(list)
         for row, i, j, value in problem["products"]:
-            own[row].append((min(i, j), max(i, j), Fraction(value)))
-        cost = {int(j): Fraction(v) for j, v in problem["cost"].items()}
+            ends = _within(i, self.n), _within(j, self.n)
+            own[_within(row + 1, len(leader) + 1) - 1].append((min(ends), max(ends), Fraction(value)))
+        cost = {_within(int(j), self.n): Fraction(v) for j, v in problem["cost"].items()}
         self.cost, self.constant = self._replaced(cost, own[-1], proof["replacements"].get("-1")), problem["constant"]
         for at, (terms, low, high) in enumerate(leader):
             terms, left = self._replaced(terms, own[at], proof["replacements"].get(str(at)))
@@ -52,7 +55,7 @@ class Conditions:
         for terms, constant in self.stationary:
             self._add(terms, -constant, -constant)
         for column, row, sign in problem["links"]:
-            self._link(column, row, Fraction(sign))
+            self._link(_within(column, self.n), _within(row, len(follower)), Fraction(sign))
         for weights in proof["identities"]:
             terms, left = self._replaced({}, (), weights)
             self._add(terms, -2 * left, 2 * left)
@@ -105,11 +108,12 @@ class Conditions:
         self.place = {j: k for k, j in enumerate(j for j in range(self.n) if self.owner[j] >= 0)}
         terms: list[dict[int, Fraction]] = [defaultdict(Fraction) for _ in self.place]
         rate = [Fraction(problem["follower_cost"].get(str(j), 0)) for j in self.place]
-        square = _triples(problem["quadratic"], self.n)
+        square = _triples(problem["quadratic"], self.n, self.n)
         if any(square[j].get(i, 0) != value for i, row in enumerate(square) for j, value in row.items()):
             raise RefusedError("the followers' quadratic costs are not symmetric")
         for name, of in (("price", {-1}), ("quadratic", {0})):
             for i, j, value in problem[name]:
+                _within(i, self.n), _within(j, self.n)
                 if {min(self.owner[i], 0)} != of or (name == "quadratic" and self.owner[i] != self.owner[j]):
                     raise RefusedError(f"{name} has an entry of columns {i} and {j}")
                 terms[self.place[j]][i] += Fraction(value)
@@ -225,7 +229,7 @@ class Conditions:
     def _tangents(self, cones: Any, told: Any) -> None:
         """p squares + q u + r w >= 0 holds where squares^2 <= u w with u and w at least 0, if |p|^2 <= 4 q r."""
         parts = {
-            name: _triples(cones[name], len(cones["owner" if name == "squares" else "u0"]))
+            name: _triples(cones[name], len(cones["owner" if name == "squares" else "u0"]), self.n)
             for name in ("squares", "u", "w")
         }
         mine = defaultdict(list)
@@ -261,13 +265,19 @@ def _number(value: Any, missing: float) -> float:
     return missing if value is None else float(value)
 
 
-def _triples(told: Any, count: int) -> list[dict[int, Fraction]]:
+def _triples(told: Any, count: int, columns: int) -> list[dict[int, Fraction]]:
     found: list[dict[int, Fraction]] = [defaultdict(Fraction) for _ in range(count)]
     for row, column, value in told:
-        found[row][column] += Fraction(value)
+        found[_within(row, count)][_within(column, columns)] += Fraction(value)
     return [{column: value for column, value in row.items() if value} for row in found]
 
 
-def _rows(told: Any) -> list[tuple[dict[int, Fraction], float, float]]:
+def _within(index: Any, count: int) -> int:
+    if type(index) is not int or not 0 <= index < count:
+        raise RefusedError(f"{index!r} is none of {count} rows or columns")
+    return index
+
+
+def _rows(told: Any, columns: int) -> list[tuple[dict[int, Fraction], float, float]]:
     sides = [(_number(a, -np.inf), _number(b, np.inf)) for a, b in zip(told["lower"], told["upper"], strict=True)]
-    return [(row, *side) for row, side in zip(_triples(told["entries"], len(sides)), sides, strict=True)]
+    return [(row, *side) for row, side in zip(_triples(told["entries"], len(sides), columns), sides, strict=True)]

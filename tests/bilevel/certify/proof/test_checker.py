@@ -194,6 +194,36 @@ def test_swapped_siblings_are_refused(proofs: dict[str, dict[str, Any]]) -> None
         check(proof)
 
 
+@pytest.mark.parametrize(
+    ("part", "entry"),
+    [
+        ("leader_rows", [0, 9, 1.0]), ("follower_rows", [-1, 0, 1.0]), ("follower_rows", [0, -1, 1.0]),
+        ("price", [0, 99, 1.0]), ("products", [-2, 0, 1, 1.0]), ("links", [0, 7, 1.0]), ("quadratic", [True, 1, 1.0]),
+    ],
+)  # fmt: skip
+def test_problems_that_speak_of_other_columns_than_their_own_are_refused(
+    proofs: dict[str, dict[str, Any]], part: str, entry: list[Any]
+) -> None:
+    """A column behind the last one would be a multiplier, a negative one some other column."""
+    proof = copy.deepcopy(proofs["tolls"])
+    told = proof["problem"][part]
+    (told["entries"] if isinstance(told, dict) else told).append(entry)
+    if part == "leader_rows" and not told["lower"]:
+        told["lower"], told["upper"] = [None], [1.0]
+    proof["fingerprint"] = fingerprint(proof["problem"])
+    with pytest.raises(RefusedError, match="none of|entry of columns"):
+        check(proof)
+
+
+@pytest.mark.parametrize("sign", [2, 0, -1.5])
+def test_a_sense_that_is_none_is_refused(proofs: dict[str, dict[str, Any]], sign: float) -> None:
+    proof = copy.deepcopy(proofs["tolls"])
+    proof["problem"]["sign"] = sign
+    proof["fingerprint"] = fingerprint(proof["problem"])
+    with pytest.raises(RefusedError, match="sense"):
+        check(proof)
+
+
 @pytest.mark.parametrize("change", ["p", "q", "r"])
 def test_a_tangent_off_its_cone_is_refused(proofs: dict[str, dict[str, Any]], change: str) -> None:
     proof = copy.deepcopy(proofs["cone"])
