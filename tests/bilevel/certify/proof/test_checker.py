@@ -211,7 +211,7 @@ def test_problems_that_speak_of_other_columns_than_their_own_are_refused(
     if part == "leader_rows" and not told["lower"]:
         told["lower"], told["upper"] = [None], [1.0]
     proof["fingerprint"] = fingerprint(proof["problem"])
-    with pytest.raises(RefusedError, match="none of|entry of columns"):
+    with pytest.raises(RefusedError, match=r"none of|entry of columns"):
         check(proof)
 
 
