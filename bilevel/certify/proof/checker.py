@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bilevel.certify.proof.conditions import ROUNDING, Conditions, RefusedError, near
+from bilevel.certify.proof.conditions import ROUNDING, TINY, Conditions, near
+from bilevel.certify.proof.reading import RefusedError
 
 FORMAT, VERSION = "bilevel-grid proof", 1
 
@@ -21,6 +22,9 @@ MOST_DENSE = 1200
 
 MOST_SETTLED = 2
 """Rows of a column up to which its rate is added up exactly."""
+
+MOST_WHOLE = 2**53
+"""Up to which whole numbers are doubles, so that a value and the next one have nothing between them."""
 
 MOST_EXACT = 60
 """Columns that depend on each other up to which fractions are tried."""
@@ -33,6 +37,8 @@ def check(proof: Any) -> dict[str, Any]:
             raise RefusedError(f"this is no {FORMAT} of version {VERSION}")
         if proof["fingerprint"] != fingerprint(proof["problem"]):
             raise RefusedError("the fingerprint is not that of the problem: one of both was changed")
+        if not isinstance(proof["tree"], list) or not proof["tree"]:
+            raise RefusedError("there is no tree: nothing is proven of any part of the problem")
         found = ProofTree(Conditions(proof["problem"], proof), proof["tree"])
         # Null: that there is no point
         claimed = np.inf if proof["bound"] is None else float(proof["bound"])
@@ -64,14 +70,17 @@ def fingerprint(problem: Any) -> str:
 class ProofTree:
     """Goes from the root through all parts; `bound` is the least of what the leaves prove."""
 
-    def __init__(self, told: Conditions, nodes: Any = ()) -> None:
+    def __init__(self, told: Conditions, nodes: Any = None) -> None:
         self.told, self.leaves, self.empty, self.bound = told, 0, 0, np.inf
         self.row, self.column, self.value, self.off = (np.array(part) for part in zip(*told.entries, strict=True))
         self.sides = np.array(told.sides).T
         self.kept: dict[bytes, Any] = {}
-        stack = [(0, self.root())] if nodes else []
+        stack, seen = [(0, self.root())] if nodes is not None else [], set()
         while stack:
             at, limits = stack.pop()
+            if at in seen:
+                raise RefusedError(f"node {at} is a child twice")
+            seen.add(at)
             node = nodes[at]
             if "children" not in node:
                 self._leaf(node, *limits)
@@ -89,8 +98,8 @@ class ProofTree:
         first, second = ([part.copy() for part in limits] for _ in range(2))
         if "integer" in node:
             column, value = node["integer"]
-            if column not in self.told.integer or value != int(value):
-                raise RefusedError(f"column {column} is not whole")
+            if column not in self.told.integer or not abs(value) < MOST_WHOLE or value != int(value):
+                raise RefusedError(f"column {column} is not whole, or not known to be at {value}")
             first[1][column] = min(first[1][column], value)
             second[0][column] = max(second[0][column], value + 1)
             return first, second
@@ -120,6 +129,7 @@ class ProofTree:
         self.empty += node["empty"]
         self.bound = self.bound if node["empty"] else min(self.bound, found)
 
+    @np.errstate(all="ignore")
     def weak_duality(self, dual: Any, empty: bool, low: Any, high: Any, row_low: Any, row_high: Any) -> float:
         """What no point of a leaf is below: multipliers times rows, and rates times columns at their cheaper ends."""
         terms, left = ({}, 0.0) if empty else self.told.cost
@@ -134,6 +144,8 @@ class ProofTree:
         room += (terms_of + 4) * ROUNDING * (size + np.abs(cost)) + np.bincount(
             self.column, self.off * np.abs(dual[self.row]), count
         )
+        # Products below the range of doubles with all digits
+        room += 4 * TINY * np.bincount(self.column, dual[self.row] != 0, count)
         self._settle(rate, room, terms_of, dual, terms)
         need, whole, around = np.zeros(count, dtype=bool), rate, room
         while True:
@@ -149,7 +161,8 @@ class ProofTree:
             else:
                 return -np.inf
             # Multipliers near these have rates of exactly 0 there
-            shifted = np.bincount(self.column, (np.abs(self.value) + self.off) * moved[self.row], count)
+            most = (np.abs(self.value) + self.off) * moved[self.row] + TINY * (moved[self.row] > 0)
+            shifted = np.bincount(self.column, most, count)
             rate, room = np.where(need, 0.0, whole), np.where(need, 0.0, around + 2 * shifted)
         parts = [_least(dual, moved, row_low, row_high), _least(rate, room, low, high)]
         total = sum(float(part.sum()) for part in parts) + float(0.0 if empty else self.told.constant)
@@ -221,7 +234,8 @@ class ProofTree:
             return np.inf
         found = np.zeros(len(rows))
         for at, k in pivots.items():
-            found[at] = abs(float(system[k][-1])) * (1 + 4 * ROUNDING)
+            size = abs(float(system[k][-1])) * (1 + 4 * ROUNDING)
+            found[at] = np.nextafter(size, np.inf) if system[k][-1] else 0.0
         return found
 
 
@@ -236,13 +250,18 @@ def _shift(table: Any, spread: Any, weight: Any, reach: Any, kept: dict[bytes, A
     inverse, off = kept[key]
     off += float((spread @ np.abs(inverse)).sum(axis=1).max()) * 2
     # table (inverse u) = r has a solution with |u - r| <= off / (1 - off) max |r|
-    return 2 * np.abs(inverse) @ (reach + 2 * off * reach.max()) if off < 0.5 else nowhere
+    if off >= 0.5:
+        return nowhere
+    return 2 * np.abs(inverse) @ np.nextafter(reach + 2 * off * reach.max(), np.inf) + len(table) * TINY
 
 
 def _inverse(table: Any, weight: Any) -> Any:
     """A right inverse, and a bound of how far the table times it is from 1 in any row."""
     square = (table * weight**2) @ table.T
     best = np.zeros(table.T.shape), np.inf
+    # The singular values of what is not finite may take for ever
+    if not np.isfinite(square).all():
+        return best
     for way in (np.linalg.inv, np.linalg.pinv):
         try:
             inverse = (weight**2)[:, None] * (table.T @ way(square))
@@ -262,4 +281,8 @@ def _least(rate: Any, room: Any, low: Any, high: Any) -> Any:
     both = np.nextafter(rate - room, -np.inf), np.nextafter(rate + room, np.inf)
     ends = [np.where(room == 0, rate, end) for end in both]
     with np.errstate(invalid="ignore"):
-        return np.min([np.where(end == 0, 0.0, end * np.where(end > 0, low, high)) for end in ends], axis=0)
+        limits = [np.where(end > 0, low, high) for end in ends]
+        # Rounded down, which is all that holds where a product leaves the range of doubles with all digits
+        terms = [np.where(limit == 0, end * limit, np.nextafter(end * limit, -np.inf))
+                 for end, limit in zip(ends, limits, strict=True)]  # fmt: skip
+        return np.min([np.where(end == 0, 0.0, term) for end, term in zip(ends, terms, strict=True)], axis=0)

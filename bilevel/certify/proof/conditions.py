@@ -4,11 +4,14 @@ It needs numpy and the standard library, and nothing of this package.  Every num
 written down as a row, with how far rounding may have moved it.
 """
 
+import math
 from collections import defaultdict
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+from bilevel.certify.proof.reading import RefusedError, fraction, number, rows_of, see, triples
 
 ROUNDING = 2.0**-52
 """Twice the unit roundoff of doubles: room for a term of a sum that is itself a rounded product."""
@@ -17,36 +20,34 @@ WIDER = 1e-9
 """Of themselves: room that limits of multipliers are given, far more than rounding takes."""
 
 
-class RefusedError(Exception):
-    """The proof is none, and why."""
+TINY = 2.0**-1074
+"""The least double above 0: what a product may be off by where it leaves the range of doubles with all digits."""
 
 
 class Conditions:
     """Rows, limits and cost over the problem's columns, multipliers of equalities and of limits, then products of columns."""
 
     def __init__(self, problem: Any, proof: Any) -> None:
-        self.low = [_number(v, -np.inf) for v in problem["lower"]]
-        self.high = [_number(v, np.inf) for v in problem["upper"]]
+        see(problem)
+        self.low = [number(v, -np.inf) for v in problem["lower"]]
+        self.high = [number(v, np.inf) for v in problem["upper"]]
         self.owner, self.integer = problem["owner"], set(problem["integer"])
         self.n = len(self.owner)
         if not len(self.low) == len(self.high) == self.n:
             raise RefusedError("columns, owners and limits differ in number")
-        if problem["sign"] not in (1, -1):
-            raise RefusedError(f"the objective's sense is {problem['sign']!r}, neither 1 nor -1")
-        if any(self.owner[_within(j, self.n)] >= 0 for j in self.integer):
+        if any(self.owner[j] >= 0 for j in self.integer):
             raise RefusedError("a follower's column is whole, and conditions with multipliers are none of its answers'")
         self.entries: list[tuple[int, int, float, float]] = []
         self.sides: list[tuple[float, float]] = []
-        leader, follower = (_rows(problem[name], self.n) for name in ("leader_rows", "follower_rows"))
+        leader, follower = (rows_of(problem[name]) for name in ("leader_rows", "follower_rows"))
         self._limits(follower, problem["follower_rows"]["owner"])
         self._stationarity(problem)
         self._multiplier_limits(problem, follower)
         self.product = {(min(i, j), max(i, j)): self._product(i, j) for i, j in proof["products"]}
         own = defaultdict(list)
         for row, i, j, value in problem["products"]:
-            ends = _within(i, self.n), _within(j, self.n)
-            own[_within(row + 1, len(leader) + 1) - 1].append((min(ends), max(ends), Fraction(value)))
-        cost = {_within(int(j), self.n): Fraction(v) for j, v in problem["cost"].items()}
+            own[row].append((min(i, j), max(i, j), Fraction(value)))
+        cost = {int(j): Fraction(v) for j, v in problem["cost"].items()}
         self.cost, self.constant = self._replaced(cost, own[-1], proof["replacements"].get("-1")), problem["constant"]
         for at, (terms, low, high) in enumerate(leader):
             terms, left = self._replaced(terms, own[at], proof["replacements"].get(str(at)))
@@ -55,7 +56,7 @@ class Conditions:
         for terms, constant in self.stationary:
             self._add(terms, -constant, -constant)
         for column, row, sign in problem["links"]:
-            self._link(_within(column, self.n), _within(row, len(follower)), Fraction(sign))
+            self._link(column, row, Fraction(sign))
         for weights in proof["identities"]:
             terms, left = self._replaced({}, (), weights)
             self._add(terms, -2 * left, 2 * left)
@@ -108,12 +109,11 @@ class Conditions:
         self.place = {j: k for k, j in enumerate(j for j in range(self.n) if self.owner[j] >= 0)}
         terms: list[dict[int, Fraction]] = [defaultdict(Fraction) for _ in self.place]
         rate = [Fraction(problem["follower_cost"].get(str(j), 0)) for j in self.place]
-        square = _triples(problem["quadratic"], self.n, self.n)
+        square = triples(problem["quadratic"], self.n)
         if any(square[j].get(i, 0) != value for i, row in enumerate(square) for j, value in row.items()):
             raise RefusedError("the followers' quadratic costs are not symmetric")
         for name, of in (("price", {-1}), ("quadratic", {0})):
             for i, j, value in problem[name]:
-                _within(i, self.n), _within(j, self.n)
                 if {min(self.owner[i], 0)} != of or (name == "quadratic" and self.owner[i] != self.owner[j]):
                     raise RefusedError(f"{name} has an entry of columns {i} and {j}")
                 terms[self.place[j]][i] += Fraction(value)
@@ -156,12 +156,16 @@ class Conditions:
     def _reach(self, j: int, without: Any) -> tuple[float, float]:
         """Less than the least and more than the most of a column's rate, these multipliers aside."""
         terms, constant = self.stationary[self.place[j]]
-        parts = [(float(value), column) for column, value in terms.items() if column not in without]
-        low = [value * (self.low if value > 0 else self.high)[column] for value, column in parts if value]
-        high = [value * (self.high if value > 0 else self.low)[column] for value, column in parts if value]
+        parts = [(float(value), column) for column, value in terms.items() if column not in without and value]
         ends = []
-        for side, part in ((-1, [*low, float(constant)]), (1, [*high, float(constant)])):
-            ends.append(sum(part) + side * WIDER * sum(map(abs, part)))
+        for side in (-1, 1):
+            limits = [
+                (value, (self.low if (value > 0) == (side < 0) else self.high)[column]) for value, column in parts
+            ]
+            part = [*(_beyond(value * limit, side) for value, limit in limits if limit), float(constant)]
+            end = sum(part) + side * WIDER * sum(map(abs, part))
+            # What overflows on both sides may be anything
+            ends.append(side * np.inf if np.isnan(end) else end)
         return ends[0], ends[1]
 
     def _row_range(self, terms: Any, uses: Any) -> tuple[float, float]:
@@ -170,8 +174,10 @@ class Conditions:
         if not mine or any(uses[j] > 1 for j, _ in mine):
             return -np.inf, np.inf
         multipliers = {*self.lam, *self.mu}
-        ends = [end / float(value) for j, value in mine for end in self._reach(j, multipliers)]
-        return min(ends) - WIDER * abs(min(ends)), max(ends) + WIDER * abs(max(ends))
+        ends = [(end, end / float(value)) for j, value in mine for end in self._reach(j, multipliers)]
+        low = min(_beyond(quotient, -1) if end else quotient for end, quotient in ends)
+        high = max(_beyond(quotient, 1) if end else quotient for end, quotient in ends)
+        return low - WIDER * abs(low), high + WIDER * abs(high)
 
     def _replaced(self, terms: Any, own: Any, weights: Any) -> tuple[dict[int, Fraction], float]:
         """Linear terms plus products, plus what is 0 at every answer: columns times stationarity, multipliers times slacks.
@@ -189,19 +195,19 @@ class Conditions:
                       for k, w in weights["equalities"].items()]  # fmt: skip
             zeros += [(self.mu[int(k)], *self.pairs[int(k)][:2], w) for k, w in weights["pairs"].items()]
         for factor, others, constant, weight in zeros:
-            linear[factor] += Fraction(weight) * constant
+            linear[factor] += fraction(weight) * constant
             for other, value in others.items():
-                products[min(factor, other), max(factor, other)] += Fraction(weight) * value
-        left = 0.0
+                products[min(factor, other), max(factor, other)] += fraction(weight) * value
+        left = Fraction(0)
         for pair, value in products.items():
             if value and pair in self.product:
                 linear[self.product[pair]] += value
             elif value:
                 first, second = (max(abs(self.low[k]), abs(self.high[k])) for k in pair)
-                left += abs(float(value)) * first * second
-        if not np.isfinite(left):
-            raise RefusedError("a product of columns without limits is not taken away")
-        return linear, left
+                if not np.isfinite([first, second]).all():
+                    raise RefusedError("a product of columns without limits is not taken away")
+                left += abs(value) * Fraction(first) * Fraction(second)
+        return linear, _beyond(float(left), 1) if left else 0.0
 
     def _link(self, column: int, row: int, sign: Fraction) -> None:
         """The leader's column that is a row's net multiplier, times its sign."""
@@ -229,14 +235,14 @@ class Conditions:
     def _tangents(self, cones: Any, told: Any) -> None:
         """p squares + q u + r w >= 0 holds where squares^2 <= u w with u and w at least 0, if |p|^2 <= 4 q r."""
         parts = {
-            name: _triples(cones[name], len(cones["owner" if name == "squares" else "u0"]), self.n)
+            name: triples(cones[name], len(cones["owner" if name == "squares" else "u0"]))
             for name in ("squares", "u", "w")
         }
         mine = defaultdict(list)
         for at, cone in enumerate(cones["owner"]):
             mine[cone].append(parts["squares"][at])
         for cone, p, q, r in told:
-            exact = [Fraction(v) for v in (*p, q, r)]
+            exact = [fraction(v) for v in (*p, q, r)]
             rows = [*mine[cone], parts["u"][cone], parts["w"][cone]]
             if (
                 len(exact) != len(rows)
@@ -261,23 +267,6 @@ def _moved(end: float, room: float) -> Any:
     return Fraction(end) + Fraction(room) if np.isfinite(end) else end
 
 
-def _number(value: Any, missing: float) -> float:
-    return missing if value is None else float(value)
-
-
-def _triples(told: Any, count: int, columns: int) -> list[dict[int, Fraction]]:
-    found: list[dict[int, Fraction]] = [defaultdict(Fraction) for _ in range(count)]
-    for row, column, value in told:
-        found[_within(row, count)][_within(column, columns)] += Fraction(value)
-    return [{column: value for column, value in row.items() if value} for row in found]
-
-
-def _within(index: Any, count: int) -> int:
-    if type(index) is not int or not 0 <= index < count:
-        raise RefusedError(f"{index!r} is none of {count} rows or columns")
-    return index
-
-
-def _rows(told: Any, columns: int) -> list[tuple[dict[int, Fraction], float, float]]:
-    sides = [(_number(a, -np.inf), _number(b, np.inf)) for a, b in zip(told["lower"], told["upper"], strict=True)]
-    return [(row, *side) for row, side in zip(_triples(told["entries"], len(sides), columns), sides, strict=True)]
+def _beyond(value: float, side: int) -> float:
+    """The next double on that side: the true number, of which this is the nearest, is not past it."""
+    return math.nextafter(value, side * math.inf)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bilevel.atomic import write_bytes
 from bilevel.certify.proof.checker import check
-from bilevel.certify.proof.conditions import RefusedError
+from bilevel.certify.proof.reading import RefusedError
 from bilevel.errors import BilevelError
 
 MOST_BYTES = 4 * 2**30
