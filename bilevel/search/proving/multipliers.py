@@ -20,7 +20,7 @@ from bilevel.search.sides import Sides
 from bilevel.solvers import SOLVERS, Outcome
 from bilevel.status import SolverStatus
 
-LEANS = (0.0, 0.01, 0.1, 1.0, 10.0)
+LEANS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
 """Of the solver's tolerance: how far costs of columns with one limit lean, so that rounding leaves their rates' signs alone."""
 
 ENOUGH = 1e-7
@@ -90,7 +90,7 @@ class Multipliers:
     def _cleared(self, dual: Vector) -> Vector:
         """Without multipliers that are worth no more than the solver's tolerance: noise, which would have to be exact."""
         worth = np.abs(dual) * magnitude(self.rows.matrix, self.session.mip.scale)
-        return np.where(worth <= LEANS[-1] * tolerances.SOLVER_FEASIBILITY * self.unit, 0.0, dual)
+        return np.where(worth <= 10.0 * tolerances.SOLVER_FEASIBILITY * self.unit, 0.0, dual)
 
     def _on_rays(self, ends: Any) -> Mask:
         """Columns with one limit that some ray moves at no cost: a lean of their costs would leave no optimum."""
