@@ -16,6 +16,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bilevel.verify", description=__doc__, epilog=EPILOG)
     parser.add_argument("proof", help="a .json or .json.gz file of `Solution.proof.write` or `bilevel solve --proof`")
     parser.add_argument("model", nargs="*", help="an .mps and an .aux file: whether the proof is of this problem")
+    parser.add_argument(
+        "--exact", action="store_true", help="add every leaf up in fractions: no rounding at all, for small problems"
+    )
     given = parser.parse_args(arguments)
     try:
         content = read(given.proof)
@@ -25,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     try:
-        proof = Proof.of(content)
+        proof = Proof.of(content, given.exact)
     except BilevelError as error:
         print(error, file=sys.stderr)
         return 1

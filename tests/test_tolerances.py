@@ -18,6 +18,7 @@ ELSEWHERE = {
     "bilevel/certify/proof/checker.py _moved": "a weight, of a checker that imports nothing of the house",
     "bilevel/certify/proof/conditions.py WIDER": "room that no result depends on, of a checker that imports nothing of the house",
     "bilevel/certify/proof/conditions.py near": "the least number, of a checker that imports nothing of the house",
+    "bilevel/search/proving/planes.py AROUND": "a step, from which no result depends",
     "bilevel/front/methods.py DEFAULT_TOLERANCE": "defaults that users may give",
     "bilevel/heuristics/ga.py _APART": "of an operator, as its paper has it",
     "bilevel/heuristics/gmo.py OPTIONS": "defaults that users may give",

@@ -29,11 +29,13 @@ from bilevel.program.rows import Index, Mask, Vector, coo
 class Cancelled:
     """What takes the products' place at every optimum of the follower: `linear` over the KKT columns, plus y' `curved` y.
 
-    `curved` is over the program's columns, symmetric; without entries where squares have no part in it.
+    `curved` is over the program's columns, symmetric; without entries where squares have no part in it.  `potential` are the
+    multiples: of the program's columns, then of the KKT columns of multipliers.
     """
 
     linear: Vector
     curved: sp.csr_array
+    potential: Vector
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def _left(program: Program, kkt: Kkt, follower: int, potential: Vector) -> Cance
     linear[conic.q[kept]], linear[conic.r[kept]] = weight * stack.cones.u0[kept], weight * stack.cones.w0[kept]
     curved = _curved(program, follower, potential)
     curved.eliminate_zeros()
-    return Cancelled(linear, curved)
+    return Cancelled(linear, curved, potential)
 
 
 def _refusal(program: Program, kkt: Kkt, first: int, second: int, why: str) -> ModelError:

@@ -25,6 +25,21 @@ from bilevel.reformulate.curvature import Squares, joined, named, squares
 
 
 @dataclass(frozen=True)
+class Used:
+    """How one row (-1: the objective) lost its products with one follower: by multiples of what is zero at every answer.
+
+    `potential` holds the multiples: of the program's columns times their stationarity, then, over the KKT columns, of
+    multipliers times what stands behind them.  What they leave of squares is `weight` times these `squares`.
+    """
+
+    row: int
+    follower: int
+    potential: Vector
+    squares: range = range(0)
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
 class Linearised:
     """Replacement of the leader's products: add `cost` to the objective and `rows` (leader rows x columns) to its rows.
 
@@ -35,6 +50,7 @@ class Linearised:
     rows: sp.csr_array
     squares: "Squares"
     left: Bilinear | None = None
+    used: tuple[Used, ...] = ()
 
 
 @dataclass
@@ -46,6 +62,7 @@ class _Replacement:
     entries: list[tuple[int, int, float]] = field(default_factory=list)
     squares: list[Squares] = field(default_factory=list)
     known: dict[int, range] = field(default_factory=dict)
+    used: list[Used] = field(default_factory=list)
 
     def take(self, row: int, terms: sp.csr_array, weight: float = 1.0) -> None:
         """Add a row over the KKT columns."""
@@ -71,7 +88,7 @@ class _Replacement:
         squares = joined(program, self.squares)
         both = coo(self.entries, (program.rows.count + 1, self.kkt.columns + squares.count))
         rest = Bilinear(b.row[left], b.leader[left], b.follower[left], b.coefficient[left]) if left.any() else None
-        return Linearised(both[[0]].toarray().ravel(), sp.csr_array(both[1:]), squares, rest)
+        return Linearised(both[[0]].toarray().ravel(), sp.csr_array(both[1:]), squares, rest, tuple(self.used))
 
 
 def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised:
@@ -111,14 +128,16 @@ def _own_bill(found: _Replacement, row: int, follower: int, mask: Mask, terms: s
     program = found.program
     weight = weight_of_bill(program, follower, mask)
     refuse_leader_in_rows(program, found.kkt, follower)
+    numbers = range(0)
     if _quadratic(program, follower):
         _refuse_small_revenue(program, row, follower, weight)
         # The dual objective of a quadratic cost lacks y'Qy, for which t stands
         if follower in found.known:
-            found.curve_again(row, found.known[follower], -weight)
+            numbers = found.curve_again(row, found.known[follower], -weight)
         else:
-            found.known[follower] = found.curve(row, squares(program, [follower]), -weight)
+            numbers = found.known[follower] = found.curve(row, squares(program, [follower]), -weight)
     found.take(row, terms[[follower]], weight)
+    found.used.append(Used(row, follower, -weight * everything(program, found.kkt, follower), numbers, -weight))
 
 
 def _other_products(found: _Replacement, row: int, follower: int, mask: Mask, bill: ModelError) -> None:
@@ -136,14 +155,17 @@ def _other_products(found: _Replacement, row: int, follower: int, mask: Mask, bi
             raise
         # Of prices alone strong duality tells better what is missing
         raise bill from None
+    numbers = range(0)
     if rest.curved.nnz:
         free = row < 0 or np.inf in (-program.rows.lower[row], program.rows.upper[row])
         own = np.flatnonzero(program.followers.owner == follower)
         root = square_root(sign * rest.curved[own][:, own].toarray()) if free else None
         if root is None:
             raise _small_revenue(program, row, follower)
-        found.curve(row, named(program, follower, own, root), float(sign))
+        numbers = found.curve(row, named(program, follower, own, root), float(sign))
     found.take(row, sp.csr_array(rest.linear[None, :]))
+    mine = everything(program, kkt, follower)
+    found.used.append(Used(row, follower, rest.potential * mine, numbers, float(sign)))
 
 
 def _own_product(program: Program, at: int) -> str:
@@ -196,6 +218,15 @@ def dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
     # Minus a slack's constant is r of a lower limit and -r of an upper one, which is what its mu is worth
     value = np.concatenate([kkt.equal_value, -pairs.slack_constant, -stack.cost[mine], -cones.u0, -cones.w0])
     return sp.csr_array((value, (owner, column)), shape=(len(stack.names), kkt.columns))
+
+
+def everything(program: Program, kkt: Kkt, follower: int) -> Vector:
+    """1 at all of a follower's conditions, over the program's columns and then the KKT columns: strong duality."""
+    found = np.zeros(program.columns + kkt.columns)
+    found[np.flatnonzero(program.followers.owner == follower)] = 1.0
+    for column, owner in ((kkt.lam, kkt.equal_owner), (kkt.pairs.dual, kkt.pairs.owner)):
+        found[program.columns + column[owner == follower]] = 1.0
+    return found
 
 
 def weight_of_bill(program: Program, follower: int, mask: Mask) -> float:

@@ -31,7 +31,7 @@ class Reformulation:
     `columns`, `rows` and `cones` say where the groups of `mip` stand.  Its columns are the KKT system's, then the t of
     `bilevel.reformulate.revenue`; its rows are the leader's, the followers', stationarity, the multipliers that the leader reads;
     its cones the leader's, the followers', those of the followers' multipliers, those of the t.  `interior` says of each follower
-    whether its quadratic rows have a proven interior.
+    whether its quadratic rows have a proven interior; `linear` tells how the leader's products became linear.
     """
 
     program: Program
@@ -42,6 +42,7 @@ class Reformulation:
     columns: Layout
     rows: Layout
     cones: Layout
+    linear: revenue.Linearised
 
     @property
     def conic(self) -> bool:
@@ -117,7 +118,7 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
         mip = leader_products.keep(mip, linear.left)
         columns = columns.then(Group.OBJECTIVE, mip.columns - columns.size)
     row_layout = Layout(tuple((group, part.count) for group, part in rows.items()))
-    return Reformulation(program, kkt, limits, mip, inner.inside, columns, row_layout, cone_layout)
+    return Reformulation(program, kkt, limits, mip, inner.inside, columns, row_layout, cone_layout, linear)
 
 
 def _rows(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int) -> dict[Group, Rows]:

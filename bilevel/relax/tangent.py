@@ -62,9 +62,12 @@ def cuts(cones: Cones, x: Vector, tolerance: float) -> Rows:
     return planes(cones, x, tolerance).rows(cones) if cones.count else no_rows(cones.u.shape[1])
 
 
-def planes(cones: Cones, x: Vector, tolerance: float) -> Planes:
-    """The same as planes."""
+def planes(cones: Cones, x: Vector, tolerance: float, shift: Vector | None = None) -> Planes:
+    """The same as planes, at the point whose squares are of forms moved by `shift`."""
     s, total, u, w = cones.parts(x)
+    if shift is not None:
+        s = s + shift
+        total = np.bincount(cones.owner, s**2, minlength=cones.count).astype(float)
     broken = np.flatnonzero(-cones.gaps(x) > tolerance)
     # Near u = 0 the slope at the point has no end; further along u a tangent still cuts the point off
     ahead = total / np.maximum(np.maximum(w, cones.w_scale), tolerances.NOT_ZERO)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bilevel.certify.proof.conditions import ROUNDING, TINY, Conditions, near
+from bilevel.certify.proof.exact import ExactLeaf
 from bilevel.certify.proof.reading import RefusedError
 
 FORMAT, VERSION = "bilevel-grid proof", 1
@@ -26,12 +27,15 @@ MOST_SETTLED = 2
 MOST_WHOLE = 2**53
 """Up to which whole numbers are doubles, so that a value and the next one have nothing between them."""
 
-MOST_EXACT = 60
-"""Columns that depend on each other up to which fractions are tried."""
+MOST_EXACT = 300
+"""Columns of a problem up to which a leaf that rounding leaves nothing of is added up in fractions."""
 
 
-def check(proof: Any) -> dict[str, Any]:
-    """The bound that a proof proves, in the leader's own sense, and what it is made of; raises `RefusedError`."""
+def check(proof: Any, exact: bool = False) -> dict[str, Any]:
+    """The bound that a proof proves, in the leader's own sense, and what it is made of; raises `RefusedError`.
+
+    `exact`: leaves are added up in fractions, which takes long for more than some hundred columns.
+    """
     try:
         if (proof["format"], proof["version"]) != (FORMAT, VERSION):
             raise RefusedError(f"this is no {FORMAT} of version {VERSION}")
@@ -39,7 +43,7 @@ def check(proof: Any) -> dict[str, Any]:
             raise RefusedError("the fingerprint is not that of the problem: one of both was changed")
         if not isinstance(proof["tree"], list) or not proof["tree"]:
             raise RefusedError("there is no tree: nothing is proven of any part of the problem")
-        found = ProofTree(Conditions(proof["problem"], proof), proof["tree"])
+        found = ProofTree(Conditions(proof["problem"], proof), proof["tree"], exact)
         # Null: that there is no point
         claimed = np.inf if proof["bound"] is None else float(proof["bound"])
         sign = float(proof["problem"]["sign"])
@@ -70,8 +74,9 @@ def fingerprint(problem: Any) -> str:
 class ProofTree:
     """Goes from the root through all parts; `bound` is the least of what the leaves prove."""
 
-    def __init__(self, told: Conditions, nodes: Any = None) -> None:
+    def __init__(self, told: Conditions, nodes: Any = None, exact: bool = False) -> None:
         self.told, self.leaves, self.empty, self.bound = told, 0, 0, np.inf
+        self.fractions, self.exact = ExactLeaf(told) if exact or len(told.low) <= MOST_EXACT else None, exact
         self.row, self.column, self.value, self.off = (np.array(part) for part in zip(*told.entries, strict=True))
         self.sides = np.array(told.sides).T
         self.kept: dict[bytes, Any] = {}
@@ -129,9 +134,14 @@ class ProofTree:
         self.empty += node["empty"]
         self.bound = self.bound if node["empty"] else min(self.bound, found)
 
+    def weak_duality(self, dual: Any, empty: bool, *limits: Any) -> float:
+        """What no point of a leaf is below, in doubles with room for rounding, else in fractions where the problem is small."""
+        found = -np.inf if self.exact else self._in_doubles(dual, empty, *limits)
+        return self.fractions.bound(dual, empty, *limits) if self.fractions and found == -np.inf else found
+
     @np.errstate(all="ignore")
-    def weak_duality(self, dual: Any, empty: bool, low: Any, high: Any, row_low: Any, row_high: Any) -> float:
-        """What no point of a leaf is below: multipliers times rows, and rates times columns at their cheaper ends."""
+    def _in_doubles(self, dual: Any, empty: bool, low: Any, high: Any, row_low: Any, row_high: Any) -> float:
+        """Multipliers times rows, and rates times columns at their cheaper ends."""
         terms, left = ({}, 0.0) if empty else self.told.cost
         cost, room = np.zeros(len(low)), np.zeros(len(low))
         for column, exact in terms.items():
@@ -155,7 +165,7 @@ class ProofTree:
             need |= unsafe
             # Equalities alone keep parts apart that one limit of all of them joins
             for rows in (row_low == row_high, (row_low == row_high) | (dual != 0)):
-                moved = self._moved(need, np.abs(whole) + around, dual, row_low == row_high, rows, terms)
+                moved = self._moved(need, np.abs(whole) + around, dual, row_low == row_high, rows)
                 if np.isfinite(moved).all():
                     break
             else:
@@ -181,7 +191,7 @@ class ProofTree:
             if count[column] == terms_of[column] and cost.get(column, 0) == value:
                 rate[column] = room[column] = 0.0
 
-    def _moved(self, need: Any, reach: Any, dual: Any, equal: Any, usable: Any, cost: Any) -> Any:
+    def _moved(self, need: Any, reach: Any, dual: Any, equal: Any, usable: Any) -> Any:
         """How far multipliers move at most so that the rates of these columns are 0; infinite where that cannot be told."""
         mine = need[self.column] & usable[self.row]
         row, column, value, off = (part[mine] for part in (self.row, self.column, self.value, self.off))
@@ -202,41 +212,9 @@ class ProofTree:
             np.add.at(table, (np.searchsorted(columns, column[part]), np.searchsorted(rows, row[part])), value[part])
             np.add.at(spread, (np.searchsorted(columns, column[part]), np.searchsorted(rows, row[part])), off[part])
             moved[rows] = _shift(table, spread, np.where(equal[rows], 1.0, 1e-3), reach[columns], self.kept)
-            if not np.isfinite(moved[rows]).all() and not spread.any():
-                moved[rows] = self._exact_shift(columns, rows, table, dual, cost)
             if not len(rows) or not np.isfinite(moved[rows]).all():
                 return np.full(len(dual), np.inf)
         return moved
-
-    def _exact_shift(self, columns: Any, rows: Any, table: Any, dual: Any, cost: Any) -> Any:
-        """The same by elimination in fractions, where columns depend on each other; infinite where none makes all rates 0."""
-        if len(columns) > MOST_EXACT:
-            return np.inf
-        rates = []
-        for column in columns.tolist():
-            mine = np.flatnonzero(self.column == column)
-            if self.off[mine].any():
-                return np.inf
-            paid = sum(Fraction(float(self.value[k])) * Fraction(float(dual[self.row[k]])) for k in mine.tolist())
-            rates.append(Fraction(cost.get(column, 0)) - paid)
-        system = [[Fraction(v) for v in line] + [rate] for line, rate in zip(table.tolist(), rates, strict=True)]
-        pivots, done = {}, 0
-        for at in np.argsort(-np.abs(table).max(axis=0)).tolist():
-            best = max(range(done, len(system)), key=lambda k: abs(system[k][at]), default=None)
-            if best is None or not system[best][at]:
-                continue
-            system[done], system[best] = system[best], system[done]
-            head = [value / system[done][at] for value in system[done]]
-            system = [head if k == done else [v - line[at] * h for v, h in zip(line, head, strict=True)] if line[at] else line
-                      for k, line in enumerate(system)]  # fmt: skip
-            pivots[at], done = done, done + 1
-        if any(line[-1] for line in system[done:]):
-            return np.inf
-        found = np.zeros(len(rows))
-        for at, k in pivots.items():
-            size = abs(float(system[k][-1])) * (1 + 4 * ROUNDING)
-            found[at] = np.nextafter(size, np.inf) if system[k][-1] else 0.0
-        return found
 
 
 def _shift(table: Any, spread: Any, weight: Any, reach: Any, kept: dict[bytes, Any]) -> Any:

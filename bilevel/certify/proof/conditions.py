@@ -7,11 +7,12 @@ written down as a row, with how far rounding may have moved it.
 import math
 from collections import defaultdict
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from bilevel.certify.proof.reading import RefusedError, fraction, number, rows_of, see, triples
+from bilevel.certify.proof.reading import RefusedError, fraction, number, places, rows_of, see, triples
 
 ROUNDING = 2.0**-52
 """Twice the unit roundoff of doubles: room for a term of a sum that is itself a rounded product."""
@@ -25,7 +26,7 @@ TINY = 2.0**-1074
 
 
 class Conditions:
-    """Rows, limits and cost over the problem's columns, multipliers of equalities and of limits, then products of columns."""
+    """Rows, limits and cost over the problem's columns, multipliers of equalities and of limits, products of columns, squares."""
 
     def __init__(self, problem: Any, proof: Any) -> None:
         see(problem)
@@ -38,12 +39,16 @@ class Conditions:
         if any(self.owner[j] >= 0 for j in self.integer):
             raise RefusedError("a follower's column is whole, and conditions with multipliers are none of its answers'")
         self.entries: list[tuple[int, int, float, float]] = []
+        self.exact: list[dict[int, Fraction]] = []
         self.sides: list[tuple[float, float]] = []
         leader, follower = (rows_of(problem[name]) for name in ("leader_rows", "follower_rows"))
         self._limits(follower, problem["follower_rows"]["owner"])
         self._stationarity(problem)
         self._multiplier_limits(problem, follower)
         self.product = {(min(i, j), max(i, j)): self._product(i, j) for i, j in proof["products"]}
+        self.form = [self._form(told) for told in proof.get("squares", ())]
+        self.square = [self._column(0.0, np.inf) for _ in self.form]
+        self.link = [(column, self._netted(row, Fraction(sign))) for column, row, sign in problem["links"]]
         own = defaultdict(list)
         for row, i, j, value in problem["products"]:
             own[row].append((min(i, j), max(i, j), Fraction(value)))
@@ -55,8 +60,8 @@ class Conditions:
         self.follower_row = [self._add(*row) for row in follower]
         for terms, constant in self.stationary:
             self._add(terms, -constant, -constant)
-        for column, row, sign in problem["links"]:
-            self._link(column, row, Fraction(sign))
+        for column, net in self.link:
+            self._add({column: Fraction(1), **{at: -value for at, value in net.items()}}, 0, 0)
         for weights in proof["identities"]:
             terms, left = self._replaced({}, (), weights)
             self._add(terms, -2 * left, 2 * left)
@@ -71,6 +76,7 @@ class Conditions:
 
     def _add(self, terms: dict[int, Fraction], low: Any, high: Any) -> int:
         """A row; each entry with how far it may be from the true one, limits rounded outwards."""
+        self.exact.append(dict(terms))
         for column, exact in terms.items():
             self.entries.append((len(self.sides), column, *near(exact)))
         ends = float(low), float(high)
@@ -194,6 +200,13 @@ class Conditions:
             zeros += [(self.lam[int(k)], self.equal[int(k)][0], -self.equal[int(k)][1], w)
                       for k, w in weights["equalities"].items()]  # fmt: skip
             zeros += [(self.mu[int(k)], *self.pairs[int(k)][:2], w) for k, w in weights["pairs"].items()]
+            places((j for _, j, _ in weights.get("links", ())), 0, self.n)
+            zeros += [(j, {self.link[k][0]: Fraction(1), **{at: -v for at, v in self.link[k][1].items()}}, Fraction(0), w)
+                      for k, j, w in weights.get("links", ())]  # fmt: skip
+            for k, weight in weights.get("squares", {}).items():
+                linear[self.square[int(k)]] += fraction(weight)
+                for (i, a), (j, b) in product(self.form[int(k)].items(), repeat=2):
+                    products[min(i, j), max(i, j)] -= fraction(weight) * a * b
         for factor, others, constant, weight in zeros:
             linear[factor] += fraction(weight) * constant
             for other, value in others.items():
@@ -209,11 +222,18 @@ class Conditions:
                 left += abs(value) * Fraction(first) * Fraction(second)
         return linear, _beyond(float(left), 1) if left else 0.0
 
-    def _link(self, column: int, row: int, sign: Fraction) -> None:
-        """The leader's column that is a row's net multiplier, times its sign."""
-        terms = {column: Fraction(1)}
-        terms |= {self.mu[k]: -sign * pair[4] for k, pair in enumerate(self.pairs) if pair[2] == row}
-        self._add(terms | {self.lam[k]: -sign for k, told in enumerate(self.equal) if told[2] == row}, 0, 0)
+    def _netted(self, row: int, sign: Fraction) -> dict[int, Fraction]:
+        """A row's net multiplier, times the sign."""
+        terms = {self.mu[k]: sign * pair[4] for k, pair in enumerate(self.pairs) if pair[2] == row}
+        return terms | {self.lam[k]: sign for k, told in enumerate(self.equal) if told[2] == row}
+
+    def _form(self, told: Any) -> dict[int, Fraction]:
+        """A linear form of the problem's columns whose square has a column."""
+        places((column for column, _ in told), 0, self.n)
+        found: dict[int, Fraction] = defaultdict(Fraction)
+        for column, value in told:
+            found[column] += fraction(value)
+        return found
 
     def _product(self, i: int, j: int) -> int:
         """A column that is the product of two, within its corners."""
@@ -241,9 +261,17 @@ class Conditions:
         mine = defaultdict(list)
         for at, cone in enumerate(cones["owner"]):
             mine[cone].append(parts["squares"][at])
+        of_u, of_w = ([(row, Fraction(value)) for row, value in zip(parts[name], cones[name + "0"], strict=True)]
+                      for name in ("u", "w"))  # fmt: skip
+        # Squares of forms are cones with 1 for u and their column for w
+        for form, column in zip(self.form, self.square, strict=True):
+            mine[len(of_u)].append(form)
+            of_u.append(({}, Fraction(1)))
+            of_w.append(({column: Fraction(1)}, Fraction(0)))
         for cone, p, q, r in told:
+            places([cone], 0, len(of_u))
             exact = [fraction(v) for v in (*p, q, r)]
-            rows = [*mine[cone], parts["u"][cone], parts["w"][cone]]
+            rows = [*mine[cone], of_u[cone][0], of_w[cone][0]]
             if (
                 len(exact) != len(rows)
                 or min(exact[-2:]) < 0
@@ -254,7 +282,7 @@ class Conditions:
             for value, row in zip(exact, rows, strict=True):
                 for column, entry in row.items():
                     terms[column] += value * entry
-            self._add(terms, -exact[-2] * Fraction(cones["u0"][cone]) - exact[-1] * Fraction(cones["w0"][cone]), np.inf)
+            self._add(terms, -exact[-2] * of_u[cone][1] - exact[-1] * of_w[cone][1], np.inf)
 
 
 def near(exact: Fraction) -> tuple[float, float]:

@@ -33,11 +33,11 @@ class Proof:
     content: Mapping[str, Any] = field(repr=False, compare=False)
 
     @staticmethod
-    def of(content: Mapping[str, Any]) -> "Proof":
-        """The proof, checked; raises `BilevelError` where the checker refuses it."""
+    def of(content: Mapping[str, Any], exact: bool = False) -> "Proof":
+        """The proof, checked, in fractions alone where `exact`; raises `BilevelError` where the checker refuses it."""
         began = time.perf_counter()
         try:
-            told = check(content)
+            told = check(content, exact)
         except RefusedError as refusal:
             raise BilevelError(f"no proof: {refusal}") from refusal
         bound = float("nan") if content["bound"] is None else told["bound"]

@@ -12,8 +12,11 @@ from bilevel.budget import Budget
 from bilevel.certify.proof.checker import ProofTree
 from bilevel.certify.proof.conditions import Conditions
 from bilevel.certify.proof.reading import RefusedError
+from bilevel.program.cones import Cones, stack_cones
+from bilevel.program.layout import Group
 from bilevel.program.rows import Rows
 from bilevel.program.solver_program import SolverProgram
+from bilevel.reformulate.curvature import curvature
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.branching.tree import Tree
@@ -27,6 +30,10 @@ from bilevel.status import SolverStatus
 
 WALLS = (1.0, 1e3, 1e6)
 """Times the expected sizes of squares, where tangents give a relaxation an end that has none."""
+
+
+MENDED = 2
+"""Times that tangents are laid around the points of leaves whose multipliers prove nothing."""
 
 
 def proof_of(
@@ -47,11 +54,20 @@ def proof_of(
         budget.over, tolerances.MIP_SHARE * gap, thorough=True,
     )  # fmt: skip
     parts = tree.run(-np.inf, whole(form.kkt.pairs.count))
-    told["tangents"] = tangents.told
-    checked = ProofTree(Conditions(told["problem"], told))
-    told["tree"] = _nodes(parts, Multipliers(session, checked))
-    told["bound"] = _proven(checked.told, told["tree"])
-    return told
+    for rest in range(MENDED, -1, -1):
+        told["tangents"] = tangents.told
+        checked = ProofTree(Conditions(told["problem"], told))
+        multipliers = Multipliers(session, checked)
+        told["tree"] = _nodes(parts, multipliers)
+        if not multipliers.open:
+            told["bound"] = _proven(checked.told, told["tree"])
+            return told
+        if not rest or not session.cones.count or budget.over():
+            break
+        for x in multipliers.open:
+            for rows in tangents.around(session.cones, x):
+                session.add_cuts(rows)
+    raise NoProofError(f"{len(multipliers.open)} leaves have no multipliers whose bound rounding leaves alone")
 
 
 def _program(form: Reformulation, conditions: Conditions) -> SolverProgram:
@@ -67,11 +83,24 @@ def _program(form: Reformulation, conditions: Conditions) -> SolverProgram:
     scale[: form.kkt.columns] = form.mip.scale[: form.kkt.columns]
     for (i, j), at in conditions.product.items():
         scale[at] = form.program.size[i] * form.program.size[j]
+    scale[conditions.square] = form.mip.scale[form.columns[Group.REVENUE]]
     integer = np.concatenate([form.program.integer, np.zeros(n - form.program.columns, dtype=bool)])
     return SolverProgram(
         cost, float(conditions.constant), np.array(conditions.low), np.array(conditions.high), integer, rows,
-        form.program.cones.widened(n), (), scale,
+        _cones(form, conditions), (), scale,
     )  # fmt: skip
+
+
+def _cones(form: Reformulation, conditions: Conditions) -> Cones:
+    """The leader's cones, then squares that stand in its revenue."""
+    n, squares = len(conditions.low), form.linear.squares
+    mine = curvature(form.program, squares, form.program.columns + squares.count)
+    at = np.concatenate([np.arange(form.program.columns), conditions.square]).astype(np.int64)
+    move = sp.csr_array((np.ones(len(at)), (np.arange(len(at)), at)), shape=(len(at), n))
+    mine = replace(
+        mine, squares=sp.csr_array(mine.squares @ move), u=sp.csr_array(mine.u @ move), w=sp.csr_array(mine.w @ move)
+    )
+    return stack_cones(form.program.cones.widened(n), mine)
 
 
 def _lay_first(session: CutSession, mip: SolverProgram, tangents: Tangents) -> None:

@@ -6,9 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel.certify.proof.checker import FORMAT, VERSION, fingerprint
-from bilevel.errors import ModelError
-from bilevel.program.bilevel_program import LEADER, Program
-from bilevel.program.layout import Group
+from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Rows, Vector
 from bilevel.reformulate import revenue
 from bilevel.reformulate.single_level import Reformulation
@@ -26,17 +24,15 @@ def skeleton(form: Reformulation, with_envelopes: bool) -> dict[str, Any]:
         raise NoProofError("a follower has quadratic rows, whose multipliers no proof holds yet")
     if form.mip.products is not None:
         raise NoProofError("nonconvex products are left, for which linear programs prove nothing")
-    if form.columns.count(Group.REVENUE):
-        raise NoProofError("the revenue from a quadratic follower has squares, which no proof holds yet")
     problem = problem_of(program)
     counted = envelopes.followers(form) if with_envelopes else np.zeros(0, dtype=np.int64)
     price = sp.coo_array(program.followers.price)
     kept = np.isin(program.followers.owner[price.coords[1]], counted) & (price.data != 0)
     return {
         "format": FORMAT, "version": VERSION, "fingerprint": fingerprint(problem), "problem": problem,
-        "replacements": _replacements(form),
+        "replacements": _replacements(form), "squares": _squares(form),
         "products": np.stack([part[kept] for part in price.coords], axis=1).tolist(),
-        "identities": [_all_of(form, int(k), 1.0) for k in counted] if kept.any() else [],
+        "identities": [_duality(form, int(k)) for k in counted] if kept.any() else [],
         "tangents": [],
     }  # fmt: skip
 
@@ -62,31 +58,51 @@ def problem_of(program: Program) -> dict[str, Any]:
 
 def _replacements(form: Reformulation) -> dict[str, Any]:
     """Weights that take the leader's products away, by row; the objective is row -1."""
-    b, owner = form.program.bilinear, form.program.followers.owner
     found: dict[str, Any] = {}
-    for row in np.unique(b.row).tolist():
-        total: dict[str, Any] = {"stationarity": {}, "equalities": {}, "pairs": {}}
-        for follower in np.unique(owner[b.follower[b.row == row]]).tolist():
-            mask = (b.row == row) & (owner[b.follower] == follower)
-            try:
-                weight = LEADER if follower == LEADER else revenue.weight_of_bill(form.program, follower, mask)
-            except ModelError as error:
-                raise NoProofError(f"products are made linear in a way that no proof holds yet ({error})") from error
-            for name, weights in _all_of(form, follower, -weight).items():
-                total[name] |= weights
-        found[str(row)] = total
+    for used in form.linear.used:
+        told = found.setdefault(str(used.row), {"links": _links(form, used.row)})
+        for name, weights in _weights(form, used.potential).items():
+            told.setdefault(name, {}).update(weights)
+        told.setdefault("squares", {}).update({str(k): used.weight for k in used.squares})
     return found
 
 
-def _all_of(form: Reformulation, follower: int, weight: float) -> dict[str, dict[str, float]]:
-    """All optimality conditions of a follower with one weight: strong duality."""
-    kkt, owner = form.kkt, form.program.followers.owner
-    places = {
-        "stationarity": owner == follower,
-        "equalities": kkt.equal_owner == follower,
-        "pairs": kkt.pairs.owner == follower,
+def _weights(form: Reformulation, potential: Vector) -> dict[str, dict[str, float]]:
+    """Multiples of conditions, by the places at which a checker has them."""
+    kkt, n = form.kkt, form.program.columns
+    parts = {
+        "stationarity": potential[:n],
+        "equalities": potential[n + kkt.lam],
+        "pairs": potential[n + kkt.pairs.dual],
     }
-    return {name: {str(k): weight for k in np.flatnonzero(mask).tolist()} for name, mask in places.items()}
+    return {name: _sparse(values) for name, values in parts.items()}
+
+
+def _links(form: Reformulation, row: int) -> list[list[float]]:
+    """What takes a multiplier's own columns in the place of the leader's that reads it: [link, column, weight]."""
+    b, read = form.program.bilinear, {int(column): at for at, column in enumerate(form.program.links.column)}
+    found = []
+    for at in np.flatnonzero(b.row == row).tolist():
+        first, second, value = int(b.leader[at]), int(b.follower[at]), float(b.coefficient[at])
+        # A price that is itself a multiplier is paid as a price
+        if first in read and not form.program.followers.price[first, second]:
+            found.append([read[first], second, -value])
+        elif second in read:
+            found.append([read[second], first, -value])
+    return found
+
+
+def _duality(form: Reformulation, follower: int) -> dict[str, Any]:
+    """All of a follower's conditions with one weight: strong duality, with the squares that stand for its y'Qy."""
+    squares = {str(k): 1.0 for k in np.flatnonzero(form.linear.squares.owner == follower).tolist()}
+    return {**_weights(form, revenue.everything(form.program, form.kkt, follower)), "squares": squares}
+
+
+def _squares(form: Reformulation) -> list[list[list[float]]]:
+    """Linear forms of which the leader's revenue has squares, each as [column, value]."""
+    forms = form.linear.squares.forms
+    return [[list(entry) for entry in zip(part.indices.tolist(), part.data.tolist(), strict=True)]
+            for part in (forms[[k]] for k in range(forms.shape[0]))]  # fmt: skip
 
 
 def _ends(values: Vector) -> list[float | None]:

@@ -16,8 +16,9 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.search.cut_session import CutSession
 from bilevel.search.proving.log import NoProofError
+from bilevel.search.proving.planes import AROUND, ProofSession
 from bilevel.search.sides import Sides
-from bilevel.solvers import SOLVERS, Outcome
+from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.status import SolverStatus
 
 LEANS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
@@ -33,7 +34,7 @@ REFINED = 3
 class Multipliers:
     """Of leaves: of their linear program with costs that lean to the safe side, or of the least violation of their rows."""
 
-    def __init__(self, session: CutSession, checked: ProofTree) -> None:
+    def __init__(self, session: ProofSession, checked: ProofTree) -> None:
         self.session, self.checked, mip = session, checked, session.mip
         self.empty_session: CutSession | None = None
         self.rows = stack_rows([mip.rows, session.tangents])
@@ -45,9 +46,11 @@ class Multipliers:
         self.lean = tolerances.SOLVER_FEASIBILITY * self.unit * self.one_limit / mip.scale
         self.rayless = ~self._on_rays(checked.root())
         self.last = 0
+        self.open: list[Vector] = []
+        self.point: Vector = np.zeros(mip.columns)
 
     def of(self, sides: Sides, ends: Any) -> dict[str, Any]:
-        """A leaf of the proof's tree, between these limits of columns and rows."""
+        """A leaf of the proof's tree, between these limits of columns and rows; its point joins `open` where nothing is proven."""
         if (ends[0] > ends[1]).any() or (ends[2] > ends[3]).any():
             return {"dual": [], "empty": True}
         with self.session.restricted(sides):
@@ -58,7 +61,21 @@ class Multipliers:
                     return leaf(self._refined(ends, self._contradiction(sides), none), True)
                 if dual is not None:
                     return leaf(dual, False)
-        raise NoProofError("a leaf has no multipliers whose bound rounding leaves alone")
+        self.open.append(self._inner(ends))
+        return leaf(np.zeros(self.rows.count), False)
+
+    def _inner(self, ends: Any) -> Vector:
+        """Where an interior point of the part ends: linear programs end anywhere on the flat between tangents."""
+        mip, count = self.session.mip, self.session.mip.rows.count
+        part = replace(
+            mip,
+            lower=ends[0],
+            upper=ends[1],
+            rows=Rows(mip.rows.matrix, ends[2][:count], ends[3][:count]),
+            cones=self.session.cones,
+        )
+        found = clarabel.solve(part, self.session.budget.seconds, tolerances.SOLVER_FEASIBILITY).x
+        return self.point if found is None else found
 
     def _masks(self, ends: Any) -> Iterator[Mask]:
         """Columns that may lean: fewer are on rays in a part than at the root, which takes a linear program to tell."""
@@ -74,15 +91,16 @@ class Multipliers:
             outcome = self._solved(self.session)
             if outcome.status == SolverStatus.INFEASIBLE:
                 return None, True
-            if outcome.row_dual is None:
+            if outcome.row_dual is None or outcome.x is None:
                 continue
-            for dual in (outcome.row_dual, self._cleared(outcome.row_dual)):
+            self.point = outcome.x
+            for dual in (outcome.row_dual, self._cleared(outcome.row_dual), *self._spread(outcome.row_dual)):
                 refined = self._refined(ends, dual, mip.cost)
                 value = self.checked.weak_duality(refined, False, *ends)
                 if value > proven:
                     best, proven, self.last = refined, value, at
                 # The point is optimal for costs that lean, and for the others no better than what can be proven
-                goal = float(mip.cost @ outcome.x + mip.offset) if outcome.x is not None else np.inf
+                goal = float(mip.cost @ outcome.x + mip.offset)
                 if proven >= goal - ENOUGH * abs(goal):
                     return best, False
         return best, False
@@ -91,6 +109,22 @@ class Multipliers:
         """Without multipliers that are worth no more than the solver's tolerance: noise, which would have to be exact."""
         worth = np.abs(dual) * magnitude(self.rows.matrix, self.session.mip.scale)
         return np.where(worth <= 10.0 * tolerances.SOLVER_FEASIBILITY * self.unit, 0.0, dual)
+
+    def _spread(self, dual: Vector) -> Iterator[Vector]:
+        """Each cone's multipliers in equal parts on the tangents around this point, so that they have room to move."""
+        known, first, cones = self.session.tangents_told, self.session.mip.rows.count, self.session.cones
+        if known.rings is None:
+            return
+        cone = np.array([plane[0] for plane in known.told], dtype=np.int64)
+        rows = self.rows.matrix[first:]
+        near = rows @ self.point - self.rows.lower[first:] <= 4 * AROUND**2 * np.maximum(cones.w_scale, 0.0)[cone]
+        near &= np.arange(len(cone)) >= known.rings
+        total, count = (np.bincount(cone, part, cones.count) for part in (dual[first:], near))
+        even = np.where(near, total[cone] / np.maximum(count, 1)[cone], 0.0)
+        spread = np.concatenate([dual[:first], np.where(count[cone] > 0, even, dual[first:])])
+        # All of it loses what the tangents lie below the point; a hundredth is most often room enough
+        yield 0.99 * dual + 0.01 * spread
+        yield spread
 
     def _on_rays(self, ends: Any) -> Mask:
         """Columns with one limit that some ray moves at no cost: a lean of their costs would leave no optimum."""

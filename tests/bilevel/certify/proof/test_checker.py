@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 import pytest
-from scipy.optimize import linprog
+from proof_problems import random_model
 
 import bilevel
 from bilevel import verify
@@ -50,6 +50,33 @@ def cone() -> pyo.ConcreteModel:
     return model
 
 
+def curved() -> pyo.ConcreteModel:
+    """The leader earns x y + w z from a follower that gains 3 y + 3 z - y^2 - y z - z^2: 1.5 at x = w = 1.5."""
+    model = pyo.ConcreteModel()
+    model.x, model.w = pyo.Var(bounds=(0, 9)), pyo.Var(bounds=(0, 9))
+    model.f = bilevel.Follower()
+    model.f.y, model.f.z = pyo.Var(bounds=(0, 5)), pyo.Var(bounds=(0, 5))
+    bill = model.x * model.f.y + model.w * model.f.z
+    model.f.cost = pyo.Objective(
+        expr=bill + model.f.y**2 + model.f.y * model.f.z + model.f.z**2 - 3 * model.f.y - 3 * model.f.z
+    )
+    model.gain = pyo.Objective(expr=bill, sense=pyo.maximize)
+    return model
+
+
+def generator() -> pyo.ConcreteModel:
+    """Sells at the price of its bus, where others ask 10 for up to 6 of a demand of 8, then 40: 2 at 40, not 5 at 10."""
+    model = pyo.ConcreteModel()
+    model.offer, model.bid = pyo.Var(bounds=(0, 5)), pyo.Var(bounds=(0, 60))
+    model.f = bilevel.Follower()
+    model.f.own, model.f.cheap, model.f.dear = pyo.Var(bounds=(0, 5)), pyo.Var(bounds=(0, 6)), pyo.Var(bounds=(0, 9))
+    model.f.limit = pyo.Constraint(expr=model.f.own <= model.offer)
+    model.f.balance = pyo.Constraint(expr=model.f.own + model.f.cheap + model.f.dear == 8)
+    model.f.cost = pyo.Objective(expr=model.bid * model.f.own + 10 * model.f.cheap + 40 * model.f.dear)
+    model.gain = pyo.Objective(expr=model.f.dual(model.f.balance) * model.f.own, sense=pyo.maximize)
+    return model
+
+
 def tolls(unit: float = 1.0) -> pyo.ConcreteModel:
     """The leader earns x y from a follower that buys y in 0..1 at x + 1 or something else at 3: 2 at x = 2, in `unit`."""
     model = pyo.ConcreteModel()
@@ -70,12 +97,18 @@ def proof_of(model: Any, **options: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def proofs() -> dict[str, dict[str, Any]]:
-    return {make.__name__: proof_of(make()) for make in (least_above, cone, tolls)}
+    return {make.__name__: proof_of(make()) for make in (least_above, cone, tolls, curved, generator)}
 
 
-@pytest.mark.parametrize(("name", "optimum"), [("least_above", 1.7), ("cone", (np.sqrt(5) - 1) / 2), ("tolls", 2.0)])
-def test_bounds_are_those_of_the_closed_form(proofs: dict[str, dict[str, Any]], name: str, optimum: float) -> None:
-    told = check(proofs[name])
+OPTIMA = [("least_above", 1.7), ("cone", (np.sqrt(5) - 1) / 2), ("tolls", 2.0), ("curved", 1.5), ("generator", 80.0)]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("name", "optimum"), OPTIMA)
+def test_bounds_are_those_of_the_closed_form(
+    proofs: dict[str, dict[str, Any]], name: str, optimum: float, exact: bool
+) -> None:
+    told = check(proofs[name], exact)
     sign = proofs[name]["problem"]["sign"]
     assert told["bound"] == pytest.approx(optimum, rel=1e-6)
     # On the side of a bound, but for what the optimum itself is rounded by
@@ -246,6 +279,58 @@ def test_a_product_without_its_identity_is_refused(proofs: dict[str, dict[str, A
         check(proof)
 
 
+SQUARES = {
+    "of a column that is not there": lambda proof: proof["squares"][0].append([99, 1.0]),
+    "of a place from the end": lambda proof: proof["squares"][0].append([-1, 1.0]),
+    "of no number": lambda proof: proof["squares"][0].append([0, "1"]),
+    "of another form": lambda proof: proof["squares"][0].__setitem__(0, [proof["squares"][0][0][0], 0.5]),
+    "left out": lambda proof: proof.pop("squares"),
+    "of another weight": lambda proof: proof["replacements"]["-1"].update(squares={"0": 0.5, "1": 0.5}),
+    "that fall": lambda proof: proof["replacements"]["-1"].update(squares={"0": -1.0, "1": -1.0}),
+    "off their cone": lambda proof: proof["tangents"].__setitem__(0, [0, [1.0], 0.2, 1.0]),
+    "of a cone that is not there": lambda proof: proof["tangents"].__setitem__(0, [7, [1.0], 1.0, 1.0]),
+    "of a cone from the end": lambda proof: proof["tangents"].__setitem__(0, [-1, [1.0], 1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("change", list(SQUARES))
+def test_squares_that_are_not_the_revenues_are_refused(proofs: dict[str, dict[str, Any]], change: str) -> None:
+    proof = copy.deepcopy(proofs["curved"])
+    SQUARES[change](proof)
+    with pytest.raises(RefusedError):
+        check(proof)
+
+
+@pytest.mark.parametrize("link", [[0, 99, -1.0], [0, -1, -1.0], [3, 0, -1.0], [0, 0, float("nan")], [0, 0, -1.001]])
+def test_multipliers_that_the_leader_reads_stand_for_themselves_alone(
+    proofs: dict[str, dict[str, Any]], link: list[float]
+) -> None:
+    proof = copy.deepcopy(proofs["generator"])
+    told = proof["replacements"]["-1"]["links"]
+    told[0] = [link[0], told[0][1] if link[1] == 0 else link[1], link[2] * abs(told[0][2])]
+    with pytest.raises(RefusedError):
+        check(proof)
+
+
+@pytest.mark.parametrize("name", ["curved", "generator"])
+def test_shaken_proofs_prove_no_more(proofs: dict[str, dict[str, Any]], name: str) -> None:
+    """Numbers at random places of all but the problem: what their leaves prove must be a bound still."""
+    optimum, passed, rng = dict(OPTIMA)[name], 0, np.random.default_rng(5)
+    for _ in range(200):
+        proof = copy.deepcopy(proofs[name])
+        names = [key for key in proof if key not in ("format", "version", "fingerprint", "problem", "bound")]
+        parts = [proof[key] for key in names]
+        _shake(parts, rng)
+        proof |= dict(zip(names, parts, strict=True))
+        try:
+            told = ProofTree(Conditions(proof["problem"], proof), proof["tree"])
+        except (RefusedError, LookupError, TypeError, ValueError, ArithmeticError):
+            continue
+        passed += 1
+        assert told.bound <= -optimum * (1 - 1e-12)
+    assert passed > 20
+
+
 def test_every_cut_off_or_changed_file_is_refused_or_proves_no_more(
     proofs: dict[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,33 +373,6 @@ def _shake(value: Any, rng: np.random.Generator) -> None:
         value = value[key]
 
 
-def random_model(seed: int) -> tuple[pyo.ConcreteModel, float]:
-    """A linear follower and an integer leader, with the optimum by enumeration; infinite where there is no point."""
-    rng = np.random.default_rng(seed)
-    a, b = rng.integers(-3, 4, (3, 2)), rng.integers(-3, 4, (3, 2))
-    limit, c, d, e = rng.integers(1, 8, 3), rng.integers(-4, 5, 2), rng.integers(-4, 5, 2), rng.integers(-4, 5, 2)
-    model = pyo.ConcreteModel()
-    model.x = pyo.Var(range(2), bounds=(0, 2), domain=pyo.Integers)
-    model.f = bilevel.Follower()
-    model.f.y = pyo.Var(range(2), bounds=(0, 4))
-    model.f.rows = pyo.ConstraintList()
-    for k in range(3):
-        if b[k].any():
-            left = sum(int(a[k, i]) * model.x[i] for i in range(2)) + sum(int(b[k, j]) * model.f.y[j] for j in range(2))
-            model.f.rows.add(left <= int(limit[k]))
-    model.f.cost = pyo.Objective(expr=sum(int(c[j]) * model.f.y[j] for j in range(2)))
-    model.cost = pyo.Objective(expr=sum(int(d[i]) * model.x[i] + int(e[i]) * model.f.y[i] for i in range(2)))
-    used, best = b.any(axis=1), np.inf
-    for x in np.ndindex(3, 3):
-        room = (limit - a @ np.array(x))[used]
-        answer = linprog(c, b[used], room, bounds=[(0, 4)] * 2)
-        if answer.status == 0:
-            # The leader's favourite among the answers
-            among = linprog(e, np.vstack([b[used], c]), [*room, answer.fun + 1e-9], bounds=[(0, 4)] * 2)
-            best = min(best, d @ np.array(x) + among.fun)
-    return model, best
-
-
 @pytest.mark.parametrize("first", range(0, 100, 10))
 def test_no_proof_passes_above_the_optimum_of_random_problems(first: int) -> None:
     """The least that leaves prove is compared with enumeration, and a claim a hair above that is refused."""
@@ -330,11 +388,16 @@ def test_no_proof_passes_above_the_optimum_of_random_problems(first: int) -> Non
         if np.isinf(optimum):
             assert proof["bound"] is None and found.status == "infeasible"
             continue
-        assert proven <= optimum + 1e-7 * max(1.0, abs(optimum))
+        assert proven <= optimum + 1e-12 * max(1.0, abs(optimum))
         assert found.bound == pytest.approx(optimum, rel=2e-6, abs=2e-6)
-        proof["bound"] = float(proven + 1e-9 * max(1.0, abs(proven)))
-        with pytest.raises(RefusedError, match="is claimed, and the leaves prove"):
-            check(proof)
+        # Without any rounding as well
+        assert ProofTree(Conditions(proof["problem"], proof), proof["tree"], exact=True).bound <= optimum + 1e-7 * max(
+            1.0, abs(optimum)
+        )
+        proof["bound"] = float(optimum + 1e-9 * max(1.0, abs(optimum)))
+        for exact in (False, True):
+            with pytest.raises(RefusedError, match="is claimed, and the leaves prove"):
+                check(proof, exact)
     assert checked >= 8
 
 
@@ -345,7 +408,7 @@ def test_the_checker_needs_neither_solver_nor_search() -> None:
         "for name in ('bilevel', 'bilevel.certify', 'bilevel.certify.proof'):\n"
         "    sys.modules[name] = types.ModuleType(name); sys.modules[name].__path__ = []\n"
         "import importlib.util\n"
-        "for name in ('reading', 'conditions', 'checker'):\n"
+        "for name in ('reading', 'conditions', 'exact', 'checker'):\n"
         "    spec = importlib.util.spec_from_file_location('bilevel.certify.proof.' + name, sys.argv[1] + '/' + name + '.py')\n"
         "    module = importlib.util.module_from_spec(spec); sys.modules[spec.name] = module; spec.loader.exec_module(module)\n"
         "bad = [m for m in ('pyomo', 'highspy', 'scipy', 'pandas', 'pyscipopt', 'gurobipy', 'clarabel') if m in sys.modules]\n"
@@ -364,6 +427,13 @@ def test_a_proof_goes_through_its_file(proofs: dict[str, dict[str, Any]], tmp_pa
             [sys.executable, "-m", "bilevel.verify", str(tmp_path / name)], capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0 and f"proven: bound {proof.bound!r}" in done.stdout, done.stderr
+        whole = subprocess.run(
+            [sys.executable, "-m", "bilevel.verify", "--exact", str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert whole.returncode == 0 and f"proven: bound {proof.bound!r}" in whole.stdout, whole.stderr
     with pytest.raises(BilevelError, match="no proof: the fingerprint"):
         Proof.of(proofs["cone"] | {"fingerprint": "0"})
 
