@@ -138,7 +138,8 @@ def _rechecked(model: Any, answer: Answer, gap: float) -> tuple[Incumbent, np.nd
     # Before the certificate, which compares the point with the bound
     found = resolved(answer.program, form, found)
     if form is None or x is None or found.x is None:
-        recheck = Certificate(found.proof, found.verdict)
+        told = tuple(line for line in answer.doubts if line.name == proving.NAME)
+        recheck = Certificate((*found.proof, *told), found.verdict)
     else:
         bound, duals = form.program.sign * found.bound, form.kkt.multipliers(found.x)
         recheck = certificate.check_point(model, form.program, x, form, duals, bound, gap, answer.doubts)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Proof:
 
     - `bound`: proven, in the leader's sense and unit; NaN where it proves that there is no point;
     - `leaves`, `empty`: parts into which it divides the problem, and those of them that have no point;
+    - `margin`: by how much the leaves prove more than is claimed, 0 where there is no point;
     - `seconds`: what checking it took.
     """
 
@@ -30,6 +32,7 @@ class Proof:
     leaves: int
     empty: int
     seconds: float
+    margin: float
     content: Mapping[str, Any] = field(repr=False, compare=False)
 
     @staticmethod
@@ -41,7 +44,8 @@ class Proof:
         except RefusedError as refusal:
             raise BilevelError(f"no proof: {refusal}") from refusal
         bound = float("nan") if content["bound"] is None else told["bound"]
-        return Proof(bound, told["leaves"], told["empty"], time.perf_counter() - began, content)
+        margin = told["margin"] if math.isfinite(told["margin"]) else 0.0
+        return Proof(bound, told["leaves"], told["empty"], time.perf_counter() - began, margin, content)
 
     def write(self, path: str | Path) -> None:
         """Write the file, packed where its name ends in .gz; raises `OSError` where that cannot be."""

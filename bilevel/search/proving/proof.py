@@ -53,7 +53,8 @@ def checked_proof(form: Reformulation, objective: float, budget: Budget) -> tupl
         proof = Proof.of(proof_of(form, objective, budget.gap, budget))
     except (NoProofError, BilevelError, OutOfTimeError) as error:
         return None, _none(str(error))
-    told = f"{proof.leaves} leaves ({proof.empty} empty) checked in {proof.seconds:.2g} s, nothing assumed"
+    what = f", margin {proof.margin:.1g}" if np.isfinite(proof.bound) else ": there is no point"
+    told = f"{proof.leaves} leaves ({proof.empty} empty) checked in {proof.seconds:.2g} s{what}, nothing assumed"
     return proof, Check(NAME, float(proof.leaves), None, "leaves", detail=told)
 
 

@@ -73,6 +73,8 @@ def test_no_point_is_proven_by_leaves_that_are_all_empty() -> None:
     found = bilevel.solve(model, progress=False, proof=True)
     assert found.status == "infeasible" and found.proven == "checked"
     assert found.proof.leaves == found.proof.empty and found.proof.content["bound"] is None
+    line = found.certificate["bound proof"]
+    assert line.value == found.proof.leaves and "no point" in line.detail
     assert check(dict(found.proof.content))["leaves"] == found.proof.leaves
 
 
