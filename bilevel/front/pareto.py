@@ -17,6 +17,7 @@ from typing import Any
 from bilevel import tolerances
 from bilevel.deadline import require_limits
 from bilevel.errors import BilevelError, UnknownNameError
+from bilevel.front import proofs as proofs_of_tasks
 from bilevel.front import recheck
 from bilevel.front.methods import DEFAULT_TOLERANCE, METHODS
 from bilevel.front.pareto_front import ParetoFront
@@ -54,9 +55,11 @@ def pareto(
       from point to point and gains nothing from it;
     - `store`: a folder that keeps every answer as it is found; the same call with it goes on where a killed run stopped;
     - `solver`, `mode`, `cones`, `gap`, `progress` as in `bilevel.solve`; `time_limit` in seconds for each point;
-    - `proofs`: prove the bound of every point as `bilevel.solve(proof=True)` does (`FrontPoint.proof`), after all are found.
+    - `proofs`: prove the bound of every point and of both ends as `bilevel.solve(proof=True)` does (`FrontPoint.proof`,
+      `ParetoFront.end_proofs`), after all are found, in the executor's workers where there is one, each within `time_limit`;
+      a store keeps them, and the checker follows each again before it is taken from there.
 
-    The model's own objective takes no part.  Ctrl-C keeps the points found.  Example:
+    The model's own objective takes no part.  Ctrl-C keeps the points found, and the proofs made.  Example:
 
         front = bilevel.pareto(model, maximize=model.station_profit, limit=model.network_loss, points=11)
         print(front.to_frame("network_loss_kwh", "station_profit"))
@@ -87,13 +90,20 @@ def _front(run: Runner) -> ParetoFront:
             reason, complete = METHODS[run.given.method](run), True
         except StoppedEarly as stop:
             reason, complete = str(stop), False
-    solve_seconds = time.perf_counter() - began
-    # However the method ended, the points that it has are worth a certificate
-    points = recheck.points(run)
-    spent = {"compile": run.compile_seconds, "solve": solve_seconds}
-    spent["certify"] = time.perf_counter() - began - solve_seconds
-    least, most = recheck.proven_ends(run)
-    return ParetoFront(points, least, most, complete, reason, run.solved, spent, run.settings(), run.model)
+        spent = {"compile": run.compile_seconds, "solve": time.perf_counter() - began}
+        # However the method ended, the points that it has are worth proofs and a certificate
+        kept, told = recheck.found(run), {}
+        if run.proofs:
+            told = proofs_of_tasks.prove(run, recheck.to_prove(run, kept))
+            spent["prove"] = time.perf_counter() - began - spent["solve"]
+        missing = sum(proof is None for proof, _ in told.values())
+        if complete and missing and run.line.interrupted:
+            reason, complete = f"{reason}; Ctrl-C left {missing} of {len(told)} bounds without a proof", False
+    certifying = time.perf_counter()
+    points, ends = recheck.points(run, kept, told), recheck.ends(run, told)
+    spent["certify"] = time.perf_counter() - certifying
+    about = complete, reason, run.solved, spent, run.settings(), run.model
+    return ParetoFront(points, ends.least, ends.most, *about, ends.proofs, ends.checks)
 
 
 def _checked(method: str, points: int, tolerance: float | None, gap: float, seconds: float | None) -> Given:

@@ -1,28 +1,58 @@
 """What the answers of a front prove together: its ends, and every point rechecked with the best bound for its limit."""
 
 import math
-import time
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 
-from bilevel.budget import Budget
 from bilevel.certify import certificate
 from bilevel.certify.proof.log import Proof
 from bilevel.front.pareto_front import FrontPoint, nondominated
+from bilevel.front.proofs import LEAST, MOST, Told, under
 from bilevel.front.runner import Runner
+from bilevel.front.tasks import Task
 from bilevel.model import Check
 from bilevel.program.rows import Vector
-from bilevel.progress import Progress
-from bilevel.search.proving.proof import checked_proof
-
-_FOREVER = 1e14
 
 
-def proven_ends(run: Runner) -> tuple[float, float]:
-    """Proven least of the limited and most of the maximised expression."""
+@dataclass(frozen=True)
+class Found:
+    """An answer that is a point of the front: both expressions, the limit that it is the best under, its task, columns, seconds."""
+
+    limited: float
+    maximized: float
+    limit: float
+    task: Task
+    x: Vector
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The least of the limited and the most of the maximised expression, infinite where unknown, with their proofs by name and
+    what a certificate says of each."""
+
+    least: float
+    most: float
+    proofs: dict[str, Proof]
+    checks: dict[str, Check]
+
+
+def ends(run: Runner, told: Mapping[Task, Told]) -> Ends:
+    """What is proven of the ends; a proof replaces what the solver says, which is a little more."""
+    least, most = _claimed(run)
+    parts = {"least_limited": told.get(LEAST), "most_maximized": told.get(MOST)}
+    proofs = {name: part[0] for name, part in parts.items() if part is not None and part[0] is not None}
+    checks = {name: part[1] for name, part in parts.items() if part is not None}
+    least = proofs["least_limited"].bound if "least_limited" in proofs else least
+    most = proofs["most_maximized"].bound if "most_maximized" in proofs else most
+    return Ends(least, most, proofs, checks)
+
+
+def _claimed(run: Runner) -> tuple[float, float]:
+    """Least of the limited and most of the maximised expression, by the solver's bounds."""
     least, most = -math.inf, math.inf
     for task in run.tasks:
         answer = run.store.get(task)
@@ -48,37 +78,51 @@ def _bounds(run: Runner) -> list[tuple[float, float]]:
     return found
 
 
-def points(run: Runner) -> tuple[FrontPoint, ...]:
-    """Every answer that is a point of the front, rechecked with the best bound that any answer gives for its limit."""
-    bounds, found_points = _bounds(run), []
+def found(run: Runner) -> tuple[Found, ...]:
+    """Every answer that is a point of the front."""
+    points = []
     for task in dict.fromkeys(run.tasks):
         answer = run.store.get(task)
         if answer is None or answer.x is None or task in run.helpers:
             continue
-        limited, maximized, x, values = _loaded(run, answer.x)
+        limited, maximized, *_ = _loaded(run, answer.x)
         limit = task.limit if task.maximized_weight else limited
-        bound = min([most for under, most in bounds if under >= limit], default=math.inf)
-        proof, line = _proof(run, limit, maximized) if run.proofs else (None, ())
+        points.append(Found(limited, maximized, limit, task, answer.x, answer.seconds))
+    return nondominated(points)
+
+
+def to_prove(run: Runner, kept: Iterable[Found]) -> dict[Task, float]:
+    """Tasks whose bounds the front rests on, with the best objective (minimised) of any answer that each allows."""
+    answers = [run.store.get(task) for task in dict.fromkeys(run.tasks)]
+    at = [run.two.limited, run.two.maximized]
+    known = [answer.x[at] for answer in answers if answer is not None and answer.x is not None]
+    least, most = _claimed(run)
+    wanted: dict[Task, float] = {}
+    if known and math.isfinite(least):
+        wanted[LEAST] = min(float(limited) for limited, _ in known)
+    # A front that ended early may have no word on its ends
+    best = {MOST: -math.inf} if known and math.isfinite(most) else {}
+    # By rounding a point may exceed its limit
+    best |= {under(point.limit): point.maximized for point in kept}
+    for task, own in best.items():
+        wanted[task] = -max([own, *(float(maximized) for limited, maximized in known if limited <= task.limit)])
+    return wanted
+
+
+def points(run: Runner, kept: Iterable[Found], told: Mapping[Task, Told]) -> tuple[FrontPoint, ...]:
+    """The points rechecked, each with its proof's bound, else with the best one that any answer gives for its limit."""
+    bounds, made = _bounds(run), []
+    for point in kept:
+        x_found, limit = point.x, point.limit
+        limited, maximized, x, values = _loaded(run, x_found)
+        proof, *lines = told.get(under(limit), (None,))
+        bound = min([most for known, most in bounds if known >= limit], default=math.inf)
         bound = bound if proof is None else proof.bound
-        recheck = _recheck(run, x, answer.x, bound, task.limit, line)
-        gap = recheck["global gap"].value
-        named = {str(variable.name): value for variable, value in values.items()}
-        found = limited, maximized, limit, bound, gap, recheck.status, recheck, answer.seconds, named, values, proof
-        found_points.append(FrontPoint(*found))
-    return nondominated(found_points)
-
-
-def _proof(run: Runner, limit: float, maximized: float) -> tuple[Proof | None, tuple[Check, ...]]:
-    """The proof that nothing under the limit has more of the maximised expression, and the certificate's line about it."""
-    form, column = run.form, run.two.maximized
-    cost, upper = np.zeros(form.program.columns), form.program.upper.copy()
-    cost[column], upper[run.two.limited] = -1.0, limit
-    program = replace(form.program, cost=cost, offset=0.0, upper=upper, sign=-1.0)
-    seconds = math.inf if run.setting.seconds is None else run.setting.seconds
-    with Progress(show=False) as quiet:
-        budget = Budget(run.setting.gap, time.monotonic() + min(seconds, _FOREVER), quiet)
-        proof, line = checked_proof(replace(form, program=program), -maximized, budget)
-    return proof, (line,)
+        recheck = _recheck(run, x, x_found, bound, point.task.limit, tuple(lines))
+        gap, named = recheck["global gap"].value, {str(variable.name): value for variable, value in values.items()}
+        rest = limit, bound, gap, recheck.status, recheck, point.seconds, named, values, proof
+        made.append(FrontPoint(limited, maximized, *rest))
+    return tuple(made)
 
 
 def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, ComponentMap]:

@@ -3,7 +3,7 @@
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,34 +82,42 @@ class Runner:
         missing = [task for task in dict.fromkeys(tasks) if task not in self.store]
         if self.executor is None:
             for task in missing:
-                self._check_stop()
-                self.line.phase(f"{what} {len(self.store.answers) + 1}")
+                self.require_going_on()
+                self._begin(what)
                 self._add(task, self.living.solve(task, self._starts(task), self.line))
         else:
-            self._solve_apart(missing, what)
-        self._check_stop()
+            starts = {task: self._starts(task) for task in missing}
+            self.apart(solve_packed, starts, self._add, lambda: self._begin(what))
+        self.require_going_on()
         return [self.store[task] for task in tasks]
 
-    def _solve_apart(self, missing: list[Task], what: str) -> None:
-        """The same in the executor's workers."""
+    def apart(
+        self, function: Callable[..., Any], asked: Mapping[Task, Any], keep: Callable[[Task, Any], None],
+        began: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`function` of each task and what is asked of it, in the executor's workers, which have the front's program.
+
+        `keep` takes each answer as it comes, after a call of `began`; raises `StoppedEarly` at Ctrl-C.
+        """
         executor: Any = self.executor
         self.work = self.work or packed(self.form, self.two.limited, self.two.maximized, self.setting)
-        waiting = {
-            executor.submit(solve_packed, self.token, self.work, task, self._starts(task)): task for task in missing
-        }
+        waiting = {executor.submit(function, self.token, self.work, task, more): task for task, more in asked.items()}
         try:
             while waiting:
                 # A short wait, so that Ctrl-C is heard while every worker is busy
                 done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in done:
-                    self.line.phase(f"{what} {len(self.store.answers) + 1}")
-                    self._add(waiting.pop(future), future.result())
-                self._check_stop()
+                    began()
+                    keep(waiting.pop(future), future.result())
+                self.require_going_on()
         finally:
             for future, task in waiting.items():
                 # What was ready when Ctrl-C came is kept; what had not begun is left
                 if not future.cancel() and future.done() and future.exception() is None:
-                    self._add(task, future.result())
+                    keep(task, future.result())
+
+    def _begin(self, what: str) -> None:
+        self.line.phase(f"{what} {len(self.store.answers) + 1}")
 
     def _add(self, task: Task, answer: TaskResult) -> None:
         """Keep an answer, with z1 and z2 equal to the expressions: the search may leave room where an objective leaves one out."""
@@ -122,7 +130,8 @@ class Runner:
         self.store.add(task, answer)
         self.solved += 1
 
-    def _check_stop(self) -> None:
+    def require_going_on(self) -> None:
+        """Raise `StoppedEarly` after Ctrl-C."""
         if self.line.interrupted:
             raise StoppedEarly("interrupted by Ctrl-C")
 

@@ -16,6 +16,9 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.status import Status, Verdict
 
 FILE = "points.jsonl"
+PROOFS = "proof-*.json.gz"
+"""Names of the files of proofs, one a task, beside it."""
+
 _FORMAT = 1
 
 
@@ -27,6 +30,9 @@ class Store:
         self.answers: dict[str, TaskResult] = {}
         if self.path is None:
             return
+        # What a killed write left behind
+        for left in self.path.parent.glob(f".{PROOFS}.*"):
+            left.unlink(missing_ok=True)
         self.answers = dict(files.opened(self.path, {"format": _FORMAT, **about}, "front points", _from_line))
 
     def __getitem__(self, task: Task) -> TaskResult:
@@ -44,6 +50,12 @@ class Store:
         self.answers[task.key] = answer
         if self.path is not None and not answer.stopped:
             files.append(self.path, {"task": task.key, **_to_line(answer)})
+
+    def proof_path(self, task: Task) -> Path | None:
+        """The file of a task's proof, whether it is there or not; None without a folder."""
+        # A key has signs that no file name has
+        name = hashlib.sha256(task.key.encode()).hexdigest()[:24]
+        return None if self.path is None else self.path.parent / PROOFS.replace("*", name)
 
 
 def fingerprint(form: Reformulation, limited: int, maximized: int) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import pickle
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -133,11 +132,14 @@ _LIVING: dict[str, TaskSolver] = {}
 
 def solve_packed(token: str, work: bytes, task: Task, starts: list[tuple[Mask, Vector]]) -> TaskResult:
     """A task in another process; its solver is kept there under `token` for the next one."""
+    with Progress(show=False) as progress:
+        return living(token, work).solve(task, starts, progress)
+
+
+def living(token: str, work: bytes) -> TaskSolver:
+    """The solver of a front in this process."""
     if token not in _LIVING:
         # One solver a process: that of another front is not needed again
         _LIVING.clear()
         _LIVING[token] = TaskSolver(*pickle.loads(work))
-    living: Any = _LIVING[token]
-    with Progress(show=False) as progress:
-        answer: TaskResult = living.solve(task, starts, progress)
-    return answer
+    return _LIVING[token]

@@ -43,7 +43,11 @@ from studies.command_line.workers import pool
 from studies.pricing import front_points, front_results
 
 MOST_POINTS, MOST_WORKERS = 1000, 1024
-_PROOF = re.compile(r"point-\d{3,4}\.json\.gz")
+WORDS = {"checked": "proof checked", "solver": "solver's bound", "none": "no bound"}
+"""Whose word a bound is."""
+
+_PROOF = re.compile(r"(point-\d{3,4}|least_limited|most_maximized)\.json\.gz|\..*\.json\.gz\..*")
+"""Files of proofs, and what a write that was killed leaves of one."""
 
 
 def _points(text: object) -> int:
@@ -82,7 +86,7 @@ Proofs = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Prove every point's bound, and write the proofs into this folder, for python -m bilevel.verify to check.",
+        help="Prove the bounds of points and ends, and write the proofs into this folder, for python -m bilevel.verify to check.",
     ),
 ]
 
@@ -122,8 +126,8 @@ def trace_front(
 ) -> int:
     """Trace the Pareto front of network loss (kWh, small) against station profit (large), every point globally solved.
 
-    Every point is kept in --out as it is found: after a kill, the same command with --resume solves only what is missing.  Ctrl-C
-    keeps the points found and still writes the files.
+    Every point is kept in --out as it is found, and every proof as it is made: after a kill, the same command with --resume solves
+    and proves only what is missing.  Ctrl-C keeps the points found and the proofs made, and still writes the files.
 
     Example: bilevel pareto ieee33 --evs 20 --points 11 --workers 2 --out results/front
 
@@ -161,19 +165,21 @@ def _check_proofs(folder: Path | None) -> None:
 
 
 def _write_proofs(front: ParetoFront, folder: Path | None) -> None:
-    """A file a point, in the order of the front; says which points have none."""
+    """A file a point, in the order of the front, and one an end; says which of them have none, and why."""
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         if _PROOF.fullmatch(old.name):
             old.unlink()
-    for number, point in enumerate(front.points, 1):
-        if point.proof is None:
-            why = [check.detail for check in point.certificate.checks if check.name == proving.NAME]
-            print(f"bilevel: no proof was written for point {number}: {', '.join(why)}", file=sys.stderr)
+    bounds = [(end, front.end_proofs.get(end), [check]) for end, check in front.end_checks.items()]
+    bounds += [(f"point-{k:03}", p.proof, [*p.certificate.checks]) for k, p in enumerate(front.points, 1)]
+    for name, proof, checks in bounds:
+        if proof is None:
+            why = [check.detail for check in checks if check.name == proving.NAME]
+            print(f"bilevel: no proof was written for {name}: {', '.join(why)}", file=sys.stderr)
         else:
-            point.proof.write(folder / f"point-{number:03}.json.gz")
+            proof.write(folder / f"{name}.json.gz")
 
 
 @dataclass(frozen=True)
@@ -259,9 +265,11 @@ def verdict(front: ParetoFront) -> Text:
 def _facts(front: ParetoFront, currency: str) -> list[display.Fact]:
     low, high = front.hypervolume()
     widest = f"{front.regions()['share'].max():.2e} of the front" if len(front) > 1 else "none"
+    checked, bounds = front.checked()
     return [
-        ("least loss", f"proven {front.least_limited:.3f} kWh"),
-        ("most profit", f"proven {front.most_maximized:.2f} {currency}"),
+        ("least loss", f"{front.least_limited:.3f} kWh ({WORDS[front.end_proven('least_limited')]})"),
+        ("most profit", f"{front.most_maximized:.2f} {currency} ({WORDS[front.end_proven('most_maximized')]})"),
+        ("proofs checked", f"{checked} of {bounds} bounds"),
         ("hypervolume", f"{low:.6g} to {high:.6g} kWh {currency}"),
         ("widest region", widest),
         ("solved now", f"{front.solved} programs"),

@@ -30,14 +30,14 @@ def proven(answer: Answer, budget: Budget, clock: PhaseClock) -> tuple[Answer, P
 def _proven(answer: Answer, budget: Budget) -> tuple[Answer, Proof | None]:
     form, found = answer.form, answer.found
     if form is None:
-        return _told(answer, _none("the limits of the multipliers took all the time")), None
+        return _told(answer, no_proof("the limits of the multipliers took all the time")), None
     if found.verdict and found.verdict != Status.INFEASIBLE:
-        return _told(answer, _none(f"the verdict is {str(found.verdict)!r}, which is no bound")), None
+        return _told(answer, no_proof(f"the verdict is {str(found.verdict)!r}, which is no bound")), None
     proof, line = checked_proof(form, found.objective, budget)
     if proof is not None and found.x is not None and not np.isfinite(proof.bound):
         proof, line = (
             None,
-            _none("to the last digit there is no point, and the one that was found keeps rows by rounding"),
+            no_proof("to the last digit there is no point, and the one that was found keeps rows by rounding"),
         )
     if proof is not None and np.isfinite(proof.bound):
         found.bound = form.program.sign * proof.bound
@@ -52,13 +52,19 @@ def checked_proof(form: Reformulation, objective: float, budget: Budget) -> tupl
             raise NoProofError("no time was left for it")
         proof = Proof.of(proof_of(form, objective, budget.gap, budget))
     except (NoProofError, BilevelError, OutOfTimeError) as error:
-        return None, _none(str(error))
+        return None, no_proof(str(error))
+    return proof, line_of(proof)
+
+
+def line_of(proof: Proof) -> Check:
+    """What a certificate says of a proof that was checked."""
     what = f", margin {proof.margin:.1g}" if np.isfinite(proof.bound) else ": there is no point"
     told = f"{proof.leaves} leaves ({proof.empty} empty) checked in {proof.seconds:.2g} s{what}, nothing assumed"
-    return proof, Check(NAME, float(proof.leaves), None, "leaves", detail=told)
+    return Check(NAME, float(proof.leaves), None, "leaves", detail=told)
 
 
-def _none(why: str) -> Check:
+def no_proof(why: str) -> Check:
+    """What a certificate says where there is none."""
     return Check(NAME, np.nan, None, "", detail=f"none: {why}")
 
 

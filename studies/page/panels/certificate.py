@@ -9,6 +9,8 @@ from studies.page.parts.html import light, number, table, text
 
 HEADS = ("check", "verdict", "value", "tolerance", "unit", "where", "detail")
 Checks = list[Mapping[str, Any]]
+_WORDS = {"checked": "checked by a proof", "solver": "the solver's word", "none": "none"}
+"""Whose word the bound of a point is."""
 
 
 def draw(results: ResultsFolder) -> str:
@@ -60,19 +62,22 @@ def _verdict(check: Mapping[str, Any]) -> str:
 
 def _statuses(results: ResultsFolder) -> str:
     """Points of a front: certified, or the status that says why not."""
-    money = results.currency
+    money, points = results.currency, results.json("front.json")["points"]
+    # Older versions do not say whose word a bound is
+    told = all("proven" in point for point in points)
     heads = (
         "point",
         "verdict",
         "network loss (kWh)",
         f"station profit ({money})",
-        f"proven bound ({money})",
+        f"bound ({money})",
         "gap (relative)",
+        *(["the bound is"] if told else []),
     )
     rows = [
         [str(k), light(p["status"]), number(p["network_loss_kwh"], 7), number(p["station_profit"], 7), number(p["bound"], 7),
-         number(p["gap"], 3)]
-        for k, p in enumerate(results.json("front.json")["points"], 1)
+         number(p["gap"], 3), *([_WORDS[p["proven"]]] if told else [])]
+        for k, p in enumerate(points, 1)
     ]  # fmt: skip
     if not rows:
         raise MissingPieceError("the front has no point")

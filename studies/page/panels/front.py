@@ -62,12 +62,16 @@ def _mark(shape: Frame, point: Point, k: int, money: str) -> str:
 
 def _said(point: Point, k: int, money: str) -> str:
     loss, profit = number(point["network_loss_kwh"], 7), number(point["station_profit"], 6)
-    bound = f", proven at most {number(point['bound'], 6)} {money}" if point["bound"] is not None else ""
+    # Older versions do not say whose word a bound is
+    whose = {"checked": "by a checked proof", "solver": "by the solver's bound"}.get(
+        point.get("proven", ""), "by its bound"
+    )
+    bound = f", at most {number(point['bound'], 6)} {money} {whose}" if point["bound"] is not None else ""
     return f"point {k}: loss {loss} kWh, profit {profit} {money}{bound}, {point['status']}"
 
 
 def _bound(shape: Frame, points: Sequence[Point]) -> str:
-    """The proven bounds as short bars above the points."""
+    """The bounds as short bars above the points."""
     bars = [(shape.px(p["network_loss_kwh"]), shape.py(p["bound"])) for p in points if p["bound"] is not None]
     return "".join(
         f'<line class="bound" x1="{x - 9:.1f}" x2="{x + 9:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>' for x, y in bars
@@ -94,7 +98,7 @@ def _legend(end: bool) -> str:
     marks = {
         "certified": '<g class="point"><circle class="dot" cx="14" cy="8" r="5.5"/></g>',
         "not certified": '<g class="point open"><circle class="dot" cx="14" cy="8" r="5.5"/></g>',
-        "proven bound": '<line class="bound" x1="5" x2="23" y1="8" y2="8"/>',
+        "bound": '<line class="bound" x1="5" x2="23" y1="8" y2="8"/>',
     }
     if end:
         marks["end of the iteration"] = '<g class="end"><path d="M14 1l7 7l-7 7l-7-7z"/></g>'

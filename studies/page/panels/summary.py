@@ -1,6 +1,6 @@
 """What was asked and what came of it, in a few lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from formulations.objectives import OBJECTIVES
@@ -26,7 +26,7 @@ def _problem(about: Mapping[str, Any]) -> Facts:
 
 
 _WHOSE = {"checked": ", proven: a checker without a solver followed it", "solver": ", by the solver's word"}
-"""Whose word a bound is, by `Solution.proven`; answers of older versions say nothing of it."""
+"""Whose word a bound is, by `Solution.proven` or an end of a front; answers of older versions say nothing of it."""
 
 
 def _solve(results: ResultsFolder) -> tuple[str, str, Facts]:
@@ -53,12 +53,22 @@ def _front(results: ResultsFolder) -> tuple[str, str, Facts]:
         if front["complete"]
         else "incomplete"
     )
+    whose = {end: _WHOSE.get(word, "") for end, word in front.get("proven", {}).items()}
     return done, front["reason"], [
         ("points", str(len(front["points"]))),
-        ("least loss, proven", f"{number(front['least_limited'], 7)} kWh"),
-        ("most profit, proven", f"{number(front['most_maximized'], 7)} {money}"),
+        ("least loss", f"{number(front['least_limited'], 7)} kWh{whose.get('least_limited', '')}"),
+        ("most profit", f"{number(front['most_maximized'], 7)} {money}{whose.get('most_maximized', '')}"),
+        *([("bounds of points", _points_checked(front["points"]))] if whose else []),
         ("hypervolume", f"{number(front['hypervolume']['least'])} to {number(front['hypervolume']['most'])} kWh {money}"),
     ]  # fmt: skip
+
+
+def _points_checked(points: Sequence[Mapping[str, Any]]) -> str:
+    checked = sum(point["proven"] == "checked" for point in points)
+    if checked == 0:
+        return "by the solver's word"
+    others = "" if checked == len(points) else "; the others by the solver's word"
+    return f"{checked} of {len(points)} proven: a checker without a solver followed them{others}"
 
 
 def _iteration(results: ResultsFolder) -> tuple[str, str, Facts]:

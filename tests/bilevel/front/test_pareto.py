@@ -16,45 +16,13 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from ladders import income, ladder, traced
 
 import bilevel
 from bilevel.errors import BilevelError, ModelError, UnknownNameError
 from bilevel.front.pareto_front import FrontPoint, ParetoFront, dominates, nondominated
 from bilevel.front.store import FILE
 from bilevel.front.tasks import Task
-
-
-def ladder(steps: int = 1) -> Any:
-    """Users of 1 unit each, who pay at most k for theirs (k = 2, 3, ...): the income under a limit of the load.
-
-    User k buys at a price p while p <= k (ties in the seller's favour); every user has a price of its own.  With a load of n units
-    the n dearest users are served at their limits: the front is a staircase with steps at whole loads.
-    """
-    m = pyo.ConcreteModel()
-    m.U = pyo.RangeSet(2, 1 + steps)
-    m.price = pyo.Var(m.U, bounds=(0, 2 + steps))
-    m.user = bilevel.Follower(list(m.U))
-    for k, user in m.user.items():
-        user.bought, user.elsewhere = pyo.Var(bounds=(0, 1)), pyo.Var(bounds=(0, 1))
-        user.bill = pyo.Objective(expr=m.price[k] * user.bought + k * user.elsewhere)
-        user.need = pyo.Constraint(expr=user.bought + user.elsewhere == 1)
-    m.income = pyo.Expression(expr=pyo.quicksum(m.price[k] * m.user[k].bought for k in m.U))
-    m.energy = pyo.Expression(expr=pyo.quicksum(m.user[k].bought for k in m.U))
-    m.objective = pyo.Objective(expr=m.energy)
-    return m
-
-
-def income(load: float, steps: int) -> float:
-    """Best income of a ladder: at a price equal to a user's limit any share of that user may be sold."""
-    best, left = 0.0, load
-    for k in range(1 + steps, 1, -1):
-        best += k * min(1.0, max(0.0, left))
-        left -= 1
-    return best
-
-
-def traced(model: Any, **given: Any) -> ParetoFront:
-    return bilevel.pareto(model, maximize=model.income, limit=model.energy, progress=False, **given)
 
 
 @pytest.mark.parametrize("solver", ["highs", "scip"])
@@ -257,14 +225,14 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     """SIGKILL after a few points; the next run has the same front as one that was never killed, and no task twice."""
     script = textwrap.dedent(f"""
         import sys, time
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         import bilevel.front.tasks as tasks
         slow = tasks.TaskSolver.solve
         def solve(self, *given):
             time.sleep(0.3)
             return slow(self, *given)
         tasks.TaskSolver.solve = solve
-        from test_pareto import ladder, traced
+        from ladders import ladder, traced
         traced(ladder(4), points=9, store={str(tmp_path / "killed")!r})
     """)
     running = subprocess.Popen([sys.executable, "-c", script])
@@ -290,7 +258,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_the_points(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import sys, time
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         import bilevel.front.tasks as tasks
         slow = tasks.TaskSolver.solve
         def solve(self, *given):
@@ -298,7 +266,7 @@ def test_ctrl_c_keeps_the_points(tmp_path: Path) -> None:
             time.sleep(0.3)
             return slow(self, *given)
         tasks.TaskSolver.solve = solve
-        from test_pareto import ladder, traced
+        from ladders import ladder, traced
         front = traced(ladder(4), points=30)
         print("kept", len(front), front.complete, front.reason)
     """)

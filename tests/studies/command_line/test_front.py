@@ -23,7 +23,7 @@ from oracles import tiny_case
 import instances
 from bilevel import verify
 from bilevel.front.pareto_front import FrontPoint, ParetoFront
-from bilevel.front.store import FILE
+from bilevel.front.store import FILE, PROOFS
 from studies.command_line import compare_equilibrium, main
 from studies.pricing import front_points, front_results
 from studies.pricing.front_comparison import Comparison, EquilibriumPoint, equilibrium_point
@@ -329,10 +329,25 @@ def test_help_has_an_example_and_the_exit_codes(command: str, capsys: Capture) -
 
 def test_proofs_of_a_front_are_files_that_the_checker_follows(tmp_path: Path) -> None:
     folder = tmp_path / "proofs"
-    done = run("pareto", "ieee33", "--evs", 2, "--points", 2, "--proofs", folder, "--quiet")
+    asked = ("pareto", "ieee33", "--evs", 2, "--points", 2, "--proofs", folder, "--out", tmp_path / "out")
+    done = run(*asked)
     assert done.returncode == 0, done.stderr
-    assert sorted(file.name for file in folder.iterdir()) == ["point-001.json.gz", "point-002.json.gz"]
+    assert "4 of 4 bounds" in done.stdout and done.stdout.count("(proof checked)") == 2
+    names = ["least_limited.json.gz", "most_maximized.json.gz", "point-001.json.gz", "point-002.json.gz"]
+    assert sorted(file.name for file in folder.iterdir()) == names
     assert all(verify.main([str(file)]) == 0 for file in folder.iterdir())
+    told = json.loads((tmp_path / "out/front.json").read_text(encoding="utf-8"))
+    assert told["proven"] == {"least_limited": "checked", "most_maximized": "checked"}
+    assert [point["proven"] for point in told["points"]] == ["checked", "checked"]
+    kept = sorted((tmp_path / "out/points").glob(PROOFS))
+    assert len(kept) == 3, "the last point has no limit, like the end that is the most"
+    # What a write that was killed leaves is no file of yours
+    (folder / ".point-002.json.gz.x1").write_text("")
+    before = [file.stat().st_mtime_ns for file in kept]
+    again = run(*asked, "--resume")
+    assert again.returncode == 0 and "4 of 4 bounds" in again.stdout, again.stderr
+    assert sorted(file.name for file in folder.iterdir()) == names
+    assert [file.stat().st_mtime_ns for file in kept] == before, "none was made again"
     (folder / "mine.txt").write_text("")
     refused = run("pareto", "ieee33", "--evs", 2, "--points", 2, "--proofs", folder, "--quiet")
     assert refused.returncode == 2 and "'mine.txt', which is no proof" in refused.stderr

@@ -111,6 +111,40 @@ def test_numbers_of_the_page_are_those_of_the_files(folders: dict[str, Path]) ->
         assert f'aria-label="station {station.name} at bus {station.bus}"' in page
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["solver"] * 3, ["by the solver&#x27;s word"]),
+        (["checked"] * 3, ["3 of 3 proven: a checker without a solver followed them<", "checked by a proof"]),
+        (
+            ["checked", "solver", "none"],
+            ["1 of 3 proven", "the others by the solver&#x27;s word", "the solver&#x27;s word"],
+        ),
+        # Written by a version that did not say so
+        (None, []),
+    ],
+)
+def test_a_front_says_whose_word_its_bounds_are(
+    folders: dict[str, Path], tmp_path: Path, words: list[str] | None, said: list[str]
+) -> None:
+    shutil.copytree(folders["pareto"], tmp_path / "front")
+    file = tmp_path / "front" / "front.json"
+    front = json.loads(file.read_text(encoding="utf-8"))
+    assert {point.pop("proven") for point in front["points"]} == {"solver"} == set(front.pop("proven").values())
+    if words is not None:
+        front["proven"] = dict.fromkeys(("least_limited", "most_maximized"), words[0])
+        for point, word in zip(front["points"], words, strict=True):
+            point["proven"] = word
+    file.write_text(json.dumps(front), encoding="utf-8")
+    page = html(tmp_path / "front")
+    assert panels(page) == panels(html(folders["pareto"]))
+    assert [text for text in said if text not in page] == []
+    # By every mark of the front, on hovering, and above its prices
+    assert ("by a checked proof" in page) == ("checked" in (words or []))
+    assert ("followed" in page) == ("checked" in (words or []))
+    assert ("the bound is" in page) == (words is not None)
+
+
 def test_prices_and_power_of_the_points_give_their_profit(folders: dict[str, Path]) -> None:
     """Profit is what users pay less the energy at the wholesale price, by the tables alone."""
     case = instances.load(CASE)
