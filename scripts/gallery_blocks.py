@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,28 @@ def machine(table: pd.DataFrame) -> str:
     return f" on {table['cores'].iloc[0]} cores, {table['platform'].iloc[0].partition('-')[0]}"
 
 
+def verified(results: Path, kind: str) -> tuple[int, int, float, list[str]]:
+    """Of the proofs whose names match: how many, their leaves, seconds that the checker took, what it said of each bound."""
+    files = sorted((results / "verified").glob(f"{kind}.txt"))
+    said = [dict(re.findall(r"^(proven|leaves|checked)\b:? (.*)$", file.read_text(), re.MULTILINE)) for file in files]
+    leaves = sum(int(one["leaves"].partition(",")[0]) for one in said)
+    seconds = sum(float(one["checked"].split()[1]) for one in said)
+    return len(files), leaves, seconds, [one["proven"].removeprefix("bound ") for one in said]
+
+
+def proof(results: Path, kind: str, certificate: Iterable[dict[str, Any]], seconds: dict[str, float]) -> str:
+    """Two lines: what the proof of a bound is, or why there is none, which is what the certificate says."""
+    number, leaves, checked, bounds = verified(results, kind)
+    if not number:
+        why = next((line["detail"] for line in certificate if line["check"] == "bound proof"), "none was asked for")
+        why = why.removeprefix("none: ")
+        return f"No proof of this bound can be checked; the certificate's line `bound proof` says why: {why}.\n"
+    made = f"; making the proof took {seconds['prove']:.1f} s" if "prove" in seconds else ""
+    tree = "1 leaf proves" if leaves == 1 else f"{leaves} leaves prove"
+    text = f"The bound is proven: {tree} {float(bounds[0]):.3f}{made},\n"
+    return text + f"and `python -m bilevel.verify` followed it in {checked:.1f} s, without a solver.\n"
+
+
 def methods(results: Path) -> pd.DataFrame:
     """The rows of methods; those that the time limit stopped say so, as their seconds are too few then."""
     table = pd.read_csv(results / "z19/table_z19.csv")
@@ -86,13 +109,25 @@ def pricing(results: Path, runs: dict[str, str]) -> str:
     case = found["case"]
     text = f"{found['status'].capitalize()}: loss {case['network_loss_kwh']:.1f} kWh, profit {case['station_profit']:.2f} EUR, "
     text += f"bills {case['ev_bill']:.2f} EUR; objective {found['objective']:.3f}, bound {found['bound']:.3f}.\n\n"
+    text += proof(results, "pricing", found["certificate"], found["seconds"]) + "\n"
     return text + made(found["versions"], runs["pricing"])
 
 
 def front(results: Path, runs: dict[str, str]) -> str:
     """The points of the front."""
     about = json.loads((results / "front/front.json").read_text(encoding="utf-8"))
-    return markdown(pd.read_csv(results / "front/front.csv"), FRONT) + made(about["versions"], runs["front"])
+    number, leaves, seconds, _ = verified(results, "front-*")
+    points = about["points"]
+    checked = [*about["proven"].values(), *(point["proven"] for point in points)].count("checked")
+    if number != checked:
+        raise ValueError(
+            f"the front has {checked} proofs, and {number} files of them were checked: run the gallery anew"
+        )
+    text = f"Of {len(points) + 2} bounds, of points and both ends, {checked} are proven, by {number} proofs of {leaves} leaves.\n"
+    text += f"Making them took {about['seconds']['prove']:.0f} s, and `python -m bilevel.verify` followed them in\n"
+    text += f"{seconds:.1f} s, without a solver.\n"
+    table = markdown(pd.read_csv(results / "front/front.csv"), FRONT)
+    return table + text + "\n" + made(about["versions"], runs["front"])
 
 
 def market(results: Path, runs: dict[str, str]) -> str:
@@ -102,6 +137,10 @@ def market(results: Path, runs: dict[str, str]) -> str:
     about = json.loads((results / "market/market.json").read_text(encoding="utf-8"))
     text = f"The iteration costs the operator {iterated - exact:.2f} EUR ({100 * (iterated / exact - 1):.2f} %) more than the\n"
     text += f"exact prices; cooperation could save {exact - least:.2f} EUR ({100 * (1 - least / exact):.2f} %) of their cost.\n"
+    way = about["ways"]["exact"]
+    text += "\n" + proof(results, "market", way["certificate"], way["seconds"]).replace(
+        "The bound", "The exact way's bound"
+    )
     return markdown(table, MARKET) + text + "\n" + made(about["versions"], runs["market"])
 
 
@@ -121,10 +160,10 @@ def x23(results: Path, runs: dict[str, str], day: str) -> str:
     """The table of a day, with the paper's rows."""
     table = pd.read_csv(results / f"x23/{day}.csv")
     exact = table.set_index("method").loc["exact"]
-    text = (
-        f"Proven: no dispatch that is as even has a bill below {exact['bill_bound']:.3f} $; that of the exact one is\n"
-    )
-    text += f"{exact['bill']:.3f} $.\n"
+    text = f"By the bound of the exact search no dispatch that is as even has a bill below {exact['bill_bound']:.3f} $; its own\n"
+    text += f"bill is {exact['bill']:.3f} $. "
+    line = [{"check": "bound proof", "detail": table["bound_proof"].iloc[0]}]
+    text += proof(results, f"x23-{day}_proof", line, {})
     versions = ast.literal_eval(table["versions"].iloc[0])
     return markdown(table, X23) + text + "\n" + made(versions, runs["x23"], machine(table))
 

@@ -4,18 +4,21 @@
 
 Rows: without optimisation (WO), the exact optimum, the paper's exchange of factors and charging, heuristics in populations of 30,
 whose best run is shown, and what the text of the paper says of its own data.  Fitness is the variance of the main grid's power over
-that of WO; costs are of all users; CPU seconds are of one run with all its threads.  Writes <day>.csv, .tex and figures to --out.
+that of WO; costs are of all users; CPU seconds are of one run with all its threads.  Writes <day>.csv, .tex, figures, and the proof
+of the exact bound (<day>_proof.json.gz) to --out; where there is none, the column `bound_proof` says why.
 """
 
 import argparse
 import os
 import platform
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 import instances
+from bilevel.search.proving import proof as proving
 from formulations.carbon.system import CarbonSystem
 from studies import contest
 from studies.carbon import figures as carbon_figures
@@ -36,7 +39,7 @@ SHOWN = {"method": ("method", ""), "variance_kw2": ("variance", "kW²"), "fitnes
 
 def compare(case: instances.Instance, given: argparse.Namespace) -> tuple[dict, contest.Comparison, pd.DataFrame]:
     days, clock = {"WO": CarbonSystem(case).baseline()}, [time.process_time()]
-    for name, way in {"exact": carbon_solve.exact, "exchange": carbon_solve.exchange}.items():
+    for name, way in {"exact": partial(carbon_solve.exact, proof=True), "exchange": carbon_solve.exchange}.items():
         days[name] = way(case)
         clock.append(time.process_time())
     settings = contest.Settings(("ga", "gmo", "gwca", "woa"), given.runs, given.budget, population=30)
@@ -51,6 +54,17 @@ def draw(case: instances.Instance, days: dict, runs: contest.Comparison, table: 
     figures = {part: getattr(carbon_figures, part)(case, pair) for part in ("supply", "charging", "factors")}
     figures |= {"boxplot": contest_figures.boxes(runs), "convergence": contest_figures.convergence(runs)}
     return figures | {"costs": carbon_figures.costs(table, case.currency)}
+
+
+def proven(exact: carbon_solve.CarbonResult, path: Path) -> str:
+    """The certificate's line about the proof of the exact bound, which is written where there is one."""
+    solution = exact.solution
+    if solution is None:
+        return "none: no model was solved"
+    if solution.proof is not None:
+        solution.proof.write(path)
+    lines = [check.detail for check in solution.certificate.checks if check.name == proving.NAME]
+    return lines[0] if lines else f"none: {solution.reason}"
 
 
 def text(value: float | str) -> str:
@@ -70,6 +84,7 @@ def main() -> None:
         days, runs, table = compare(case, given)
         paper = pd.DataFrame(PAPER[day], columns=["method", "fitness", "bill", "saved_percent"])
         about = {"budget": given.budget, "platform": platform.platform(), "cores": os.cpu_count()}
+        about["bound_proof"] = proven(days["exact"], given.out / f"{day}_proof.json.gz")
         about["versions"] = str(files.facts(case, {}, "scip")["versions"])
         both = pd.concat([table, paper], ignore_index=True)
         (given.out / f"{day}.csv").write_text(files.csv(both.assign(**about)), encoding="utf-8")

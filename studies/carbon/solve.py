@@ -78,6 +78,7 @@ def exact(
     time_limit: float | None = None,
     progress: bool | Callable[[ProgressEvent], None] = True,
     solver: str = "scip",
+    proof: bool = False,
 ) -> CarbonResult:
     """The most even supply, and of all dispatches as even the one that is cheapest for EV users, with proven bounds of both.
 
@@ -86,8 +87,9 @@ def exact(
     of `carbon_dispatch`, with factors as variables, is solved from the point found on a solver that takes bilinear rows.  `gap` is
     relative to the bill, and for the variance to the variance without optimisation.  Where the model has no valid point of its
     own, the one found by the search stands.  `time_limit` is of all of this together, in seconds; a Ctrl-C stops all, and keeps
-    what was found.  Raises `BilevelError` for a case without carbon factors or generators, or without
-    power flow on the day without optimisation, and what `bilevel.solve` raises.
+    what was found.  `proof`: ask for a proof of the model's bound; the certificate's line `bound proof` says why there is none.
+    Raises `BilevelError` for a case without carbon factors or generators, or without power flow on the day without optimisation,
+    and what `bilevel.solve` raises.
     """
     if not case.generators:
         raise BilevelError(
@@ -96,12 +98,12 @@ def exact(
     limit = Deadline(time_limit)
     # A Ctrl-C in one part stops the later ones too
     with Progress(False) as whole:
-        return _solved(case, gap, limit, progress, solver, lambda: whole.stop() or limit.over())
+        return _solved(case, gap, limit, progress, solver, proof, lambda: whole.stop() or limit.over())
 
 
 def _solved(
     case: Instance, gap: float, limit: Deadline, progress: bool | Callable[[ProgressEvent], None], solver: str,
-    stop: Callable[[], bool],
+    proof: bool, stop: Callable[[], bool],
 ) -> CarbonResult:  # fmt: skip
     clock = [time.perf_counter()]
     system = CarbonSystem(case)
@@ -123,7 +125,9 @@ def _solved(
         variance_max_kw2=None if even else most, deviation_max_kw=deviation if even else None,
     )  # fmt: skip
     start.put(model, system, day)
-    solution = bilevel.solve(model, solver=solver, gap=gap, time_limit=limit.left(), progress=progress, warm_start=True)
+    solution = bilevel.solve(
+        model, solver, gap=gap, time_limit=limit.left(), progress=progress, warm_start=True, proof=proof
+    )
     clock.append(time.perf_counter())
     seconds = dict(zip(("search", "relax", "floor", "solve"), np.diff(clock).tolist(), strict=True))
     return _exact(system, model, day, solution, floor, bound, scale, gap, seconds)

@@ -218,6 +218,12 @@ def solved(case: Instance, **options: Any) -> CarbonResult:
     return exact(case, progress=False, time_limit=60, **options)
 
 
+def test_a_proof_of_bilinear_rows_is_refused_by_name() -> None:
+    found = solved(two_periods(0.0, (0.5, 1.0)), proof=True)
+    assert found.status == "certified" and found.solution is not None and found.solution.proof is None
+    assert found.solution.certificate["bound proof"].detail.startswith("none: nonconvex products are left")
+
+
 def test_the_lowest_level_makes_a_clean_generator_most_of_the_supply() -> None:
     """The vehicle charges at night beside 100 kW, 200 kW at most being even with the day: the supply is then 50 kW."""
     found = solved(two_periods(0.0, (0.5, 1.0)))
