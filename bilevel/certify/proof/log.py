@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,7 @@ def read(path: str | Path) -> Any:
                 f"{str(path)!r} holds more than {MOST_BYTES} bytes: this is no proof of a size that is read"
             )
         return json.loads(text)
-    except (OSError, EOFError, ValueError, RecursionError) as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise BilevelError(
             f"{str(path)!r} is no proof that can be read ({error}): give a .json or .json.gz file"
         ) from error

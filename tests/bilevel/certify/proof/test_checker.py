@@ -346,7 +346,13 @@ def test_every_cut_off_or_changed_file_is_refused_or_proves_no_more(
     (tmp_path / "broken.json.gz").write_bytes(gzip.compress(text.encode())[:-20])
     assert verify.main([str(tmp_path / "broken.json.gz")]) == 2
     assert verify.main([str(tmp_path / "none.json")]) == 2
-    assert capsys.readouterr().err.count("\n") == 6
+    packed = bytearray(gzip.compress(text.encode()))
+    for at in range(12, len(packed) - 8, 97):
+        damaged = packed.copy()
+        damaged[at] ^= 255
+        (tmp_path / "damaged.json.gz").write_bytes(damaged)
+        assert verify.main([str(tmp_path / "damaged.json.gz")]) in (1, 2)
+    assert "Traceback" not in capsys.readouterr().err
     optimum, passed, rng = 1.7, 0, np.random.default_rng(3)
     # Numbers at random places: what their leaves prove must be a bound still
     for _ in range(300):
