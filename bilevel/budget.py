@@ -6,7 +6,7 @@ Outside of any solve (a certificate alone, a test) a small program has `SIDE_SEC
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -25,6 +25,8 @@ class OutOfTimeError(BilevelError):
 class _Budget:
     deadline: float
     watch: Watch
+    spent: float = 0.0
+    pressed: Callable[[], bool] = bool
 
 
 # A context variable, so that solves in several threads each have their own
@@ -36,9 +38,12 @@ def _now() -> _Budget:
 
 
 @contextmanager
-def until(deadline: float, watch: Watch) -> Iterator[None]:
-    """Inside, small programs stop at the deadline (of time.monotonic) or when `watch` says so."""
-    token = _NOW.set(_Budget(deadline, watch))
+def until(deadline: float, watch: Watch, spent: float = 0.0, pressed: Callable[[], bool] = bool) -> Iterator[None]:
+    """Inside, small programs stop at the deadline (of time.monotonic) or when `watch` says so.
+
+    `spent`: seconds of the solve so far, and `pressed`, whether Ctrl-C was pressed, are for `leisure`.
+    """
+    token = _NOW.set(_Budget(deadline, watch, spent, pressed))
     try:
         yield
     finally:
@@ -62,6 +67,30 @@ def require(what: str) -> None:
         raise OutOfTimeError(f"interrupted by Ctrl-C while {what}")
     if time.monotonic() >= _now().deadline:
         raise OutOfTimeError(f"time limit reached while {what}: give it more time")
+
+
+_LEISURE_SHARE, _LEAST_LEISURE, _MOST_LEISURE = 0.25, 1.0, 10.0
+"""Of a solve's seconds, and at least and at most: what an answer's remarks may take, which it stands without."""
+
+
+@dataclass(frozen=True)
+class Leisure:
+    """Time for what no answer needs; over at its end (of time.monotonic) and where the user presses Ctrl-C."""
+
+    deadline: float
+    pressed: Callable[[], bool]
+
+    def over(self) -> bool:
+        """Whether to stop now."""
+        return self.pressed() or time.monotonic() >= self.deadline
+
+
+def leisure() -> Leisure:
+    """A share of what the solve has taken, from now on; it ends with the solve's own time, but for the least."""
+    now = _now()
+    share = min(max(_LEISURE_SHARE * now.spent, _LEAST_LEISURE), _MOST_LEISURE)
+    left = max(now.deadline - time.monotonic(), _LEAST_LEISURE)
+    return Leisure(time.monotonic() + min(share, left), lambda: now.pressed() or now.watch.stop())
 
 
 def grace(limit: float) -> float:

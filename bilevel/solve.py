@@ -87,7 +87,8 @@ def solve(
         # From here on Ctrl-C is not why the search ended, nor does it end the recheck, without which no point counts
         stopped, line.finishing = line.interrupted, True
         line.phase("rechecking")
-        with budget.until(allowed.deadline + allowed.grace, Quiet()):
+        spent = time.monotonic() - line.started
+        with budget.until(allowed.deadline + allowed.grace, Quiet(), spent, lambda: line.interrupted):
             found, x, recheck = _rechecked(model, answer, gap)
         line.finishing = False
     clock.end("certify")

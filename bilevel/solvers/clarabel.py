@@ -108,6 +108,63 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
     return Outcome(SolverStatus.OPTIMAL, x, float(mip.cost @ x) + mip.offset, bound, reduced)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A program's optimum at some values of its held columns.
+
+    `high` and `low` are on both sides of the optimum: the primal and the dual objective, moved outwards by what the point's
+    residuals are worth at its multipliers; inf and -inf without a point.  `slope` is d(optimum)/d(value).
+    """
+
+    status: SolverStatus
+    high: float
+    low: float
+    slope: Vector
+
+
+class Moving:
+    """A program whose columns `held` take other values at every solve; the solver's symbolic factors live on."""
+
+    def __init__(self, mip: SolverProgram, held: Index) -> None:
+        lower, upper = mip.lower.copy(), mip.upper.copy()
+        lower[held] = upper[held] = 0.0
+        self.mip, self.held = replace(mip, lower=lower, upper=upper), held
+        self.matrix, self.b, self.cones, places = _rows(self.mip)
+        self.at = np.searchsorted(places.equal, mip.rows.count + held)
+        cost = mip.cost * mip.scale
+        self.weight = float(np.abs(cost).max(initial=0.0)) or 1.0
+        self.cost = cost / self.weight
+        self.solver: clarabel.DefaultSolver | None = None
+
+    def solve(self, values: Vector, seconds: float) -> Answer:
+        """The optimum with the held columns at these values."""
+        b = self.b.copy()
+        b[self.at] = values / self.mip.scale[self.held]
+        settings = _settings(seconds, tolerances.INTERIOR_POINT)
+        # Data of a program that was made smaller cannot be replaced
+        settings.presolve_enable = False
+        if self.solver is None:
+            n = len(self.cost)
+            zero = sp.csc_matrix((n, n))
+            self.solver = clarabel.DefaultSolver(zero, self.cost, self.matrix, b, self.cones, settings)
+        else:
+            self.solver.update(b=b, settings=settings)
+        found = self.solver.solve()
+        z = np.array(found.z)
+        slope = -z[self.at] / self.mip.scale[self.held]
+        if found.status in (_SOLVED, _NEARLY):
+            return self._solved(b, z, slope, found)
+        return Answer(_STATUS.get(found.status, SolverStatus.NUMERICAL_ERROR), np.inf, -np.inf, slope)
+
+    def _solved(self, b: Vector, z: Vector, slope: Vector, found: clarabel.DefaultSolution) -> Answer:
+        residual = b - self.matrix @ np.array(found.x) - np.array(found.s)
+        # To first order: a right-hand side that is off by the residual is worth as much at the multipliers
+        off = float(np.abs(z) @ np.abs(residual))
+        ends = found.obj_val, found.obj_val_dual
+        high, low = (self.weight * end + self.mip.offset for end in (max(ends) + off, min(ends) - off))
+        return Answer(SolverStatus.OPTIMAL, high, low, self.weight * slope)
+
+
 def last_point(mip: SolverProgram, seconds: float, tolerance: float) -> Vector | None:
     """Where the interior point came to, whatever it says of it, for those who look for themselves; None where it is no number."""
     cost = mip.cost * mip.scale
@@ -119,12 +176,17 @@ def last_point(mip: SolverProgram, seconds: float, tolerance: float) -> Vector |
 def _run(
     cost: Vector, matrix: sp.csc_matrix, b: Vector, cones: list[object], seconds: float, tolerance: float
 ) -> clarabel.DefaultSolution:
+    n = len(cost)
+    settings = _settings(seconds, tolerance)
+    return clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost, matrix, b, cones, settings).solve()
+
+
+def _settings(seconds: float, tolerance: float) -> clarabel.DefaultSettings:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.time_limit = min(max(seconds, tolerances.AT_ONCE), _NEVER)
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
-    n = len(cost)
-    return clarabel.DefaultSolver(sp.csc_matrix((n, n)), cost, matrix, b, cones, settings).solve()
+    return settings
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ def test_a_tie_that_is_better_than_the_bound_refutes_it():
     assert "refutes" not in bilevel.certify(model, bound=5.0)["global gap"].detail
 
 
-def test_ties_through_a_cone_are_a_reached_bound():
+def test_ties_through_a_cone_are_exact():
     """The leader pays peak >= p_t^2; an indifferent follower may put all 2 units in one hour: best 1, worst 4."""
     model = pyo.ConcreteModel()
     model.price = pyo.Var(bounds=(1, 1))
@@ -248,8 +248,8 @@ def test_ties_through_a_cone_are_a_reached_bound():
     assert solution.objective == pytest.approx(1.0, rel=1e-5)
     assert solution.certificate["ties, best objective"].value == pytest.approx(1.0, rel=1e-5)
     worst = solution.certificate["ties, worst objective"]
-    assert 1.0 - 1e-6 <= worst.value <= 4.0 + 1e-5
-    assert "at least" in worst.detail
+    assert worst.value == pytest.approx(4.0, rel=1e-6)
+    assert worst.detail == "exact"
 
 
 def test_a_unique_response_has_no_tie_range(solved):

@@ -1,0 +1,180 @@
+"""The worst of the leader's objective over the followers' ties, between what is attained and what is proven (`worst_tie`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from bilevel import tolerances
+from bilevel.certify.ties.blocks import Block, split
+from bilevel.certify.ties.broken import Broken, of_rows
+from bilevel.certify.ties.face import Face, TieProblem, tie_problem
+from bilevel.certify.ties.local import climbed
+from bilevel.certify.ties.reach import Reach, reach
+from bilevel.certify.ties.search import Objective, Search
+from bilevel.followers.optimal_cost import Response
+from bilevel.program.bilevel_program import LEADER, Program
+from bilevel.program.rows import Vector
+
+_MOST_TURNS = 40
+
+
+class Allowance(Protocol):
+    """What tells when to stop, such as a `bilevel.budget.Budget`."""
+
+    def over(self) -> bool:
+        """Whether the time is up, or the user stopped it."""
+
+
+@dataclass(frozen=True)
+class WorstTie:
+    """The worst tie, minimised: some tie has `attained`, none is worse than `bound`.
+
+    `tie`: an answer that has it, over the followers' columns.  Where a tie breaks rows of the leader that no choice of its own
+    mends, both are infinite, `tie` is that tie, `broken` its rows, and `kept` and `kept_bound` are `attained` and `bound` over the
+    ties that keep all rows; elsewhere they are the same.  A bound that could not be proven is infinite, with `broken` empty; a
+    value that was not found is -inf.  `floor`: the least size that gaps are relative to.
+    """
+
+    tie: Vector
+    kept: float
+    kept_bound: float
+    broken: tuple[Broken, ...] = ()
+    floor: float = 0.0
+
+    @property
+    def attained(self) -> float:
+        """What some tie costs the leader; inf where one breaks its rows."""
+        return np.inf if self.broken else self.kept
+
+    @property
+    def bound(self) -> float:
+        """What no tie costs it more than."""
+        return np.inf if self.broken else self.kept_bound
+
+    def closed(self, gap: float = tolerances.BOUND_MEETS) -> bool:
+        """Whether the bound of ties that keep all rows is within this of what one of them has, relatively or of `floor`."""
+        return bool(self.kept_bound - self.kept <= gap * max(abs(self.kept), self.floor))
+
+
+def tied_decisions(program: Program) -> bool:
+    """Whether the leader's own products tie what followers see to their answers, so that ties are not looked for."""
+    return bool((program.followers.owner[program.bilinear.follower] == LEADER).any())
+
+
+def worst_tie(
+    program: Program, x: Vector, response: Response, budget: Allowance, gap: float = tolerances.BOUND_MEETS
+) -> WorstTie | None:
+    """The worst of the leader's minimised objective over the followers' optimal answers to its decisions in x (program columns).
+
+    What followers see, integers and multipliers that the leader reads stay as they are in x; its other columns follow the answers,
+    in its rows and cones.  `response` is the followers' own (`bilevel.followers.optimal_cost.respond`); `gap`: relative, at which
+    to stop.  Without an answer of the followers, and with products of the leader's own between what they see and do, it is None.
+
+    Of followers with cones, whose optima are no polyhedron, a value within the tolerance of their cost is attained, none is proven.
+    """
+    if tied_decisions(program) or not response.solved:
+        return None
+    problem = tie_problem(program, x, response)
+    floor = program.objective_floor(x)
+    search = None if problem.face_cones.count else _Worst(problem, budget.over, gap, floor)
+    if search is None or not search.solved:
+        value, y, broken = climbed(problem)
+        return WorstTie(y, -np.inf if broken else value, np.inf, broken, floor)
+    return search.found()
+
+
+class _Worst:
+    """One problem on its way."""
+
+    def __init__(self, problem: TieProblem, over: Callable[[], bool], gap: float, floor: float) -> None:
+        self.problem, self.over, self.gap, self.floor = problem, over, gap, floor
+        self.face = Face(problem)
+        blocks, self.alone = split(problem, self.face)
+        self.blocks = tuple(block for block in blocks if block.count)
+        still = [block.value(np.zeros(0)) for block in blocks if not block.count]
+        self.solved = all(np.isfinite(answer.high) for answer in still)
+        fixed = float(problem.cost @ self.face.fixed) + problem.offset
+        self.low = fixed + sum(answer.low for answer in still)
+        self.high = fixed + sum(answer.high for answer in still)
+
+    def room(self, value: float) -> float:
+        """How far above a value a bound is none the less met."""
+        return self.gap * max(abs(value), self.floor)
+
+    def found(self) -> WorstTie:
+        first = self.problem.at[self.face.columns]
+        answer, broken, done = of_rows(self.problem, self.face, self.alone, self.over)
+        reached = [] if broken else [self._reach(block) for block in self.blocks]
+        for each in reached:
+            if each.broken and (not broken or each.broken[0].share > broken[0].share):
+                answer, broken = each.y, each.broken
+        if broken:
+            return self._told(first if answer is None else answer, *self._kept(first)[:2], broken)
+        cells = tuple(each.cell for each in reached if each.cell is not None)
+        if not done or len(cells) < len(self.blocks):
+            value, _, y = self._kept(first)
+            return self._told(y, value, np.inf)
+        if not self.blocks:
+            return self._linear(first)
+        search = Search(self._objective(), first, self.room, self.over)
+        bound = search.run(cells)
+        return self._told(search.y, search.best, bound)
+
+    def _told(self, y: Vector, kept: float, bound: float, broken: tuple[Broken, ...] = ()) -> WorstTie:
+        return WorstTie(self.face.whole(y)[self.problem.follower], kept, bound, broken, self.floor)
+
+    def _linear(self, first: Vector) -> WorstTie:
+        """Where no answer moves the leader's free columns it is one linear program."""
+        objective = self._objective()
+        most, y = self.face.most(objective.rates)
+        y = first if y is None else y
+        return self._told(y, objective.value(y)[0], most + objective.high)
+
+    def _reach(self, block: Block) -> Reach:
+        return Reach(None) if self.over() else reach(self.problem, self.face, block, self.over)
+
+    def _objective(self) -> Objective:
+        return Objective(self.problem.cost[self.face.columns], self.low, self.high, self.blocks, self.face)
+
+    def _kept(self, y: Vector) -> tuple[float, float, Vector]:
+        """The worst found among ties that keep the leader's rows, a bound of it where the blocks cost nothing, and its answer."""
+        face, objective = Face(self.problem), self._objective()
+        moved = self.problem.rows.taken(self.alone)
+        fixed = moved.matrix @ face.fixed
+        face.add(moved.matrix[:, face.columns], moved.lower - fixed, moved.upper - fixed)
+        free = not any(block.mip.cost.any() for block in self.blocks)
+        best, slope = objective.value(y)
+        bound = np.inf
+        for turn in range(_MOST_TURNS):
+            if turn and self.over():
+                break
+            most, other = face.most(slope)
+            if other is None:
+                break
+            bound = most + objective.high if free else np.inf
+            value, there = objective.value(other)
+            if not np.isfinite(value):
+                if self._cut(face, other):
+                    continue
+                # At the edge rounding keeps a point from being one: the least step back
+                other = other + tolerances.FEASIBILITY * (y - other)
+                value, there = objective.value(other)
+            if value <= best + tolerances.AS_GOOD * abs(best):
+                break
+            best, y, slope = value, other, there
+        return best, max(bound, best), y
+
+    def _cut(self, face: Face, y: Vector) -> bool:
+        """Leave out this answer by how far its blocks are from a point; whether any is."""
+        found = False
+        for block in self.blocks:
+            z = block.forms @ y
+            if np.isfinite(block.value(z).high):
+                continue
+            far, a, b = block.beyond(z)
+            if far > tolerances.AS_GOOD:
+                face.add((a @ block.forms)[None, :], np.array([-np.inf]), np.array([b]))
+                found = True
+        return found
