@@ -59,6 +59,31 @@ def test_what_an_answer_cannot_go_without_says_that_time_is_over() -> None:
         budget.require("x")
 
 
+def test_leisure_is_a_share_of_what_the_solve_has_taken() -> None:
+    def left() -> float:
+        return budget.leisure().deadline - time.monotonic()
+
+    assert left() == pytest.approx(1.0, abs=0.5)
+    far = time.monotonic() + 1e6
+    for spent, expected in ((0.0, 1.0), (20.0, 5.0), (1000.0, 10.0)):
+        with budget.until(far, Quiet(), spent):
+            assert left() == pytest.approx(expected, abs=0.5)
+    # A solve whose own time is nearly over has the least
+    with budget.until(time.monotonic() + 0.1, Quiet(), 1000.0):
+        assert left() == pytest.approx(1.0, abs=0.5)
+
+
+def test_leisure_ends_at_ctrl_c() -> None:
+    pressed = [False]
+    with budget.until(time.monotonic() + 1e6, Quiet(), 0.0, lambda: pressed[0]):
+        leisure = budget.leisure()
+        assert not leisure.over()
+        pressed[0] = True
+        assert leisure.over()
+    with budget.until(time.monotonic() + 1e6, Stopping()):
+        assert budget.leisure().over()
+
+
 def test_grace_is_two_seconds_or_a_twentieth() -> None:
     assert budget.grace(1.0) == 2.0 and budget.grace(600.0) == pytest.approx(30.0)
 

@@ -13,6 +13,8 @@ from bilevel.program.rows import Index, Vector
 
 MOST_FORMS = 6
 """Up to here a cell has a corner for every corner of its box; with more forms it is a simplex about it."""
+MOST_CORNERS = 1000
+"""A cut that would leave more corners than these is left out."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ def _simplex(lower: Vector, upper: Vector) -> Vector:
 
 
 def cut(corners: Vector, a: Vector, b: float) -> Vector:
-    """Corners of the hull's part with a @ z <= b."""
+    """Corners of the hull's part with a @ z <= b; all of them where the part would have too many."""
     side = corners @ a - b
     inside, outside = np.flatnonzero(side <= 0), np.flatnonzero(side > 0)
     if not len(outside) or not len(inside):
         return corners if not len(outside) else corners[:0]
+    if len(inside) * (1 + len(outside)) > MOST_CORNERS:
+        return corners
     i, o = (part.ravel() for part in np.meshgrid(inside, outside))
     share = (-side[i] / (side[o] - side[i]))[:, None]
     between = corners[i] + share * (corners[o] - corners[i])
@@ -67,7 +71,8 @@ def _extreme(points: Vector) -> Vector:
     """The points without those that others have between them, where that can be told."""
     wide = np.ptp(points, axis=0)
     moving: Index = np.flatnonzero(wide > 0)
-    if len(points) <= len(moving) + 1:
+    # Hulls of many dimensions have no end of facets
+    if len(points) <= len(moving) + 1 or len(moving) > MOST_FORMS:
         return points
     if len(moving) == 1:
         along = points[:, moving[0]]

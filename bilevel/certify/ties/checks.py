@@ -47,7 +47,7 @@ def _told(program: Program, x: Vector, worst: WorstTie) -> str:
     if not worst.broken:
         if not np.isfinite(worst.bound):
             return "attained by a tie; the worst is at least this bad"
-        return f"attained by a tie; none is proven worse than {program.sign * worst.bound:.9g}"
+        return f"attained by a tie; no tie is worse than {program.sign * worst.bound:.9g}"
     row = worst.broken[0]
     by = f" by {row.amount:.3g}" if np.isfinite(row.amount) else ""
     told = f"some tie breaks {row.name}{by}"

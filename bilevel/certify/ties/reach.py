@@ -8,7 +8,7 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.certify.ties.blocks import Block
 from bilevel.certify.ties.broken import Broken, of_block
-from bilevel.certify.ties.cells import Cell
+from bilevel.certify.ties.cells import MOST_FORMS, Cell
 from bilevel.certify.ties.face import Face, TieProblem
 from bilevel.program.rows import Vector
 
@@ -41,6 +41,9 @@ def reach(problem: TieProblem, face: Face, block: Block, over: Callable[[], bool
                 return Reach(None)
             if not np.isfinite(block.value(corner).high):
                 without.append(corner)
+                # About many forms a simplex has corners far from any answer, and its cuts have too many
+                if block.count > MOST_FORMS:
+                    return Reach(None)
         if not without:
             return Reach(cell)
         cuts = []

@@ -24,7 +24,8 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import outer_approximation
 from bilevel.status import SolverStatus
 
-_CLIMBS = 20
+_CLIMBS, _EVERY = 20, 10
+"""Steps of a climb at most, and after how many nodes there is one that their values do not ask for."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Search:
         self.objective, self.room, self.over = objective, room, over
         self.best, self.y = -np.inf, first
         self.closed = -np.inf
-        self.number = itertools.count()
+        self.number, self.taken = itertools.count(), 0
 
     def run(self, cells: tuple[Cell, ...]) -> float:
         """The proven bound; `best` and `y` are what is attained."""
@@ -137,8 +138,9 @@ class Search:
     def _halves(self, node: _Node) -> list[tuple[Cell, ...]] | None:
         """The node's cells with the one halved whose corners are furthest above its value; None where none is above it."""
         value, _ = self.objective.value(node.y)
-        if value > self.best:
-            self.best, self.y = value, node.y
+        self.taken += 1
+        # Now and then from a worse one too, which may be below another peak
+        if value > self.best or self.taken % _EVERY == 0:
             self._climb(node.y)
         gaps = [self._gap(*each, node.y) for each in zip(self.objective.blocks, node.cells, node.weights, strict=True)]
         at = int(np.argmax([gap for gap, _ in gaps]))
@@ -159,7 +161,11 @@ class Search:
             return 0.0, 0
         z, answers = block.forms @ y, block.values(cell.corners)
         own = block.value(z)
-        gap = float(weights @ np.array([a.high for a in answers])) - own.low
+        high, low = np.array([(a.high, a.low) for a in answers]).T
+        gap, digits = float(weights @ high) - own.low, float(weights @ (high - low)) + own.high - own.low
+        # Halving a cell moves nothing that is beyond the digits of its values
+        if gap <= 2.0 * digits:
+            return 0.0, 0
         # Of a quadratic it is half of weights times steps times differences of slopes, form by form
         slopes = np.array([a.slope for a in answers]) - own.slope
         by_form = weights @ ((cell.corners - z) * slopes)
@@ -168,13 +174,14 @@ class Search:
 
     def _climb(self, y: Vector) -> None:
         """From an answer to corners of the face that are no better for the leader, as its slope is a tangent from below."""
+        before = -np.inf
         for _ in range(_CLIMBS):
             value, slope = self.objective.value(y)
-            if value > self.best + tolerances.AS_GOOD * abs(self.best) or not np.isfinite(self.best):
+            if value > self.best:
                 self.best, self.y = value, y
-            elif y is not self.y:
+            if value <= before + tolerances.AS_GOOD * abs(before) or self.over():
                 return
             _, other = self.objective.face.most(slope)
-            if other is None or self.over():
+            if other is None:
                 return
-            y = other
+            before, y = value, other

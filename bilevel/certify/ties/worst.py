@@ -9,15 +9,15 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.certify.ties.blocks import Block, split
 from bilevel.certify.ties.broken import Broken, of_rows
+from bilevel.certify.ties.cells import Cell
 from bilevel.certify.ties.face import Face, TieProblem, tie_problem
+from bilevel.certify.ties.kept import Kept
 from bilevel.certify.ties.local import climbed
 from bilevel.certify.ties.reach import Reach, reach
 from bilevel.certify.ties.search import Objective, Search
 from bilevel.followers.optimal_cost import Response
 from bilevel.program.bilevel_program import LEADER, Program
 from bilevel.program.rows import Vector
-
-_MOST_TURNS = 40
 
 
 class Allowance(Protocol):
@@ -94,87 +94,49 @@ class _Worst:
         blocks, self.alone = split(problem, self.face)
         self.blocks = tuple(block for block in blocks if block.count)
         still = [block.value(np.zeros(0)) for block in blocks if not block.count]
-        self.solved = all(np.isfinite(answer.high) for answer in still)
         fixed = float(problem.cost @ self.face.fixed) + problem.offset
-        self.low = fixed + sum(answer.low for answer in still)
-        self.high = fixed + sum(answer.high for answer in still)
+        low, high = (fixed + sum(getattr(answer, end) for answer in still) for end in ("low", "high"))
+        self.first = problem.at[self.face.columns]
+        self.objective = Objective(problem.cost[self.face.columns], low, high, self.blocks, self.face)
+
+    @property
+    def solved(self) -> bool:
+        """Whether every block has a value at the answers that were found."""
+        return bool(np.isfinite(self.objective.value(self.first)[0]))
 
     def room(self, value: float) -> float:
         """How far above a value a bound is none the less met."""
         return self.gap * max(abs(value), self.floor)
 
     def found(self) -> WorstTie:
-        first = self.problem.at[self.face.columns]
         answer, broken, done = of_rows(self.problem, self.face, self.alone, self.over)
         reached = [] if broken else [self._reach(block) for block in self.blocks]
         for each in reached:
             if each.broken and (not broken or each.broken[0].share > broken[0].share):
                 answer, broken = each.y, each.broken
-        if broken:
-            return self._told(first if answer is None else answer, *self._kept(first)[:2], broken)
         cells = tuple(each.cell for each in reached if each.cell is not None)
-        if not done or len(cells) < len(self.blocks):
-            value, _, y = self._kept(first)
-            return self._told(y, value, np.inf)
-        if not self.blocks:
-            return self._linear(first)
-        search = Search(self._objective(), first, self.room, self.over)
+        if not broken and done and len(cells) == len(self.blocks):
+            return self._searched(cells) if self.blocks else self._linear()
+        kept = Kept(self.problem, self.objective, self.alone, self.first).run(self.over)
+        if broken:
+            return self._told(self.first if answer is None else answer, kept.best, kept.bound, broken)
+        if kept.broken:
+            return self._told(kept.tie, kept.best, kept.bound, kept.broken)
+        return self._told(kept.y, kept.best, np.inf)
+
+    def _searched(self, cells: tuple[Cell, ...]) -> WorstTie:
+        search = Search(self.objective, self.first, self.room, self.over)
         bound = search.run(cells)
         return self._told(search.y, search.best, bound)
 
     def _told(self, y: Vector, kept: float, bound: float, broken: tuple[Broken, ...] = ()) -> WorstTie:
         return WorstTie(self.face.whole(y)[self.problem.follower], kept, bound, broken, self.floor)
 
-    def _linear(self, first: Vector) -> WorstTie:
+    def _linear(self) -> WorstTie:
         """Where no answer moves the leader's free columns it is one linear program."""
-        objective = self._objective()
-        most, y = self.face.most(objective.rates)
-        y = first if y is None else y
-        return self._told(y, objective.value(y)[0], most + objective.high)
+        most, y = self.face.most(self.objective.rates)
+        y = self.first if y is None else y
+        return self._told(y, self.objective.value(y)[0], most + self.objective.high)
 
     def _reach(self, block: Block) -> Reach:
         return Reach(None) if self.over() else reach(self.problem, self.face, block, self.over)
-
-    def _objective(self) -> Objective:
-        return Objective(self.problem.cost[self.face.columns], self.low, self.high, self.blocks, self.face)
-
-    def _kept(self, y: Vector) -> tuple[float, float, Vector]:
-        """The worst found among ties that keep the leader's rows, a bound of it where the blocks cost nothing, and its answer."""
-        face, objective = Face(self.problem), self._objective()
-        moved = self.problem.rows.taken(self.alone)
-        fixed = moved.matrix @ face.fixed
-        face.add(moved.matrix[:, face.columns], moved.lower - fixed, moved.upper - fixed)
-        free = not any(block.mip.cost.any() for block in self.blocks)
-        best, slope = objective.value(y)
-        bound = np.inf
-        for turn in range(_MOST_TURNS):
-            if turn and self.over():
-                break
-            most, other = face.most(slope)
-            if other is None:
-                break
-            bound = most + objective.high if free else np.inf
-            value, there = objective.value(other)
-            if not np.isfinite(value):
-                if self._cut(face, other):
-                    continue
-                # At the edge rounding keeps a point from being one: the least step back
-                other = other + tolerances.FEASIBILITY * (y - other)
-                value, there = objective.value(other)
-            if value <= best + tolerances.AS_GOOD * abs(best):
-                break
-            best, y, slope = value, other, there
-        return best, max(bound, best), y
-
-    def _cut(self, face: Face, y: Vector) -> bool:
-        """Leave out this answer by how far its blocks are from a point; whether any is."""
-        found = False
-        for block in self.blocks:
-            z = block.forms @ y
-            if np.isfinite(block.value(z).high):
-                continue
-            far, a, b = block.beyond(z)
-            if far > tolerances.AS_GOOD:
-                face.add((a @ block.forms)[None, :], np.array([-np.inf]), np.array([b]))
-                found = True
-        return found

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from scipy.optimize import linprog
 
 import bilevel
 import formulations
@@ -253,6 +254,85 @@ def test_cells_are_halved_and_cut_to_hulls():
     cut = Cell(box.lower, box.upper, ((np.array([1.0, 1.0]), 2.0),))
     found = {tuple(corner) for corner in np.round(cut.corners, 12).tolist()}
     assert found == {(0.0, 0.0), (2.0, 0.0), (0.0, 1.0), (1.0, 1.0)}
+
+
+# ---- linear states ---------------------------------------------------------------------------------------------
+
+
+def linear_problem(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Users as above; the leader has `state` >= 0 with G state >= H p + k, state within `most_state`, and pays cost'state."""
+    users, hours, state, rows = (
+        int(rng.integers(1, 3)),
+        int(rng.integers(2, 4)),
+        int(rng.integers(1, 5)),
+        int(rng.integers(1, 6)),
+    )
+    most = rng.uniform(0.5, 2.0, (users, hours))
+    return {
+        "most": most, "energy": rng.uniform(0.2, 0.8, users) * most.sum(axis=1),
+        "G": rng.integers(-1, 3, (rows, state)) * (rng.random((rows, state)) < 0.6),
+        "H": np.round(rng.normal(0, 1, (rows, users * hours)), 2),
+        "k": np.round(rng.normal(-1, 1, rows), 2), "cost": rng.uniform(0.1, 2.0, state), "most_state": rng.uniform(0.5, 4.0, state),
+    }  # fmt: skip
+
+
+def least_cost(data: dict[str, np.ndarray], p: np.ndarray, room: float = 0.0) -> float:
+    """The leader's least cost beside the answer p, inf where its rows, wider by `room`, have no point."""
+    found = linprog(
+        data["cost"], A_ub=-data["G"], b_ub=-(data["H"] @ p.ravel() + data["k"]) + room,
+        bounds=np.column_stack([np.zeros(len(data["cost"])), data["most_state"] + room]), method="highs",
+    )  # fmt: skip
+    return float(found.fun) if found.status == 0 else np.inf
+
+
+def linear_model(data: dict[str, np.ndarray], start: np.ndarray) -> pyo.ConcreteModel:
+    users, hours = data["most"].shape
+    rows, state = data["G"].shape
+    m = pyo.ConcreteModel()
+    m.price = pyo.Var(bounds=(1, 1), initialize=1)
+    m.user = bilevel.Follower(range(users))
+    for n in range(users):
+        m.user[n].p = pyo.Var(range(hours), bounds=(0, None))
+        for t in range(hours):
+            m.user[n].p[t].setub(data["most"][n, t])
+            m.user[n].p[t].set_value(start[n, t])
+        m.user[n].bill = pyo.Objective(expr=m.price * sum(m.user[n].p[t] for t in range(hours)))
+        m.user[n].need = pyo.Constraint(expr=sum(m.user[n].p[t] for t in range(hours)) == data["energy"][n])
+    m.state = pyo.Var(range(state), bounds=(0, None), initialize=0)
+    for j in range(state):
+        m.state[j].setub(data["most_state"][j])
+    p = [m.user[n].p[t] for n in range(users) for t in range(hours)]
+    m.row = pyo.ConstraintList()
+    for i in range(rows):
+        own = sum(float(data["G"][i, j]) * m.state[j] for j in range(state))
+        m.row.add(own - sum(data["H"][i, at] * each for at, each in enumerate(p)) >= data["k"][i])
+    m.pay = pyo.Objective(expr=sum(data["cost"][j] * m.state[j] for j in range(state)))
+    return m
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_linear_states_agree_with_a_linear_program_at_every_vertex(seed):
+    """The worst of the leader's linear program over all vertices, and a broken row exactly where it has no point at one of them."""
+    rng = np.random.default_rng(400 + seed)
+    values: list[float] = []
+    while not np.isfinite(values).any() if values else True:
+        data = linear_problem(rng)
+        every = answers(data)
+        values = [least_cost(data, p) for p in every]
+    start = every[int(np.flatnonzero(np.isfinite(values))[0])]
+    _, worst = worst_of(linear_model(data, start))
+    broken = not np.isfinite(values).all()
+    # A vertex within a tolerance of its limits is none to judge by
+    assert broken == (not np.isfinite([least_cost(data, p, 1e-5) for p in every]).all())
+    assert bool(worst.broken) == broken
+    if broken:
+        tie = worst.tie.reshape(data["most"].shape)
+        assert least_cost(data, tie, 1e-7) == np.inf
+        assert worst.kept >= max(np.array(values)[np.isfinite(values)].min(), 0.0) - 1e-6
+    else:
+        # Where nothing is paid an interior point's digits are all there is
+        assert worst.closed() or worst.bound - worst.attained <= 1e-8
+        assert worst.attained == pytest.approx(max(values), rel=1e-6, abs=1e-6)
 
 
 # ---- the feeder ------------------------------------------------------------------------------------------------

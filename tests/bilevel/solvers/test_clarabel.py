@@ -372,3 +372,49 @@ def test_a_cone_that_an_interior_point_leaves_open_is_closed_by_its_factor() -> 
     assert cone.snapped(np.array([3.0, 4.0, 25.0 + 1e-9]))[2] == 25.0
     assert cone.snapped(np.array([3.0, 4.0, 26.0]))[2] == 26.0
     assert cone.held(np.array([3.0, 4.0, 25.0])).all() and not cone.held(np.array([3.0, 4.0, 30.0])).any()
+
+
+# One program at other values of some columns
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_program_moves_with_its_held_columns(scale: float) -> None:
+    """min 2 t + x with t >= (x + v)^2, x >= 0: 7/8 with slope -1 at v = -1 (x = 3/4), 8 with slope 8 at v = 2 (x = 0)."""
+    none = coo([], (1, 3))
+    cones = Cones(
+        coo([(0, 0, 1.0), (0, 1, 1.0)], (1, 3)), np.zeros(1, dtype=np.int64), none, np.ones(1),
+        coo([(0, 2, scale)], (1, 3)), np.zeros(1),
+        np.array([scale**2]), np.zeros(1, dtype=bool), ("cone",),
+    )  # fmt: skip
+    mip = SolverProgram(
+        np.array([1.0, 0.0, 2.0]), 0.0, np.array([0.0, -np.inf, 0.0]), np.full(3, np.inf), np.zeros(3, dtype=bool),
+        Rows(coo([(0, 0, 1.0)], (1, 3)), np.array([-np.inf]), np.array([5.0 * scale]), ("row",)), cones, (), np.full(3, scale),
+    )  # fmt: skip
+    moving = clarabel.Moving(mip, np.array([1]))
+    for value, optimum, slope in ((-1.0, 0.875, -1.0), (2.0, 8.0, 8.0), (-1.0, 0.875, -1.0)):
+        found = moving.solve(np.array([value * scale]), 10.0)
+        assert found.status == "optimal"
+        assert found.low <= optimum * scale * (1 + 1e-9) and optimum * scale * (1 - 1e-9) <= found.high
+        assert found.high - found.low <= 1e-7 * optimum * scale
+        assert found.slope == pytest.approx([slope], rel=1e-5)
+
+
+def test_a_program_that_moves_out_of_its_rows_has_no_value() -> None:
+    """x = v with 0 <= x <= 1: at v = 2 there is no point, and at 1/2 there is one again."""
+    rows = Rows(coo([(0, 0, 1.0), (0, 1, -1.0)], (1, 2)), np.zeros(1), np.zeros(1), ("row",))
+    mip = SolverProgram(
+        np.array([3.0, 0.0]),
+        1.0,
+        np.array([0.0, -np.inf]),
+        np.array([1.0, np.inf]),
+        np.zeros(2, dtype=bool),
+        rows,
+        Cones.none(2),
+        (),
+        np.ones(2),
+    )
+    moving = clarabel.Moving(mip, np.array([1]))
+    out = moving.solve(np.array([2.0]), 10.0)
+    assert (out.status, out.high, out.low) == ("infeasible", np.inf, -np.inf)
+    found = moving.solve(np.array([0.5]), 10.0)
+    assert found.high == pytest.approx(2.5) == found.low and found.slope == pytest.approx([3.0])
