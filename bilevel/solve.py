@@ -20,6 +20,7 @@ from bilevel.deadline import PhaseClock
 from bilevel.followers.replayed import at_zero, replayed
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
+from bilevel.reformulate.ties import OPTIMISTIC, wanted
 from bilevel.search import attempts
 from bilevel.search.attempts import Answer
 from bilevel.search.diagnose import reasons
@@ -39,8 +40,9 @@ def solve(
     model: Any, solver: str = AUTO, mode: str = AUTO, cones: str = "tangent", gap: float = 1e-4,
     time_limit: float | None = None, progress: bool | Callable[[ProgressEvent], None] = True, scaling: bool = True,
     warm_start: bool | Sequence[Mapping[Any, float]] = False, root: str = AUTO, proof: bool = False,
+    ties: str = OPTIMISTIC, margin: float | None = None,
 ) -> Solution:  # fmt: skip
-    """Solve a Pyomo model with `Follower` blocks to global optimality, optimistic in the followers' ties.
+    """Solve a Pyomo model with `Follower` blocks to global optimality.
 
     - `solver`: auto (highs where linear programs will do, then scip, or gurobi with a licence of your own; what was tried is in
       `Solution.attempts`), highs, scip, gurobi, or "pyomo:<name>" for any solver that Pyomo knows;
@@ -56,7 +58,11 @@ def solve(
     - `root`: what is done before branching: "auto", "none", or names with commas between them, out of envelopes, primal_dual,
       limits and alternating (docs/choosing.md);
     - `proof`: prove the bound by a tree whose leaves the checker follows without a solver: `Solution.proof`, time apart in
-      `seconds["prove"]`; the bound is then the proven one.
+      `seconds["prove"]`; the bound is then the proven one; not with secure answers;
+    - `ties`: optimistic (followers who are indifferent do what suits the leader) or secure (every follower's response is unique, by
+      the margin, which the check `response unique` proves: docs/proven.md);
+    - `margin`: of secure answers, in the unit of the leader's variables that price a follower's columns (in its cost over its
+      columns for a follower without prices); None for 1e-4 of these variables' range (of the size of its cost).
 
     The values found are loaded into the model; Ctrl-C and the time limit keep the best point with its bound.  Example:
 
@@ -65,14 +71,15 @@ def solve(
         print(solution.certificate.to_frame())
 
     Raises `ModelError` (the model cannot be solved exactly, the component is named), `UnknownNameError` (solver, mode, cones,
-    root), `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time limit).
+    root, ties), `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time, margin).
     """
     # Bad settings are refused before any work
-    asked = pick(solver, mode, cones, gap, time_limit, root)
+    asked = pick(solver, mode, cones, gap, time_limit, root, wanted(ties, margin, proof))
     # Decisions are keyed by variables, which no file of settings holds
     settings = {
         "solver": solver, "solver_asked": solver, "mode": mode, "mode_asked": mode, "cones": cones, "gap": gap,
         "time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start), "root": ",".join(asked.root), "proof": proof,
+        **asked.ties.told(),
     }  # fmt: skip
     clock = PhaseClock(model)
     with Progress(progress) as line:

@@ -88,6 +88,8 @@ def _of_multipliers(
     ]
     if form.conic:
         found += [multiplier_checks.cone_multipliers(form, full, response), multiplier_checks.interior(form)]
+    if form.secure is not None:
+        found.append(multiplier_checks.response_unique(form, form.secure, full))
     if len(program.links.column):
         found.append(multiplier_checks.duals_read(program, form.kkt, full))
     return found

@@ -11,6 +11,7 @@ from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.program.sparse import magnitude
+from bilevel.reformulate.security import Secure
 from bilevel.reformulate.single_level import Reformulation, dual_links, dual_sizes
 from bilevel.status import CheckKind
 
@@ -77,6 +78,24 @@ def cone_multipliers(form: Reformulation, full: Vector, response: Response) -> C
     size = response.size[stack.cone_owner]
     at = int((product / size).argmax())
     return Check(name, float(product[at] / size[at]), tolerances.COMPLEMENTARITY, "relative", stack.cones.names[at])
+
+
+def response_unique(form: Reformulation, secure: Secure, full: Vector) -> Check:
+    """What the multipliers that decide a follower's response lack of the margin, as a share of it; endless where they decide none.
+
+    By rank and multipliers, of the follower that is nearest to another response.
+    """
+    name, pairs = "response unique", form.kkt.pairs
+    share, at, rank = secure.weakest(full[pairs.dual])
+    if at < 0:
+        return Check(name, 0.0, tolerances.FEASIBILITY, "of the margin", detail="whatever the multipliers are")
+    part = secure.parts[at]
+    where = form.program.followers.names[part.owner]
+    if share <= 0:
+        detail = f"limits with multipliers have rank {rank} of {part.open}"
+        return Check(name, np.inf, tolerances.FEASIBILITY, "of the margin", where, detail)
+    detail = f"rank {rank} of {part.open}, by multipliers of {share:.6g} margins and more"
+    return Check(name, max(0.0, 1.0 - share), tolerances.FEASIBILITY, "of the margin", where, detail)
 
 
 def interior(form: Reformulation) -> Check:

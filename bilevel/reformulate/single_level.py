@@ -20,6 +20,7 @@ from bilevel.program.rows import Mask, Rows, Vector, coo, stack_rows, widen
 from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, row_of
 from bilevel.reformulate import curvature, leader_products, revenue
+from bilevel.reformulate.security import Secure
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Reformulation:
     `columns`, `rows` and `cones` say where the groups of `mip` stand.  Its columns are the KKT system's, then the t of
     `bilevel.reformulate.revenue`; its rows are the leader's, the followers', stationarity, the multipliers that the leader reads;
     its cones the leader's, the followers', those of the followers' multipliers, those of the t.  `interior` says of each follower
-    whether its quadratic rows have a proven interior; `linear` tells how the leader's products became linear.
+    whether its quadratic rows have a proven interior; `linear` tells how the leader's products became linear; `secure`: what secure
+    answers keep, None where ties are the leader's.
     """
 
     program: Program
@@ -43,6 +45,7 @@ class Reformulation:
     rows: Layout
     cones: Layout
     linear: revenue.Linearised
+    secure: Secure | None = None
 
     @property
     def conic(self) -> bool:

@@ -13,9 +13,9 @@ from bilevel.errors import LicenceError
 from bilevel.model import Check
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
-from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.reformulate.single_level import Reformulation
 from bilevel.search import independent, verdicts
-from bilevel.search.diagnose import loose_cones, unattained, user_limits
+from bilevel.search.diagnose import loose_cones, tied, unattained, user_limits
 from bilevel.search.diagnose.finer import finer
 from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.incumbent import Incumbent
@@ -59,7 +59,7 @@ def found(
     answer = Answer(program)
     try:
         allowed.progress.phase("proving limits", later=True)
-        form = assemble(program, asked.nonconvex)
+        form = asked.level(program)
         answer = Answer(program, form)
         # Only now: which mode fits depends on the limits that were proven
         plans = asked.plans(form)
@@ -186,4 +186,5 @@ def _searched(form: Reformulation, plan: Plan, allowed: Budget, decisions: tuple
         explain_infeasibility(form)
         # That a solver finds no point is its claim; rows that contradict each other prove it
         found.proof = verdicts.infeasible(form, found.proof)
+        found.proof = (*found.proof, *(tied.checks(form) if found.proof else ()))
     return Answer(program, form, charged.found, (*doubts, *([charged.check] if charged.check else [])), told)

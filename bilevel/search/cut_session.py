@@ -17,7 +17,7 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.relax import ConeTreatment, exact, outer_approximation, tangent
-from bilevel.search.sides import Sides, limits
+from bilevel.search.sides import Sides, limits, possible
 from bilevel.solvers import Outcome, SessionFactory, clarabel
 from bilevel.solvers.base import Forgetful, Restartable
 from bilevel.solvers.scaling.scaled import Scaled
@@ -192,7 +192,7 @@ class CutSession:
         """Fix sides (and the leader's integers, rounded from `near`) inside the context; False if they contradict."""
         low, high, row_low, row_high = limits(self.form, self.mip, sides, near)
         # Crossed limits are how sides contradict each other, and no program that solvers take
-        if bool((low > high).any()) or bool((row_low > row_high).any()):
+        if bool((low > high).any()) or bool((row_low > row_high).any()) or not possible(self.form, sides):
             yield False
             return
         mip = self.mip

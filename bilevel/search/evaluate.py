@@ -33,6 +33,8 @@ def evaluate(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     `near` is where products are made linear and integers rounded.
     """
     form = state.form
+    if form.secure is not None:
+        slack_zero = form.secure.completed(slack_zero, form.kkt.pairs.slack(near), form.kkt.pairs.twin)
     key = slack_zero.tobytes()
     if key in state.tried:
         return state.tried[key]
@@ -124,6 +126,9 @@ def holds(state: SearchState, point: Vector, slack_zero: Mask, within: float = t
     worst = [float(np.maximum(mip.lower - point, point - mip.upper).max(initial=0.0))]
     worst.append(float(mip.rows.relative_violation(point, form.size).max(initial=0.0)))
     worst.append(float((np.abs(form.kkt.pairs.slack(point)) / form.slack_scale())[slack_zero].max(initial=0.0)))
+    if form.secure is not None:
+        short = (form.secure.least - point[form.kkt.pairs.dual]) / form.dual_scale()
+        worst.append(float(short[slack_zero].max(initial=0.0)) if form.secure.possible(~slack_zero) else np.inf)
     worst.append(0.0 if mip.products is None else mip.products.excess(point, mip.scale))
     gaps = mip.cones.gaps(point)
     return max(worst) <= within and float(np.abs(gaps).max(initial=0.0)) <= tolerances.CONE_GAP / 10

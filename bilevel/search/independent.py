@@ -9,6 +9,7 @@ from bilevel.errors import BilevelError
 from bilevel.reformulate import independent_parts
 from bilevel.reformulate.independent_parts import Part
 from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.reformulate.ties import secured
 from bilevel.search.incumbent import Incumbent, Known
 from bilevel.search.plan import Plan
 from bilevel.solvers import Feature
@@ -36,7 +37,7 @@ def known(form: Reformulation, plan: Plan, budget: Budget) -> Known | None:
     places = _places(form)
     for at, part in enumerate(parts):
         share = replace(budget, deadline=budget.deadline - budget.seconds * (1.0 - 1.0 / (len(parts) - at)))
-        level, found = _found(part, plan, share)
+        level, found = _found(form, part, plan, share)
         if level is None or found.x is None or found.slack_zero is None or not np.isfinite(found.bound):
             return None
         x[part.columns] = part.program.part_of(found.x)
@@ -45,10 +46,12 @@ def known(form: Reformulation, plan: Plan, budget: Budget) -> Known | None:
     return Known(x, slack_zero, bound)
 
 
-def _found(part: Part, plan: Plan, budget: Budget) -> tuple[Reformulation | None, Incumbent]:
+def _found(form: Reformulation, part: Part, plan: Plan, budget: Budget) -> tuple[Reformulation | None, Incumbent]:
     """The level of a part, and what its search finds; nothing where it cannot be searched as the whole is."""
     try:
         level = assemble(part.program, Feature.NONCONVEX in plan.solver.features)
+        if form.secure is not None:
+            level = secured(level, form.secure.margin)
         return level, plan.search(level, budget).run()
     except BilevelError:
         # The whole says what is wrong, in its own names

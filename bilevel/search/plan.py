@@ -11,9 +11,11 @@ from bilevel.bounds import dual_bounds
 from bilevel.budget import Budget
 from bilevel.deadline import require_limits
 from bilevel.errors import BilevelError, FeatureError, UnknownNameError
+from bilevel.program.bilevel_program import Program
 from bilevel.reformulate import modes
 from bilevel.reformulate.modes import Mode
-from bilevel.reformulate.single_level import Reformulation
+from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.reformulate.ties import PLAIN, Ties
 from bilevel.relax import ConeTreatment, exact, tangent
 from bilevel.search.diagnose.infeasible import explain_infeasibility
 from bilevel.search.engine import Search
@@ -45,12 +47,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asks for: a solver, None for "auto", the name of a mode or "auto", a treatment of cones, what the root gets."""
+    """What the user asks for: a solver, None for "auto", the name of a mode or "auto", a treatment of cones, what the root gets,
+    what is asked of ties."""
 
     solver: SessionFactory | None
     mode: str
     treatment: ConeTreatment
     root: tuple[str, ...] = ROOT
+    ties: Ties = PLAIN
+
+    def level(self, program: Program) -> Reformulation:
+        """The one level of a program, with what is asked of ties."""
+        return self.ties.applied(assemble(program, self.nonconvex))
 
     @property
     def nonconvex(self) -> bool:
@@ -94,10 +102,12 @@ class Asked:
         return Plan(solver, _mode(self.mode, form, solver), treatment, self.root)
 
 
-def pick(solver: str, mode: str, cone: str, gap: float, time_limit: float | None, root: str = AUTO) -> Asked:
-    """Solver, mode, treatment of cones and parts of the root by name, with the limits checked."""
+def pick(
+    solver: str, mode: str, cone: str, gap: float, time_limit: float | None, root: str = AUTO, given: Ties = PLAIN
+) -> Asked:
+    """Solver, mode, treatment of cones and parts of the root by name, with the limits checked, and what is asked of ties."""
     require_limits(gap, time_limit)
-    asked = Asked(None if solver == AUTO else solvers.find(solver), mode, cones.find(cone), parts_of(root))
+    asked = Asked(None if solver == AUTO else solvers.find(solver), mode, cones.find(cone), parts_of(root), given)
     # Before any limit is proven, which may take long and changes nothing of it
     if mode != AUTO and asked.solver is not None:
         solvers.require(asked.solver, modes.find(mode).needs, f"mode={mode!r}")
@@ -148,6 +158,7 @@ def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
     """The mode asked for, if the solver can; for "auto" the first that can, big-M before those without proven bounds."""
     if name != AUTO:
         mode = modes.find(name)
+        _require_pairs(mode, form)
         if form.conic and not mode.conic:
             dual_bounds.require_linear(form.program)
         solvers.require(solver, mode.features(form), f"mode={name!r}")
@@ -156,12 +167,20 @@ def _mode(name: str, form: Reformulation, solver: SessionFactory) -> Mode:
         return mode
     for mode in modes.MODES.values():
         able = mode.features(form) <= solver.features and (mode.conic or not form.conic)
+        able = able and (form.secure is None or mode.pairs)
         if able and not (mode.needs_bounds and dual_bounds.first_unbounded(form.kkt, form.bounds) is not None):
             return mode
     if form.conic:
         dual_bounds.require_linear(form.program)
     _require_bounds(form)
     raise FeatureError(f"solver {solver.name!r} can use no mode for this model: use solver='scip' or 'gurobi'")
+
+
+def _require_pairs(mode: Mode, form: Reformulation) -> None:
+    """Refuse secure answers of a mode without pairs, whose margins it cannot ask for."""
+    if form.secure is not None and not mode.pairs:
+        others = ", ".join(name for name, other in modes.MODES.items() if other.pairs)
+        raise FeatureError(f"mode {mode.name!r} has no pairs whose margins could be asked for: take one of {others}")
 
 
 def _require_bounds(form: Reformulation) -> None:

@@ -11,6 +11,7 @@ from bilevel import tolerances
 from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
 from bilevel.program.solver_program import SolverProgram
+from bilevel.reformulate.security import Secure
 from bilevel.reformulate.single_level import Reformulation
 
 
@@ -51,14 +52,37 @@ def sides_at(form: Reformulation, x: Vector) -> Mask:
     slack = np.abs(form.kkt.pairs.slack(x)) / form.slack_scale()
     dual = np.abs(x[form.kkt.pairs.dual]) / form.dual_scale()
     # With nothing on either side the multiplier is held at zero, which leaves the answer free to move
-    return np.asarray((slack < dual) & (dual > tolerances.PAIR_SIDE))
+    held = (slack < dual) & (dual > tolerances.PAIR_SIDE)
+    # Between nothing and its margin a multiplier goes to the nearer of both
+    return np.asarray(held if form.secure is None else held & (2.0 * x[form.kkt.pairs.dual] >= form.secure.least))
 
 
 def incomplementarity(form: Reformulation, x: Vector) -> Vector:
     """slack * multiplier of every pair, in its follower's cost: what strong duality lacks; 0 where a side counts as zero."""
     pairs = form.kkt.pairs
     product = np.abs(pairs.slack(x) * x[pairs.dual])
-    return np.where(small_slack(form, x) | small_dual(form, x), 0.0, product)
+    lacks = np.where(small_slack(form, x) | small_dual(form, x), 0.0, product)
+    return lacks if form.secure is None else np.maximum(lacks, _insecurity(form, form.secure, x))
+
+
+def _insecurity(form: Reformulation, secure: Secure, x: Vector) -> Vector:
+    """What multipliers of pairs without slack lack of their margins, in cost; of parts that are open all the same, of all pairs."""
+    pairs = form.kkt.pairs
+    dual, slack = x[pairs.dual], np.maximum(pairs.slack(x), 0.0) / form.slack_scale()
+    short, tight = secure.short(dual), small_slack(form, x)
+    worth = np.maximum(secure.least - dual, 0.0) * form.slack_scale()
+    found = np.where(short & tight & ~small_dual(form, x), worth, 0.0)
+    for at in secure.lacking(tight & ~short):
+        mine = secure.parts[at].pairs
+        if not found[mine].any():
+            # The nearest limits first: an answer has to be at some of them
+            found[mine] = (worth / (1.0 + slack / tolerances.PAIR_SIDE**0.5))[mine]
+    return found
+
+
+def possible(form: Reformulation, sides: Sides) -> bool:
+    """Whether these sides leave enough pairs to decide every follower's answer, where answers are to be secure."""
+    return form.secure is None or form.secure.possible(sides.dual_zero)
 
 
 def limits(
@@ -69,6 +93,9 @@ def limits(
     low, high = mip.lower.copy(), mip.upper.copy()
     row_low, row_high = mip.rows.lower.copy(), mip.rows.upper.copy()
     high[pairs.dual[sides.dual_zero]] = 0.0
+    if form.secure is not None:
+        held = pairs.dual[sides.slack_zero]
+        low[held] = np.maximum(low[held], form.secure.least[sides.slack_zero])
     for index, first, bottom, top in (
         (pairs.column, form.columns[Group.VARIABLES].start, low, high),
         (pairs.row, form.rows[Group.FOLLOWERS].start, row_low, row_high),

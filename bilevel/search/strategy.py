@@ -13,7 +13,7 @@ from bilevel.search.incumbent import Known
 from bilevel.search.state import ALTERNATING, SearchState
 from bilevel.search.steps.alternating import alternating
 from bilevel.search.steps.branch_and_bound import branch_and_bound, restricted
-from bilevel.search.steps.candidates import answer, earlier_points, given_point, guess, known_point
+from bilevel.search.steps.candidates import answer, apart, earlier_points, given_point, guess, known_point
 from bilevel.search.steps.exhaustion import exhaustion
 from bilevel.search.steps.pair_branching import pair_branching
 from bilevel.search.steps.refinement import agreement, polishing, tightening
@@ -68,6 +68,7 @@ def strategy(
         Step("relaxation", relaxation),
         *(Step("answer", partial(answer, x=x)) for x in decisions),
         Step("guesses", guess),
+        *([Step("prices apart", apart)] if state.form.secure is not None else []),
         *([Step("alternating directions", alternating)] if ALTERNATING in state.root else []),
     )
     if state.mode.branches:

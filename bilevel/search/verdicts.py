@@ -30,6 +30,7 @@ from bilevel.status import CheckKind
 
 COOPERATION = "followers that cooperate have a point"
 EXHAUSTED = "exhausted search"
+SECURE, SECURE_SENTENCE = "secure answers", "at no decision every follower has one best response by the margin"
 RELAXATION = "infeasible relaxation"
 COOPERATE = "rows with followers that cooperate"
 CONDITIONS = "rows with the followers' optimality conditions, complementarity aside"
@@ -73,6 +74,9 @@ def sentence(proof: certificate.Certificate) -> str:
     details = " ".join(check.detail for check in proof.checks)
     if COOPERATE in details:
         return "no leader decision meets the leader's rows, even with followers that cooperate"
+    asked = [check.detail for check in proof.checks if check.name == SECURE]
+    if asked:
+        return asked[0]
     if COOPERATION in details:
         return "the followers' optimal answers meet the leader's rows at no decision; followers that cooperate could"
     return "the followers' optimal answers meet the leader's rows at no decision"

@@ -11,7 +11,8 @@ from bilevel.solvers import Feature
 
 class Mode(Protocol):
     """`needs_bounds` asks for finite proven limits of all duals and slacks; `conic` modes take followers with quadratic rows;
-    `branches`: the program holds no complementarity, as the search branches on pairs itself.
+    `branches`: the program holds no complementarity, as the search branches on pairs itself; `pairs`: each pair has its own rows,
+    sets or sides, so that secure answers can ask for its margin.
 
     `needs` is what the solver must offer for any program, so that one without it is refused before limits are proven.
     """
@@ -20,6 +21,7 @@ class Mode(Protocol):
     needs_bounds: bool
     conic: bool
     branches: bool
+    pairs: bool
     needs: frozenset[Feature]
 
     def features(self, form: Reformulation) -> frozenset[Feature]:

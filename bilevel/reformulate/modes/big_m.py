@@ -10,7 +10,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "big_m"
-needs_bounds, conic, branches = True, False, False
+needs_bounds, conic, branches, pairs = True, False, False, True
 needs = frozenset({Feature.INTEGER})
 
 
@@ -40,7 +40,8 @@ def apply(form: Reformulation) -> SolverProgram:
     limit = np.where(idle, np.inf, -pairs.slack_constant)
     mip = mip.with_rows(Rows(sp.csr_array(slack + slack_switch), lower, limit))
     mip = mip.with_rows(Rows(dual, lower, bounds.mu_upper.copy()))
-    return mip.with_rows(_one_limit_at_a_time(pairs, z, n))
+    mip = mip.with_rows(_one_limit_at_a_time(pairs, z, n))
+    return mip if form.secure is None else mip.with_rows(form.secure.counted(z, pairs.dual, n))
 
 
 def _one_limit_at_a_time(pairs: Pairs, z: Index, columns: int) -> Rows:

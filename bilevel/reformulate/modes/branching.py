@@ -5,7 +5,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "branching"
-needs_bounds, conic, branches = False, False, True
+needs_bounds, conic, branches, pairs = False, False, True, True
 needs = frozenset({Feature.INCREMENTAL})
 
 

@@ -10,7 +10,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "indicator"
-needs_bounds, conic, branches = False, False, False
+needs_bounds, conic, branches, pairs = False, False, False, True
 needs = frozenset({Feature.INTEGER, Feature.INDICATOR})
 
 
@@ -28,4 +28,6 @@ def apply(form: Reformulation) -> SolverProgram:
     z = (first + np.arange(count)).tolist()
     no_slack = tuple((binary, 0, column) for binary, column in zip(z, slack.tolist(), strict=True))
     no_dual = tuple((binary, 1, column) for binary, column in zip(z, form.kkt.pairs.dual.tolist(), strict=True))
+    if form.secure is not None:
+        mip = mip.with_rows(form.secure.counted(first + np.arange(count), form.kkt.pairs.dual, mip.columns))
     return replace(mip, indicators=mip.indicators + no_slack + no_dual)

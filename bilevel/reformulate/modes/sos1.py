@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from bilevel.program.solver_program import SolverProgram
-from bilevel.reformulate.modes.slacks import with_slacks
+from bilevel.reformulate.modes.slacks import with_marks, with_slacks
 from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "sos1"
-needs_bounds, conic, branches = False, False, False
+needs_bounds, conic, branches, pairs = False, False, False, True
 needs = frozenset({Feature.SOS1})
 
 
@@ -18,6 +20,12 @@ def features(_form: Reformulation) -> frozenset[Feature]:
 
 
 def apply(form: Reformulation) -> SolverProgram:
-    """Append one slack column a pair, and a set {slack, mu} for each pair."""
+    """Append one slack column a pair, and a set {slack, mu} for each pair; of secure answers a column z and a set {mu, z}."""
     mip, slack = with_slacks(form)
-    return replace(mip, sos1=mip.sos1 + tuple(zip(slack.tolist(), form.kkt.pairs.dual.tolist(), strict=True)))
+    dual = form.kkt.pairs.dual.tolist()
+    sets = tuple(zip(slack.tolist(), dual, strict=True))
+    if form.secure is not None:
+        # Where mu is above 0 its set leaves z no other value than 0, and its row asks for the margin
+        mip, z = with_marks(form, form.secure, mip)
+        sets += tuple((dual[at], column) for at, column in zip(np.flatnonzero(form.secure.asked), z, strict=True))
+    return replace(mip, sos1=mip.sos1 + sets)

@@ -24,7 +24,7 @@ from bilevel.reformulate.single_level import Reformulation
 from bilevel.solvers import Feature
 
 name = "strong_duality"
-needs_bounds, conic, branches = False, True, False
+needs_bounds, conic, branches, pairs = False, True, False, False
 needs: frozenset[Feature] = frozenset()
 
 

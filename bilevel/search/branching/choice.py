@@ -15,14 +15,15 @@ from bilevel import tolerances
 from bilevel.program.rows import Index, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
+from bilevel.search.branching.fixing import least_cost
 from bilevel.search.branching.part import Subproblem
 from bilevel.search.sides import Sides
 
 RELIABLE, RELIABLE_SOON = 4, 2
 """Looks at a side of a pair after which its pseudo-cost stands for more of them; in a tree of few nodes."""
 
-MOST_LOOKS, LOOKS_AHEAD = 12, 4
-"""Pairs of a node whose sides are solved, at most, and in a row without one that promises more."""
+MOST_LOOKS, LOOKS_AHEAD, LOOKS_AHEAD_SECURE = 12, 4, 2
+"""Pairs of a node whose sides are solved, at most, and in a row without one that promises more; the same of secure answers."""
 
 
 WITHOUT_POINT = 0.1
@@ -63,34 +64,64 @@ class PseudoCosts:
 @dataclass
 class Choice:
     """`open_pairs(x)` scores how far each pair is from complementary (0 where it is); `solve(sides)` gives the value of a part, and
-    infinity where there is no point; `cutoff()` is the value from which parts are of no use; `reliable`: looks that are enough."""
+    infinity where there is no point; `cutoff()` is the value from which parts are of no use; `reliable`: looks that are enough;
+    `ahead`: looks in a row that may find nothing."""
 
     form: Reformulation
     open_pairs: Callable[[Vector], Vector]
     solve: Callable[[Sides], float]
     cutoff: Callable[[], float]
     reliable: int = RELIABLE
+    ahead: int = LOOKS_AHEAD
     costs: PseudoCosts = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is learnt yet."""
         self.costs = PseudoCosts.none(self.form.kkt.pairs.count)
 
-    def split(self, mip: SolverProgram, part: Subproblem, x: Vector) -> tuple[Subproblem, ...]:
+    def split(
+        self, mip: SolverProgram, part: Subproblem, x: Vector, reduced_cost: Vector | None = None
+    ) -> tuple[Subproblem, ...]:
         """Parts that take the place of this one, whose optimum is at x, most promising last; none where nothing is open at x."""
         whole = self.form.program.part_of(x)[self.form.program.integer]
         off = np.abs(whole - np.round(whole))
         if off.max(initial=0.0) > tolerances.SOLVER_INTEGRALITY:
             halves = self._halves(mip, part.sides, int(off.argmax()), float(whole[off.argmax()]))
             return tuple(replace(part, sides=half) for half in halves)
-        score = self.open_pairs(x)
-        candidates = np.flatnonzero(score > 0)
-        return self._best_pair(part, x, candidates, score[candidates]) if len(candidates) else ()
+        score = np.where(part.sides.slack_zero | part.sides.dual_zero, 0.0, self.open_pairs(x))
+        if not score.any():
+            return ()
+        out: tuple[Subproblem, ...] = ()
+        if self.form.secure is not None and reduced_cost is not None:
+            part, out = self._fixed(part, x, reduced_cost)
+        candidates = np.flatnonzero((score > 0) & ~part.sides.dual_zero)
+        # Where all that was open is fixed, the part is solved again
+        left = self._best_pair(part, x, candidates, score[candidates]) if len(candidates) else (part,)
+        return (*out, *left)
+
+    def _fixed(self, part: Subproblem, x: Vector, reduced_cost: Vector) -> tuple[Subproblem, tuple[Subproblem, ...]]:
+        """The part with a multiplier of 0 wherever a slack of 0 costs too much, and what that leaves out, as a part of its own.
+
+        That one has the sides of the part itself and the least that a slack of 0 costs: a division holds all of its parts.
+        """
+        decided = part.sides.slack_zero | part.sides.dual_zero
+        worth = part.value + least_cost(self.form, x, reduced_cost)
+        closed = np.flatnonzero(~decided & (worth >= self.cutoff()))
+        if not len(closed):
+            return part, ()
+        left = part.sides
+        for pair in closed.tolist():
+            left = self.sides_of(left, pair)[1]
+        out = replace(part, value=float(worth[closed].min()), reduced_cost=None, basis=None)
+        return replace(part, sides=left), (out,)
 
     def _best_pair(self, part: Subproblem, x: Vector, pairs: Index, score: Vector) -> tuple[Subproblem, ...]:
         """The two sides of the pair that promises the most, or one where the other has no point that counts."""
         taken = np.abs(np.stack([self.form.kkt.pairs.slack(x)[pairs], x[self.form.kkt.pairs.dual[pairs]]]))
         expected = self.costs.expected(pairs, taken)
+        if self.form.secure is not None:
+            # A side is closed at the cutoff; what it costs beyond would hide what the other side lacks
+            expected = np.minimum(expected, self.cutoff() - part.value)
         least = tolerances.NOT_ZERO * max(1.0, abs(part.value))
         # Where bounds do not move, the pair that is furthest from complementary goes first
         order = np.lexsort((-score, -promise(expected, least)))
@@ -113,7 +144,7 @@ class Choice:
                 best, promised, behind = at, worth, 0
             else:
                 behind += 1
-                if behind >= LOOKS_AHEAD:
+                if behind >= self.ahead:
                     break
         halves = self.sides_of(part.sides, int(pairs[best]))
         ends = values.get(best, (part.value, part.value))

@@ -17,7 +17,7 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.program.rows import Vector
 from bilevel.relax import ConeTreatment
-from bilevel.search.branching.choice import RELIABLE, RELIABLE_SOON, Choice
+from bilevel.search.branching.choice import LOOKS_AHEAD, LOOKS_AHEAD_SECURE, RELIABLE, RELIABLE_SOON, Choice
 from bilevel.search.branching.part import Subproblem
 from bilevel.search.cut_session import MAX_ROUNDS, CutSession
 from bilevel.search.sides import Sides
@@ -62,8 +62,10 @@ class Tree:
 
     def __post_init__(self) -> None:
         """Nothing is known of the pairs."""
-        looks = RELIABLE if self.thorough else RELIABLE_SOON
-        self.choice = Choice(self.session.form, self.open_pairs, self._value, self._cutoff, looks)
+        form, looks = self.session.form, RELIABLE if self.thorough else RELIABLE_SOON
+        # Hundreds of pairs miss their margins by the same, so that looks far down the list find nothing
+        ahead = LOOKS_AHEAD if form.secure is None else LOOKS_AHEAD_SECURE
+        self.choice = Choice(form, self.open_pairs, self._value, self._cutoff, looks, ahead)
 
     def run(self, bound: float, parts: Sequence[Subproblem]) -> tuple[Subproblem, ...]:
         """Search a division, of which this is a bound as a whole; gives the division at the end.
@@ -149,7 +151,7 @@ class Tree:
         solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost, basis=self.here)
         if solved.value >= self._cutoff():
             return solved
-        split = self.choice.split(self.session.mip, solved, x)
+        split = self.choice.split(self.session.mip, solved, x, outcome.reduced_cost)
         # The root has tangents where they count; more of them only at points that would be answers
         rows = None if split else self.treatment.cuts(self.session.cones, x, tolerances.CONE_CUT)
         # Points cost a convex solve each; the first ones and those that look like answers are worth it

@@ -9,6 +9,7 @@ from bilevel import tolerances
 from bilevel.budget import Budget, OutOfTimeError
 from bilevel.model import Check
 from bilevel.reformulate.single_level import Reformulation, assemble
+from bilevel.reformulate.ties import secured
 from bilevel.search.incumbent import Incumbent
 from bilevel.status import CheckKind
 
@@ -32,7 +33,8 @@ def checks(
     second = Incumbent()
     try:
         if not budget.over():
-            second = search(assemble(replace(form.program, followers=wide), nonconvex))
+            level = assemble(replace(form.program, followers=wide), nonconvex)
+            second = search(level if form.secure is None else secured(level, form.secure.margin))
     except OutOfTimeError:
         # Without a second result nothing is confirmed, which its missing bound says below
         pass

@@ -1,16 +1,23 @@
 """Points that a search tries before it branches: earlier ones, guesses, the followers' answers to a decision."""
 
 import numpy as np
+import scipy.sparse as sp
 
 from bilevel.certify.repair import multipliers
 from bilevel.errors import ModelError
 from bilevel.followers.best_response import best_response
 from bilevel.program.layout import Group
 from bilevel.program.rows import Mask, Vector
+from bilevel.reformulate.margins import column_margins
+from bilevel.reformulate.security import Secure
+from bilevel.reformulate.single_level import Reformulation
 from bilevel.search.evaluate import evaluate, holds
 from bilevel.search.incumbent import Known
 from bilevel.search.sides import Sides, sides_at, small_dual, small_slack
 from bilevel.search.state import SearchState
+
+SPREAD = 5.0
+"""Margins by which equal prices are moved apart: more than one, as users with different windows see different neighbours."""
 
 
 def earlier_points(state: SearchState, starts: tuple[tuple[Mask, Vector], ...]) -> None:
@@ -73,6 +80,36 @@ def answer(state: SearchState, x: Vector) -> None:
         point = state.master.converge(state.treatment) if possible else point
     if point.x is not None:
         evaluate(state, sides_at(form, point.x), point.x)
+
+
+def apart(state: SearchState) -> None:
+    """Where guesses have no secure answer: the relaxation's prices moved apart, so that every follower has one response.
+
+    What followers buy more of gets cheaper, so that all of them see prices in one order.
+    """
+    form = state.form
+    if form.secure is None or state.relaxed is None or state.resumed or state.incumbent.x is not None:
+        return
+    state.budget.progress.phase("prices apart")
+    moved = form.columns.part_of(state.relaxed).copy()
+    step = _apart_by(form, form.secure, moved)
+    moved[: len(step)] += SPREAD * step
+    if step.any():
+        answer(state, moved)
+
+
+def _apart_by(form: Reformulation, secure: Secure, x: Vector) -> Vector:
+    """Of every column that prices followers its rank by what they buy at its price, in margins of theirs; 0 of others."""
+    program, stack = form.program, form.program.followers
+    price = sp.coo_array(stack.price)
+    leader, column = price.coords
+    bought = np.bincount(leader, weights=np.abs(price.data) * x[column], minlength=program.columns)
+    margin = np.zeros(program.columns)
+    np.maximum.at(margin, leader, column_margins(program, secure.margin)[column] / np.abs(price.data))
+    found = np.zeros(program.columns)
+    priced = np.unique(leader)
+    found[priced[np.argsort(bought[priced], kind="stable")]] = -np.arange(1.0, len(priced) + 1.0)
+    return found * margin
 
 
 def given_point(state: SearchState, x: Vector) -> None:

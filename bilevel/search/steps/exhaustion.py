@@ -12,7 +12,7 @@ from bilevel.program.sparse import magnitude
 from bilevel.relax import tangent
 from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.cut_session import CutSession
-from bilevel.search.sides import Sides, limits
+from bilevel.search.sides import Sides, limits, possible
 from bilevel.search.state import SearchState, precise_session
 from bilevel.search.steps.small_tree import whole_tree_on
 from bilevel.search.verdicts import EXHAUSTED, contradiction
@@ -59,6 +59,9 @@ def _closed(state: SearchState, plain: CutSession, parts: tuple[Subproblem, ...]
 def _empty(session: CutSession, sides: Sides) -> bool:
     """Whether a part of the tree is proven to have no point: a solver's word for it is none."""
     mip = session.mip
+    # By the ranks of rows, in which nothing is a solver's word
+    if not possible(session.form, sides):
+        return True
     low, high, row_low, row_high = limits(session.form, mip, sides, None)
     size = magnitude(mip.rows.matrix, mip.scale)
     # Both limits of a column or a row at once, as a part may ask, are a contradiction as they stand; by less it is rounding

@@ -131,6 +131,7 @@ def _other_mode(state: SearchState) -> Mode | None:
             not (mode.needs_bounds or mode.branches)
             and mode.features(form) <= features
             and (mode.conic or not form.conic)
+            and (mode.pairs or form.secure is None)
         )
         if able and mode.name != state.mode.name:
             return mode
