@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget, tolerances
+from bilevel.answered import load_point, solution_of
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
@@ -26,7 +27,6 @@ from bilevel.search import verdicts
 from bilevel.search.diagnose.explain import explained
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution
-from bilevel.solve import load_point, solution_of
 from bilevel.solvers import SOLVERS, Outcome, clarabel
 from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import CheckKind, SolverStatus, Status
