@@ -15,10 +15,15 @@ from scipy.sparse.csgraph import connected_components
 from bilevel import budget, tolerances
 from bilevel.certify.ties.face import Face, TieProblem
 from bilevel.program.cones import Cones
-from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
+from bilevel.program.rows import Index, Mask, Rows, Vector, coo, stack_rows
 from bilevel.program.solver_program import SolverProgram
 from bilevel.relax import outer_approximation
 from bilevel.solvers.clarabel import Answer, Moving
+
+_DIGITS = 12
+"""Decimals in which rows over their largest entries are compared."""
+MOST_ENTRIES = 10_000_000
+"""Entries of forms, were all rows that answers enter one each, from which the leader's problem is not split."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,12 @@ def split(problem: TieProblem, face: Face) -> tuple[list[Block], Index]:
     return blocks, np.flatnonzero(alone[:k])
 
 
+def too_large(problem: TieProblem, face: Face) -> bool:
+    """Whether the forms may not fit."""
+    seen = np.diff(_entries(problem, face.columns).indptr) > 0
+    return int(seen.sum()) * len(face.columns) > MOST_ENTRIES
+
+
 def _entries(problem: TieProblem, columns: Index) -> sp.csr_array:
     """Sizes of entries of rows, then of cones, in these columns."""
     cones = problem.cones
@@ -116,13 +127,13 @@ def _block(problem: TieProblem, face: Face, state: Index, rows: Mask, cones: Mas
     part, taken = problem.rows.taken(np.flatnonzero(rows)), problem.cones.take(np.flatnonzero(cones))
     parts = [part.matrix, taken.u, taken.w, taken.squares]
     forms, factor = independent(sp.csr_array(sp.vstack([each[:, face.columns] for each in parts])))
-    factors = np.split(factor, np.cumsum([each.shape[0] for each in parts])[:-1])
+    ends = np.cumsum([0, *(each.shape[0] for each in parts)])
     fixed = [each @ face.fixed for each in parts]
     k = len(forms)
 
     def over(at: int, constant: Vector) -> sp.csr_array:
         """A part over state, forms, and the column that is 1."""
-        body = [parts[at][:, state], sp.csr_array(factors[at]), sp.csr_array(constant[:, None])]
+        body = [parts[at][:, state], factor[ends[at] : ends[at + 1]], sp.csr_array(constant[:, None])]
         return sp.csr_array(sp.hstack(body))
 
     none = [np.zeros(len(each)) for each in fixed]
@@ -143,20 +154,24 @@ def _block(problem: TieProblem, face: Face, state: Index, rows: Mask, cones: Mas
     return Block(state, forms, size, mip)
 
 
-def independent(matrix: sp.csr_array) -> tuple[Vector, Vector]:
+def independent(matrix: sp.csr_array) -> tuple[Vector, sp.csr_array]:
     """Rows of a matrix that are multiples of none before them, over their largest entries, and what each row is of these."""
-    used = np.flatnonzero(np.diff(matrix.indptr) > 0)
+    place: dict[tuple[bytes, bytes], int] = {}
     forms: list[Vector] = []
-    factor = np.zeros((matrix.shape[0], len(used)))
-    for at in used:
-        row = matrix[[at]].toarray().ravel()
-        lead = row[np.abs(row).argmax()]
+    entries: list[tuple[int, int, float]] = []
+    matrix = sp.csr_array(matrix)
+    matrix.sort_indices()
+    for at in np.flatnonzero(np.diff(matrix.indptr) > 0):
+        row = slice(matrix.indptr[at], matrix.indptr[at + 1])
+        columns, data = matrix.indices[row], matrix.data[row]
+        lead = data[np.abs(data).argmax()]
         # An entry may be a zero that is stored
         if lead == 0:
             continue
-        same = (np.abs(form - row / lead).max() <= tolerances.COEFFICIENT_ROUNDING for form in forms)
-        place = next((i for i, found in enumerate(same) if found), len(forms))
-        if place == len(forms):
-            forms.append(row / lead)
-        factor[at, place] = lead
-    return np.array(forms).reshape(len(forms), matrix.shape[1]), factor[:, : len(forms)]
+        # Multiples that rounding tells apart are two forms, which makes no bound wrong
+        key = columns.tobytes(), np.round(data / lead, _DIGITS).tobytes()
+        if key not in place:
+            place[key] = len(forms)
+            forms.append(matrix[[at]].toarray().ravel() / lead)
+        entries.append((int(at), place[key], float(lead)))
+    return np.array(forms).reshape(len(forms), matrix.shape[1]), coo(entries, (matrix.shape[0], len(forms)))

@@ -31,11 +31,17 @@ def tie_checks(program: Program, x: Vector, response: Response) -> list[Check]:
         return [_line(name, float("nan"), lost) for name in (_BEST, _WORST)]
     exact = "over responses within the tolerance of the followers' cost" if program.followers.cones.count else EXACT
     problem = tie_problem(program, x, response)
-    low = _best(program, problem)
+    low = _best(problem)
+    close = worst.closed() and not worst.broken
     return [
         _line(_BEST, program.sign * low, exact if np.isfinite(low) else "no tie keeps the leader's rows"),
-        _line(_WORST, program.sign * worst.attained, exact if worst.closed() and not worst.broken else _told(program, x, worst)),
-    ]  # fmt: skip
+        _line(_WORST, program.sign * _known(worst.attained), exact if close else _told(program, x, worst)),
+    ]
+
+
+def _known(attained: float) -> float:
+    """NaN where no tie's value was found."""
+    return float("nan") if attained == -np.inf else attained
 
 
 def _line(name: str, value: float, detail: str) -> Check:
@@ -45,6 +51,8 @@ def _line(name: str, value: float, detail: str) -> Check:
 def _told(program: Program, x: Vector, worst: WorstTie) -> str:
     """What is known of a worst tie that is endless or not exact."""
     if not worst.broken:
+        if not np.isfinite(worst.kept):
+            return "no tie's value was found in the time"
         if not np.isfinite(worst.bound):
             return "attained by a tie; the worst is at least this bad"
         return f"attained by a tie; no tie is worse than {program.sign * worst.bound:.9g}"
@@ -62,10 +70,10 @@ def _told(program: Program, x: Vector, worst: WorstTie) -> str:
     return f"{told}; of ties that keep all rows the worst {'is' if worst.closed() else 'found is'} {kept}"
 
 
-def _best(program: Program, problem: TieProblem) -> float:
+def _best(problem: TieProblem) -> float:
     """Least minimised objective over ties that keep the leader's rows; NaN where none does."""
     attained = problem.attained
-    least = _least(program, problem)
+    least = _least(problem)
     # Without the leader's rows it is no more: where even that is no better, the point is the best tie
     if least is not None and least >= attained - tolerances.TIE_DIFFERENCE * abs(attained):
         return attained
@@ -73,12 +81,9 @@ def _best(program: Program, problem: TieProblem) -> float:
     return outcome.objective if outcome.x is not None else float("nan")
 
 
-def _least(program: Program, problem: TieProblem) -> float | None:
+def _least(problem: TieProblem) -> float | None:
     """Least minimised objective over ties, the leader's rows aside, where no free column of the leader enters it."""
     if np.any(problem.cost[problem.state]):
         return None
-    y = vertex(problem, problem.cost[problem.follower])
-    if y is None:
-        return float("nan")
-    fixed = float(problem.cost @ np.where(program.followers.owner < 0, problem.at, 0.0)) + problem.offset
-    return fixed + float(problem.cost[problem.follower] @ y)
+    y = vertex(problem, problem.cost[problem.follower]).x
+    return float("nan") if y is None else problem.fixed + float(problem.cost[problem.follower] @ y[problem.follower])

@@ -46,6 +46,13 @@ class TieProblem:
         return float(self.cost @ self.at) + self.offset
 
     @property
+    def fixed(self) -> float:
+        """What the leader's columns cost as they were found."""
+        mine = np.zeros(len(self.cost), dtype=bool)
+        mine[self.follower] = True
+        return float(self.cost[~mine] @ self.at[~mine]) + self.offset
+
+    @property
     def held(self) -> Mask:
         """Columns of one value: what followers see, and what no optimal answer moves."""
         return np.asarray(self.lower == self.upper)

@@ -29,8 +29,13 @@ def reach(problem: TieProblem, face: Face, block: Block, over: Callable[[], bool
 
     A point in every corner gives one everywhere in the cell, as the leader's rows and cones are convex.
     """
-    lower, upper = (np.array([sign * face.most(sign * form)[0] for form in block.forms]) for sign in (-1.0, 1.0))
-    if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
+    ends = []
+    for form in block.forms:
+        if over():
+            return Reach(None)
+        ends.append((-face.most(-form)[0], face.most(form)[0]))
+    lower, upper = np.array(ends).T
+    if not np.isfinite(ends).all():
         return Reach(None)
     # Rounding may put the ends of a form that no answer moves in the wrong order
     cell = Cell(np.minimum(lower, upper), np.maximum(lower, upper))

@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 
 from bilevel import tolerances
-from bilevel.certify.ties.blocks import Block, split
+from bilevel.certify.ties.blocks import Block, split, too_large
 from bilevel.certify.ties.broken import Broken, of_rows
 from bilevel.certify.ties.cells import Cell
 from bilevel.certify.ties.face import Face, TieProblem, tie_problem
 from bilevel.certify.ties.kept import Kept
-from bilevel.certify.ties.local import climbed
+from bilevel.certify.ties.local import climbed, most
 from bilevel.certify.ties.reach import Reach, reach
 from bilevel.certify.ties.search import Objective, Search
 from bilevel.followers.optimal_cost import Response
@@ -77,20 +77,20 @@ def worst_tie(
     if tied_decisions(program) or not response.solved:
         return None
     problem = tie_problem(program, x, response)
-    floor = program.objective_floor(x)
-    search = None if problem.face_cones.count else _Worst(problem, budget.over, gap, floor)
-    if search is None or not search.solved:
-        value, y, broken = climbed(problem)
-        return WorstTie(y, -np.inf if broken else value, np.inf, broken, floor)
-    return search.found()
+    floor, face = program.objective_floor(x), Face(problem)
+    if not problem.face_cones.count and not too_large(problem, face):
+        search = _Worst(problem, face, budget.over, gap, floor)
+        if search.solved:
+            return search.found()
+    value, y, broken = climbed(problem)
+    return WorstTie(y, -np.inf if broken else value, most(problem), broken, floor)
 
 
 class _Worst:
     """One problem on its way."""
 
-    def __init__(self, problem: TieProblem, over: Callable[[], bool], gap: float, floor: float) -> None:
-        self.problem, self.over, self.gap, self.floor = problem, over, gap, floor
-        self.face = Face(problem)
+    def __init__(self, problem: TieProblem, face: Face, over: Callable[[], bool], gap: float, floor: float) -> None:
+        self.problem, self.face, self.over, self.gap, self.floor = problem, face, over, gap, floor
         blocks, self.alone = split(problem, self.face)
         self.blocks = tuple(block for block in blocks if block.count)
         still = [block.value(np.zeros(0)) for block in blocks if not block.count]

@@ -232,6 +232,30 @@ def test_quadratic_followers_have_a_polyhedron_of_answers_too():
     assert worst.value == pytest.approx(9.0, rel=1e-6) and worst.detail == "exact"
 
 
+def disc(goal) -> pyo.ConcreteModel:
+    """A follower that only minds y_2, with y_0 and y_1 free in a disc of radius 2."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(1, 1), initialize=1)
+    m.cost = pyo.Var(bounds=(0, None), initialize=0)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(range(3), bounds=(-3, 3), initialize=0)
+    m.f.y[2].set_value(-3)
+    m.f.disc = pyo.Constraint(expr=m.f.y[0] ** 2 + m.f.y[1] ** 2 <= 4)
+    m.f.goal = pyo.Objective(expr=m.x * m.f.y[2])
+    m.paid = pyo.Constraint(expr=m.f.y[0] ** 2 <= m.cost)
+    m.goal = pyo.Objective(expr=goal(m))
+    return m
+
+
+def test_followers_with_quadratic_rows_attain_a_worst_tie():
+    """y_0 is at most 2, within the tolerance of the follower's cost; its square is what some tie attains, and nothing is proven."""
+    worst = bilevel.certify(disc(lambda m: m.f.y[0]))["ties, worst objective"]
+    assert worst.value == pytest.approx(2.0, rel=1e-5)
+    assert worst.detail == "over responses within the tolerance of the followers' cost"
+    worst = bilevel.certify(disc(lambda m: m.cost))["ties, worst objective"]
+    assert 0.0 <= worst.value <= 4.0 + 1e-4 and worst.detail == "attained by a tie; the worst is at least this bad"
+
+
 def test_an_answer_without_ties_has_one_value():
     data = lines(np.random.default_rng(5), 1, 2, 1)
     data["energy"] = data["most"].sum(axis=1)
