@@ -13,6 +13,7 @@ from rich.table import Table
 
 import instances
 from bilevel.errors import BilevelError
+from bilevel.reformulate.ties import OPTIMISTIC, wanted
 from bilevel.search.plan import AUTO
 from bilevel.solution import Solution
 from bilevel.solve import solve as solve_model
@@ -41,6 +42,7 @@ from studies.command_line.options import (
     Flow,
     Follower,
     Gap,
+    Margin,
     Mode,
     Objective,
     Out,
@@ -50,6 +52,7 @@ from studies.command_line.options import (
     Seed,
     Solver,
     Tariff,
+    Ties,
     TimeLimit,
     add_command,
     check_place,
@@ -164,6 +167,8 @@ def solve(
     seed: Seed = 0,
     out: Out = None,
     proof: ProofFile = None,
+    ties: Ties = OPTIMISTIC,
+    margin: Margin = None,
     quiet: Quiet = False,
     **options: Any,
 ) -> int:
@@ -175,6 +180,8 @@ def solve(
 
     Example: bilevel solve ieee33 --objective loss=1,profit=1 --proof proof.json.gz; python -m bilevel.verify proof.json.gz
 
+    Example: bilevel solve ieee33 --objective profit --ties secure --margin 1e-4
+
     Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
     weights = objectives.parse(objective)
@@ -182,11 +189,13 @@ def solve(
     if out is not None:
         results.check(out)
     check_place(proof)
+    wanted(ties, margin, proof is not None)
     model = asked.model(weights)
     started = asked.start(model, weights, solver, gap, time_limit, quiet)
     solution = solve_model(
-        model, solver, mode, cones, gap, time_limit, not quiet, warm_start=started, proof=proof is not None
-    )
+        model, solver, mode, cones, gap, time_limit, not quiet, warm_start=started, proof=proof is not None, ties=ties,
+        margin=margin,
+    )  # fmt: skip
     finish(
         out,
         lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],

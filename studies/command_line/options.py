@@ -14,6 +14,7 @@ import instances
 from bilevel import solvers
 from bilevel.errors import BilevelError
 from bilevel.reformulate.modes import MODES
+from bilevel.reformulate.ties import CONVENTIONS
 from bilevel.relax import CONES
 from bilevel.search.plan import AUTO
 from bilevel.search.proving import proof as proving
@@ -160,6 +161,18 @@ ProofFile = Annotated[
         "--proof",
         metavar="FILE",
         help="Prove the bound, and write the proof (.json or .json.gz), for python -m bilevel.verify to check.",
+    ),
+]
+Ties = Annotated[
+    str,
+    typer.Option(help=f"What is asked of users who are indifferent: {names(CONVENTIONS)} (nobody is, by --margin)."),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive,
+        metavar="PRICE",
+        help="Of secure answers: prices may be off by this much. [default: 1e-4 of the prices' range]",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but refusals.")]

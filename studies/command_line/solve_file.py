@@ -9,6 +9,7 @@ import typer
 
 from bilevel.errors import ModelError
 from bilevel.interchange.mps_reader import read_mps
+from bilevel.reformulate.ties import OPTIMISTIC
 from bilevel.search.plan import AUTO
 from bilevel.solution import Solution
 from bilevel.solve import solve
@@ -18,11 +19,13 @@ from studies.command_line.options import (
     EXIT_CODES,
     ConeTreatment,
     Gap,
+    Margin,
     Mode,
     Out,
     ProofFile,
     Quiet,
     Solver,
+    Ties,
     TimeLimit,
     add_command,
     check_place,
@@ -61,6 +64,8 @@ def solve_file(
     time_limit: TimeLimit = None,
     out: Out = None,
     proof: ProofFile = None,
+    ties: Ties = OPTIMISTIC,
+    margin: Margin = None,
     quiet: Quiet = False,
 ) -> int:
     """Solve a bilevel problem in an MPS file, whose follower an AUX file lists, as MibS and others exchange them.
@@ -75,7 +80,9 @@ def solve_file(
         check_folder(out, FILES, KIND)
     check_place(proof)
     model = read_mps(mps, aux)
-    solution = solve(model, solver, mode, cones, gap, time_limit, not quiet, proof=proof is not None)
+    solution = solve(
+        model, solver, mode, cones, gap, time_limit, not quiet, proof=proof is not None, ties=ties, margin=margin
+    )
     finish(
         out,
         lambda into: [_write(model, solution, (mps, aux), into)],

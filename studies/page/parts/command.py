@@ -45,7 +45,9 @@ def _problem(results: ResultsFolder) -> Options:
 
 def _search(settings: Mapping[str, Any]) -> Options:
     asked = settings.get("mode_asked", settings.get("mode"))
-    return {"mode": asked, **{name: settings.get(name) for name in ("solver", "cones", "gap", "time_limit")}}
+    # Results of older versions say nothing of ties
+    names = ("solver", "cones", "gap", "time_limit", "ties", "margin")
+    return {"mode": asked, **{name: settings.get(name) for name in names}}
 
 
 def _solve(results: ResultsFolder) -> Options:

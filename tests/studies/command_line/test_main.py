@@ -456,3 +456,35 @@ def test_a_proof_that_cannot_be_made_is_missed_in_a_sentence(tmp_path: Path) -> 
     done = run("solve", "ieee33", "--evs", 2, "--objective", "profit", "--follower", "elastic", "--proof", proof)
     assert done.returncode == 0 and not proof.exists()
     assert "no proof was written: none: the revenue from a quadratic follower" in done.stderr
+
+
+def test_secure_prices_are_apart_by_the_margin_in_their_unit(tmp_path: Path) -> None:
+    out = tmp_path / "secure"
+    done = run(
+        "solve", "ieee33", "--evs", 3, "--objective", "profit", "--ties", "secure", "--margin", "1e-3", "--out", out
+    )
+    assert done.returncode == 0 and "response unique" in done.stdout
+    settings: Any = load(out)["settings"]
+    assert settings["ties"] == "secure" and settings["margin"] == 1e-3
+    charging = pd.read_csv(out / "charging.csv")
+    for name, mine in charging.groupby("session"):
+        full = mine["power_kw"].max()
+        used, idle = mine[mine["power_kw"] > 1e-6 * full], mine[mine["power_kw"] <= 1e-6 * full]
+        # Every hour that is used is cheaper than any that is not, by the margin in EUR/kWh
+        assert idle["price_per_kwh"].min() - used["price_per_kwh"].max() >= 1e-3 - 1e-7 or idle.empty, name
+    certificate = pd.read_csv(out / "certificate.csv").set_index("check")
+    objective = float(load(out)["objective"])  # type: ignore[arg-type]
+    assert certificate.loc["ties, worst objective", "value"] == pytest.approx(objective, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--ties", "secur"], "did you mean 'secure'"),
+        (["--margin", "1e-4"], "keeps none"),
+        (["--ties", "secure", "--margin", "-1"], "no positive number"),
+        (["--ties", "secure", "--proof", "proof.json"], "a proof is one of optimistic answers only"),
+    ],
+)
+def test_ties_are_refused_before_any_work(options: list[str], words: str, tmp_path: Path) -> None:
+    refuse(run("solve", "ieee33", *options, cwd=tmp_path), [words])
