@@ -24,6 +24,7 @@ from bilevel.front.pareto_front import ParetoFront
 from bilevel.front.runner import Given, Runner, StoppedEarly
 from bilevel.front.tasks import SolveOptions
 from bilevel.progress import Progress, ProgressEvent
+from bilevel.reformulate.ties import OPTIMISTIC, wanted
 from bilevel.search.plan import AUTO
 
 _MOST = 1000
@@ -45,6 +46,8 @@ def pareto(
     gap: float = 1e-4,
     time_limit: float | None = None,
     proofs: bool = False,
+    ties: str = OPTIMISTIC,
+    margin: float | None = None,
 ) -> ParetoFront:
     """The front of two leader expressions: `maximize` as large as possible for every value of `limit`, which is wanted small.
 
@@ -58,6 +61,7 @@ def pareto(
     - `proofs`: prove the bound of every point and of both ends as `bilevel.solve(proof=True)` does (`FrontPoint.proof`,
       `ParetoFront.end_proofs`), after all are found, in the executor's workers where there is one, each within `time_limit`;
       a store keeps them, and the checker follows each again before it is taken from there.
+    - `ties`, `margin` as in `bilevel.solve`: of secure fronts every point has the line `response unique`.
 
     The model's own objective takes no part.  Ctrl-C keeps the points found, and the proofs made.  Example:
 
@@ -77,6 +81,7 @@ def pareto(
         store,
         progress,
         proofs,
+        wanted(ties, margin, proofs),
     )
     return _front(run)
 

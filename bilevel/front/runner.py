@@ -18,7 +18,7 @@ from bilevel.front.tasks import SolveOptions, Task, TaskResult, TaskSolver, pack
 from bilevel.front.two_objectives import TwoObjectives, compile_two
 from bilevel.program.layout import Group
 from bilevel.progress import ProgressEvent
-from bilevel.reformulate.single_level import assemble
+from bilevel.reformulate.ties import PLAIN, Ties
 from bilevel.search.plan import AUTO, Asked
 
 
@@ -41,18 +41,21 @@ class Runner:
     def __init__(
         self, model: Any, maximize: Any, limit: Any, given: Given, setting: SolveOptions, executor: Executor | None,
         store: str | Path | None, progress: bool | Callable[[ProgressEvent], None], proofs: bool = False,
+        ties: Ties = PLAIN,
     ) -> None:  # fmt: skip
         began = time.perf_counter()
         self.model, self.given, self.executor, self.show = model, given, executor, progress
-        self.expressions, self.proofs = (limit, maximize), proofs
+        self.expressions, self.proofs, self.ties = (limit, maximize), proofs, ties
         engine = None if setting.solver == AUTO else solvers.find(setting.solver)
-        asked = Asked(engine, setting.mode, cone_treatments.find(setting.cones))
+        asked = Asked(engine, setting.mode, cone_treatments.find(setting.cones), ties=ties)
         self.two: TwoObjectives = compile_two(model, maximize, limit)
-        self.form = assemble(self.two.program, asked.nonconvex)
+        self.form = asked.level(self.two.program)
         plan = asked.plan(self.form)
         # What 'auto' came to, so that workers take the same and a store tells it
         self.setting = replace(setting, solver=plan.solver.name, mode=plan.mode.name, cones=plan.treatment.name)
-        about = {**fingerprint(self.form, self.two.limited, self.two.maximized), **self.settings()}
+        # Named where nothing is asked too, for stores of something else; older ones say nothing of it
+        about = {"ties": None, "margin": None, **self.settings()}
+        about |= fingerprint(self.form, self.two.limited, self.two.maximized)
         self.store = Store(None if store is None else Path(store), about)
         self.alone = self.two.maximizing()
         # These two are no variables of the user's
@@ -69,9 +72,11 @@ class Runner:
     def settings(self) -> dict[str, Any]:
         """What the front was made with."""
         given, setting = self.given, self.setting
+        ties = {} if self.ties == PLAIN else self.ties.told()
         return {
             "method": given.method, "points": given.points, "tolerance": given.tolerance, "solver": setting.solver,
             "mode": setting.mode, "cones": setting.cones, "gap": setting.gap, "time_limit": setting.seconds,
+            **ties,
         }  # fmt: skip
 
     def solve(self, tasks: Iterable[Task], what: str) -> list[TaskResult]:

@@ -15,6 +15,7 @@ from bilevel.errors import BilevelError
 from bilevel.front.methods import METHODS
 from bilevel.front.pareto import pareto
 from bilevel.front.pareto_front import ParetoFront
+from bilevel.reformulate.ties import OPTIMISTIC
 from bilevel.search.proving import proof as proving
 from studies.command_line import display
 from studies.command_line.options import (
@@ -26,12 +27,14 @@ from studies.command_line.options import (
     Evs,
     Follower,
     Gap,
+    Margin,
     Mode,
     Problem,
     Quiet,
     Seed,
     Solver,
     Tariff,
+    Ties,
     add_command,
     finish,
     names,
@@ -121,6 +124,8 @@ def trace_front(
     out: FrontOut = None,
     resume: Resume = False,
     proofs: Proofs = None,
+    ties: Ties = OPTIMISTIC,
+    margin: Margin = None,
     quiet: Quiet = False,
     **options: Any,
 ) -> int:
@@ -139,7 +144,8 @@ def trace_front(
     folder = Folder(out, resume)
     folder.check(asked)
     _check_proofs(proofs)
-    wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit, proofs is not None)
+    made = proofs is not None
+    wanted = Front(method, points, tolerance, workers, solver, mode, cones, gap, time_limit, made, ties, margin)
     front = wanted.trace(asked, folder, quiet)
     finish(out, lambda into: [write(front, asked, solver, into)], lambda files: _show(front, asked, files), quiet)
     _write_proofs(front, proofs)
@@ -219,6 +225,8 @@ class Front:
     gap: float
     time_limit: float | None
     proofs: bool = False
+    ties: str = OPTIMISTIC
+    margin: float | None = None
 
     def trace(self, asked: Problem, folder: Folder, quiet: bool) -> ParetoFront:
         """Loss against profit."""
@@ -228,7 +236,7 @@ class Front:
                 model, maximize=model.station_profit, limit=model.network_loss, method=self.method, points=self.points,
                 tolerance=self.tolerance, executor=executor, store=store, progress=not quiet,
                 solver=self.solver, mode=self.mode, cones=self.cones, gap=self.gap, time_limit=self.time_limit,
-                proofs=self.proofs,
+                proofs=self.proofs, ties=self.ties, margin=self.margin,
             )  # fmt: skip
 
 

@@ -333,3 +333,31 @@ def test_a_store_of_another_size_of_a_followers_cone_is_refused_by_name(tmp_path
     assert first.points and front(4.0).points[0].maximized == first.points[0].maximized
     with pytest.raises(BilevelError, match="hash of follower rows"):
         front(9.0)
+
+
+def test_a_secure_front_sells_below_the_limits_of_users_and_whole_loads(tmp_path: Path) -> None:
+    # Users pay 3 and 2 at most; a margin below that they buy for certain, and all of their unit
+    given: dict[str, Any] = {"points": 3, "ties": "secure", "margin": 0.1, "store": tmp_path / "secure"}
+    front = traced(ladder(2), **given)
+    assert front.complete and front.certified
+    found = [(p.limited, p.maximized) for p in front.points]
+    assert found == [pytest.approx(point, abs=1e-5) for point in ((0.0, 0.0), (1.0, 2.9), (2.0, 4.8))]
+    assert all(p.certificate["response unique"].ok for p in front.points)
+    assert front.settings["ties"] == "secure" and traced(ladder(2), **given).solved == 0
+    # Answers of other ties are none of this front's
+    for other in ({"ties": "optimistic", "margin": None}, {"margin": 0.2}):
+        with pytest.raises(BilevelError, match=r"points of another run: (ties|margin) is"):
+            traced(ladder(2), **{**given, **other})
+
+
+def test_a_store_of_optimistic_answers_is_none_of_secure_ones(tmp_path: Path) -> None:
+    traced(ladder(2), points=3, store=tmp_path)
+    with pytest.raises(BilevelError, match="ties is None there and 'secure' here"):
+        traced(ladder(2), points=3, store=tmp_path, ties="secure")
+
+
+def test_a_secure_front_has_no_proofs() -> None:
+    with pytest.raises(BilevelError, match="a proof is one of optimistic answers only"):
+        traced(ladder(), ties="secure", proofs=True)
+    with pytest.raises(UnknownNameError, match="convention of ties"):
+        traced(ladder(), ties="pessimistic")

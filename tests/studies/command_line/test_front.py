@@ -352,3 +352,17 @@ def test_proofs_of_a_front_are_files_that_the_checker_follows(tmp_path: Path) ->
     refused = run("pareto", "ieee33", "--evs", 2, "--points", 2, "--proofs", folder, "--quiet")
     assert refused.returncode == 2 and "'mine.txt', which is no proof" in refused.stderr
     assert (folder / "mine.txt").exists()
+
+
+def test_a_secure_front_is_traced_and_remembered(tmp_path: Path) -> None:
+    out, case = tmp_path / "front", tmp_path / "case"
+    instances.write(tiny_case(), case)
+    options = ("pareto", case, "--points", 2, "--out", out, "--quiet")
+    done = run(*options, "--ties", "secure", "--margin", "1e-3")
+    assert done.returncode == 0, done.stderr
+    settings = json.loads((out / "front.json").read_text(encoding="utf-8"))["settings"]
+    assert (settings["ties"], settings["margin"]) == ("secure", 1e-3)
+    other = run(*options, "--resume")
+    assert other.returncode == 2 and "ties is 'secure' there and None here" in other.stderr
+    refused = run("pareto", "ieee33", "--ties", "secure", "--proofs", tmp_path / "proofs")
+    assert refused.returncode == 2 and "a proof is one of optimistic answers only" in refused.stderr
