@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from bilevel import budget
-from bilevel.answered import load_point, solution_of
 from bilevel.budget import Budget
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
@@ -15,19 +14,22 @@ from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
 from bilevel.deadline import PhaseClock
 from bilevel.followers.replayed import at_zero, replayed
+from bilevel.pessimistic.answer import pessimistic
+from bilevel.pessimistic.bracket import SHARE
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
-from bilevel.reformulate.ties import OPTIMISTIC, wanted
+from bilevel.reformulate.ties import OPTIMISTIC, PESSIMISTIC, wanted
 from bilevel.search import attempts
+from bilevel.search.answered import load_point, solution_of
 from bilevel.search.attempts import Answer
 from bilevel.search.diagnose.explain import explained
 from bilevel.search.diagnose.finer import resolved
 from bilevel.search.incumbent import Incumbent
-from bilevel.search.plan import AUTO, pick
+from bilevel.search.plan import AUTO, Asked, pick
 from bilevel.search.proving import proof as proving
 from bilevel.solution import Solution
 
-_FOREVER = 1e15
+_FOREVER, _ENDLESS = 1e15, 1e14
 
 
 def solve(
@@ -53,8 +55,8 @@ def solve(
       limits and alternating (docs/choosing.md);
     - `proof`: prove the bound by a tree whose leaves the checker follows without a solver: `Solution.proof`, time apart in
       `seconds["prove"]`; the bound is then the proven one; not with secure answers;
-    - `ties`: optimistic (followers who are indifferent do what suits the leader) or secure (every follower's response is unique, by
-      the margin, which the check `response unique` proves: docs/proven.md);
+    - `ties`: optimistic (followers who are indifferent do what suits the leader), secure (every follower's response is unique, by
+      the margin, which the check `response unique` proves) or pessimistic (they do what suits the leader least: docs/ties.md);
     - `margin`: of secure answers, in the unit of the leader's variables that price a follower's columns (in its cost over its
       columns for a follower without prices); None for 1e-4 of these variables' range (of the size of its cost).
 
@@ -75,14 +77,46 @@ def solve(
         "time_limit": time_limit, "scaling": scaling, "warm_start": bool(warm_start), "root": ",".join(asked.root), "proof": proof,
         **asked.ties.told(),
     }  # fmt: skip
+    if asked.ties.name == PESSIMISTIC:
+
+        def ask(other: Any, convention: str, least: float | None, seconds: float) -> Solution:
+            # Bound and decision come from two solves, and margins need room too
+            share, starts = gap * SHARE, warm_start if other is model else False
+            return solve(
+                other,
+                solver,
+                mode,
+                cones,
+                share,
+                _limit(seconds),
+                False,
+                scaling,
+                starts,
+                root,
+                False,
+                convention,
+                least,
+            )
+
+        with Progress(progress) as line:
+            return pessimistic(model, ask, settings, asked.nonconvex, line, _budget(gap, time_limit, line, scaling))
+    return _solved(model, asked, settings, progress, lambda program: _decisions(model, program, warm_start))
+
+
+def _solved(
+    model: Any, asked: Asked, settings: dict[str, Any], progress: bool | Callable[[ProgressEvent], None],
+    decisions: Callable[[Program], tuple[np.ndarray, ...]],
+) -> Solution:  # fmt: skip
+    """One search, with a proof where the settings ask for it, and its recheck."""
+    gap, proof = settings["gap"], settings["proof"]
     clock = PhaseClock(model)
     with Progress(progress) as line:
         # Begun here, so that compiling counts as time
-        allowed = _budget(gap, time_limit, line, scaling)
+        allowed = _budget(gap, settings["time_limit"], line, settings["scaling"])
         program = compile_model(model)
         line.sign = program.sign
         with budget.until(allowed.deadline, line):
-            answer = attempts.found(asked, program, allowed, clock, lambda: _decisions(model, program, warm_start))
+            answer = attempts.found(asked, program, allowed, clock, lambda: decisions(program))
             answer, log = proving.proven(answer, allowed, clock) if proof else (answer, None)
         clock.end("compile", "solve")
         # From here on Ctrl-C is not why the search ended, nor does it end the recheck, without which no point counts
@@ -98,6 +132,11 @@ def solve(
     told = solution_of(answer.program, found, x, recheck, phases, settings, stopped, line.nodes, answer.attempts, log)
     # The model's own words for loose cones are about its values, which stand in it by now
     return explained(model, told)
+
+
+def _limit(seconds: float) -> float | None:
+    """A time limit of what is left, None where that is no limit."""
+    return None if seconds >= _ENDLESS else max(seconds, 0.0)
 
 
 def _budget(gap: float, time_limit: float | None, line: Progress, scaling: bool) -> Budget:

@@ -77,6 +77,9 @@ SETTLED = 0.01
 AT_THE_WALL = 0.99
 """Of the objective at which an endless relaxation is stopped: bounds from there on prove nothing."""
 
+STRICT = 1e-8
+"""No slack or multiplier of a cell of decisions can be above this share of its scale: the cell is empty; ten times what is kept."""
+
 HELD_EXACTLY = 1e-9
 """How far columns of followers with cones may be moved from their exact response, over their scale."""
 
@@ -110,12 +113,10 @@ FRONT_EQUAL = 1e-9
 """Two points of a front are one where their maximised expression differs by less, over its largest value on the front."""
 
 FRONT_AUGMENTED = 1e-3
-"""Weight of the limited expression beside the maximised one, both over their ranges: of equally good points the front takes the
-one that needs least."""
+"""Weight of the limited expression beside the maximised one, both over their ranges: of equally good points the least is taken."""
 
 SCARCITY_RATE = 100.0
-"""What the iterative scheme pays for breaking a limit by its whole scale, over the objective's largest term at its columns'
-scales."""
+"""What the iterative scheme pays for breaking a limit by its scale, over the objective's largest term at its columns' scales."""
 
 INFINITE = 1e20
 """Bounds and limits of this size and more are none: the sentinel of every solver here and of most file formats."""
@@ -127,8 +128,7 @@ PROPAGATION_ROUNDING = 1e-9
 """What rounding may shift a row's activity by when bounds are propagated, over its terms: larger only weakens limits."""
 
 COST_LIMIT_ROOM = 1e-6
-"""What a limit on a follower's cost is moved outwards by, over its terms: the point that proves it meets its rows within a solver's
-tolerance only."""
+"""What a limit on a follower's cost is moved outwards by, over its terms: the point that proves it meets its rows so well only."""
 
 IMPLIED_ROUNDING = 1e-9
 """What implied bounds are moved outwards by, over the terms that they come from: rounding must not cut anything off."""

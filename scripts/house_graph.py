@@ -21,7 +21,7 @@ ROOMS = {
         "program", "compile", "compile.cones", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate",
         "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties", "certify", "search",
         "search.branching", "search.points", "search.steps", "search.diagnose", "search.proving", "interchange",
-        "equilibrium", "front", "heuristics",
+        "pessimistic", "equilibrium", "front", "heuristics",
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (

@@ -42,9 +42,12 @@ def certify(model: Any, bound: float | None = None, gap: float = 1e-4) -> Certif
 
 def check_point(
     model: Any, program: Program, x: Vector, form: Reformulation | None, duals: Vector | None,
-    bound: float | None, gap: float, more: tuple[Check, ...] = (),
+    bound: float | None, gap: float, more: tuple[Check, ...] = (), worst: bool = False,
 ) -> Certificate:  # fmt: skip
-    """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers; `more` join them."""
+    """Every check of a point x (program columns); with `duals` (lam, then mu) also of its multipliers; `more` join them.
+
+    `worst`: the bound is one of worst ties, which better ties at the same decisions do not refute.
+    """
     # Followers are solved again here, so that nothing rests on the multipliers that the search found
     response = respond(program, x)
     found = [
@@ -59,7 +62,9 @@ def check_point(
         found += _of_multipliers(program, x, form, duals, response)
     ties = tie_checks(program, x, response)
     found += [
-        point_checks.believed_gap(program, x, bound, gap, ties[0], response),
+        point_checks.global_gap(program, x, bound, gap)
+        if worst
+        else point_checks.believed_gap(program, x, bound, gap, ties[0], response),
         resolution_check(program, x, form),
     ]
     # What a broken point owes means nothing, and its program may have no end

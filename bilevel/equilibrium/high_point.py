@@ -9,7 +9,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import budget, tolerances
-from bilevel.answered import load_point, solution_of
 from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
@@ -24,6 +23,7 @@ from bilevel.program.sparse import part
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.relax import exact, outer_approximation, tangent
 from bilevel.search import verdicts
+from bilevel.search.answered import load_point, solution_of
 from bilevel.search.diagnose.explain import explained
 from bilevel.search.incumbent import Incumbent
 from bilevel.solution import Solution

@@ -124,6 +124,17 @@ def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
     return Reformulation(program, kkt, limits, mip, inner.inside, columns, row_layout, cone_layout, linear)
 
 
+def without_limits(form: Reformulation) -> SolverProgram:
+    """One level of linear followers without any limits of multipliers: whatever multipliers an answer has, it holds them."""
+    program, kkt, n = form.program, form.kkt, form.kkt.columns
+    lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
+    lower[: program.columns], upper[: program.columns], lower[kkt.pairs.dual] = program.lower, program.upper, 0.0
+    cost = np.concatenate([program.cost, np.zeros(n - program.columns)]) + form.linear.cost
+    rows = stack_rows(list(_rows(program, kkt, form.linear, n).values()))
+    integer = np.concatenate([program.integer, np.zeros(n - program.columns, dtype=bool)])
+    return SolverProgram(cost, program.offset, lower, upper, integer, rows, Cones.none(n), (), form.mip.scale[:n])
+
+
 def _rows(program: Program, kkt: Kkt, linear: revenue.Linearised, columns: int) -> dict[Group, Rows]:
     """The linear rows of one level, by group."""
     own = program.rows

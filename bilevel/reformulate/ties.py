@@ -12,7 +12,7 @@ from bilevel.program.rows import stack_rows
 from bilevel.reformulate.security import secure
 from bilevel.reformulate.single_level import Reformulation
 
-OPTIMISTIC, SECURE = "optimistic", "secure"
+OPTIMISTIC, SECURE, PESSIMISTIC = "optimistic", "secure", "pessimistic"
 
 _CLEAR = 10.0
 """Margins are to be so many times what still counts as zero where sides of pairs are read from a point."""
@@ -96,5 +96,7 @@ def secured(form: Reformulation, margin: float | None) -> Reformulation:
 CONVENTIONS: dict[str, Callable[[Reformulation, float | None], Reformulation]] = {
     OPTIMISTIC: _optimistic,
     SECURE: secured,
+    # The level of its bounds: `bilevel.pessimistic` does the rest
+    PESSIMISTIC: _optimistic,
 }
 """By name; each takes the level and the margin, and gives the level that is searched."""

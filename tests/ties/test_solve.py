@@ -1,0 +1,112 @@
+"""`bilevel.solve(model, ties=...)` against the table and the random problems: pessimistic, and secure with a margin."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+from ties.draws import draw, draw_line
+from ties.judging import Case, of_draw, of_table, run
+from ties.table import load, problems
+
+import bilevel
+import formulations
+import instances
+
+ENTRIES = {entry["name"]: entry for entry in problems()}
+PESSIMISTIC = {name: of_table(entry, "pessimistic")[0] for name, entry in ENTRIES.items()}
+SETTINGS = [
+    {},
+    {"solver": "highs", "mode": "branching"},
+    {"solver": "highs", "mode": "big_m"},
+    {"solver": "scip", "mode": "sos1"},
+]
+COUNT, LINES, SECONDS = 40, 20, 20.0
+LEAST = 0.9
+"""Share of random problems that each setting which takes them has to prove; the others are told as such."""
+
+
+def _right_or_refused(case: Case, **settings: str) -> str:
+    found = run(case, SECONDS, **settings)
+    assert found.verdict in ("right", "refused", "not certified"), found.reason
+    assert found.verdict != "refused" or len(found.reason) > 40, "a refusal says why"
+    return found.verdict
+
+
+@pytest.mark.parametrize("name", PESSIMISTIC)
+def test_the_worst_tie_of_the_table(name: str) -> None:
+    """With the defaults; where the optimum is attained and decisions are integers or in rows alone, it has to be proven."""
+    assert _right_or_refused(PESSIMISTIC[name]) != "not certified"
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda given: "-".join(given.values()) or "default")
+def test_random_problems(settings: dict[str, str]) -> None:
+    counts = Counter(_right_or_refused(of_draw(draw(seed), "pessimistic"), **settings) for seed in range(COUNT))
+    assert counts["right"] >= LEAST * (COUNT - counts["refused"]), counts
+    assert counts["refused"] < COUNT or settings, "the defaults take some"
+
+
+def test_random_lines() -> None:
+    counts = Counter(_right_or_refused(of_draw(draw_line(seed), "pessimistic")) for seed in range(LINES))
+    assert counts["right"], counts
+
+
+def test_what_no_decision_attains_is_told_as_such() -> None:
+    """The infimum of `morgan_patrone_2006a` is -1 as x comes to 0 from below; at 0 the worst tie is 1."""
+    case = PESSIMISTIC["morgan_patrone_2006a"]
+    found = run(case, SECONDS)
+    assert found.status in ("not_attained", "certified", "feasible"), found.reason
+    assert found.bound == pytest.approx(-1.0, abs=1e-5) and found.objective >= -1.0
+
+
+def test_a_decision_for_the_best_tie_is_none_for_the_worst() -> None:
+    """`price_levels`: 4 at x = 2 with the best tie, 3 at x = 3 with every one."""
+    entry = ENTRIES["price_levels"]
+    best, worst = (
+        bilevel.solve(load(entry), progress=False),
+        bilevel.solve(load(entry), ties="pessimistic", progress=False),
+    )
+    assert (best.objective, best.values["x"]) == pytest.approx((4, 2))
+    assert (worst.objective, worst.values["x"]) == pytest.approx((3, 3))
+    assert worst.certificate["ties, worst objective"].value == pytest.approx(3)
+
+
+def test_the_margin_is_kept() -> None:
+    """`one_price_of_two_hours`: 10 - 2 m at the price 5 - m."""
+    for margin in (0.25, 0.5, 1.0):
+        found = bilevel.solve(
+            load(ENTRIES["one_price_of_two_hours"]), ties="secure", margin=margin, gap=1e-6, progress=False
+        )
+        assert found.status == "certified" and found.objective == pytest.approx(10 - 2 * margin, abs=1e-5)
+        assert 5 - found.values["p"] >= margin - 1e-6
+        ends = (found.certificate["ties, best objective"].value, found.certificate["ties, worst objective"].value)
+        assert np.ptp(ends) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["fruits_issue_82_low_price", "mitsos_barton_2007_32", "no_decision_for_every_tie"])
+def test_rows_that_some_tie_breaks_at_every_decision(name: str) -> None:
+    found = bilevel.solve(load(ENTRIES[name]), ties="pessimistic", progress=False)
+    assert found.status == "infeasible" and found.reason
+
+
+def test_what_has_no_proven_worst_tie_is_refused_by_name() -> None:
+    model = load(ENTRIES["two_hours"])
+    model.own = pyo.Var(bounds=(0, 1))
+    model.twice = pyo.Constraint(expr=model.own * model.p1 <= 1)
+    with pytest.raises(bilevel.BilevelError, match="'own'"):
+        bilevel.solve(model, ties="pessimistic", progress=False)
+    with pytest.raises(bilevel.BilevelError, match="margin"):
+        bilevel.solve(load(ENTRIES["price_levels"]), ties="pessimistic", margin=0.1, progress=False)
+
+
+def test_a_day_of_prices_is_bracketed() -> None:
+    """Secure answers come within a thousandth of the optimistic bound, and no tie is worse than what is told."""
+    model = formulations.charging_pricing(instances.scale(instances.load("ieee33"), 5), "profit")
+    found = bilevel.solve(model, ties="pessimistic", progress=False)
+    assert found.status in ("not_attained", "certified") and found.gap <= 1e-4 and found.settings["margin"] > 0
+    assert found.certificate["ties, worst objective"].value == pytest.approx(found.objective, rel=1e-6)
+    assert found.certificate["worst tie"].ok and [step["way"] for step in found.settings["pessimistic"]][:1] == [
+        "optimistic"
+    ]
