@@ -123,7 +123,9 @@ def _solved(
         stopped, line.finishing = line.interrupted, True
         line.phase("rechecking")
         spent = time.monotonic() - line.started
-        with budget.until(allowed.deadline + allowed.grace, Quiet(), spent, lambda: line.interrupted):
+        # A solver that goes on beyond its time takes nothing from the recheck, which would know neither ties nor losses
+        end = max(allowed.deadline, time.monotonic()) + allowed.grace
+        with budget.until(end, Quiet(), spent, lambda: line.interrupted):
             found, x, recheck = _rechecked(model, answer, gap)
         line.finishing = False
     clock.end("certify")

@@ -43,6 +43,9 @@ def guess(state: SearchState) -> None:
         evaluate(state, slack_zero, state.relaxed)
         if state.over():
             return
+    if state.form.secure is not None and state.incumbent.x is not None:
+        # Answers to these decisions have ties, of which the first schedules are the better guess
+        return
     for decision in (state.relaxed, _middle(state)):
         # Followers with cones get their exact answer in `evaluate`
         if not (state.form.conic or state.over()):
