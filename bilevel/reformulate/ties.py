@@ -9,13 +9,14 @@ import numpy as np
 from bilevel import tolerances
 from bilevel.errors import BilevelError, ModelError, UnknownNameError
 from bilevel.program.rows import stack_rows
-from bilevel.reformulate.security import secure
+from bilevel.reformulate.security import Secure, secure
 from bilevel.reformulate.single_level import Reformulation
 
 OPTIMISTIC, SECURE, PESSIMISTIC = "optimistic", "secure", "pessimistic"
 
-_CLEAR = 10.0
-"""Margins are to be so many times what still counts as zero where sides of pairs are read from a point."""
+_CLEAR, _ROUNDED = 10.0, 1.1
+"""Margins are to be so many times what still counts as zero where sides of pairs are read from a point; remedies, which are
+rounded, say a little more."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,28 @@ def secured(form: Reformulation, margin: float | None) -> Reformulation:
             f"follower {name!r} has quadratic rows, whose responses have no margin in multipliers: leave out ties={SECURE!r}"
         )
     found = secure(form.program, form.kkt, margin)
-    asked = found.asked
-    clear = _CLEAR * tolerances.PAIR_SIDE * form.dual_scale()
-    if (found.least < clear)[asked].any():
-        at = int((found.least / clear)[asked].argmin())
-        owner = int(form.kkt.pairs.owner[np.flatnonzero(asked)[at]])
-        share = float((found.least / clear)[asked][at])
-        remedy = "give none, for the default" if margin is None else f"give at least {margin / share:.2g}"
-        raise BilevelError(
-            f"a margin of {'1e-4 of the range' if margin is None else f'{margin:g}'} is too small for follower "
-            f"{form.program.followers.names[owner]!r}, whose multipliers solvers do not tell from zero so finely: {remedy}"
-        )
+    _require_clear(form, found)
     rows = found.rows(form.kkt.pairs.dual, form.mip.columns)
     mip = replace(form.mip, rows=stack_rows([form.mip.rows, rows]))
     return replace(form, mip=mip, secure=found)
+
+
+def _require_clear(form: Reformulation, found: Secure) -> None:
+    """Refuse margins that solvers' tolerances hide, with the least that they do not."""
+    if not found.asked.any():
+        return
+    clear = _CLEAR * tolerances.PAIR_SIDE * form.dual_scale()
+    share = np.where(found.asked, found.least / clear, np.inf)
+    at = int(share.argmin())
+    if share[at] >= 1.0:
+        return
+    name, times = form.program.followers.names[int(form.kkt.pairs.owner[at])], _ROUNDED / share[at]
+    asked, more = "the default margin", f"give one of {times:.2g} times what that is"
+    if found.margin is not None:
+        asked, more = f"margin {found.margin:g}", f"give at least {found.margin * times:.2g}"
+    raise BilevelError(
+        f"{asked} is too small for follower {name!r}, whose multipliers solvers do not tell from zero so finely: {more}"
+    )
 
 
 CONVENTIONS: dict[str, Callable[[Reformulation, float | None], Reformulation]] = {

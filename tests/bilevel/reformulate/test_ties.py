@@ -157,7 +157,10 @@ def test_refusals() -> None:
     refused(BilevelError, "keeps none", margin=0.1)
     for margin in (0.0, -1.0, float("nan"), float("inf"), "1"):
         refused(BilevelError, "give a positive number", ties="secure", margin=margin)
-    refused(BilevelError, r"too small for follower 'f'.*give at least", ties="secure", margin=1e-9)
+    refused(
+        BilevelError, r"margin 1e-09 is too small for follower 'f'.*give at least 2.2e-05", ties="secure", margin=1e-9
+    )
+    assert bilevel.solve(seller(), progress=False, ties="secure", margin=2.2e-5).status == "certified"
     refused(BilevelError, "a proof is one of optimistic answers only", ties="secure", proof=True)
     refused(FeatureError, "has no pairs whose margins", ties="secure", solver="scip", mode="strong_duality")
     conic = seller()
