@@ -82,7 +82,7 @@ def test_without_proofs_every_bound_is_the_solvers_word() -> None:
 
 def by_hand() -> ParetoFront:
     """Points (1, 2), (3, 5), (4, 6) under limits 1, 3, inf; of the bounds 2.5, 5.5, 6.2 the first and the last are proven."""
-    proof = Proof(0.0, 1, 0, 0.0, {})
+    proof = Proof(0.0, 1, 0, 0.0, 0.0, {})
     rows = [(1.0, 2.0, 1.0, 2.5, proof), (3.0, 5.0, 3.0, 5.5, None), (4.0, 6.0, np.inf, 6.2, proof)]
     none = bilevel.Certificate(())
     points = tuple(FrontPoint(a, b, at, most, 0.0, "certified", none, 0.0, {}, proof=p) for a, b, at, most, p in rows)
@@ -99,7 +99,7 @@ def test_a_claim_does_not_replace_a_proof_of_the_same_limit() -> None:
     assert front.regions()["proven"].tolist() == ["solver", "checked"]
     assert front.regions()["maximized_to"].tolist() == [5.5, 6.2]
     assert front.checked() == (2, 5)
-    proven = replace(front, end_proofs={"most_maximized": Proof(6.3, 1, 0, 0.0, {})}, most_maximized=6.3)
+    proven = replace(front, end_proofs={"most_maximized": Proof(6.3, 1, 0, 0.0, 0.0, {})}, most_maximized=6.3)
     assert proven.bound_at(3.5) == 6.2 and proven.end_proven("most_maximized") == "checked"
     nothing = ParetoFront((), -np.inf, np.inf, False, "", 0, {}, {})
     assert nothing.proven_at(0.0) == "none" and nothing.checked() == (0, 0)
