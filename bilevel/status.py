@@ -58,7 +58,7 @@ class Status(Word):
     )
     NOT_ATTAINED = (
         "not_attained",
-        "the point is valid, and there is no best, as no decision attains the bound: give bounds to the variables without",
+        "the point is valid, and there is no best, as no decision attains the bound: give bounds to variables without, or take it",
     )
     REJECTED = (
         "rejected",
