@@ -1,5 +1,6 @@
 """`solve`: a Pyomo model with followers to a certified global optimum."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from bilevel.pessimistic.answer import pessimistic
 from bilevel.pessimistic.bracket import SHARE
 from bilevel.program.bilevel_program import Program
 from bilevel.progress import Progress, ProgressEvent, Quiet
-from bilevel.reformulate.ties import OPTIMISTIC, PESSIMISTIC, wanted
+from bilevel.reformulate.ties import OPTIMISTIC, PESSIMISTIC, SECURE, wanted
 from bilevel.search import attempts
 from bilevel.search.answered import load_point, solution_of
 from bilevel.search.attempts import Answer
@@ -28,6 +29,9 @@ from bilevel.search.incumbent import Incumbent
 from bilevel.search.plan import AUTO, Asked, pick
 from bilevel.search.proving import proof as proving
 from bilevel.solution import Solution
+
+LIMITS = {SECURE: 300.0, PESSIMISTIC: 300.0}
+"""Seconds where no time limit is given, by the convention of ties."""
 
 _FOREVER, _ENDLESS = 1e15, 1e14
 
@@ -46,7 +50,8 @@ def solve(
       needs none), sos1, indicator, product (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a
       leader variable times its own);
     - `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
-    - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit;
+    - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit (for 300 of
+      secure and of pessimistic answers, whose gap may stay open by a thousandth where users share hours: math.inf for none);
     - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;
     - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same;
     - `warm_start`: decisions of the leader to try first, each a `ComponentMap` from variable to value (others as they stand in the
@@ -70,6 +75,8 @@ def solve(
     root, ties), `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time, margin).
     """
     # Bad settings are refused before any work
+    if ties in LIMITS:
+        time_limit = LIMITS[ties] if time_limit is None else None if time_limit == math.inf else time_limit
     asked = pick(solver, mode, cones, gap, time_limit, root, wanted(ties, margin, proof))
     # Decisions are keyed by variables, which no file of settings holds
     settings = {

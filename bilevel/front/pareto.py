@@ -24,7 +24,7 @@ from bilevel.front.pareto_front import ParetoFront
 from bilevel.front.runner import Given, Runner, StoppedEarly
 from bilevel.front.tasks import SolveOptions
 from bilevel.progress import Progress, ProgressEvent
-from bilevel.reformulate.ties import OPTIMISTIC, wanted
+from bilevel.reformulate.ties import OPTIMISTIC, PESSIMISTIC, Ties, wanted
 from bilevel.search.plan import AUTO
 
 _MOST = 1000
@@ -81,7 +81,7 @@ def pareto(
         store,
         progress,
         proofs,
-        wanted(ties, margin, proofs),
+        _convention(ties, margin, proofs),
     )
     return _front(run)
 
@@ -109,6 +109,13 @@ def _front(run: Runner) -> ParetoFront:
     spent["certify"] = time.perf_counter() - certifying
     about = complete, reason, run.solved, spent, run.settings(), run.model
     return ParetoFront(points, ends.least, ends.most, *about, ends.proofs, ends.checks)
+
+
+def _convention(ties: str, margin: float | None, proofs: bool) -> Ties:
+    """What is asked of ties; a point of a front is one search, and a pessimistic answer is none."""
+    if ties == PESSIMISTIC:
+        raise BilevelError(f"ties is {ties!r}, for which a front has no points: give 'optimistic' or 'secure'")
+    return wanted(ties, margin, proofs)
 
 
 def _checked(method: str, points: int, tolerance: float | None, gap: float, seconds: float | None) -> Given:

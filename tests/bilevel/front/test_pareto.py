@@ -359,5 +359,5 @@ def test_a_store_of_optimistic_answers_is_none_of_secure_ones(tmp_path: Path) ->
 def test_a_secure_front_has_no_proofs() -> None:
     with pytest.raises(BilevelError, match="a proof is one of optimistic answers only"):
         traced(ladder(), ties="secure", proofs=True)
-    with pytest.raises(UnknownNameError, match="convention of ties"):
+    with pytest.raises(BilevelError, match="a front has no points: give 'optimistic' or 'secure'"):
         traced(ladder(), ties="pessimistic")

@@ -153,7 +153,6 @@ def test_refusals() -> None:
             bilevel.solve(seller() if model is None else model, progress=False, **given)
 
     refused(UnknownNameError, "unknown convention of ties 'secur': did you mean 'secure'", ties="secur")
-    refused(UnknownNameError, "unknown convention of ties 'pessimistic'", ties="pessimistic")
     refused(BilevelError, "keeps none", margin=0.1)
     for margin in (0.0, -1.0, float("nan"), float("inf"), "1"):
         refused(BilevelError, "give a positive number", ties="secure", margin=margin)

@@ -453,7 +453,9 @@ def test_a_proof_of_prices_is_written_and_checked_by_its_own_command(tmp_path: P
 
 def test_a_proof_that_cannot_be_made_is_missed_in_a_sentence(tmp_path: Path) -> None:
     proof = tmp_path / "proof.json"
-    done = run("solve", "ieee33", "--evs", 2, "--objective", "profit", "--flow", "ac", "--solver", "scip", "--proof", proof)
+    done = run(
+        "solve", "ieee33", "--evs", 2, "--objective", "profit", "--flow", "ac", "--solver", "scip", "--proof", proof
+    )
     assert done.returncode == 0 and not proof.exists()
     assert "no proof was written: none: nonconvex products are left" in done.stderr
 
