@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel.errors import BilevelError
+from bilevel.errors import require
 
 GRACE_SECONDS, GRACE_SHARE = 1.0, 0.05
 """What a part gets that begins when nothing is left, so that what was found is not lost for want of a recheck: the smaller of so
@@ -19,8 +19,8 @@ def require_limits(gap: float | None = None, time_limit: float | None = None) ->
         ("gap", gap, "a positive relative gap, such as 1e-4"),
         ("time_limit", time_limit, "positive seconds, or None for no limit"),
     ):
-        if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            raise BilevelError(f"{name} is {value!r}: give {what}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        require(name, value, value is None or (number and math.isfinite(value) and value > 0), what)
 
 
 class Deadline:

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+MOST_SHOWN = 80
+"""Characters of a value in a message."""
+
 
 def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.5) -> str:
     """The question with the nearest name and a space, or nothing where none is near."""
@@ -13,6 +16,15 @@ def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.5) -> str:
 
 class BilevelError(Exception):
     """Base of every refusal that a user can cause and mend; the command line turns it into exit code 2."""
+
+
+def require(name: str, value: object, ok: bool, wanted: str) -> None:
+    """Raise `BilevelError` for an argument that is none: its name, its value (cut short) and what is wanted."""
+    if not ok:
+        shown = repr(value)
+        raise BilevelError(
+            f"{name} is {shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + '...'}: give {wanted}"
+        )
 
 
 class ModelError(BilevelError):
@@ -30,10 +42,11 @@ class LooseConeError(ModelError):
 class UnknownNameError(BilevelError):
     """A mode, cone treatment, solver or objective of that name is not registered."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
         known_are = f"known are {', '.join(names)}" if names else "there are none"
-        super().__init__(f"unknown {kind} {name!r}: {did_you_mean(name, names)}{known_are}")
+        near = did_you_mean(name, names) if isinstance(name, str) else ""
+        super().__init__(f"unknown {kind} {repr(name)[:MOST_SHOWN]}: {near}{known_are}")
 
 
 class FeatureError(BilevelError):

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bilevel import tolerances
+from bilevel.errors import require
 
 _PLAIN_INTERVAL_SECONDS = 5.0
 
@@ -51,7 +52,7 @@ class Progress:
         self.started = time.monotonic()
         self.name, self.bound, self.incumbent = "starting", float("-inf"), float("inf")
         self.local = self.trusted = False
-        self.interrupted = False
+        self.interrupted, self.why = False, "interrupted by Ctrl-C"
         self.finishing = False
         self.nodes = 0
         self.sink, self.live = _sink(show)
@@ -75,8 +76,8 @@ class Progress:
         # None in other threads, and where the handler before was not of Python
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
-        if isinstance(self.whole, Progress):
-            self.whole.interrupted = self.whole.interrupted or self.interrupted
+        if isinstance(self.whole, Progress) and self.interrupted and not self.whole.interrupted:
+            self.whole.interrupted, self.whole.why = True, self.why
 
     def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         # Who presses again does not want to wait for an orderly stop
@@ -128,8 +129,14 @@ class Progress:
         )  # fmt: skip
 
     def _show(self) -> None:
-        if self.sink is not None:
+        if self.sink is None:
+            return
+        try:
             self.sink(self.event())
+        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything, and what was found is kept
+            # Within a solver's callback an exception would be lost, or end the process
+            self.sink, self.interrupted = None, True
+            self.why = f"the progress callable raised {type(error).__name__}: {error}"
 
 
 class Quiet:
@@ -153,6 +160,7 @@ def _sink(
     if show is False:
         return None, None
     if show is not True:
+        require("progress", show, callable(show), "True, False, or a callable that takes a ProgressEvent")
         return show, None
     # Standard output is for results, which may be piped
     console = Console(stderr=True)

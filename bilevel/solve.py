@@ -14,6 +14,7 @@ from bilevel.certify.certificate import Certificate
 from bilevel.compile.compiler import compile_model
 from bilevel.compile.walk import require_own
 from bilevel.deadline import PhaseClock
+from bilevel.errors import require
 from bilevel.followers.replayed import at_zero, replayed
 from bilevel.pessimistic.answer import pessimistic
 from bilevel.pessimistic.bracket import SHARE
@@ -30,7 +31,7 @@ from bilevel.search.plan import AUTO, Asked, pick
 from bilevel.search.proving import proof as proving
 from bilevel.solution import Solution
 
-LIMITS = {SECURE: 300.0, PESSIMISTIC: 300.0}
+LIMITS = {SECURE: 600.0, PESSIMISTIC: 600.0}
 """Seconds where no time limit is given, by the convention of ties."""
 
 _FOREVER, _ENDLESS = 1e15, 1e14
@@ -50,7 +51,7 @@ def solve(
       needs none), sos1, indicator, product (these on scip and gurobi), or strong_duality (nonconvex where a follower sees a
       leader variable times its own);
     - `cones`: tangent, tower, or exact (scip, gurobi), for convex quadratic rows of the leader;
-    - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit (for 300 of
+    - `gap`: relative gap |objective - bound| / |objective| at which to stop; `time_limit`: seconds, None for no limit (for 600 of
       secure and of pessimistic answers, whose gap may stay open by a thousandth where users share hours: math.inf for none);
     - `progress`: True for a live line on standard error, False for silence, or a callable that takes `ProgressEvent`s;
     - `scaling`: False hands the solver the model's own numbers, for comparing with tools that do the same;
@@ -75,7 +76,9 @@ def solve(
     root, ties), `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time, margin).
     """
     # Bad settings are refused before any work
-    if ties in LIMITS:
+    for name, flag in (("scaling", scaling), ("proof", proof)):
+        require(name, flag, isinstance(flag, bool), "True or False")
+    if isinstance(ties, str) and ties in LIMITS:
         time_limit = LIMITS[ties] if time_limit is None else None if time_limit == math.inf else time_limit
     asked = pick(solver, mode, cones, gap, time_limit, root, wanted(ties, margin, proof))
     # Decisions are keyed by variables, which no file of settings holds
@@ -127,7 +130,7 @@ def _solved(
             answer, log = proving.proven(answer, allowed, clock) if proof else (answer, None)
         clock.end("compile", "solve")
         # From here on Ctrl-C is not why the search ended, nor does it end the recheck, without which no point counts
-        stopped, line.finishing = line.interrupted, True
+        stopped, line.finishing = line.why if line.interrupted else "", True
         line.phase("rechecking")
         spent = time.monotonic() - line.started
         # A solver that goes on beyond its time takes nothing from the recheck, which would know neither ties nor losses
@@ -156,6 +159,13 @@ def _budget(gap: float, time_limit: float | None, line: Progress, scaling: bool)
 
 def _decisions(model: Any, program: Program, starts: bool | Sequence[Mapping[Any, float]]) -> tuple[np.ndarray, ...]:
     """Points for the leader's decisions given; without a value for some variable that followers see, a decision is none."""
+    listed = isinstance(starts, Sequence) and all(isinstance(each, Mapping) for each in starts)
+    require(
+        "warm_start",
+        starts,
+        isinstance(starts, bool) or listed,
+        "True, False, or a list of maps from variable to value",
+    )
     given: Sequence[Mapping[Any, float]] = [{}] if starts is True else starts or []
     column = {id(variable): at for at, variable in program.own}
     found = []

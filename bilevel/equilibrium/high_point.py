@@ -78,7 +78,9 @@ def cooperative(
     clock.end("certify")
     cones = tangent.name if solver == "highs" else exact.name
     settings = {"solver": solver, "cones": cones, "gap": gap, "time_limit": time_limit, "followers": "cooperate"}
-    return explained(model, solution_of(program, found, x, recheck, clock.seconds(), settings, line.interrupted))
+    return explained(
+        model, solution_of(program, found, x, recheck, clock.seconds(), settings, line.why if line.interrupted else "")
+    )
 
 
 def _infeasible(program: Program) -> tuple[Check, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from bilevel import tolerances
 from bilevel.deadline import require_limits
-from bilevel.errors import BilevelError, UnknownNameError
+from bilevel.errors import BilevelError, UnknownNameError, require
 from bilevel.front import proofs as proofs_of_tasks
 from bilevel.front import recheck
 from bilevel.front.methods import DEFAULT_TOLERANCE, METHODS
@@ -70,6 +70,15 @@ def pareto(
 
     Raises what `bilevel.solve` raises, and `BilevelError` for a store of another model or other settings, which it names.
     """
+    require("proofs", proofs, isinstance(proofs, bool), "True or False")
+    require(
+        "executor",
+        executor,
+        executor is None or hasattr(executor, "submit"),
+        "an Executor of concurrent.futures, or None",
+    )
+    folder = store is None or (isinstance(store, (str, Path)) and bool(str(store).strip()))
+    require("store", store, folder, "the name of a folder, or None")
     given = _checked(method, points, tolerance, gap, time_limit)
     run = Runner(
         model,
@@ -119,7 +128,7 @@ def _convention(ties: str, margin: float | None, proofs: bool) -> Ties:
 
 
 def _checked(method: str, points: int, tolerance: float | None, gap: float, seconds: float | None) -> Given:
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     if not isinstance(points, int) or not 2 <= points <= _MOST:
         raise BilevelError(f"points is {points!r}: give a whole number from 2 to {_MOST}")

@@ -74,7 +74,7 @@ class Bracket:
     proof: tuple[Check, ...] = ()
     steps: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
-    stopped: bool = False
+    stopped: str = ""
     first: Solution | None = None
 
     @property
@@ -211,7 +211,8 @@ class Hunt:
         asked = self.ask(model, ties, margin, left)
         self.took = max(self.took, time.monotonic() - began) if ties == "optimistic" else self.took
         self.found.attempts += asked.attempts
-        self.found.stopped = "Ctrl-C" in asked.reason
+        line = self.allowed.progress
+        self.found.stopped = line.why if line.interrupted or "Ctrl-C" in asked.reason else ""
         return asked
 
     def _bounded(self, bound: float) -> None:

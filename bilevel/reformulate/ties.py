@@ -45,7 +45,7 @@ def wanted(name: str, margin: float | None, proof: bool = False) -> Ties:
     Raises `UnknownNameError` for another one, `BilevelError` for a margin that is none, or where a `proof` is asked for, too, which
     would be one of optimistic answers only.
     """
-    if name not in CONVENTIONS:
+    if not isinstance(name, str) or name not in CONVENTIONS:
         raise UnknownNameError("convention of ties", name, CONVENTIONS)
     if proof and name != OPTIMISTIC:
         raise BilevelError(

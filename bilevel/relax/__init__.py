@@ -28,6 +28,6 @@ CONES: dict[str, ConeTreatment] = {c.name: c for c in (cast(ConeTreatment, m) fo
 
 def find(name: str) -> ConeTreatment:
     """The registered treatment; raises `UnknownNameError` with the nearest name."""
-    if name not in CONES:
+    if not isinstance(name, str) or name not in CONES:
         raise UnknownNameError("cone treatment", name, CONES)
     return CONES[name]

@@ -28,7 +28,7 @@ def load_point(program: Program, found: Incumbent) -> np.ndarray | None:
 
 def solution_of(
     program: Program, found: Incumbent, x: np.ndarray | None, recheck: Certificate, seconds: dict[str, float],
-    settings: dict[str, Any], stopped: bool, nodes: int = 0, attempts: tuple[Attempt, ...] = (), proof: Proof | None = None,
+    settings: dict[str, Any], stopped: str, nodes: int = 0, attempts: tuple[Attempt, ...] = (), proof: Proof | None = None,
 ) -> Solution:  # fmt: skip
     """The answer for what a search found, with the status that its certificate gives."""
     # A bound that a tie refutes leaves no gap

@@ -10,7 +10,7 @@ from bilevel import solvers
 from bilevel.bounds import dual_bounds
 from bilevel.budget import Budget
 from bilevel.deadline import require_limits
-from bilevel.errors import BilevelError, FeatureError, UnknownNameError
+from bilevel.errors import BilevelError, FeatureError, UnknownNameError, require
 from bilevel.program.bilevel_program import Program
 from bilevel.reformulate import modes
 from bilevel.reformulate.modes import Mode
@@ -119,6 +119,7 @@ def parts_of(root: str) -> tuple[str, ...]:
 
     Raises `UnknownNameError` for another name.
     """
+    require("root", root, isinstance(root, str), "a name, or names with commas between them")
     if root in (AUTO, NOTHING):
         return ROOT if root == AUTO else ()
     names = tuple(name.strip() for name in root.split(","))

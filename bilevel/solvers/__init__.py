@@ -14,9 +14,9 @@ SOLVERS: dict[str, SessionFactory] = {s.name: s for s in (cast(SessionFactory, m
 
 def find(name: str) -> SessionFactory:
     """The registered solver, or any Pyomo solver by "pyomo:<name>"; raises `UnknownNameError` with the nearest name."""
-    if name.startswith(pyomo.PREFIX):
+    if isinstance(name, str) and name.startswith(pyomo.PREFIX):
         return pyomo.find(name)
-    if name not in SOLVERS:
+    if not isinstance(name, str) or name not in SOLVERS:
         raise UnknownNameError("solver", name, SOLVERS)
     return SOLVERS[name]
 

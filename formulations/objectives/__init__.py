@@ -10,7 +10,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from bilevel.errors import BilevelError
+from bilevel.errors import BilevelError, require
 from formulations.objectives import bill, cost, loss, profit
 from formulations.objectives.objective import Objective
 from formulations.options import find
@@ -30,6 +30,7 @@ def parse(objective: str | Mapping[str, float]) -> dict[str, float]:
         if len(weights) < len(pairs):
             raise BilevelError(f"objective {objective!r} names a term twice: give each term one weight")
     else:
+        require("objective", objective, isinstance(objective, Mapping), 'a name, such as "loss", or weights by name')
         weights = dict(objective)
     if not weights:
         raise BilevelError(f"objective is empty: give at least one of {', '.join(sorted(OBJECTIVES))}")

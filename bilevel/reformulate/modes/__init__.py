@@ -39,6 +39,6 @@ MODES: dict[str, Mode] = {
 
 def find(name: str) -> Mode:
     """The registered mode; raises `UnknownNameError` with the nearest name."""
-    if name not in MODES:
+    if not isinstance(name, str) or name not in MODES:
         raise UnknownNameError("mode", name, (*MODES, "auto"))
     return MODES[name]

@@ -14,12 +14,12 @@ _PROVEN = (Status.CERTIFIED, Status.INFEASIBLE, Status.UNBOUNDED)
 
 
 def reason(
-    status: Status, recheck: Certificate, ended: str, stopped: bool, spent: float, limit: float | None
+    status: Status, recheck: Certificate, ended: str, stopped: str, spent: float, limit: float | None
 ) -> str:  # fmt: skip
-    """The status in words, or the first check that fails; `ended` or Ctrl-C or the time limit where that is why."""
+    """The status in words, or the first check that fails; `ended`, why it was `stopped`, or the time limit where that is why."""
     failure = _cause(recheck)
     late = limit is not None and spent >= limit
-    why = ended or ("interrupted by Ctrl-C" if stopped else "time limit reached" if late else "")
+    why = ended or stopped or ("time limit reached" if late else "")
     sentences = {
         Status.CERTIFIED: "every check of the certificate passes",
         Status.CONDITIONAL: _condition(recheck),
