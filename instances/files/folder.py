@@ -12,6 +12,9 @@ from instances.records.errors import InstanceError
 
 __all__ = ["backup_of", "check_folder", "write_folder"]
 
+MARK = ".bilevel-grid-backup"
+"""File that an old folder gets before it makes room: without it nothing that stands at the backup's place is touched."""
+
 
 def backup_of(folder: Path) -> Path:
     """Return where the old folder stands between the two renames of a write."""
@@ -59,7 +62,7 @@ def _check(folder: Path, known: Collection[str], kind: str) -> None:
     """Raise `InstanceError` for a target that cannot be replaced."""
     if folder.exists() and not folder.is_dir():
         raise InstanceError(f"{folder} is a file; give a folder")
-    foreign = sorted({path.name for path in folder.iterdir()} - set(known)) if folder.exists() else []
+    foreign = sorted({path.name for path in folder.iterdir()} - {*known, MARK}) if folder.exists() else []
     if foreign:
         raise InstanceError(f"{folder} also holds {foreign[0]}, which is no file of {kind}; give a new folder")
     if folder == Path.cwd() or (folder.exists() and folder.is_mount()):
@@ -75,9 +78,13 @@ def _check(folder: Path, known: Collection[str], kind: str) -> None:
 def _swap(fresh: Path, folder: Path) -> None:
     """Put ``fresh`` in the place of ``folder``; at every moment the folder or its backup is complete."""
     backup = backup_of(folder)
+    if os.path.lexists(backup) and not (backup / MARK).is_file():
+        # Somebody else's, whatever its name
+        backup = backup.with_name(f"{backup.name}-{secrets.token_hex(4)}")
     if folder.exists():
         if backup.exists():
             shutil.rmtree(backup)
+        (folder / MARK).write_bytes(b"Old results, which a write that was cut short left here: they may be removed.\n")
         folder.rename(backup)
     fresh.rename(folder)
     shutil.rmtree(backup, ignore_errors=True)

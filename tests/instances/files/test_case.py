@@ -203,6 +203,7 @@ def test_a_failed_write_leaves_the_old_case(folder: Path, small: Instance, monke
 
 
 def test_a_kill_between_the_renames_leaves_the_backup(folder: Path, small: Instance) -> None:
+    (folder / ".bilevel-grid-backup").write_text("")
     folder.rename(folder.parent / ".case.old")
     assert read(folder) == small
     write(replace(small, name="other"), folder)
@@ -284,3 +285,32 @@ def test_a_killed_writer_leaves_a_whole_case(folder: Path, small: Instance, dela
     assert replace(found, name="small") == small
     write(small, folder)
     assert read(folder) == small
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_is_not_ours_at_the_backups_place_stays(tmp_path: Path, small: Instance, there: bool, kind: str) -> None:
+    mine, place = tmp_path / "mine.txt", tmp_path / ".case.old"
+    mine.write_text("years of work")
+    if kind == "folder":
+        place.mkdir()
+        (place / "thesis.tex").write_text("years of work")
+    elif kind == "file":
+        place.write_text("years of work")
+    else:
+        place.symlink_to(mine)
+    if there:
+        write(small, tmp_path / "case")
+    write(small, tmp_path / "case")
+    kept = place / "thesis.tex" if kind == "folder" else place
+    assert kept.read_text() == "years of work" and read(tmp_path / "case").name == small.name
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".case.old", "case", "mine.txt"]
+
+
+def test_a_write_after_a_kill_takes_its_own_backup_away(tmp_path: Path, small: Instance) -> None:
+    write(small, tmp_path / "case")
+    (tmp_path / "case" / ".bilevel-grid-backup").write_text("")
+    (tmp_path / "case").rename(tmp_path / ".case.old")
+    write(small, tmp_path / "case")
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
+    assert ".bilevel-grid-backup" not in [path.name for path in (tmp_path / "case").iterdir()]
