@@ -16,12 +16,17 @@ Entry = TypeVar("Entry")
 
 
 def opened(
-    path: Path, header: Mapping[str, Any], kind: str, parse: Callable[[Mapping[str, Any]], Entry]
+    path: Path,
+    header: Mapping[str, Any],
+    kind: str,
+    parse: Callable[[Mapping[str, Any]], Entry],
+    older: Mapping[str, Any] | None = None,
 ) -> list[Entry]:
     """The entries of the file at `path`, which is begun with `header` where there is none yet.
 
     `parse` makes an entry of a line, and raises `ValueError`, `KeyError` or `TypeError` where it cannot.  Raises `BilevelError` for
-    a file that is none of this `kind` ("front points"), and for one of another run, with the first difference of the headers.
+    a file that is none of this `kind` ("front points"), and for one of another run, with the first difference of the headers;
+    `older` is what a header of an older version means that lacks these keys.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # As bytes, whose number says where to cut the file off
@@ -36,7 +41,7 @@ def opened(
         raise BilevelError(f"{path} is no file of {kind} ({error}): give another folder, or remove it") from error
     # Before anything is cut or written: a file of another run stays as it is
     if found is not None:
-        _refuse_other(path, found, header, kind)
+        _refuse_other(path, found, header, kind, older or {})
     if len(whole) < len(text):
         os.truncate(path, len(whole))
     if found is None:
@@ -52,9 +57,9 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _refuse_other(path: Path, found: Any, header: Mapping[str, Any], kind: str) -> None:
+def _refuse_other(path: Path, found: Any, header: Mapping[str, Any], kind: str, older: Mapping[str, Any]) -> None:
     # A first line that is JSON and no header is of another run too
-    known = found if isinstance(found, dict) else {}
+    known = {**older, **found} if isinstance(found, dict) else {}
     for key, value in header.items():
         if known.get(key) != value:
             raise BilevelError(

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from bilevel.reformulate.ties import OPTIMISTIC
 from formulations.objectives import OBJECTIVES
 from studies import contest
 from studies.command_line import display
@@ -23,7 +24,9 @@ from studies.command_line.options import (
     PARTLY,
     CaseName,
     Evs,
+    Margin,
     Quiet,
+    Ties,
     draw_seed,
     find_case,
     finish,
@@ -73,7 +76,9 @@ ExactGap = Annotated[
     float | None,
     typer.Option(parser=positive, metavar="GAP", help="Relative gap to close. [default: 1e-4; 1e-3 for carbon]"),
 ]
-ExactTime = Annotated[float, typer.Option(parser=positive, metavar="SECONDS", help="Of the exact search.")]
+ExactTime = Annotated[
+    float, typer.Option(parser=positive, metavar="SECONDS", help="Of an exact search (two by --ties).")
+]
 RunsOut = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder for the results, and for every run as it ends (needed by --resume)."),
@@ -103,14 +108,16 @@ def compare(
     seed: RunSeed = 0,
     out: RunsOut = None,
     resume: Resume = False,
+    ties: Ties = OPTIMISTIC,
+    margin: Margin = None,
     quiet: Quiet = False,
 ) -> int:
     """Compare the exact answer with heuristics that get equal budgets, equal seeds and exact followers.
 
     Statistics are over the runs that end with a decision that breaks no limit; a run without one counts as infeasible, and its
     penalised fitness is reported as nothing else.  Where followers are indifferent, the exact answer takes their choice that is
-    best for the leader (optimistic), and heuristics one by a fixed rule, so that the exact optimum may lie beyond their reach.
-    No run may be better than the exact bound: that is checked, and a breach is exit code 5.
+    best for the leader (optimistic, unless --ties asks for another), and heuristics one by a fixed rule, so that the exact optimum
+    may lie beyond their reach.  No run may be better than the optimistic bound: that is checked, and a breach is exit code 5.
 
     Every run is kept in --out as it ends: after a kill, the same command with --resume makes only what is missing, and more runs
     or methods may be asked for.  The first Ctrl-C keeps what is finished and still writes the files.
@@ -118,9 +125,11 @@ def compare(
     Example: bilevel compare ieee33 --evs 20 --workers 2 --out results/compare
 
     Example: bilevel compare ieee33 --methods exact,pso,gmo --objective loss=1,profit=1 --runs 5 --budget 600
+
+    Example: bilevel compare ieee33 --evs 3 --objective profit --ties secure --margin 0.001
     """
     asked = _Asked(
-        contest.pick(find_case(case, evs, seed), problem, objective),
+        contest.pick(find_case(case, evs, seed), problem, objective, ties, margin),
         Settings(_listed(methods), runs, budget, population, seed, gap, time_limit),
         None if evs is None else seed,
     )
@@ -251,10 +260,22 @@ def _facts(found: Comparison) -> list[display.Fact]:
         ("case", f"{case.name}: {len(case.sessions)} sessions at {len(case.stations)} stations"),
         ("problem", f"{problem.name}: {wish} {problem.objective} ({problem.unit})"),
         ("exact", "not asked for" if exact is None else f"{exact.status}: {exact.reason}"),
+        *_ties(found),
         *_by_rule(found),
         ("heuristics", f"{settings.budget} evaluations a run, populations of {settings.population}"),
         ("runs", made),
     ]
+
+
+def _ties(found: Comparison) -> list[display.Fact]:
+    """The convention of the exact answer and what holds for runs, where these are two things."""
+    exact, ties = found.exact, found.problem.ties
+    if exact is None or ties.name == OPTIMISTIC:
+        return []
+    limit, status = exact.for_runs
+    known = f"{limit:.7g} {found.problem.unit} ({status})" if math.isfinite(limit) else f"none ({status})"
+    kept = ties.name if ties.margin is None else f"{ties.name}, margin {ties.margin:g}"
+    return [("  ties", kept), ("  optimistic bound", f"{known}, which holds for runs too")]
 
 
 def _by_rule(found: Comparison) -> list[display.Fact]:
@@ -267,9 +288,12 @@ def _by_rule(found: Comparison) -> list[display.Fact]:
 
 
 def _table(columns: Sequence[cells.Column]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    title = next((f"{text} ties" for text in columns[0].texts if ", " in text), None)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0),
+                  header_style="bold")  # fmt: skip
     for k, column in enumerate(columns):
         table.add_column(f"{column.head}\n{column.unit}", justify="right" if k else "left", no_wrap=True)
     for row in zip(*(column.texts for column in columns), strict=True):
-        table.add_row(*row)
+        # Its convention of ties has no room beside the method where a table fills 80 columns, and is the title
+        table.add_row(row[0].partition(", ")[0], *row[1:])
     return table

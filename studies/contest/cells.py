@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bilevel.reformulate.ties import OPTIMISTIC
 from studies import tolerances
 from studies.contest.settings import EXACT
 from studies.contest.summary import Comparison
@@ -29,7 +30,7 @@ def statistics(found: Comparison) -> list[Column]:
     table, unit = found.table(), found.problem.unit
     feasible = table["runs"] - table["infeasible"].where(table["best"].notna(), table["runs"])
     return [
-        Column("method", "", tuple(map(shown, table["method"]))),
+        _methods(found),
         Column("feasible", "runs", tuple(f"{n}/{runs}" for n, runs in zip(feasible, table["runs"], strict=True))),
         *(
             Column(name, unit, texts)
@@ -54,6 +55,13 @@ def quantities(found: Comparison) -> list[Column]:
 def shown(method: str) -> str:
     """A method's name for people."""
     return method if method == EXACT else method.upper()
+
+
+def _methods(found: Comparison) -> Column:
+    """Names of the methods, the exact one with its convention of ties where that is not the optimistic one."""
+    ties = found.problem.ties.name
+    words = {EXACT: EXACT if ties == OPTIMISTIC else f"{EXACT}, {ties}"}
+    return Column("method", "", tuple(words.get(method) or shown(method) for method in found.settings.methods))
 
 
 def _text(value: float, decimals: int | None) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bilevel.errors import BilevelError
 from bilevel.progress import Progress
+from bilevel.reformulate.ties import OPTIMISTIC
 from studies.contest.problems.base import Problem
 from studies.contest.runs import Run, search
 from studies.contest.settings import Settings
@@ -48,17 +50,26 @@ def compare(
 
     The first Ctrl-C keeps what is finished (and the exact search's best point with its bound), a second raises KeyboardInterrupt.
     Runs are the same bit for bit whatever executes them, apart from their seconds.  Raises what the problem's parts raise, and
-    `BilevelError` for a store of another case or other settings, which it names.
+    `BilevelError` for a store of another case or other settings, which it names, and for other ties than optimistic without exact.
     """
     settings = Settings() if settings is None else settings
     gap = problem.gap if settings.gap is None else settings.gap
     settings = replace(settings, gap=gap)
+    if problem.ties.name != OPTIMISTIC and not settings.exact:
+        raise BilevelError(
+            f"ties {problem.ties.name!r} are asked of the exact answer, and exact is not among the methods: add it, or leave "
+            "ties out"
+        )
     kept = Store(None if store is None else Path(store), header(problem, settings))
     # The exact search listens for Ctrl-C itself; this does between searches
     with Progress(False) as line:
         if settings.exact and kept.exact is None:
             started = time.process_time()
-            answer = problem.exact(gap, settings.time_limit, exact_progress)
+            try:
+                answer = problem.exact(gap, settings.time_limit, exact_progress)
+            except BilevelError:
+                kept.forget()
+                raise
             kept.add(replace(answer, cpu_seconds=time.process_time() - started))
         new = 0
         if not (settings.exact and kept.exact is not None and kept.exact.interrupted):
@@ -68,12 +79,12 @@ def compare(
 
 
 def header(problem: Problem, settings: Settings) -> dict[str, Any]:
-    """What all runs of a store have in common: case, problem, budget, limits of the exact search, and versions."""
+    """What all runs of a store have in common: case, problem, ties, budget, limits of the exact search, and versions."""
     facts = files.facts(problem.case, {}, problem.solver)
     versions = facts.pop("versions")
     own = {name: value for name, value in settings.to_dict().items() if name not in ("methods", "runs", "seed")}
     return {
-        **facts, "problem": problem.name, "objective": problem.objective, **own,
+        **facts, "problem": problem.name, "objective": problem.objective, **problem.ties.told(), **own,
         "hash of case": hashlib.sha256(repr(problem.case).encode()).hexdigest(),
         **{f"version of {name}": version for name, version in versions.items()},
     }  # fmt: skip

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from bilevel.reformulate.ties import OPTIMISTIC
 from studies import tolerances
 from studies.contest import Comparison
 from studies.writing.style import BLACK, COLOURS, COLUMN_IN, LINES, SMALL, STYLE
@@ -103,10 +104,16 @@ def _lines(found: Comparison, values: np.ndarray) -> list[tuple[float, Any, str]
         return []
     value, bound = found.exact.objective, found.exact.bound
     name = "exact optimum" if found.exact.status == "certified" else "exact: best found"
-    lines = [(value, (0, (4, 2)), name), (bound, "-.", "exact: proven bound")]
+    ties = "" if found.problem.ties.name == OPTIMISTIC else f" ({found.problem.ties.name})"
+    lines: list[tuple[float, Any, str]] = [
+        (value, (0, (4, 2)), f"{name}{ties}"),
+        (bound, "-.", f"exact: proven bound{ties}"),
+    ]
     known = [line for line in lines if math.isfinite(line[0])]
     span = np.ptp([*values, *(line[0] for line in known)]) if known else 0.0
     known = known[:1] if abs(value - bound) <= tolerances.LINE_SEEN * span else known
+    limit = found.exact.optimistic_bound
+    known += [(limit, (0, (8, 2, 1, 2, 1, 2)), "exact: optimistic bound")] if math.isfinite(limit) else []
     rule = found.exact.by_rule
     apart = math.isfinite(rule) and abs(rule - value) > tolerances.LINE_SEEN * span
     return [*known, (rule, (0, (1, 3)), "exact, ties by rule")] if apart else known
@@ -121,4 +128,5 @@ def _finish(figure: Figure, ax: Axes, found: Comparison) -> None:
         ax.yaxis.set_major_locator(MaxNLocator(nbins=6, min_n_ticks=3, steps=[1, 2, 2.5, 5, 10]))
     ax.grid(axis="y", color=STYLE["grid.color"], linewidth=0.6)
     if ax.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=3)
+        # The names of lines are longer with a convention of ties
+        figure.legend(loc="outside lower center", ncols=3 if found.problem.ties.name == OPTIMISTIC else 2)

@@ -3,6 +3,7 @@
 Every file is written whole, one after the other; the journal stands beside them and is never removed.
 """
 
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from bilevel.atomic import write_bytes
 from bilevel.errors import BilevelError
+from bilevel.reformulate.ties import OPTIMISTIC
 from bilevel.solution import plain
 from instances import check_folder
 from studies.contest import cells
@@ -51,7 +53,7 @@ def _data(found: Comparison, choices: Mapping[str, Any]) -> dict[str, Any]:
         "machine": {"platform": platform.platform(), "cores": os.cpu_count()},
         "problem": {"name": problem.name, "objective": problem.objective, "unit": problem.unit,
                     "sense": "minimise" if problem.sense > 0 else "maximise", "gaps_relative_to": problem.scale_words,
-                    "scale": plain(found.scale), "note": problem.note},
+                    "scale": plain(found.scale), **problem.ties.told(), "note": problem.note},
         "settings": found.settings.to_dict(),
         "complete": found.complete,
         "verdict": {"contradiction": verdict.contradiction, "sentence": verdict.sentence},
@@ -72,10 +74,20 @@ def latex(found: Comparison) -> str:
     comments = (
         f"case {case.name}, {len(case.sessions)} sessions, {problem.objective}",
         problem.note,
-        f"Gaps are to the proven bound, relative to {problem.scale_words}; statistics are over feasible runs.",
+        f"Gaps are to the proven bound{_of_ties(found)}, relative to {problem.scale_words}; statistics are over feasible runs.",
     )
     heads = [[column.head for column in columns], [column.unit for column in columns]]
     return writing_latex.booktabs(heads, list(zip(*(column.texts for column in columns), strict=True)), comments)
+
+
+def _of_ties(found: Comparison) -> str:
+    """Whose bound it is, where exact answers are not optimistic, and that which holds for runs."""
+    exact, ties = found.exact, found.problem.ties.name
+    if ties == OPTIMISTIC or exact is None:
+        return ""
+    limit, status = exact.for_runs
+    known = f"{limit:.7g} {found.problem.unit}" if math.isfinite(limit) else f"not known ({status})"
+    return f" of {ties} ties (the optimistic bound, which holds for runs too, is {known})"
 
 
 # The folder

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from bilevel import files
+from bilevel.reformulate.ties import OPTIMISTIC
 from bilevel.solution import plain
 from studies.contest.problems.base import ExactAnswer
 from studies.contest.runs import Run
 
 FILE = "runs.jsonl"
 _FORMAT = 1
+_OLDER = {"ties": OPTIMISTIC}
+"""What journals of older versions are of, which do not say so."""
 
 
 class Store:
@@ -23,7 +26,7 @@ class Store:
         self.runs: dict[tuple[str, int], Run] = {}
         self.exact: ExactAnswer | None = None
         for entry in (
-            [] if self.path is None else files.opened(self.path, {"format": _FORMAT, **about}, "runs", _parsed)
+            [] if self.path is None else files.opened(self.path, {"format": _FORMAT, **about}, "runs", _parsed, _OLDER)
         ):
             self._keep(entry)
 
@@ -32,6 +35,11 @@ class Store:
         self._keep(entry)
         if self.path is not None and not (isinstance(entry, ExactAnswer) and entry.interrupted):
             files.append(self.path, _line(entry))
+
+    def forget(self) -> None:
+        """Remove the file where it has no entry yet, so that a refusal leaves none behind."""
+        if self.path is not None and self.exact is None and not self.runs:
+            self.path.unlink()
 
     def _keep(self, entry: Run | ExactAnswer) -> None:
         if isinstance(entry, Run):
@@ -49,10 +57,10 @@ def _line(entry: Run | ExactAnswer) -> dict[str, Any]:
 
 def _parsed(line: Mapping[str, Any]) -> Run | ExactAnswer:
     if "exact" in line:
-        return ExactAnswer(
-            **line["exact"]
-            | {name: _number(line["exact"][name]) for name in ("objective", "bound", "by_rule", "cpu_seconds")}
-        )
+        # Journals of older versions have no optimistic bound beside the answer, which is that itself
+        values = {"optimistic_bound": None} | line["exact"]
+        numbers = ("objective", "bound", "by_rule", "cpu_seconds", "optimistic_bound")
+        return ExactAnswer(**values | {name: _number(values[name]) for name in numbers})
     values = line["run"]
     bests, penalty = tuple(map(_number, values["bests"])), values["penalty"]
     return Run(**values | {

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bilevel import tolerances
+from bilevel.reformulate.ties import OPTIMISTIC
 from studies.contest.problems.base import ExactAnswer, FloatArray, Problem
 from studies.contest.runs import Run
 from studies.contest.settings import EXACT, Settings
@@ -64,6 +65,9 @@ class Comparison:
         - `seconds`, `cpu_seconds`, `evaluations`: means over runs; `time_ratio`: CPU seconds over those of the exact search;
         - `gap_to_bound`, `gap_to_exact`: how much worse `best` is than the proven bound and than the exact objective, over the
           problem's scale;
+        - `ties`: the convention of the exact answer; that of runs is a rule;
+        - `gap_to_optimistic_bound`, with an exact answer of another convention: how much worse `best` is than what holds for runs
+          too, while the gaps above, which are to that convention's, may be below 0;
         - `best_by_rule`: `best`, but for the exact answer `ExactAnswer.by_rule`;
         - the problem's quantities at the best run.
         """
@@ -76,7 +80,7 @@ class Comparison:
         best = best_run(self.problem, runs)
         cpu_seconds = _mean([run.cpu_seconds for run in runs])
         return {
-            "method": method, "runs": len(runs), "infeasible": len(runs) - len(values),
+            "method": method, "ties": "by rule", "runs": len(runs), "infeasible": len(runs) - len(values),
             **_statistics(values, self.problem.sense), "seconds": _mean([run.seconds for run in runs]),
             "cpu_seconds": cpu_seconds, "evaluations": _mean([run.evaluations for run in runs]),
             **self._gaps(math.nan if best is None else best.objective, cpu_seconds),
@@ -87,10 +91,10 @@ class Comparison:
     def _exact_row(self) -> dict[str, Any]:
         found = self.exact
         if found is None:
-            return self._row(EXACT)
+            return self._row(EXACT) | {"ties": self.problem.ties.name}
         values = np.array([found.objective] if math.isfinite(found.objective) else [])
         return {
-            "method": EXACT, "runs": 1, "infeasible": int(found.status == "infeasible"),
+            "method": EXACT, "ties": self.problem.ties.name, "runs": 1, "infeasible": int(found.status == "infeasible"),
             **_statistics(values, self.problem.sense), "seconds": found.seconds,
             "cpu_seconds": found.cpu_seconds, "evaluations": math.nan,
             **self._gaps(found.objective, found.cpu_seconds), "best_by_rule": found.by_rule, **self._quantities(found.details),
@@ -100,9 +104,11 @@ class Comparison:
         found, scale = self.exact, self.scale
         bound, objective = (math.nan, math.nan) if found is None else (found.bound, found.objective)
         scale = scale if scale > 0 else math.nan
+        limit = math.nan if found is None else found.for_runs[0]
+        other = {} if self.problem.ties.name == OPTIMISTIC else {"gap_to_optimistic_bound": limit}
+        ends = {"gap_to_bound": bound, "gap_to_exact": objective, **other}
         return {
-            "gap_to_bound": self.problem.sense * (best - bound) / scale,
-            "gap_to_exact": self.problem.sense * (best - objective) / scale,
+            **{name: self.problem.sense * (best - end) / scale for name, end in ends.items()},
             "time_ratio": cpu_seconds / found.cpu_seconds if found is not None and found.cpu_seconds > 0 else math.nan,
         }
 
@@ -132,37 +138,69 @@ class Comparison:
         return pd.concat(curves, ignore_index=True) if curves else _curves(self.problem.sense, "", [])
 
     def verdict(self) -> Verdict:
-        """Whether the exact bound and the runs agree, within `tolerances.RESOLUTION` of the scale."""
+        """Whether the bound that holds for runs and the runs agree, within `tolerances.RESOLUTION` of the scale.
+
+        That is the optimistic bound: users of runs break ties by a rule, and a run may be better than the optimum of another
+        convention.
+        """
         found, best = self.exact, best_run(self.problem, self.runs)
         if found is None:
             return Verdict("nothing is proven, because exact is not among the methods", False)
-        if found.status == "infeasible":
+        limit, status = found.for_runs
+        if status == "infeasible":
             return self._infeasible(best)
-        if not math.isfinite(found.bound):
-            return Verdict(f"nothing is proven, because exact has no bound ({found.status}: {found.reason})", False)
-        bound = f"{found.bound:.7g} {self.problem.unit}"
-        if best is None:
-            return Verdict(f"exact proves that nothing is better than {bound}; no run found a feasible decision", False)
-        named = f"{best.objective:.7g} by {best.method}, seed {best.seed}"
-        ahead = self.problem.sense * (found.bound - best.objective)
-        if ahead > tolerances.RESOLUTION * (self.scale if self.scale > 0 else abs(found.bound)):
-            said = f"{named}, is a feasible decision and better than the bound {bound} that exact proves"
+        if not math.isfinite(limit):
+            return Verdict(self._unproven(found, status), False)
+        scale = self.problem.scale(limit) if found.optimistic_status else self.scale
+        if best is not None and self.problem.sense * (limit - best.objective) > tolerances.RESOLUTION * (
+            scale if scale > 0 else abs(limit)
+        ):
+            proven = f"the bound {limit:.7g} {self.problem.unit} that exact proves"
+            said = f"{_named(best)}, is a feasible decision and better than {proven}"
             return Verdict(f"{said}: one of both is wrong, report it", True)
+        return Verdict(f"exact proves that nothing is better than {self._proven(found)}; {self._behind(best)}", False)
+
+    def _unproven(self, found: ExactAnswer, status: str) -> str:
+        """What is known without a bound for runs."""
+        if not found.optimistic_status:
+            return f"nothing is proven, because exact has no bound ({found.status}: {found.reason})"
+        return (
+            f"nothing is proven of the runs, because there is no optimistic bound ({status}); of {self.problem.ties.name} ties "
+            f"exact says: {found.status}, {found.reason}"
+        )
+
+    def _proven(self, found: ExactAnswer) -> str:
+        """The bound that holds for runs, and that of the convention where it is another one."""
+        limit, unit, ties = f"{found.for_runs[0]:.7g}", self.problem.unit, self.problem.ties.name
+        if not found.optimistic_status:
+            return f"{limit} {unit}"
+        said = f"{limit} {unit} whatever the indifferent choose (optimistic)"
+        if found.status == "infeasible":
+            return f"{said}, and that no decision is feasible with {ties} ties"
+        return f"{said}, and than {found.bound:.7g} with {ties} ties" if math.isfinite(found.bound) else said
+
+    def _behind(self, best: Run | None) -> str:
+        """How far the best run is from the bound of the convention."""
+        if best is None:
+            return "no run found a feasible decision"
+        said = f"the best of all runs, {_named(best)},"
         behind = self._gaps(best.objective, math.nan)["gap_to_bound"]
-        share = (
-            f" is {100 * max(behind, 0.0):.3g} % of {self.problem.scale_words} behind it"
-            if math.isfinite(behind)
-            else ""
-        )
-        return Verdict(
-            f"exact proves that nothing is better than {bound}; the best of all runs, {named},{share}", False
-        )
+        if not math.isfinite(behind):
+            return said.removesuffix(",")
+        if self.problem.ties.name == OPTIMISTIC:
+            return f"{said} is {100 * max(behind, 0.0):.3g} % of {self.problem.scale_words} behind it"
+        side = "behind" if behind >= 0 else "in front of"
+        return f"{said} is {100 * abs(behind):.3g} % of {self.problem.scale_words} {side} the latter"
 
     def _infeasible(self, best: Run | None) -> Verdict:
         if best is None:
             return Verdict("exact proves that no decision is feasible, and no run found one", False)
         said = f"exact claims that no decision is feasible, and {best.method} with seed {best.seed} found one"
         return Verdict(f"{said}: one of both is wrong, report it", True)
+
+
+def _named(run: Run) -> str:
+    return f"{run.objective:.7g} by {run.method}, seed {run.seed}"
 
 
 def best_run(problem: Problem, runs: Iterable[Run]) -> Run | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bilevel.reformulate.ties import Ties
 from instances import Instance
 
 FloatArray = NDArray[np.float64]
@@ -31,6 +32,8 @@ class ExactAnswer:
     without one; `seconds` (of the clock) are from building the model to its recheck, `cpu_seconds` what the process worked.
     `by_rule` is the objective of the same decisions where indifferent followers choose by the rule of the heuristics instead of in
     the leader's favour: what a heuristic would have reported for them (NaN where it would call them infeasible).
+    `optimistic_bound` and `optimistic_status` are of the optimistic answer, where the answer itself is of another convention of
+    ties; NaN and "" where it is the optimistic one.
     """
 
     objective: float
@@ -41,6 +44,13 @@ class ExactAnswer:
     details: Mapping[str, float]
     by_rule: float = math.nan
     cpu_seconds: float = math.nan
+    optimistic_bound: float = math.nan
+    optimistic_status: str = ""
+
+    @property
+    def for_runs(self) -> tuple[float, str]:
+        """Bound and status that hold for runs, whatever rule their users break ties by: those of the optimistic answer."""
+        return (self.optimistic_bound, self.optimistic_status) if self.optimistic_status else (self.bound, self.status)
 
     @property
     def interrupted(self) -> bool:
@@ -102,6 +112,10 @@ class Problem(Protocol):
         """Relative gap of the exact method unless another is asked for."""
 
     @property
+    def ties(self) -> Ties:
+        """What the exact answer asks of followers who are indifferent."""
+
+    @property
     def note(self) -> str:
         """What an exact point may do that no candidate can."""
 
@@ -115,7 +129,10 @@ class Problem(Protocol):
         """The quantities of one evaluated candidate, by column."""
 
     def exact(self, gap: float, time_limit: float | None, progress: bool) -> ExactAnswer:
-        """The exact answer, within a relative gap and seconds."""
+        """The exact answer by the convention of `ties`, within a relative gap and seconds.
+
+        Of another convention than optimistic it has the optimistic bound too, from a search of as many seconds.
+        """
 
     def scale(self, reference: float) -> float:
         """What gaps are relative to, in the objective's unit, where the exact objective (or else its bound) is `reference`."""

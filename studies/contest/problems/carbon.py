@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bilevel.errors import BilevelError
+from bilevel.reformulate.ties import OPTIMISTIC, PLAIN, Ties
 from bilevel.solution import VALID
 from formulations.carbon.system import CarbonSystem
 from instances import Instance
@@ -30,6 +31,7 @@ class CarbonProblem:
 
     name = "carbon"
     solver = "scip"
+    ties = PLAIN
     gap = 1e-3
     objective = "variance of supply"
     unit = "kW²"
@@ -42,11 +44,15 @@ class CarbonProblem:
     )
 
     @staticmethod
-    def of(case: Instance, objective: str | None) -> "CarbonProblem":
-        """The problem of a case with carbon rules; raises `BilevelError` for another case, and where an objective is given."""
+    def of(case: Instance, objective: str | None, ties: Ties = PLAIN) -> "CarbonProblem":
+        """The problem of a case with carbon rules; raises `BilevelError` for another case, an objective, and other ties."""
         if objective is not None:
             raise BilevelError(
                 f"problem 'carbon' has one objective, the variance of supply, and {objective!r} is given: leave --objective out"
+            )
+        if ties.name != OPTIMISTIC:
+            raise BilevelError(
+                f"problem 'carbon' has optimistic answers only, and ties {ties.name!r} are asked for: leave --ties out"
             )
         baseline = CarbonSystem(case).baseline()
         return CarbonProblem(case, float(baseline.state.variance_kw2), float(baseline.costs.bill))

@@ -9,7 +9,9 @@ import numpy as np
 import pyomo.environ as pyo
 
 import bilevel
+from bilevel.reformulate.ties import OPTIMISTIC, PESSIMISTIC, PLAIN, SECURE, Ties
 from bilevel.solution import VALID
+from bilevel.status import Status
 from formulations import charging_pricing, objectives
 from formulations.objectives import OBJECTIVES
 from instances import Instance
@@ -17,30 +19,45 @@ from studies import tolerances
 from studies.contest.problems.base import ExactAnswer, FloatArray, Quantity, feasible
 from studies.contest.problems.pricing_genes import REPORTED, PricingCandidates
 
+_RULE = "by a fixed rule in the heuristics (lowest base load first)"
+_NOTES = {
+    OPTIMISTIC: f"Users who are indifferent choose in the leader's favour in the exact answer (optimistic), and {_RULE}",
+    SECURE: f"The exact answer is the best at which no user is indifferent, by {{margin}} (secure); users who are choose {_RULE}",
+    PESSIMISTIC: f"Users who are indifferent do in the exact answer what the leader likes least (pessimistic), and choose {_RULE}",
+}
+"""Ties in the exact answer and in runs, by convention."""
+_AHEAD = "So a run may be better than the exact answer, and a gap below 0; what no run may be better than is the optimistic bound."
+
 COLUMNS = {OBJECTIVES[name].column: OBJECTIVES[name].expression for name in REPORTED}
 """Column of a quantity: the model's expression."""
 
 
 @dataclass(frozen=True)
 class PricingProblem:
-    """See `studies.contest.problems.base.Problem`; `weights` are those of `objectives.parse`."""
+    """See `studies.contest.problems.base.Problem`; `weights` are those of `objectives.parse`, `ties` of the exact answer."""
 
     case: Instance
     weights: Mapping[str, float]
+    ties: Ties = PLAIN
 
     name = "pricing"
     solver = "highs"
     gap = 1e-4
     scale_words = "the exact objective"
-    note = (
-        "Users who are indifferent choose in the leader's favour in the exact answer (optimistic), and by a fixed rule in the "
-        "heuristics (lowest base load first), so that its optimum may lie beyond their reach."
-    )
 
     @staticmethod
-    def of(case: Instance, objective: str | None) -> "PricingProblem":
+    def of(case: Instance, objective: str | None, ties: Ties = PLAIN) -> "PricingProblem":
         """The problem with an objective of `charging_pricing`, loss where None is given."""
-        return PricingProblem(case, objectives.parse("loss" if objective is None else objective))
+        return PricingProblem(case, objectives.parse("loss" if objective is None else objective), ties)
+
+    @property
+    def note(self) -> str:
+        """What ties are in the exact answer and in runs, and what follows for gaps."""
+        if self.ties.name == OPTIMISTIC:
+            return f"{_NOTES[OPTIMISTIC]}, so that its optimum may lie beyond their reach."
+        margin, money = self.ties.margin, self.case.currency
+        kept = "the default margin" if margin is None else f"a margin of {margin:g} {money}/kWh"
+        return f"{_NOTES[self.ties.name].format(margin=kept)}. {_AHEAD}"
 
     @property
     def sense(self) -> int:
@@ -87,15 +104,39 @@ class PricingProblem:
         return {column: float(getattr(found, column)[0]) for column in COLUMNS}
 
     def exact(self, gap: float, time_limit: float | None, progress: bool) -> ExactAnswer:
-        """`bilevel.solve` of `charging_pricing`."""
+        """`bilevel.solve` of `charging_pricing`, and again for the optimistic bound where `ties` are others."""
         model = charging_pricing(self.case, self.weights)
-        found = bilevel.solve(model, self.solver, gap=gap, time_limit=time_limit, progress=progress)
-        valid = found.status in VALID
+        found = bilevel.solve(
+            model,
+            self.solver,
+            gap=gap,
+            time_limit=time_limit,
+            progress=progress,
+            ties=self.ties.name,
+            margin=self.ties.margin,
+        )
         answer = ExactAnswer(math.nan, found.bound, found.status, found.reason, sum(found.seconds.values()), {})
-        if not valid:
+        if self.ties.name != OPTIMISTIC:
+            answer = self._beside_optimistic(answer, gap, time_limit, progress)
+        if found.status not in VALID:
             return answer
         details = {column: float(pyo.value(getattr(model, name))) for column, name in COLUMNS.items()}
         return replace(answer, objective=found.objective, details=details, by_rule=self._by_rule(model))
+
+    def _beside_optimistic(
+        self, answer: ExactAnswer, gap: float, time_limit: float | None, progress: bool
+    ) -> ExactAnswer:
+        """The answer with the optimistic bound; after a Ctrl-C there is no search, and one in it is told as the answer's own."""
+        if answer.interrupted:
+            return replace(answer, optimistic_status=Status.UNKNOWN)
+        model = charging_pricing(self.case, self.weights)
+        best = bilevel.solve(model, self.solver, gap=gap, time_limit=time_limit, progress=progress)
+        found = replace(
+            answer, seconds=answer.seconds + sum(best.seconds.values()), optimistic_bound=best.bound,
+            optimistic_status=best.status,
+        )  # fmt: skip
+        stopped = "Ctrl-C" in best.reason
+        return replace(found, reason=f"{answer.reason}; optimistic bound: {best.reason}") if stopped else found
 
     def _by_rule(self, model: Any) -> float:
         """The objective at the model's prices where users break ties by the rule of the candidates."""

@@ -9,7 +9,7 @@ from studies.page.parts.html import number, table, text
 
 FILES = {"compare": "compare.csv", "market": "comparison.csv", "compare-equilibrium": "comparison.csv"}
 UNITS = {"seconds": "s", "cpu_seconds": "s", "gap": "relative", "gap_to_bound": "relative", "gap_to_exact": "relative",
-         "loss_kwh": "kWh", "network_loss_kwh": "kWh", "peak_kw": "kW",
+         "gap_to_optimistic_bound": "relative", "loss_kwh": "kWh", "network_loss_kwh": "kWh", "peak_kw": "kW",
          "time_ratio": "times exact"}  # fmt: skip
 COUNTS = ("runs", "infeasible", "evaluations")
 
@@ -47,7 +47,7 @@ def _words(name: str) -> str:
 def _unit(results: ResultsFolder, name: str) -> str:
     if name in UNITS:
         return UNITS[name]
-    if name in (*COUNTS, "status", "check"):
+    if name in (*COUNTS, "status", "check", "ties"):
         return ""
     if results.kind == "compare" and name in ("best", "mean", "worst", "std", "best_by_rule"):
         return str(results.data["problem"]["unit"])

@@ -82,7 +82,9 @@ def _market(results: ResultsFolder) -> Options:
 def _methods(results: ResultsFolder) -> Options:
     """The seed of a comparison is that of its runs, and of the fleet where one was drawn."""
     data = results.data
-    found = {"problem": data["problem"]["name"], **data["settings"]}
+    # Results of older versions say nothing of ties
+    ties = {name: data["problem"].get(name) for name in ("ties", "margin")}
+    found = {"problem": data["problem"]["name"], **data["settings"], **ties}
     if data["problem"]["name"] == "pricing":
         found["objective"] = _weights(data["problem"]["objective"])
     return found

@@ -265,6 +265,10 @@ REFUSALS: list[tuple[list[str], list[str]]] = [
     (["--objective", "lost"], ["unknown objective 'lost'", "did you mean 'loss'"]),
     (["--problem", "pricingg"], ["unknown problem 'pricingg'", "did you mean 'pricing'"]),
     (["--resume"], ["--resume", "--out DIR"]),
+    (["--ties", "secur"], ["unknown convention of ties 'secur'", "did you mean 'secure'"]),
+    (["--margin", "0.1"], ["margin is 0.1", "ties='optimistic' keeps none"]),
+    (["--ties", "secure", "--margin", "-1"], ["--margin", "positive"]),
+    (["--ties", "secure", "--methods", "ga"], ["exact is not among the methods"]),
 ]
 
 

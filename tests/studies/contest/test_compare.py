@@ -19,9 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import tiny_case
 
+import bilevel
 import formulations
 import instances
 from bilevel.errors import BilevelError
+from bilevel.reformulate.ties import PLAIN, Ties
 from formulations.carbon.system import CarbonSystem
 from instances import Instance
 from studies import contest
@@ -44,6 +46,7 @@ class Bowl:
     answer: ExactAnswer = ANSWER
     calls: list[str] = field(default_factory=list)
     case: Instance = field(default_factory=tiny_case)
+    ties: Ties = PLAIN
 
     name = "bowl"
     objective = "height"
@@ -201,6 +204,87 @@ def test_without_a_bound_nothing_is_proven() -> None:
     bounded = Bowl(answer=replace(problem.answer, bound=9.0))
     assert compared(a_run("ga", 0, 8.0), problem=bounded).verdict().contradiction
     assert row(compared(a_run("ga", 0, 12.0), problem=bounded), "ga")["gap_to_bound"] == pytest.approx(3.0 / 9.0)
+
+
+SECURE = replace(ANSWER, optimistic_bound=7.0, optimistic_status="certified")
+"""Of secure ties: 10, bound 9.5; whatever users do, nothing is better than 7."""
+
+
+def test_only_the_optimistic_bound_holds_for_runs() -> None:
+    """A run at 8 beats the secure bound 9.5 by 15 % of 10, as its users choose by a rule; one at 6.9 beats what holds for all."""
+    problem = Bowl(answer=SECURE, ties=Ties("secure", 0.1))
+    found = compared(a_run("ga", 0, 8.0), problem=problem)
+    said = found.verdict()
+    assert not said.contradiction
+    for words in (
+        "nothing is better than 7 m whatever",
+        "9.5 with secure ties",
+        "15 % of the exact objective in front",
+    ):
+        assert words in said.sentence
+    mine, own = row(found, "ga"), row(found, "exact")
+    assert (mine["gap_to_bound"], mine["gap_to_exact"]) == pytest.approx((-0.15, -0.2))
+    assert (mine["gap_to_optimistic_bound"], own["gap_to_optimistic_bound"]) == pytest.approx((0.1, 0.3))
+    assert (mine["ties"], own["ties"]) == ("by rule", "secure")
+    assert "gap_to_optimistic_bound" not in compared(a_run("ga", 0, 12.0)).table()
+    behind = compared(a_run("ga", 0, 12.0), problem=problem).verdict().sentence
+    assert "25 % of the exact objective behind the latter" in behind
+    # Within 1e-4 of the optimistic bound itself, which is less than 1e-4 of the secure objective
+    assert not compared(a_run("ga", 0, 7.0 - 0.9e-4 * 7.0), problem=problem).verdict().contradiction
+    for better in (7.0 - 1.1e-4 * 7.0, 6.9):
+        assert compared(a_run("ga", 0, better), problem=problem).verdict().contradiction
+
+
+def test_no_secure_decision_says_nothing_of_runs() -> None:
+    none = replace(SECURE, objective=math.nan, bound=math.nan, status="infeasible", reason="nobody is clear")
+    problem = Bowl(answer=none, ties=Ties("secure", 0.1))
+    said = compared(a_run("ga", 0, 8.0), problem=problem).verdict()
+    assert not said.contradiction
+    assert "no decision is feasible with secure ties" in said.sentence
+    assert compared(a_run("ga", 0, 6.0), problem=problem).verdict().contradiction
+    nothing = Bowl(answer=replace(none, optimistic_bound=math.nan, optimistic_status="infeasible"), ties=problem.ties)
+    assert compared(a_run("ga", 0, 8.0), problem=nothing).verdict().contradiction
+
+
+def test_without_an_optimistic_bound_nothing_is_proven_of_runs() -> None:
+    unknown = replace(SECURE, optimistic_bound=math.nan, optimistic_status="unknown")
+    said = compared(a_run("ga", 0, 1.0), problem=Bowl(answer=unknown, ties=Ties("secure"))).verdict()
+    assert not said.contradiction
+    assert said.sentence.startswith("nothing is proven of the runs, because there is no optimistic bound (unknown)")
+
+
+def test_table_file_and_figure_name_the_convention() -> None:
+    runs = [a_run("ga", 0, 13.0, 12.0), a_run("ga", 1, 12.0, 11.0)]
+    found = compared(*runs, problem=Bowl(answer=SECURE, ties=Ties("secure", 0.1)))
+    assert cells.statistics(found)[0].texts == ("exact, secure", "GA")
+    files = results.contents(found, {})
+    data = json.loads(str(files["compare.json"]))
+    assert (data["problem"]["ties"], data["problem"]["margin"]) == ("secure", 0.1)
+    assert (data["exact"]["optimistic_bound"], data["exact"]["optimistic_status"]) == (7.0, "certified")
+    assert "bound of secure ties (the optimistic bound, which holds for runs too, is 7 m)" in str(files["compare.tex"])
+    texts = [text.get_text() for text in contest_figures.boxes(found).legends[0].get_texts()]
+    assert texts[:3] == ["exact optimum (secure)", "exact: proven bound (secure)", "exact: optimistic bound"]
+    plain = compared(*runs)
+    assert cells.statistics(plain)[0].texts == ("exact", "GA")
+    assert json.loads(str(results.contents(plain, {})["compare.json"]))["problem"]["ties"] == "optimistic"
+
+
+def test_an_interrupted_optimistic_search_is_told_and_stops_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def solve(_model: Any, *_: Any, ties: str = "optimistic", **__: Any) -> Any:
+        asked.append(ties)
+        reason = "time limit (interrupted by Ctrl-C)" if ties == stopped else "no point yet"
+        return SimpleNamespace(status="unknown", reason=reason, bound=3.0, seconds={"solve": 1.0})
+
+    monkeypatch.setattr(bilevel, "solve", solve)
+    for stopped, searches in (("secure", ["secure"]), ("optimistic", ["secure", "optimistic"])):
+        asked.clear()
+        answer = contest.pick(tiny_case(), ties="secure").exact(1e-4, 10.0, False)
+        assert answer.interrupted
+        assert asked == searches
+        assert (answer.optimistic_status, answer.seconds) == ("unknown", float(len(searches)))
+        assert math.isnan(answer.for_runs[0]) == (stopped == "secure")
 
 
 def test_a_search_reports_the_best_candidate_without_penalty() -> None:
@@ -371,6 +455,14 @@ def test_problems_are_refused_by_name() -> None:
         contest.pick(instances.load("ieee33_carbon"), objective="loss")
     with pytest.raises(BilevelError, match="carbon"):
         contest.pick(tiny_case(), "carbon")
+    with pytest.raises(
+        BilevelError, match=r"'carbon' has optimistic answers only, and ties 'secure' .* leave --ties out"
+    ):
+        contest.pick(instances.load("ieee33_carbon"), ties="secure")
+    with pytest.raises(BilevelError, match="did you mean 'secure'"):
+        contest.pick(tiny_case(), ties="secur")
+    with pytest.raises(BilevelError, match="exact is not among the methods"):
+        contest.compare(contest.pick(tiny_case(), ties="pessimistic"), Settings(("ga",), 1, 40, 10))
     with pytest.raises(BilevelError, match="generator"):
         contest.pick(instances.load("ieee33_aggregator"), "pricing")
 
