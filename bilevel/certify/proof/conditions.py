@@ -20,7 +20,6 @@ ROUNDING = 2.0**-52
 WIDER = 1e-9
 """Of themselves: room that limits of multipliers are given, far more than rounding takes."""
 
-
 TINY = 2.0**-1074
 """The least double above 0: what a product may be off by where it leaves the range of doubles with all digits."""
 
@@ -237,6 +236,7 @@ class Conditions:
 
     def _product(self, i: int, j: int) -> int:
         """A column that is the product of two, within its corners."""
+        places((i, j), 0, len(self.low))
         corners = [float(np.multiply(a, b)) for a in (self.low[i], self.high[i]) for b in (self.low[j], self.high[j])]
         if not np.isfinite(corners).all():
             raise RefusedError(f"columns {i} and {j} of a product have no limits")

@@ -502,10 +502,13 @@ FALSE = {
     "number as a word": handmade([empty([0, 1.0])], ["nan"], [1.0], [-1], **ROW),
     "no double": handmade([empty([0, 1.0])], [2**53 + 1], [None], [-1], **ROW),
     "sign 7": handmade([empty([0, 1.0])], [0.0], [1.0], [-1], sign=7, **ROW),
+    # x y of x in 2..3 and the last column, which is the product itself
+    "product of column -1": handmade([empty([0, 1.0])], [2.0, 1.0], [3.0, 2.0], [-1, -1]) | {"products": [[-1, 0]]},
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("name", FALSE)
-def test_there_is_a_point_whatever_a_proof_says(name: str) -> None:
+def test_there_is_a_point_whatever_a_proof_says(name: str, exact: bool) -> None:
     with pytest.raises(RefusedError, match=r"\w+ \w+"):
-        check(FALSE[name])
+        check(FALSE[name], exact)
