@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bilevel import tolerances
 from bilevel.budget import Budget, Leisure, OutOfTimeError
 from bilevel.certify.ties.face import tie_problem
 from bilevel.certify.ties.local import together
@@ -130,17 +131,22 @@ class Hunt:
             return
         if asked is None:
             return
+        remark = ""
         if asked.status == Status.INFEASIBLE:
             self.found.verdict, self.found.proof = Status.INFEASIBLE, asked.certificate.checks
         else:
-            self._bounded(asked.bound)
             x = self.program.values()
             place = {id(variable): at for at, variable in self.program.own}
             for own, other in twin.decisions:
                 if id(own) in place and other in asked.found:
                     x[place[id(own)]] = asked.found[other]
             self._decided("duplicates", x)
-        self._told("duplicates")
+            # Rounding of rows with limits that are far too wide
+            if self._refuted(asked.bound):
+                remark = f"left out: some decision is better than the bound {asked.bound:.9g}"
+            else:
+                self._bounded(asked.bound)
+        self._told("duplicates", remark)
 
     def _cells(self) -> None:
         try:
@@ -164,7 +170,10 @@ class Hunt:
                 self._decided("cells", x)
         floor = self.program.objective_floor(None)
         known = found.complete and all(cell.exact for cell in found.cells if cell.infimum <= self.found.objective)
-        if known and self.found.best is not None and not found.attained(self.allowed.gap, floor):
+        # A decision valued at the infimum has it, however little keeps its answers from ties
+        beside = self.found.objective - self.found.bound > tolerances.AS_GOOD * max(abs(self.found.bound), floor)
+        away = np.isfinite(self.found.bound) and beside
+        if known and away and self.found.best is not None and not found.attained(self.allowed.gap, floor):
             self.found.verdict = Status.NOT_ATTAINED
         self._told("cells")
 
@@ -214,6 +223,11 @@ class Hunt:
         line = self.allowed.progress
         self.found.stopped = line.why if line.interrupted or "Ctrl-C" in asked.reason else ""
         return asked
+
+    def _refuted(self, bound: float) -> bool:
+        best = self.found.objective
+        floor = self.program.objective_floor(self.found.best.x if self.found.best else None)
+        return bool(self.program.sign * bound > best + self.allowed.gap * max(abs(best), floor))
 
     def _bounded(self, bound: float) -> None:
         if np.isfinite(bound):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyomo.environ as pyo
@@ -14,6 +15,7 @@ from ties.table import load, problems
 import bilevel
 import formulations
 import instances
+from bilevel.pessimistic.bracket import Hunt
 
 ENTRIES = {entry["name"]: entry for entry in problems()}
 PESSIMISTIC = {name: of_table(entry, "pessimistic")[0] for name, entry in ENTRIES.items()}
@@ -89,6 +91,50 @@ def test_the_margin_is_kept() -> None:
 def test_rows_that_some_tie_breaks_at_every_decision(name: str) -> None:
     found = bilevel.solve(load(ENTRIES[name]), ties="pessimistic", progress=False)
     assert found.status == "infeasible" and found.reason
+
+
+def two_ways(dear: float, most: float | None) -> pyo.ConcreteModel:
+    """The leader prices way 1 beside one at 5 and one at `dear`, and pays 3 or 1 for them; another follower ties always, at 0 or 1.
+
+    Up to x = 4.9 the worst is 3 + 1 - x / 10, 3.51 at x = 4.9.
+    """
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(None if most is None else 0, most))
+    model.f, model.g = bilevel.Follower(), bilevel.Follower()
+    model.f.y = pyo.Var([1, 2, 3], bounds=(0, 1))
+    model.f.all = pyo.Constraint(expr=pyo.quicksum(model.f.y.values()) == 1)
+    model.f.cost = pyo.Objective(expr=model.x * model.f.y[1] + 5 * model.f.y[2] + dear * model.f.y[3])
+    model.g.z = pyo.Var(bounds=(0, 1))
+    model.g.cost = pyo.Objective(expr=0 * model.g.z)
+    model.bill = pyo.Objective(expr=3 * model.f.y[1] + 4 * model.f.y[2] + model.g.z - model.x / 10)
+    return model
+
+
+@pytest.mark.parametrize("dear", [10.0, 1e5, 1e7])
+def test_a_decision_that_has_the_infimum_attains_it(dear: float) -> None:
+    """Beside a dear way all other costs are small, and so is what keeps answers from ties."""
+    found = bilevel.solve(two_ways(dear, 4.9), ties="pessimistic", progress=False)
+    assert (found.status, found.objective, found.bound) == ("certified", pytest.approx(3.51), pytest.approx(3.51))
+
+
+def test_what_has_no_infimum_is_not_called_one_that_is_not_attained() -> None:
+    """-x / 10 has no end where x has none."""
+    found = bilevel.solve(two_ways(10.0, None), ties="pessimistic", progress=False)
+    assert found.status in ("feasible", "unknown", "unbounded") and not np.isfinite(found.bound)
+
+
+def test_a_bound_above_a_decision_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of `price_levels` the least worst cost is -3 as it is minimised: a bound that says -2 is none."""
+    asked = Hunt._asked
+
+    def far(hunt: Hunt, what: str, *given: object) -> object:
+        found = asked(hunt, what, *given)
+        return replace(found, bound=2.0) if what == "duplicates" else found
+
+    monkeypatch.setattr(Hunt, "_asked", far)
+    found = bilevel.solve(load(ENTRIES["price_levels"]), ties="pessimistic", progress=False)
+    assert found.objective == pytest.approx(3) and found.bound >= 3 - 1e-6
+    assert any("better than the bound" in step["remark"] for step in found.settings["pessimistic"])
 
 
 def test_what_has_no_proven_worst_tie_is_refused_by_name() -> None:
