@@ -78,7 +78,7 @@ AT_THE_WALL = 0.99
 """Of the objective at which an endless relaxation is stopped: bounds from there on prove nothing."""
 
 STRICT = 1e-8
-"""No slack or multiplier of a cell of decisions can be above this share of its scale: the cell is empty; ten times what is kept."""
+"""A cell whose slacks and multipliers not all are above this share of their scales may be rounding; ten times what is kept."""
 
 HELD_EXACTLY = 1e-9
 """How far columns of followers with cones may be moved from their exact response, over their scale."""

@@ -112,7 +112,8 @@ class _Tree:
     def _look(self, sides: Sides) -> list[tuple[float, Sides]]:
         """Both halves of a part, the one to look at first last; none where it is empty, or a cell."""
         relaxed = closed(self.base, self.form, sides).least()
-        if relaxed.empty or strict(self.base, self.form, sides).most().room <= tolerances.STRICT:
+        # Beside a large cost what keeps answers from ties is a small share of it: little room is not none
+        if relaxed.empty or strict(self.base, self.form, sides).most().room <= tolerances.LEAST_SIZE:
             return []
         if relaxed.value >= self._cutoff():
             return [(relaxed.value, sides)]
@@ -129,9 +130,13 @@ class _Tree:
         """The infimum of a cell whose pairs are all decided, unless no decision of it keeps the leader's rows."""
         system, exact = of_ties(self.base, self.form, sides)
         best, inner = closed(system, self.form, sides).least(), strict(system, self.form, sides).most()
-        if best.empty or inner.room <= tolerances.STRICT:
+        if best.empty or inner.room <= tolerances.LEAST_SIZE:
             return
         n = self.form.program.columns
+        if inner.room <= tolerances.STRICT:
+            # Rounding may be all that the cell is
+            self.cells.append(Cell(best.value, () if inner.x is None else (inner.x[:n],), False, False))
+            return
         if best.x is None or inner.x is None:
             self.cells.append(Cell(best.value, () if inner.x is None else (inner.x[:n],), False, exact))
             return

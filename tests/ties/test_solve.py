@@ -117,6 +117,15 @@ def test_a_decision_that_has_the_infimum_attains_it(dear: float) -> None:
     assert (found.status, found.objective, found.bound) == ("certified", pytest.approx(3.51), pytest.approx(3.51))
 
 
+@pytest.mark.parametrize("dear", [1e2, 1e9, 1e10])
+def test_a_dear_way_hides_no_better_decision(dear: float) -> None:
+    """Way 1 is left as soon as x is above 5: worst ties come near to 1 + 5 / 10, and at x = 5 the worst is 3 + 5 / 10."""
+    model = two_ways(dear, 10.0)
+    model.bill.expr = 3 * model.f.y[1] + model.f.y[2] + model.x / 10
+    found = bilevel.solve(model, ties="pessimistic", progress=False)
+    assert found.status in ("not_attained", "feasible", "unknown") and found.bound <= 1.5 + 1e-6
+
+
 def test_what_has_no_infimum_is_not_called_one_that_is_not_attained() -> None:
     """-x / 10 has no end where x has none."""
     found = bilevel.solve(two_ways(10.0, None), ties="pessimistic", progress=False)
