@@ -76,10 +76,7 @@ def solve(
     root, ties), `FeatureError` (the solver lacks what mode or cones need), `LicenceError`, or `BilevelError` (gap, time, margin).
     """
     # Bad settings are refused before any work
-    for name, flag in (("scaling", scaling), ("proof", proof)):
-        require(name, flag, isinstance(flag, bool), "True or False")
-    if isinstance(ties, str) and ties in LIMITS:
-        time_limit = LIMITS[ties] if time_limit is None else None if time_limit == math.inf else time_limit
+    time_limit = _limited(ties, time_limit, scaling, proof)
     asked = pick(solver, mode, cones, gap, time_limit, root, wanted(ties, margin, proof))
     # Decisions are keyed by variables, which no file of settings holds
     settings = {
@@ -144,6 +141,15 @@ def _solved(
     told = solution_of(answer.program, found, x, recheck, phases, settings, stopped, line.nodes, answer.attempts, log)
     # The model's own words for loose cones are about its values, which stand in it by now
     return explained(model, told)
+
+
+def _limited(ties: Any, time_limit: float | None, scaling: Any, proof: Any) -> float | None:
+    """The time limit that stands; refuses flags that are none."""
+    for name, flag in (("scaling", scaling), ("proof", proof)):
+        require(name, flag, isinstance(flag, bool), "True or False")
+    if isinstance(ties, str) and ties in LIMITS:
+        return LIMITS[ties] if time_limit is None else None if time_limit == math.inf else time_limit
+    return time_limit
 
 
 def _limit(seconds: float) -> float | None:

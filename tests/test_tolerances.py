@@ -19,6 +19,7 @@ ELSEWHERE = {
     "bilevel/certify/proof/conditions.py WIDER": "room that no result depends on, of a checker that imports nothing of the house",
     "bilevel/certify/proof/conditions.py near": "the least number, of a checker that imports nothing of the house",
     "bilevel/pessimistic/bracket.py MARGINS": "a sequence, whose members are told with the answer",
+    "bilevel/pessimistic/bracket.py NEAR": "how near is told as near; the values themselves are told",
     "bilevel/pessimistic/bracket.py STILL": "only tells answers apart, whose own values are told",
     "bilevel/pessimistic/cells.py STRICTNESS": "a sequence of decisions, each of which is valued by its worst tie",
     "bilevel/search/proving/planes.py AROUND": "a step, from which no result depends",

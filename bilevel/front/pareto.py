@@ -70,15 +70,7 @@ def pareto(
 
     Raises what `bilevel.solve` raises, and `BilevelError` for a store of another model or other settings, which it names.
     """
-    require("proofs", proofs, isinstance(proofs, bool), "True or False")
-    require(
-        "executor",
-        executor,
-        executor is None or hasattr(executor, "submit"),
-        "an Executor of concurrent.futures, or None",
-    )
-    folder = store is None or (isinstance(store, (str, Path)) and bool(str(store).strip()))
-    require("store", store, folder, "the name of a folder, or None")
+    _refuse(executor, store, proofs)
     given = _checked(method, points, tolerance, gap, time_limit)
     run = Runner(
         model,
@@ -118,6 +110,19 @@ def _front(run: Runner) -> ParetoFront:
     spent["certify"] = time.perf_counter() - certifying
     about = complete, reason, run.solved, spent, run.settings(), run.model
     return ParetoFront(points, ends.least, ends.most, *about, ends.proofs, ends.checks)
+
+
+def _refuse(executor: Any, store: Any, proofs: Any) -> None:
+    """Refuses what is no executor, no folder and no flag."""
+    require("proofs", proofs, isinstance(proofs, bool), "True or False")
+    require(
+        "executor",
+        executor,
+        executor is None or hasattr(executor, "submit"),
+        "an Executor of concurrent.futures, or None",
+    )
+    folder = store is None or (isinstance(store, (str, Path)) and bool(str(store).strip()))
+    require("store", store, folder, "the name of a folder, or None")
 
 
 def _convention(ties: str, margin: float | None, proofs: bool) -> Ties:

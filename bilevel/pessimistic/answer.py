@@ -101,7 +101,10 @@ def _told(
     told = solution_of(
         program, incumbent, x, recheck, clock.seconds(), settings, found.stopped, attempts=tuple(found.attempts)
     )
-    return replace(told, reason=_reason(told, best)) if told.status == Status.NOT_ATTAINED else told
+    if told.status == Status.NOT_ATTAINED:
+        return replace(told, reason=_reason(told, best))
+    nowhere = "every decision has a tie that breaks a row of the leader's, or whose cost has no end"
+    return replace(told, reason=nowhere) if told.status == Status.INFEASIBLE and best is None else told
 
 
 def _recheck(model: Any, program: Program, found: Bracket, best: Decision | None, x: Any, gap: float) -> Certificate:

@@ -8,7 +8,6 @@ answers with ever smaller margins, which have no ties.  It ends where both meet.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,9 @@ SHARE = 0.25
 TURN, LEAST_TURN = 4.0, 10.0
 """Of the time of the optimistic solve, and at least in seconds: what secure answers of one margin may take.  Their decisions are
 good before their gap is closed."""
+
+NEAR = 1e-3
+"""Of an infimum that no decision attains, or of the least size of objectives: how near a decision has to come for it to be told."""
 
 VALUED = 5.0
 """Seconds at most for the worst tie of one decision, beyond the time limit too."""
@@ -124,7 +126,7 @@ class Hunt:
 
     def _duplicates(self) -> None:
         try:
-            twin = duplicated(self.model)
+            twin = duplicated(self.model, {id(v): float(self.program.size[at]) for at, v in self.program.own})
             asked = self._asked("duplicates", twin.model, "optimistic", None)
         except BilevelError as error:
             self._told("duplicates", f"left out: {error}")
@@ -172,13 +174,14 @@ class Hunt:
         known = found.complete and all(cell.exact for cell in found.cells if cell.infimum <= self.found.objective)
         # A decision valued at the infimum has it, however little keeps its answers from ties
         beside = self.found.objective - self.found.bound > tolerances.AS_GOOD * max(abs(self.found.bound), floor)
-        away = np.isfinite(self.found.bound) and beside
+        # Far from it nothing is said: a tie is told from none within tolerances only
+        near = self.found.objective - self.found.bound <= NEAR * max(abs(self.found.bound), floor)
+        away = np.isfinite(self.found.bound) and beside and near
         if known and away and self.found.best is not None and not found.attained(self.allowed.gap, floor):
             self.found.verdict = Status.NOT_ATTAINED
         self._told("cells")
 
     def _margins(self) -> None:
-        away = []
         for margin in self._sizes():
             if self.allowed.over():
                 return
@@ -191,14 +194,9 @@ class Hunt:
                 return
             if asked.status != Status.INFEASIBLE:
                 self._consider("margin", asked, margin)
-                away.append(self.found.objective - self.found.bound)
             self._told("margin", str(asked.status), margin)
             if self.found.stopped or self.closed():
                 break
-        # A bound that ever smaller margins come to, and that no margin meets
-        nearer = len(away) > 1 and all(after <= before / 2 for before, after in pairwise(away)) and away[-1] > 0
-        if self.closed() and nearer and self.found.best is not None and self.found.best.way == "margin":
-            self.found.verdict = Status.NOT_ATTAINED
 
     def _sizes(self) -> Iterator[float | None]:
         program = self.program

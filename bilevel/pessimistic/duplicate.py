@@ -13,6 +13,7 @@ Continuous leader variables that no follower sees are decided after the answers,
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -21,6 +22,7 @@ from typing import Any
 import pyomo.environ as pyo
 from pyomo.core.expr.visitor import replace_expressions
 
+from bilevel import tolerances
 from bilevel.compile.refusals import one_objective, owners_of
 from bilevel.compile.walk import declared
 from bilevel.errors import ModelError
@@ -60,6 +62,7 @@ class _Builder:
     """Puts the problem with duplicates together."""
 
     model: Any
+    sizes: Mapping[int, float] = field(default_factory=dict)
     new: Any = field(default_factory=lambda: pyo.ConcreteModel(name="with duplicates"))
     place: dict[int, Any] = field(default_factory=dict)
     own: dict[int, Any] = field(default_factory=dict)
@@ -208,6 +211,7 @@ class _Builder:
         low, high = self._new(second).bounds
         if not _few(first) or low is None or high is None:
             return self._new(first) * self._new(second)
+        self._refuse_wide(second)
         whole, other, total = self._new(first), self._new(second), 0.0
         values = range(math.ceil(whole.lb), math.floor(whole.ub) + 1)
         choices = self._choices(first, values)
@@ -221,6 +225,18 @@ class _Builder:
             total = total + value * part
         self.products[key] = total
         return total
+
+    def _refuse_wide(self, variable: Any) -> None:
+        """Rows with limits far beyond a variable's size are kept within rounding that is as large as it."""
+        low, high = variable.bounds
+        if (
+            low is not None
+            and high is not None
+            and high - low > tolerances.LIMIT_LOOSE * self.sizes.get(id(variable), high - low)
+        ):
+            raise ModelError(
+                f"the limits of {variable.name!r}, {low:g} and {high:g}, are too wide for products with it"
+            )
 
     def _choices(self, whole: Any, values: range) -> list[Any]:
         key = id(whole)
@@ -274,6 +290,9 @@ def _few(variable: Any) -> bool:
     return bool(variable.is_integer() and low is not None and high is not None and high - low < MOST_VALUES)
 
 
-def duplicated(model: Any) -> Duplicate:
-    """The problem with duplicates of a model; raises `ModelError` saying why it is not of that class."""
-    return _Builder(model).built()
+def duplicated(model: Any, sizes: Mapping[int, float] | None = None) -> Duplicate:
+    """The problem with duplicates of a model; raises `ModelError` saying why it is not of that class.
+
+    `sizes`: expected sizes of variables by id, beside which limits of factors of products must not be far too wide.
+    """
+    return _Builder(model, sizes or {}).built()

@@ -14,7 +14,7 @@ import numpy as np
 
 from bilevel.certify.proof.conditions import ROUNDING, TINY, Conditions, near
 from bilevel.certify.proof.exact import ExactLeaf
-from bilevel.certify.proof.reading import RefusedError
+from bilevel.certify.proof.reading import RefusedError, fraction
 
 FORMAT, VERSION = "bilevel-grid proof", 1
 
@@ -45,7 +45,7 @@ def check(proof: Any, exact: bool = False) -> dict[str, Any]:
             raise RefusedError("there is no tree: nothing is proven of any part of the problem")
         found = ProofTree(Conditions(proof["problem"], proof), proof["tree"], exact)
         # Null: that there is no point
-        claimed = np.inf if proof["bound"] is None else float(proof["bound"])
+        claimed = np.inf if proof["bound"] is None else float(fraction(proof["bound"]))
         sign = float(proof["problem"]["sign"])
         if not found.bound >= claimed:
             raise RefusedError(

@@ -45,15 +45,22 @@ def of_rows(
         for sign, limit in ((1.0, part.upper[at]), (-1.0, part.lower[at])):
             # Most rows are kept by the bounds of their columns
             ends = np.where(sign * body > 0, face.upper, face.lower)
-            if sign * (body[body != 0] @ ends[body != 0] + fixed[at] - limit) <= 0:
+            with np.errstate(invalid="ignore"):
+                kept = sign * (body[body != 0] @ ends[body != 0] + fixed[at] - limit) <= 0
+            if kept:
                 continue
             most, y = face.most(sign * body)
             past = most + sign * (fixed[at] - limit)
+            if y is None and not face.endless:
+                done = False
+                continue
             if y is None:
                 # No end of a row with a limit: some answer breaks it by any amount
                 found.append((Broken(part.names[at], np.inf, np.inf, moving), None))
                 continue
-            size = float(magnitude(part.matrix[[at]], np.abs(face.whole(y)))[0]) + abs(limit)
+            size = float(magnitude(part.matrix[[at]], np.abs(face.whole(y)))[0]) + (
+                abs(limit) if np.isfinite(limit) else 0.0
+            )
             share = past / max(size, tolerances.NOT_ZERO)
             if share > tolerances.FEASIBILITY:
                 found.append((Broken(part.names[at], float(past), share, moving), y))

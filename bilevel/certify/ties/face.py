@@ -141,14 +141,19 @@ class Face:
             self.scale,
         )  # fmt: skip
         self.session = outer_approximation.opened(self.mip) if n else None
+        self.endless = False
 
     def most(self, rates: Vector) -> tuple[float, Vector | None]:
-        """The largest value of linear rates over the face, from above, and an answer that has it; inf and None without one."""
+        """The largest value of linear rates over the face, from above, and an answer that has it; inf and None without one.
+
+        `endless` says then whether it has no end, or was not found.
+        """
         if self.session is None:
             return 0.0, np.zeros(0)
         self.session.set_cost(-rates, 0.0)
         outcome = solved(self.session)
         if outcome.status != SolverStatus.OPTIMAL or outcome.x is None:
+            self.endless = outcome.status == SolverStatus.UNBOUNDED
             return np.inf, None
         return -outcome.value, outcome.x
 
