@@ -5,7 +5,8 @@
     python scripts/pessimistic.py --ties optimistic --random 500        # what the oracles know without the option
 
 The table is `tests/ties/problems.json`, the random problems have integers of the leader and followers with ties
-(`tests/ties/draws.py`); known optima are by enumeration.  Right is `certified` with the optimum, `not_attained` with a bound
+(`tests/ties/draws.py`; for secure answers prices see all or none of a follower's columns, as margins depend on sizes else); known
+optima are by enumeration.  Right is `certified` with the optimum, `not_attained` with a bound
 that is the infimum where no decision attains it, and `infeasible` where every decision has a tie that breaks a row.  Prints a line
 a run, then how many are right, refused (with reasons, grouped), not certified, WRONG and CRASHED; the exit code is 1 when any is
 wrong or crashed, 2 when `bilevel.solve` has no option `ties`.
@@ -35,7 +36,7 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
         if given.problem in entry["name"]:
             yield from of_table(entry, given.ties)
     for seed in range(given.first, given.first + given.random):
-        entry = draw_line(seed) if given.continuous else draw(seed)
+        entry = (draw_line if given.continuous else draw)(seed, even=given.ties == "secure")
         if given.problem in entry["name"]:
             yield of_draw(entry, given.ties)
 

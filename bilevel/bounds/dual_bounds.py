@@ -123,18 +123,20 @@ def assemble(program: Program, kkt: Kkt, ranges: Ranges) -> Bounds:
     low, high = np.concatenate([lam_low, cost_low]), np.concatenate([lam_high, cost_high])
     at = np.where(pairs.row >= 0, pairs.row, rows + pairs.column)
     equal = np.where(kkt.equal_row >= 0, kkt.equal_row, rows + fixed_columns(kkt))
-    least, most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)
+    most = interval(pairs.slack_matrix, ranges.lower, ranges.upper)[1]
     # Of two limits at most one binds, so that each multiplier is the net dual with its sign, or 0
     mu = np.maximum(0.0, np.where(pairs.side == 1, high[at], -low[at]))
-    # A limit that no point of the rows comes near prices nothing; terms that cancel leave rounding, which is no distance
-    usual = _corner_size(pairs.slack_matrix, ranges.lower, ranges.upper) + np.abs(pairs.slack_constant)
-    never = least + pairs.slack_constant > tolerances.NEVER_REACHED * usual
-    return Bounds(
-        lam_lower=low[equal],
-        lam_upper=high[equal],
-        mu_upper=np.where(never, 0.0, mu),
-        slack_upper=most + pairs.slack_constant,
-    )
+    # A limit that no point of the rows comes near prices nothing
+    mu = np.where(never_reached(kkt, ranges.lower, ranges.upper), 0.0, mu)
+    return Bounds(lam_lower=low[equal], lam_upper=high[equal], mu_upper=mu, slack_upper=most + pairs.slack_constant)
+
+
+def never_reached(kkt: Kkt, lower: Vector, upper: Vector) -> Mask:
+    """Pairs whose slack is above 0 all over lower <= x <= upper."""
+    matrix, constant = kkt.pairs.slack_matrix, kkt.pairs.slack_constant
+    # Terms that cancel leave rounding, which is no distance
+    usual = _corner_size(matrix, lower, upper) + np.abs(constant)
+    return np.asarray(interval(matrix, lower, upper)[0] + constant > tolerances.NEVER_REACHED * usual)
 
 
 def first_unbounded(kkt: Kkt, bounds: Bounds) -> int | None:
@@ -212,8 +214,9 @@ def rate_interval(program: Program, lower: Vector, upper: Vector) -> tuple[Vecto
     """Interval of the cost rate of every column over lower <= x <= upper."""
     gradient = program.followers.price.T + program.followers.quadratic
     low, high = interval(sp.csr_array(gradient), lower, upper)
-    cost = program.followers.cost
-    return cost + low, cost + high
+    cost, room = program.followers.cost, program.followers.rate_room
+    room = np.zeros(program.columns) if room is None else room
+    return cost + low - room, cost + high + room
 
 
 def own_matrix(program: Program) -> sp.csr_array:

@@ -61,6 +61,7 @@ class FollowerStack:
     Followers share no variables, so the stack splits again by `owner` (of each column, LEADER for the leader's),
     `row_owner` and `cone_owner`.  `price` is (columns x columns): entry (i, j) is the coefficient of x_i y_j.  `sense` is +1 or
     -1 as the user wrote min or max; costs here are always minimised.  The dual limits are the user's, infinite where none is given.
+    `rate_room`: by how much costs of columns may move besides, where multipliers are limited; None for not at all.
     """
 
     names: tuple[str, ...]
@@ -75,6 +76,7 @@ class FollowerStack:
     sense: Vector
     row_dual_limit: Vector
     column_dual_limit: Vector
+    rate_room: Vector | None = None
 
     @property
     def columns(self) -> Index:

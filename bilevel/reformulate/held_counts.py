@@ -16,15 +16,27 @@ Counts = tuple[tuple[Index, int], ...]
 """Pairs, and how many of them are held at least."""
 
 
-def held_counts(program: Program, kkt: Kkt, columns: Index, equal: Index, pairs: Index) -> Counts:
-    """Of the part with these columns, equalities and pairs: those of either end, where the part is of this kind; else none."""
-    low, high = program.lower[columns], program.upper[columns]
-    bounded = np.isfinite(low).all() and np.isfinite(high).all()
-    if len(equal) != 1 or len(pairs) != 2 * len(columns) or (kkt.pairs.column[pairs] < 0).any() or not bounded:
-        return ()
+def within(program: Program, kkt: Kkt, columns: Index, equal: Index, pairs: Index) -> bool:
+    """Whether this part, with these equalities and pairs, is one equality with constants alone over columns within bounds, or one
+    column within bounds.
+
+    Multipliers with margins keep the limits of those of a basis there: the equality's lies between rates over entries of two
+    columns, as never all of them are at the ends that give the row least, or most.
+    """
+    bounded = np.isfinite(program.lower[columns]).all() and np.isfinite(program.upper[columns]).all()
+    if len(pairs) != 2 * len(columns) or (kkt.pairs.column[pairs] < 0).any() or not bounded:
+        return False
+    if len(equal) != 1:
+        return len(columns) == 1 and not len(equal)
     row = kkt.equal_matrix[equal]
-    if not np.array_equal(np.sort(row.indices[row.data != 0]), columns):
+    return np.array_equal(np.sort(row.indices[row.data != 0]), columns)
+
+
+def held_counts(program: Program, kkt: Kkt, columns: Index, equal: Index, pairs: Index) -> Counts:
+    """Of the part with these columns, equalities and pairs: those of either end, where one equality joins it; else none."""
+    if len(equal) != 1 or not within(program, kkt, columns, equal, pairs):
         return ()
+    low, high, row = program.lower[columns], program.upper[columns], kkt.equal_matrix[equal]
     entry = row[:, columns].toarray()[0]
     weight = np.abs(entry) * (high - low)
     least = float(np.minimum(entry * low, entry * high).sum())

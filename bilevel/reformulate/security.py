@@ -20,7 +20,7 @@ from bilevel.followers.kkt import Kkt
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Index, Mask, Rows, Vector
 from bilevel.program.sparse import magnitude, row_of, scaled
-from bilevel.reformulate.held_counts import Counts, held_counts
+from bilevel.reformulate.held_counts import Counts, held_counts, within
 from bilevel.reformulate.margins import column_margins, free_columns
 
 Matrix = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Part:
 
     `rows`: gradient of each pair's slack over the open directions, (pairs, directions), over the length of its row, `length`: its
     entries are shares; a part is decided where the rows of pairs that are held have as many independent ones as directions.
-    `counts`: pairs, and how many of them are held at least.
+    `counts`: pairs, and how many of them are held at least.  `basic`: multipliers with margins keep the limits of a basis.
     """
 
     owner: int
@@ -41,6 +41,7 @@ class Part:
     rows: Matrix
     length: Vector
     counts: Counts = ()
+    basic: bool = False
 
     @property
     def open(self) -> int:
@@ -67,6 +68,13 @@ class Secure:
     def asked(self) -> Mask:
         """Pairs with a margin."""
         return np.asarray(self.least > 0)
+
+    @property
+    def beyond_bases(self) -> Vector:
+        """`least` of the pairs whose multipliers may be beyond the limits of those of a basis; 0 for the others."""
+        found = self.least.copy()
+        found[_joined([part.pairs for part in self.parts if part.basic])] = 0.0
+        return found
 
     def rank(self, at: int, held: Mask) -> int:
         """Rank of a part, by its number, where the pairs of this mask over all pairs are held."""
@@ -202,8 +210,9 @@ def _parts(program: Program, kkt: Kkt, free: Mask) -> tuple[Part, ...]:
         # Limits of what equalities decide anyway have nothing to say
         used = np.abs(gradient).max(axis=1, initial=0.0) > tolerances.FIXED_FOLLOWER_ROOM
         if open_.shape[1]:
-            counts = () if curve[columns].nnz else held_counts(program, kkt, columns, held, pairs[used])
-            found.append(Part(int(stack.owner[columns[0]]), pairs[used], gradient[used], length[used], counts))
+            known, square = (program, kkt, columns, held, pairs[used]), curve[columns].nnz > 0
+            counts, basic = () if square else held_counts(*known), not square and within(*known)
+            found.append(Part(int(stack.owner[columns[0]]), pairs[used], gradient[used], length[used], counts, basic))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from bilevel import tolerances
 from bilevel.bounds.by_linear_programs import best_bounds
 from bilevel.bounds.dual_bounds import Bounds, fixed_columns, true_rows
 from bilevel.bounds.slater import interiors
+from bilevel.bounds.with_margins import with_margins
 from bilevel.followers.cone_multipliers import cone_dual_size
 from bilevel.followers.kkt import Kkt, optimality_conditions
 from bilevel.program import implied
@@ -21,6 +22,9 @@ from bilevel.program.solver_program import SolverProgram
 from bilevel.program.sparse import magnitude, row_of
 from bilevel.reformulate import curvature, leader_products, revenue
 from bilevel.reformulate.security import Secure
+
+MARGINS_ROOM = 10.0
+"""A limit of a multiplier under so many margins is mostly what these were given."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,11 @@ class Reformulation:
 
     def dual_scale(self) -> Vector:
         """Size of each pair's dual: its proven limit, or cost over row (over column) where that is none, noise or loose."""
-        return usual_size(self.bounds.mu_upper, self.kkt.pairs.told(*dual_sizes(self.program)))
+        limit = self.bounds.mu_upper
+        if self.secure is not None:
+            # Room for a margin is no size
+            limit = np.where(limit > MARGINS_ROOM * self.secure.least, limit, np.inf)
+        return usual_size(limit, self.kkt.pairs.told(*dual_sizes(self.program)))
 
     @property
     def size(self) -> Vector:
@@ -93,13 +101,14 @@ def _largest_term(matrix: sp.csr_array, size: Vector) -> Vector:
     return found
 
 
-def assemble(program: Program, nonconvex: bool = False) -> Reformulation:
+def assemble(program: Program, nonconvex: bool = False, least: Vector | None = None) -> Reformulation:
     """Replace the followers by their optimality conditions, without the complementarity pairs.
 
-    Leader products without a linear form stay as product rows for a `nonconvex` solver, and are refused without one.
+    Leader products without a linear form stay as product rows for a `nonconvex` solver, and are refused without one.  `least`:
+    margins of the pairs' multipliers that the limits are to leave room for.
     """
     kkt = optimality_conditions(program)
-    limits = best_bounds(program, kkt)
+    limits = best_bounds(program, kkt) if least is None else with_margins(program, kkt, least)
     inner = interiors(program, kkt)
     # Algebra and linear programs leave followers with cones out
     limits = replace(limits, mu_upper=np.minimum(limits.mu_upper, inner.pair_limit))

@@ -10,7 +10,7 @@ from bilevel import tolerances
 from bilevel.errors import BilevelError, ModelError, UnknownNameError
 from bilevel.program.rows import stack_rows
 from bilevel.reformulate.security import Secure, secure
-from bilevel.reformulate.single_level import Reformulation
+from bilevel.reformulate.single_level import Reformulation, assemble
 
 OPTIMISTIC, SECURE, PESSIMISTIC = "optimistic", "secure", "pessimistic"
 
@@ -78,10 +78,13 @@ def secured(form: Reformulation, margin: float | None) -> Reformulation:
             f"follower {name!r} has quadratic rows, whose responses have no margin in multipliers: leave out ties={SECURE!r}"
         )
     found = secure(form.program, form.kkt, margin)
+    if found.beyond_bases.any():
+        form = assemble(form.program, form.linear.left is not None, found.beyond_bases)
+    form = replace(form, secure=found)
     _require_clear(form, found)
     rows = found.rows(form.kkt.pairs.dual, form.mip.columns)
     mip = replace(form.mip, rows=stack_rows([form.mip.rows, rows]))
-    return replace(form, mip=mip, secure=found)
+    return replace(form, mip=mip)
 
 
 def _require_clear(form: Reformulation, found: Secure) -> None:

@@ -18,26 +18,35 @@ MARGIN = 0.75
 """Of the secure optima: between the multipliers that integer costs give, so that rounding decides nothing."""
 
 
-def draw(seed: int) -> dict[str, Any]:
-    """The entry of a seed."""
+def draw(seed: int, even: bool = False) -> dict[str, Any]:
+    """The entry of a seed; if `even`, prices see all or none of a follower's columns, so that no margin depends on sizes."""
     rng = np.random.default_rng([seed, 20])
     x = [f"x{k}" for k in range(1, int(rng.integers(1, 4)) + 1)]
     most = 4 if len(x) == 1 else 2
-    return _entry(rng, f"random_{seed}", {name: [0, int(rng.integers(1, most + 1)), "Integers"] for name in x}, 0.5)
+    variables = {name: [0, int(rng.integers(1, most + 1)), "Integers"] for name in x}
+    return _entry(rng, f"{'even' * even or 'random'}_{seed}", variables, 0.5, even)
 
 
-def draw_line(seed: int) -> dict[str, Any]:
-    """The entry of a seed with one continuous decision, mostly a price."""
-    return _entry(np.random.default_rng([seed, 21]), f"line_{seed}", {"x": [-1, 2]}, 0.9)
+def draw_line(seed: int, even: bool = False) -> dict[str, Any]:
+    """The entry of a seed with one continuous decision, mostly a price; `even` as of `draw`."""
+    return _entry(np.random.default_rng([seed, 21]), f"{'even_' * even}line_{seed}", {"x": [-1, 2]}, 0.9, even)
 
 
-def _entry(rng: Rng, name: str, variables: Mapping[str, list[Any]], priced: float) -> dict[str, Any]:
+def _entry(rng: Rng, name: str, variables: Mapping[str, list[Any]], priced: float, even: bool) -> dict[str, Any]:
     x = list(variables)
     y = [f"y{k}" for k in range(1, int(rng.integers(2, 5)) + 1)]
     cut = len(y) // 2 if len(y) > 2 and rng.random() < 0.3 else len(y)
     groups = {"f": y[:cut], "g": y[cut:]} if cut < len(y) else {"f": y}
     limits = {name: int(rng.integers(1, 4)) for name in y}
     prices = {name: str(rng.choice(x)) for name in y if rng.random() < 0.5} if rng.random() < priced else {}
+    if even:
+        first = {follower: [prices[name] for name in own if name in prices][:1] for follower, own in groups.items()}
+        prices = {
+            name: prices.get(name, price)
+            for follower, own in groups.items()
+            for name in own
+            for price in first[follower]
+        }
     followers = {follower: _follower(rng, x, own, limits, prices) for follower, own in groups.items()}
     return {"name": name, "class": "random", "leader": _leader(rng, variables, y, prices), "followers": followers}
 

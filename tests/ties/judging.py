@@ -13,7 +13,8 @@ import numpy as np
 from ties import line
 from ties.draws import MARGIN
 from ties.matrices import Tied, tied
-from ties.responses import Bases, Known, decided, enumerated, secure
+from ties.responses import Bases, Known, decided
+from ties.security import Margins, enumerated, secure
 
 import bilevel
 
@@ -67,7 +68,7 @@ def of_table(entry: Mapping[str, Any], ties: str) -> list[Case]:
 
 
 def of_draw(entry: Mapping[str, Any], ties: str) -> Case:
-    """The case of a random entry, known by enumeration."""
+    """The case of a random entry, known by enumeration; secure ones are of entries that are `even` (`draws`)."""
     p, margin = tied(entry), MARGIN if ties == "secure" else None
     if p.integer.all():
         return Case(entry, ties, enumerated(p, MARGIN)[ties], margin)
@@ -137,7 +138,7 @@ def _at_its_decision(case: Case, solution: Any) -> float:
 
 def worth(case: Case, p: Tied, bases: Bases, x: np.ndarray) -> float:
     if case.ties == "secure":
-        return secure(p, bases, x, (case.margin or 0.0) * (1 - 1e-6))
+        return secure(p, bases, x, Margins(p, (case.margin or 0.0) * (1 - 1e-6)))
     decision = decided(p, bases, x)
     if decision is None:
         return np.inf

@@ -15,7 +15,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import linprog
 from ties.matrices import Array, Tied
-from ties.responses import NOTHING, ZERO, Bases, Known, allowed, decided, distinct, secure
+from ties.responses import NOTHING, ZERO, Bases, Known, allowed, decided, distinct
+from ties.security import Margins, secure
 
 FAR = 1e3
 
@@ -153,16 +154,16 @@ def _kept(p: Tied, lines: Array, left: float, right: float) -> tuple[float, floa
 
 
 def secured(p: Tied, margin: float) -> Known:
-    """The least objective, minimised, over decisions whose answer is unique with a margin (see `responses.secure`)."""
-    bases = Bases(p)
+    """The least objective, minimised, over decisions whose answer is secure (see `security`)."""
+    bases, margins = Bases(p), Margins(p, margin)
     points = breakpoints(p, bases)
     best = NOTHING
     for x in points:
-        best = _less(best, Known(secure(p, bases, np.array([x]), margin), True, (float(x),)))
+        best = _less(best, Known(secure(p, bases, np.array([x]), margins), True, (float(x),)))
     for left, right in itertools.pairwise(points):
         lines = _moving(p, bases, left, right)
         if len(lines) == 1:
-            for first, last in _with_margin(p, bases, lines[0], left, right, margin):
+            for first, last in _with_margin(p, margins, lines[0], left, right):
                 curve = parabola(p, lines[0])
                 foot = [-curve[1] / (2 * curve[0])] if abs(curve[0]) > ZERO else []
                 for place in (first, last, *(x for x in foot if first <= x <= last)):
@@ -170,10 +171,8 @@ def secured(p: Tied, margin: float) -> Known:
     return best
 
 
-def _with_margin(
-    p: Tied, bases: Bases, line: Array, left: float, right: float, margin: float
-) -> Iterator[tuple[float, float]]:
-    """For each basis of the moving vertex the part of the piece in which it can have multipliers of at least `margin`.
+def _with_margin(p: Tied, margins: Margins, line: Array, left: float, right: float) -> Iterator[tuple[float, float]]:
+    """For each set of limits that fixes the moving vertex the part of the piece in which their multipliers can have their margins.
 
     Columns of the program: x, and multipliers of the rows that are active all along.
     """
@@ -185,10 +184,10 @@ def _with_margin(
     if kept is None:
         return
     stationary = np.column_stack([p.C[:, 0], p.M[active].T])
-    for rows in bases.rows[np.isin(bases.rows, active).all(axis=1)]:
-        bounds = [kept, *((None, None) if p.equal[at] else (margin * (at in rows), None) for at in active)]
+    for held in margins.sets(active[margins.least[active] > 0]):
         ends = []
         for sign in (1.0, -1.0):
+            bounds = [kept, *margins.bounds(active, held)]
             found = linprog([sign, *np.zeros(len(active))], A_eq=stationary, b_eq=-p.e, bounds=bounds)
             ends += [float(found.x[0])] if found.status == 0 else []
         if len(ends) == 2:

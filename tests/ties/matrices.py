@@ -21,7 +21,10 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Tied:
-    """One problem as above; `sign` is -1 where the leader maximises (all numbers are those of a minimised objective)."""
+    """One problem as above; `sign` is -1 where the leader maximises (all numbers are those of a minimised objective).
+
+    `share`: what part of the margin of secure answers a column has that no price sees (see `security`).
+    """
 
     x: tuple[str, ...]
     y: tuple[str, ...]
@@ -42,6 +45,7 @@ class Tied:
     R: Array
     r: Array
     equal: Array
+    share: Array
 
     def objective(self, x: Array, y: Array) -> Array:
         """The leader's minimised objective; `y` may be a stack of answers."""
@@ -83,6 +87,7 @@ def tied(entry: Mapping[str, Any]) -> Tied:
         np.array([low for low, _, _ in ranges]), np.array([high for _, high, _ in ranges]),
         np.array([whole for _, _, whole in ranges], dtype=bool), e, C.T,
         *_matrix([row for row, _ in own], x, y), np.array([equal for _, equal in own], dtype=bool),
+        np.array([entry.get("shares", {}).get(name, 1.0) for name in y]),
     )  # fmt: skip
 
 

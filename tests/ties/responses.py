@@ -135,45 +135,6 @@ def _best(value: Array, use: Array, room: Array) -> float:
     return float(found.fun) if found.status == 0 else np.inf
 
 
-def secure(p: Tied, bases: Bases, x: Array, margin: float) -> float:
-    """The minimised objective at x if the answer is unique with this margin, else infinite.
-
-    Unique with a margin: some optimal multipliers are at least `margin` on rows that, with the equalities, fix y.
-    """
-    vertices = bases.vertices(x) if allowed(p, x) else np.zeros((0, len(p.y)))
-    if len(vertices) != 1 or (vertices @ p.H.T > p.g - p.G @ x + ZERO).any():
-        return np.inf
-    return float(p.objective(x, vertices[0])) if _fixed(p, bases, x, vertices[0], margin) else np.inf
-
-
-def _fixed(p: Tied, bases: Bases, x: Array, vertex: Array, margin: float) -> bool:
-    """Whether some basis at the vertex can have multipliers of at least `margin`, beside others of at least 0 on active rows."""
-    mu = bases.multipliers[0] + bases.multipliers[1] @ x
-    free = p.equal[bases.rows]
-    if (bases.optimal(x) & ((mu >= margin - ZERO) | free).all(axis=1)).any():
-        return True
-    active = np.flatnonzero(p.r + p.R @ x - p.M @ vertex <= 1e-6)
-    if len(active) == len(p.y):
-        return False
-    most = {at: _largest(p, active, p.e + p.C @ x, at) for at in active if not p.equal[at]}
-    able = [at for at in active if p.equal[at] or most[at] >= margin - ZERO]
-    mine = bases.rows[np.isin(bases.rows, able).all(axis=1)]
-    return any(_multipliers(p, active, rows, p.e + p.C @ x, margin) for rows in mine)
-
-
-def _largest(p: Tied, active: Array, cost: Array, row: int) -> float:
-    """The largest multiplier that a row can have."""
-    bounds = [(None, None) if p.equal[at] else (0, None) for at in active]
-    found = linprog(-(active == row).astype(float), A_eq=p.M[active].T, b_eq=-cost, bounds=bounds)
-    return np.inf if found.status == 3 else -float(found.fun)
-
-
-def _multipliers(p: Tied, active: Array, fixing: Array, cost: Array, margin: float) -> bool:
-    """Whether multipliers of the active rows exist that are at least `margin` on those of a basis."""
-    bounds = [(None, None) if p.equal[at] else (margin * (at in fixing), None) for at in active]
-    return bool(linprog(np.zeros(len(active)), A_eq=p.M[active].T, b_eq=-cost, bounds=bounds).status == 0)
-
-
 @dataclass(frozen=True)
 class Known:
     """Minimised, infinite where there is no decision: the infimum, whether it is attained, and where it is (nearly) met."""
@@ -192,17 +153,3 @@ def decisions(p: Tied) -> list[Array]:
         raise ValueError("the leader has a continuous or unlimited variable")
     ranges = [np.arange(low, high + 1) for low, high in zip(p.lower, p.upper, strict=True)]
     return [np.array(x, dtype=float) for x in itertools.product(*ranges)]
-
-
-def enumerated(p: Tied, margin: float) -> dict[str, Known]:
-    """The optimistic, pessimistic and secure optimum over all integer decisions."""
-    bases, found = Bases(p), {"optimistic": NOTHING, "pessimistic": NOTHING, "secure": NOTHING}
-    for x in decisions(p):
-        decision = decided(p, bases, x)
-        if decision is None:
-            continue
-        worths = {"optimistic": decision.best, "pessimistic": decision.worst, "secure": secure(p, bases, x, margin)}
-        for name, value in worths.items():
-            if value < found[name].value:
-                found[name] = Known(value, True, tuple(x.tolist()))
-    return found

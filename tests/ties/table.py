@@ -7,7 +7,8 @@ its `optimistic` optimum (null where there is no decision), and a `source`, whic
 
 `pessimistic` is the infimum over decisions of the worst tie in the leader's own sense (the supremum where it maximises), null where
 no decision keeps its rows for every tie; `attained` whether some decision has it; `secure` holds pairs of a margin and the optimum
-over decisions whose answer is unique with it.  The optima are found again by enumeration (`responses`, `line`, `several`).
+over decisions whose answer is unique with it, `shares` the share of a margin that columns without a price have where it is not 1.
+The optima are found again by enumeration (`responses`, `line`, `several`).
 """
 
 from __future__ import annotations

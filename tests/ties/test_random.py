@@ -17,7 +17,8 @@ from ties import judging, line, several
 from ties.draws import MARGIN, draw, draw_line
 from ties.judging import Case, judge, of_draw, run
 from ties.matrices import Array, Tied, tied
-from ties.responses import Bases, Known, allowed, decided, decisions, enumerated, secure
+from ties.responses import Bases, Known, allowed, decided, decisions
+from ties.security import Margins, enumerated, secure
 from ties.table import problems
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "pessimistic.py"
@@ -125,7 +126,8 @@ def test_lines_against_a_grid_and_the_other_ways(seed: int) -> None:
     assert line.optimistic(p).value <= found.value + 1e-7
     safe = line.secured(p, MARGIN)
     assert safe.value >= found.value - 1e-7
-    assert min(secure(p, bases, np.array([x]), MARGIN) for x in np.linspace(-1, 2, 31)) >= safe.value - 1e-7
+    margins = Margins(p, MARGIN)
+    assert min(secure(p, bases, np.array([x]), margins) for x in np.linspace(-1, 2, 31)) >= safe.value - 1e-7
 
 
 def _others(p: Tied) -> Iterator[Known]:

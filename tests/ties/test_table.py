@@ -12,7 +12,8 @@ from literature_loader import evaluate
 from ties import line, several
 from ties.judging import TIES, Case, of_table, run, worth
 from ties.matrices import Tied, tied
-from ties.responses import Bases, Known, decided, enumerated
+from ties.responses import Bases, Known, decided
+from ties.security import enumerated
 from ties.table import load, problems
 
 ENTRIES = {entry["name"]: entry for entry in problems()}

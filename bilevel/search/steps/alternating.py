@@ -96,8 +96,9 @@ def _settled(state: SearchState, halves: _Halves, x: Vector, share: float, growt
             before, priced = x, halves.multipliers_at(x)
             if priced is None:
                 return None
-            # A first penalty beside which neither objective is lost
-            penalty = penalty or share * _largest(halves.cost) / _largest(halves.lacking(priced))
+            # A first penalty beside which neither objective is lost; multipliers of 0, which secure answers do not take, have none
+            lacks = float(np.abs(halves.lacking(priced)).max(initial=0.0))
+            penalty = penalty or (share * _largest(halves.cost) / lacks if lacks > tolerances.NOT_ZERO else 0.0)
             found = halves.decisions_at(priced, penalty)
             if found is None:
                 return None

@@ -141,6 +141,45 @@ def test_a_follower_that_nobody_can_move_from_its_ties_is_named() -> None:
     assert found.reason.endswith("follower 'idle' sees no decision and has several best responses")
 
 
+def _bill(margin: float, cost: Any, rows: Any, high: float = 2.0) -> Any:
+    """The secure answer to a follower whose rows hold at one point alone while the leader, who pays for x, has x = 0."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 1))
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var(range(len(cost)), bounds=(0, high))
+    m.f.cost = pyo.Objective(expr=_dot(cost, m.f.y))
+    m.f.rows = pyo.ConstraintList()
+    for row, right in rows:
+        m.f.rows.add(_dot(row, m.f.y) <= right * m.x)
+    m.cost = pyo.Objective(expr=m.x)
+    return m
+
+
+def _dot(coefficients: Any, variables: Any) -> Any:
+    return pyo.quicksum(value * variables[k] for k, value in enumerate(coefficients))
+
+
+@pytest.mark.parametrize(("solver", "mode"), WAYS)
+@pytest.mark.parametrize("margin", [0.5, 3.0])
+def test_margins_may_need_multipliers_beyond_those_of_a_basis(margin: float, solver: str, mode: str) -> None:
+    # y1 + y2 <= x leaves (0, 0) alone at x = 0; the multiplier 1 + m of the row gives both lower bounds m, a basis at most 1
+    found = solved(_bill(margin, (-1.0, -1.0), [((1.0, 1.0), 1.0)]), solver, mode, margin)
+    assert found.status == "certified" and found.objective == pytest.approx(0.0, abs=1e-6), found.reason
+
+
+def test_a_multiplier_between_nothing_and_its_margin_is_no_secure_one() -> None:
+    # The multiplier 1.5 of need gives those of the limits 1, 0.5, 1 and 1.5: three of at least 1 fix the answer, and would do
+    prices = (0.5, 1.0, 2.5, 3.0)
+    for margin, status in ((0.75, "certified"), (1.0, "infeasible")):
+        m = pyo.ConcreteModel()
+        m.x, m.f = pyo.Var(bounds=(2, 3)), bilevel.Follower()
+        m.f.y = pyo.Var(range(4), bounds=(0, 1))
+        m.f.bill, m.f.need = pyo.Objective(expr=_dot(prices, m.f.y)), pyo.Constraint(expr=pyo.quicksum(m.f.y[:]) == m.x)
+        m.cost = pyo.Objective(expr=m.x)
+        found = bilevel.solve(m, gap=1e-7, progress=False, ties="secure", margin=margin)
+        assert found.status == status and (np.isnan(found.objective) or found.objective == pytest.approx(2.0))
+
+
 def test_a_point_of_ties_is_no_secure_answer() -> None:
     # Both prices are held at 1, so that the buyer is indifferent whatever the leader does
     found = bilevel.solve(seller(price=(1, 1)), progress=False, ties="secure", margin=0.02)
