@@ -1,8 +1,9 @@
 """The pessimistic optimum between bounds and decisions: no decision's worst tie is below the one, some decision has the other.
 
 Bounds from below: the optimistic optimum; the problem with duplicate followers, where it is linear (`duplicate`); the cells of the
-decisions, where they are few (`cells`).  From above: the exact worst tie of every decision that one of these gives, and of secure
-answers with ever smaller margins, which have no ties.  It ends where both meet.
+decisions, where they are few (`cells`); all decisions, where they are few integers (`one_by_one`).  From above: the exact worst tie
+of every decision that one of these gives, and of secure answers with ever smaller margins, which have no ties.  It ends where both
+meet.
 """
 
 import time
@@ -22,6 +23,7 @@ from bilevel.followers.optimal_cost import respond
 from bilevel.model import Check
 from bilevel.pessimistic.cells import infimum
 from bilevel.pessimistic.duplicate import duplicated
+from bilevel.pessimistic.one_by_one import decisions
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import assemble
@@ -100,7 +102,7 @@ class Hunt:
 
     def run(self) -> Bracket:
         """All ways until one closes the gap, the time is over, or the user stops."""
-        for way in (self._optimistic, self._duplicates, self._cells, self._margins):
+        for way in (self._optimistic, self._duplicates, self._cells, self._one_by_one, self._margins):
             way()
             if self.closed() or self.found.verdict or self.found.stopped or self.allowed.over():
                 break
@@ -181,6 +183,24 @@ class Hunt:
             self.found.verdict = Status.NOT_ATTAINED
         self._told("cells")
 
+    def _one_by_one(self) -> None:
+        least = np.inf
+        try:
+            for x in decisions(self.program):
+                if self.allowed.over():
+                    raise OutOfTimeError("the time is over")
+                least = min(least, self._decided("one by one", x))
+        except (BilevelError, OutOfTimeError) as error:
+            self._told("one by one", f"left out: {error}")
+            return
+        if least == np.inf:
+            self.found.verdict = Status.INFEASIBLE
+            line = "every decision has an answer that breaks a row of the leader's, or none"
+            self.found.proof = (Check("decisions one by one", 0.0, 0.0, "", detail=line),)
+        else:
+            self.found.bound = max(self.found.bound, min(least, self.found.objective))
+        self._told("one by one")
+
     def _margins(self) -> None:
         for margin in self._sizes():
             if self.allowed.over():
@@ -236,17 +256,19 @@ class Hunt:
         if np.isfinite(asked.objective) and asked.status != Status.REJECTED:
             self._decided(way, self.program.values(), margin)
 
-    def _decided(self, way: str, x: Vector, margin: float | None = None) -> None:
+    def _decided(self, way: str, x: Vector, margin: float | None = None) -> float:
+        """Value a decision by its worst tie; returns what some tie is known to cost, infinite where one breaks a row."""
         x = self.program.domains.completed(np.where(np.isnan(x), 0.0, x))
         x = np.clip(x, self.program.lower, self.program.upper)
         response = respond(self.program, x)
         if response.impossible:
-            return
+            return np.inf
         worst = worst_tie(self.program, x, response, Leisure(time.monotonic() + VALUED, self.allowed.progress.stop))
         if worst is not None and worst.bound < self.found.objective:
             point = self._at(x, worst, response)
             if point is not None:
                 self.found.decisions.append(Decision(point, worst, way, margin))
+        return -np.inf if worst is None else worst.attained
 
     def _at(self, x: Vector, worst: WorstTie, response: Any) -> Vector | None:
         """The point with the worst tie, and with the leader's state that follows it."""

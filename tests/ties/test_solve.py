@@ -52,6 +52,12 @@ def test_random_problems(settings: dict[str, str]) -> None:
     assert counts["refused"] < COUNT or settings, "the defaults take some"
 
 
+@pytest.mark.parametrize("seed", [4, 143, 421, 469, 542, 726, 1140])
+def test_few_whole_decisions_are_looked_at_one_by_one(seed: int) -> None:
+    """Optima of 0, whose bounds have no relative gap; and ties that break a row at every decision, where no solver proves that."""
+    assert _right_or_refused(of_draw(draw(seed), "pessimistic")) == "right"
+
+
 def test_random_lines() -> None:
     counts = Counter(_right_or_refused(of_draw(draw_line(seed), "pessimistic")) for seed in range(LINES))
     assert counts["right"], counts
