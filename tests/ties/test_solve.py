@@ -81,6 +81,11 @@ def test_secure_answers_of_random_problems(settings: dict[str, str]) -> None:
     assert counts["right"] >= LEAST * (COUNT - counts["refused"]), counts
 
 
+@pytest.mark.parametrize("seed", [1125, 1194, 1484, 1663, 1771])
+def test_prices_in_whole_steps_are_moved_apart_within_their_bounds(seed: int) -> None:
+    assert _right_or_refused(_secure(seed)) == "right"
+
+
 def test_secure_answers_of_random_lines() -> None:
     counts = Counter(_right_or_refused(of_draw(draw_line(seed, even=True), "secure")) for seed in range(LINES))
     assert counts["right"] >= LEAST * (LINES - counts["refused"]), counts

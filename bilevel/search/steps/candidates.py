@@ -96,7 +96,8 @@ def apart(state: SearchState) -> None:
     state.budget.progress.phase("prices apart")
     moved = form.columns.part_of(state.relaxed).copy()
     step = _apart_by(form, form.secure, moved)
-    moved[: len(step)] += SPREAD * step
+    # Integers are held where they are put, so that none may be put beyond its bounds
+    moved[: len(step)] = np.clip(moved[: len(step)] + SPREAD * step, form.program.lower, form.program.upper)
     if step.any():
         answer(state, moved)
 
