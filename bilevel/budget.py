@@ -126,7 +126,9 @@ class Budget:
 
     def finishing(self) -> "Budget":
         """A short extension, deaf to the first Ctrl-C, in which the best point found is made precise."""
-        end = self.deadline + self.grace
+        # A solver that overran its time, grace and all, leaves the point it found what little it needs
+        least = time.monotonic() + min(self.grace, tolerances.GRACE_SECONDS)
+        end = max(self.deadline + self.grace, least)
         if self.progress.interrupted:
             end = min(end, time.monotonic() + _FINISH_SECONDS)
         self.progress.finishing = True

@@ -93,6 +93,9 @@ def test_a_search_that_finishes_keeps_to_its_grace() -> None:
     late = Budget(1e-4, time.monotonic() - 1.0, progress, grace=3.0)
     assert late.finishing().deadline == pytest.approx(late.deadline + 3.0)
     assert late.finishing().finishing().deadline == pytest.approx(late.deadline + 3.0), "once only"
+    overrun = Budget(1e-4, time.monotonic() - 100.0, progress, grace=3.0)
+    assert not overrun.finishing().over(), "a solver that overran leaves its point the least"
+    assert overrun.finishing().deadline <= time.monotonic() + 2.0
     progress.interrupted = True
     assert Budget(1e-4, np.inf, progress).finishing().deadline < time.monotonic() + 60.0, (
         "Ctrl-C is no licence to go on"
