@@ -25,8 +25,8 @@ ROOMS = {
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (
-        "writing", "pricing", "carbon", "market", "contest.problems", "contest", "page.parts", "page.panels", "page",
-        "benchmarks", "benchmarks.reading", "command_line",
+        "writing", "pricing", "security", "carbon", "market", "contest.problems", "contest", "page.parts", "page.panels", "page",
+        "benchmarks", "benchmarks.reading", "command_line", "command_line.fronts",
     ),
 }  # fmt: skip
 """The rooms of each package from the ground up; files at a package's top stand beside them all."""

@@ -42,6 +42,8 @@ ELSEWHERE = {
     "studies/contest/problems/carbon.py gap": "a default that users may give",
     "studies/contest/problems/pricing.py gap": "a default that users may give",
     "studies/market/three_ways.py GAP": "a default that users may give",
+    "studies/security/price.py MARGINS": "prices that users may give",
+    "studies/security/price.py gap": "a default that users may give",
     "studies/page/parts/html.py number": "from where on numbers are written with a power of ten",
 }
 """Small numbers that are no tolerances: file, and constant or function, and what they are."""

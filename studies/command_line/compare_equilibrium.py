@@ -16,6 +16,7 @@ from studies.command_line import display, equilibrium
 from studies.command_line import front as command_line_front
 from studies.command_line.equilibrium import Damping, Fee, Iterations, LoadTolerance, Scheme
 from studies.command_line.front import Folder, Front, FrontOut, Method, Points, PointTime, Resume, Workers
+from studies.command_line.fronts import shown
 from studies.command_line.options import (
     NOTHING,
     CaseName,
@@ -113,7 +114,7 @@ class _Compared:
         console, currency = display.console(), self.asked.case.currency
         if self.comparison is not None and self.comparison.contradiction:
             console.print(_contradiction(self.comparison, currency))
-        console.print(Text("front ", "bold") + command_line_front.verdict(self.front))
+        console.print(Text("front ", "bold") + shown.verdict(self.front))
         console.print(Text("equilibrium ", "bold") + equilibrium.end(self.trace))
         console.print()
         facts = [
@@ -134,7 +135,7 @@ def _contradiction(found: Comparison, currency: str) -> Text:
 def _code(front: ParetoFront, point: EquilibriumPoint, found: Comparison | None) -> int:
     if found is not None and found.contradiction:
         return NOTHING
-    return max(command_line_front.code(front), equilibrium.code(point))
+    return max(shown.code(front), equilibrium.code(point))
 
 
 def _distances(trace: EquilibriumTrace, found: Comparison | None, currency: str) -> list[display.Fact]:

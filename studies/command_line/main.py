@@ -33,6 +33,7 @@ from studies.command_line import (
 from studies.command_line import (
     report as command_line_report,
 )
+from studies.command_line.fronts import security
 from studies.command_line.options import (
     CODES,
     EXIT_CODES,
@@ -255,5 +256,5 @@ def _summary(case: Instance) -> list[display.Fact]:
 
 
 add_command(app, "solve", solve)
-for module in (solve_file, front, equilibrium, compare_equilibrium, market, compare, command_line_report):
+for module in (solve_file, front, security, equilibrium, compare_equilibrium, market, compare, command_line_report):
     module.register(app)

@@ -61,11 +61,12 @@ Exit codes of every command:
   3    solve, market: a feasible answer, but not certified; pareto: points,
        but not all, or not all certified; equilibrium: its last point is not
        valid; compare-equilibrium: one of these; compare: runs are missing,
-       or the exact answer is not certified; report: a panel failed
+       or the exact answer is not certified; security: a margin is missing or
+       open; report: a panel failed
   4    solve, market, compare: proven infeasible
   5    solve, market: no usable answer (nothing found in the time given,
        unbounded, or the point was rejected by its recheck); pareto,
-       compare-equilibrium: no point; compare: no run; market, compare,
+       security, compare-equilibrium: no point; compare: no run; market, compare,
        compare-equilibrium: a valid point in front of a proven bound
   130  interrupted by a second Ctrl-C (the first stops a run and keeps what
        it found)

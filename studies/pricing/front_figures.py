@@ -1,6 +1,7 @@
-"""Figures of a front, of an equilibrium's iterations and of both, one column of a paper wide."""
+"""Figures of a front, of several, of an equilibrium's iterations and of both, one column of a paper wide."""
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import matplotlib as mpl
@@ -12,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, ScalarF
 
 from bilevel import EquilibriumTrace, ParetoFront
 from studies.pricing.front_comparison import Comparison
-from studies.writing.style import BLACK, BLUE, COLUMN_IN, ORANGE, SMALL, STYLE
+from studies.writing.style import BLACK, BLUE, COLUMN_IN, GREEN, ORANGE, SMALL, STYLE
 
 EXCLUDED, OPEN = "#ececec", "#cfe3f1"
 
@@ -25,6 +26,52 @@ def front(front: ParetoFront, currency: str) -> Figure:
         _draw_front(ax, front, [(p.limited, p.maximized) for p in front.points])
         _finish(figure, ax, currency)
     return figure
+
+
+def fronts(fronts: Mapping[str, ParetoFront], currency: str) -> Figure:
+    """Fronts by convention of ties; grey is what the first one's bounds exclude, which hold for secure answers too.
+
+    Dashes are what the bounds of each other front leave.
+    """
+    (first, front), *others = fronts.items()
+    with mpl.rc_context(SMALL):
+        figure = Figure(figsize=(COLUMN_IN, 3.2))
+        ax = figure.subplots()
+        _draw_front(
+            ax, front, [(p.limited, p.maximized) for each in fronts.values() for p in each.points], f"{first}, "
+        )
+        for (name, other), color in zip(others, (ORANGE, GREEN), strict=False):
+            _draw_other(ax, other, name, color)
+        _finish(figure, ax, currency, f"{first} front")
+    return figure
+
+
+def _draw_other(ax: Axes, front: ParetoFront, name: str, color: str) -> None:
+    """Points with the steps that they dominate, and dashes along the bounds."""
+    right = ax.get_xlim()[1]
+    x, y = [p.limited for p in front.points], [p.maximized for p in front.points]
+    if not x:
+        return
+    ax.step([*x, right], [*y, y[-1]], where="post", color=color, linewidth=0.8, zorder=3)
+    edges = [
+        front.least_limited,
+        *sorted(p.limit for p in front.points if front.least_limited < p.limit < right),
+        right,
+    ]
+    bounds = [front.bound_at(end) for end in edges[1:]]
+    if edges[0] < right and all(map(math.isfinite, (edges[0], *bounds))):
+        ax.stairs(
+            bounds, edges, baseline=None, color=color, linewidth=0.8, linestyle=":", label=f"{name}, bound", zorder=2
+        )
+    for certified, face in ((True, color), (False, "white")):
+        at = [k for k, p in enumerate(front.points) if p.certified == certified]
+        if at:
+            ax.plot([x[k] for k in at], [y[k] for k in at], color=color, marker="D", markersize=3.5, markerfacecolor=face,
+                    linestyle="", label=f"{name}, {_word(certified).removeprefix('point, ')}", zorder=4)  # fmt: skip
+
+
+def _word(certified: bool) -> str:
+    return "certified point" if certified else "point, not certified"
 
 
 def comparison(front: ParetoFront, found: Comparison, currency: str, tick: float = 0.0) -> Figure:
@@ -49,7 +96,7 @@ def comparison(front: ParetoFront, found: Comparison, currency: str, tick: float
     return figure
 
 
-def _draw_front(ax: Axes, front: ParetoFront, shown: list[tuple[float, float]]) -> None:
+def _draw_front(ax: Axes, front: ParetoFront, shown: list[tuple[float, float]], name: str = "") -> None:
     """Points, dominated (white) and excluded region, what is left between them; limits around the points `shown`."""
     left, right = _around([x for x, _ in shown])
     bottom, top = _around([y for _, y in shown])
@@ -57,6 +104,8 @@ def _draw_front(ax: Axes, front: ParetoFront, shown: list[tuple[float, float]]) 
     ax.set_ylim(bottom, top)
     x, y = [p.limited for p in front.points], [p.maximized for p in front.points]
     ax.set_facecolor(OPEN)
+    if not x:
+        return
     ax.fill_between([*x, right], bottom, [*y, y[-1]], step="post", color="white", linewidth=0, zorder=0)
     # Between two limits the proven bound is that of the larger one, so it is a flight of steps
     edge = max(front.least_limited, left)
@@ -68,7 +117,7 @@ def _draw_front(ax: Axes, front: ParetoFront, shown: list[tuple[float, float]]) 
     for certified, face in ((True, BLUE), (False, "white")):
         at = [k for k, p in enumerate(front.points) if p.certified == certified]
         if at:
-            label = "certified point" if certified else "point, not certified"
+            label = f"{name}{_word(certified)}"
             ax.plot([x[k] for k in at], [y[k] for k in at], color=BLUE, marker="o", markersize=4, markerfacecolor=face,
                     linestyle="", label=label, zorder=3)  # fmt: skip
 
@@ -80,13 +129,13 @@ def _around(values: list[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _finish(figure: Figure, ax: Axes, currency: str) -> None:
+def _finish(figure: Figure, ax: Axes, currency: str, name: str = "the front") -> None:
     ax.set_xlabel("network loss in kWh")
     ax.set_ylabel(f"station profit in {currency}")
     _plain_ticks(ax)
     handles, labels = ax.get_legend_handles_labels()
     handles += [Patch(facecolor=OPEN), Patch(facecolor=EXCLUDED)]
-    labels += ["the front may lie here", "proven: nothing here"]
+    labels += [f"{name} may lie here", "proven: nothing here"]
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
 
 

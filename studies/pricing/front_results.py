@@ -17,6 +17,7 @@ from bilevel import EquilibriumTrace, ParetoFront
 from bilevel.atomic import write_bytes
 from bilevel.errors import BilevelError
 from bilevel.front.store import FILE
+from bilevel.reformulate.ties import CONVENTIONS
 from bilevel.solution import plain
 from instances import Instance, check_folder
 from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
@@ -27,6 +28,7 @@ from studies.writing import latex as writing_latex
 COLUMNS = [LOSS, PROFIT, "bound", "gap", "certified", "seconds"]
 STORE, CASE = "points", "case.json"
 FRONT_FILES = ("front.csv", "front.json", "front.tex", "front.png", "front.pdf")
+FRONTS, FRONTS_FILES = "fronts.csv", ("fronts.csv", "fronts.png", "fronts.pdf")
 TRACE_FILES = ("trace.csv", "trace.json", "trace.png", "trace.pdf")
 COMPARISON_FILES = ("comparison.csv", "comparison.json", "comparison.png", "comparison.pdf")
 FILES = (*FRONT_FILES, *POINT_FILES, *TRACE_FILES, *END_FILES, *COMPARISON_FILES)
@@ -44,6 +46,18 @@ def front_files(front: ParetoFront, about: Mapping[str, Any]) -> dict[str, str |
         "front.tex": latex(table, about),
     }
     return files | (_drawn("front", front, about["currency"]) if front.points else {})
+
+
+def fronts_files(fronts: Mapping[str, ParetoFront], currency: str) -> dict[str, str | bytes]:
+    """Table and figure of fronts by convention of ties, name to content; the table has `COLUMNS` behind ties and margin_per_kwh."""
+    tables = []
+    for name, front in fronts.items():
+        table = front.to_frame(LOSS, PROFIT)[COLUMNS]
+        table.insert(0, "ties", name)
+        table.insert(1, "margin_per_kwh", front.settings.get("margin"))
+        tables.append(table.astype({"margin_per_kwh": float}))
+    files: dict[str, str | bytes] = {FRONTS: writing_files.csv(pd.concat(tables, ignore_index=True))}
+    return files | (_drawn("fronts", fronts, currency) if any(len(front) for front in fronts.values()) else {})
 
 
 def trace_files(
@@ -126,7 +140,9 @@ def _fixed(value: Any, decimals: int) -> str:
 
 def check(directory: str | Path) -> None:
     """Raise `InstanceError` when a later `write` to `directory` would be refused; writes nothing."""
-    check_folder(directory, {*FILES, STORE, *(path.name for path in _leftovers(Path(directory)))}, "a front")
+    # Fronts of other conventions stand in folders of their names
+    known = {*FILES, *FRONTS_FILES, STORE, *CONVENTIONS, *(path.name for path in _leftovers(Path(directory)))}
+    check_folder(directory, known, "a front")
 
 
 def check_store(directory: Path, case: Instance, choices: Mapping[str, Any], resume: bool) -> None:
@@ -188,4 +204,8 @@ def write(directory: Path, contents: Mapping[str, str | bytes], names: Iterable[
 
 def _leftovers(directory: Path) -> list[Path]:
     """What killed writes left behind."""
-    return [path for name in FILES for path in directory.glob(f".{name}.*")] if directory.is_dir() else []
+    return (
+        [path for name in (*FILES, *FRONTS_FILES) for path in directory.glob(f".{name}.*")]
+        if directory.is_dir()
+        else []
+    )

@@ -7,9 +7,12 @@ import pandas as pd
 from studies.page.parts.folder import ResultsFolder
 from studies.page.parts.html import number, table, text
 
-FILES = {"compare": "compare.csv", "market": "comparison.csv", "compare-equilibrium": "comparison.csv"}
+FILES = {
+    "compare": "compare.csv", "market": "comparison.csv", "compare-equilibrium": "comparison.csv", "security": "security.csv",
+}  # fmt: skip
 UNITS = {"seconds": "s", "cpu_seconds": "s", "gap": "relative", "gap_to_bound": "relative", "gap_to_exact": "relative",
          "gap_to_optimistic_bound": "relative", "loss_kwh": "kWh", "network_loss_kwh": "kWh", "peak_kw": "kW",
+         "charging_peak_kw": "kW",
          "time_ratio": "times exact"}  # fmt: skip
 COUNTS = ("runs", "infeasible", "evaluations")
 
@@ -22,7 +25,9 @@ def draw(results: ResultsFolder) -> str:
     if results.kind == "compare-equilibrium":
         return _distances(results, found)
     first, *rest = found.columns
-    heads = ["quantity", "unit", *found[first].astype(str)]
+    # Margins are numbers, which say nothing by themselves
+    plain = found[first].map(lambda m: f"margin {m:g}") if results.kind == "security" else found[first].astype(str)
+    heads = ["quantity", "unit", *plain]
     rows = [[_words(name), text(_unit(results, name)), *(_cell(value) for value in found[name])] for name in rest]
     return table(heads, rows, "Side by side", range(2, len(heads)))
 
@@ -47,8 +52,10 @@ def _words(name: str) -> str:
 def _unit(results: ResultsFolder, name: str) -> str:
     if name in UNITS:
         return UNITS[name]
-    if name in (*COUNTS, "status", "check", "ties"):
+    if name in (*COUNTS, "status", "check", "ties", "broken_row", "broken_by"):
         return ""
+    if results.kind == "security" and name != "station_profit":
+        return str(results.data["unit"])
     if results.kind == "compare" and name in ("best", "mean", "worst", "std", "best_by_rule"):
         return str(results.data["problem"]["unit"])
     return results.currency

@@ -1,5 +1,6 @@
 """The Pareto front: every point can be hovered over, and chosen by click or key to show its prices and charging."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.page.parts.html import number, text
 from studies.page.parts.svg import Frame
 from studies.pricing.front_points import DECISIONS
+from studies.pricing.front_results import FRONTS
 
 WIDTH, HEIGHT = 900, 360
 Point = Mapping[str, Any]
@@ -25,20 +27,21 @@ def draw(results: ResultsFolder) -> str:
 
 
 def _chart(results: ResultsFolder, points: Sequence[Point]) -> str:
-    money, end = results.currency, _equilibrium(results)
+    money, end, others = results.currency, _equilibrium(results), _others(results)
     loss, profit = "network_loss_kwh", "station_profit"
-    seen = [*points, *([end] if end else [])]
+    seen = [*points, *([end] if end else []), *others]
     shape = _roomy(svg.frame([p[loss] for p in seen], [v for p in seen for v in (p[profit], p.get("bound")) if v is not None],
                              width=WIDTH, height=HEIGHT))  # fmt: skip
     marks = "".join(_mark(shape, p, k, money) for k, p in enumerate(points, 1))
     body = svg.axes(shape, "network loss (kWh)", f"station profit ({money})") + _bound(shape, points) + marks
     body += _diamond(shape, end, money) if end else ""
+    body += "".join(_other(shape, other, money) for other in others)
     title = "Points of the front; choose one to see its prices and charging"
     hint = "Arrow keys go from point to point; Enter or a click chooses one."
     return (
         f'<figure class="broad"><figcaption>{title}</figcaption>'
         f'<svg id="front-chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{title}">{body}</svg>'
-        f'{_legend(bool(end))}</figure><p class="hint">{hint}</p>'
+        f'{_legend(bool(end), [str(other["ties"]) for other in others])}</figure><p class="hint">{hint}</p>'
     )
 
 
@@ -86,15 +89,37 @@ def _equilibrium(results: ResultsFolder) -> Point | None:
     return None if trace["network_loss_kwh"] is None or trace["station_profit"] is None else trace
 
 
-def _diamond(shape: Frame, end: Point, money: str) -> str:
-    x, y = shape.px(end["network_loss_kwh"]), shape.py(end["station_profit"])
-    loss, profit = number(end["network_loss_kwh"], 7), number(end["station_profit"], 6)
-    said = f"end of the iteration: loss {loss} kWh, profit {profit} {money}, {end['solution']['status']}"
-    path = f"M{x:.1f} {y - 8:.1f}l8 8l-8 8l-8-8z"
+def _others(results: ResultsFolder) -> Sequence[Point]:
+    """Points of the other conventions of ties, where several fronts were traced."""
+    if results.kind != "pareto" or not results.has(FRONTS):
+        return []
+    found = results.table(FRONTS)
+    return [dict(row) for row in found[found["ties"] != found["ties"].iloc[0]].to_dict("records")]
+
+
+def _other(shape: Frame, point: Point, money: str) -> str:
+    margin = point["margin_per_kwh"]
+    kept = f", margin {margin:g} {money}/kWh" if math.isfinite(margin) else ""
+    said = f"{point['ties']} front: loss {number(point['network_loss_kwh'], 7)} kWh, profit "
+    said += (
+        f"{number(point['station_profit'], 6)} {money}{kept}, {'certified' if point['certified'] else 'not certified'}"
+    )
+    return _mark_at(shape, point, said, 5)
+
+
+def _mark_at(shape: Frame, point: Point, said: str, size: int) -> str:
+    x, y = shape.px(point["network_loss_kwh"]), shape.py(point["station_profit"])
+    path = f"M{x:.1f} {y - size:.1f}l{size} {size}l-{size} {size}l-{size}-{size}z"
     return f'<g class="end" tabindex="0" role="img" aria-label="{text(said)}" data-tip="{text(said)}"><path d="{path}"/></g>'
 
 
-def _legend(end: bool) -> str:
+def _diamond(shape: Frame, end: Point, money: str) -> str:
+    loss, profit = number(end["network_loss_kwh"], 7), number(end["station_profit"], 6)
+    said = f"end of the iteration: loss {loss} kWh, profit {profit} {money}, {end['solution']['status']}"
+    return _mark_at(shape, end, said, 8)
+
+
+def _legend(end: bool, others: Sequence[str]) -> str:
     marks = {
         "certified": '<g class="point"><circle class="dot" cx="14" cy="8" r="5.5"/></g>',
         "not certified": '<g class="point open"><circle class="dot" cx="14" cy="8" r="5.5"/></g>',
@@ -102,6 +127,7 @@ def _legend(end: bool) -> str:
     }
     if end:
         marks["end of the iteration"] = '<g class="end"><path d="M14 1l7 7l-7 7l-7-7z"/></g>'
+    marks |= {f"{name} front": '<g class="end"><path d="M14 3l5 5l-5 5l-5-5z"/></g>' for name in others}
     items = (
         f'<li><svg viewBox="0 0 28 16" width="28" height="16" aria-hidden="true">{mark}</svg>{name}</li>'
         for name, mark in marks.items()

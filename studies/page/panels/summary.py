@@ -105,6 +105,21 @@ def _market(results: ResultsFolder) -> tuple[str, str, Facts]:
     return verdict, apart["contradiction"] or said["reason"], [*costs, *more]
 
 
+def _security(results: ResultsFolder) -> tuple[str, str, Facts]:
+    rows, unit = results.data["rows"], results.data["unit"]
+    open_ = [row for row in rows if row["status"] not in ("certified", "infeasible")]
+    none = [row for row in rows if row["status"] == "infeasible"]
+    verdict = "certified" if results.data["closed"] else "not certified" if results.data["complete"] else "incomplete"
+    said = f"{len(rows)} margins, {len(open_)} open, {len(none)} proven to have no answer"
+    found = [(f"margin {row['margin_per_kwh']:g} {results.currency}/kWh", _margin(row, unit)) for row in rows]
+    return verdict, said, found
+
+
+def _margin(row: Mapping[str, Any], unit: str) -> str:
+    said = f"objective {number(row['objective'], 7)} {unit} ({row['status']}), worst tie {number(row['worst_tie'], 7)}"
+    return f"{said}; some tie breaks {row['broken_row']}" if row["broken_row"] else said
+
+
 def _methods(results: ResultsFolder) -> tuple[str, str, Facts]:
     data = results.data
     problem, exact = data["problem"], data["exact"]
@@ -116,5 +131,5 @@ def _methods(results: ResultsFolder) -> tuple[str, str, Facts]:
 
 _OUTCOMES = {
     "solve": _solve, "pareto": _front, "equilibrium": _iteration, "compare-equilibrium": _both, "market": _market,
-    "compare": _methods,
+    "compare": _methods, "security": _security,
 }  # fmt: skip

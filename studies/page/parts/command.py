@@ -9,6 +9,7 @@ from formulations.objectives import OBJECTIVES
 from formulations.options import declared
 from formulations.parts import ALL
 from studies.page.parts.folder import ResultsFolder
+from studies.pricing.front_results import FRONTS
 
 Options = dict[str, Any]
 
@@ -58,6 +59,13 @@ def _solve(results: ResultsFolder) -> Options:
 def _front(results: ResultsFolder) -> Options:
     settings = results.json("front.json")["settings"]
     found = {"method": settings["method"], "points": settings["points"], **_search(settings)}
+    if results.kind == "pareto" and results.has(FRONTS):
+        fronts = results.table(FRONTS)
+        margins = fronts["margin_per_kwh"].dropna()
+        found |= {
+            "ties": ",".join(fronts["ties"].unique()),
+            "margin": None if margins.empty else float(margins.iloc[0]),
+        }
     return found | ({} if settings["method"] == "augmented" else {"tolerance": settings["tolerance"]})
 
 
@@ -77,6 +85,11 @@ def _market(results: ResultsFolder) -> Options:
     data = results.data
     prices = {"demand": data["demand"], "fee": data["fee_per_kwh"], "loss_price": data["loss_price_per_kwh"]}
     return {**prices, **data["settings"]}
+
+
+def _security(results: ResultsFolder) -> Options:
+    settings = results.data["settings"]
+    return {"objective": results.about["objective"], "tariff": results.about.get("tariff"), **settings}
 
 
 def _methods(results: ResultsFolder) -> Options:
@@ -100,5 +113,5 @@ def _weights(said: str) -> dict[str, float]:
 
 _OPTIONS = {
     "solve": _solve, "pareto": _front, "equilibrium": _iteration, "compare-equilibrium": _both, "market": _market,
-    "compare": _methods,
+    "compare": _methods, "security": _security,
 }  # fmt: skip

@@ -15,6 +15,7 @@ KINDS = {
     "compare-equilibrium": "comparison.json",
     "market": "market.json",
     "compare": "compare.json",
+    "security": "security.json",
     "pareto": "front.json",
     "equilibrium": "trace.json",
     "solve": "solution.json",

@@ -366,3 +366,41 @@ def test_a_secure_front_is_traced_and_remembered(tmp_path: Path) -> None:
     assert other.returncode == 2 and "ties is 'secure' there and None here" in other.stderr
     refused = run("pareto", "ieee33", "--ties", "secure", "--proofs", tmp_path / "proofs")
     assert refused.returncode == 2 and "a proof is one of optimistic answers only" in refused.stderr
+
+
+def test_fronts_of_two_conventions_stand_beside_each_other(tmp_path: Path) -> None:
+    out, case = tmp_path / "fronts", tmp_path / "case"
+    instances.write(tiny_case(), case)
+    options = ("pareto", case, "--points", 2, "--ties", "optimistic,secure", "--margin", "0.01", "--out", out)
+    done = run(*options)
+    assert done.returncode == 0, done.stderr
+    assert "ties optimistic" in done.stdout and "ties secure" in done.stdout
+    found = pd.read_csv(out / "fronts.csv")
+    assert found["ties"].unique().tolist() == ["optimistic", "secure"]
+    best = found.groupby("ties")["station_profit"].max()
+    assert best["secure"] <= best["optimistic"] * (1 + 1e-4)
+    secure = json.loads((out / "secure" / "front.json").read_text(encoding="utf-8"))
+    assert (secure["settings"]["ties"], secure["settings"]["margin"]) == ("secure", 0.01)
+    assert_figures(out, "fronts")
+    page = tmp_path / "page.html"
+    assert run("report", out, "--out", page, "--quiet").returncode == 0
+    text = page.read_text(encoding="utf-8")
+    assert "secure front: loss" in text and "--ties optimistic,secure" in text and "--margin 0.01" in text
+    # Both go on where they stopped, and a front alone takes away what showed two
+    before = {place: keys(place) for place in (out, out / "secure")}
+    assert run(*options, "--resume", "--quiet").returncode == 0
+    assert {place: keys(place) for place in before} == before
+    assert run("pareto", case, "--points", 2, "--out", out, "--resume", "--quiet").returncode == 0
+    assert not (out / "fronts.csv").exists() and (out / "secure").exists()
+
+
+@pytest.mark.parametrize(
+    ("ties", "words"),
+    [
+        ("optimistic,optimistic", "twice"),
+        ("optimistic,sure", "sure"),
+        ("optimistic,pessimistic", "fronts have no ties='pessimistic'"),
+    ],
+)
+def test_conventions_that_fronts_do_not_have_are_refused(ties: str, words: str, capsys: Capture) -> None:
+    refuse(capsys, ["pareto", "ieee33", "--evs", "2", "--ties", ties], words)

@@ -117,4 +117,4 @@ def test_ticks_are_told_apart() -> None:
 
 def test_the_registries_are_whole() -> None:
     assert len({title for title, _ in PANELS.values()}) == len(PANELS)
-    assert set(KINDS) == {"solve", "pareto", "equilibrium", "compare-equilibrium", "market", "compare"}
+    assert set(KINDS) == {"solve", "pareto", "equilibrium", "compare-equilibrium", "market", "compare", "security"}
