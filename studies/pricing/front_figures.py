@@ -40,9 +40,15 @@ def fronts(fronts: Mapping[str, ParetoFront], currency: str) -> Figure:
         _draw_front(
             ax, front, [(p.limited, p.maximized) for each in fronts.values() for p in each.points], f"{first}, "
         )
+        margins = [
+            f"{name}: margin {each.settings['margin']:g} {currency}/kWh"
+            for name, each in fronts.items()
+            if each.settings.get("margin")
+        ]
+        ax.set_title(", ".join(margins), loc="left", fontsize=8)
         for (name, other), color in zip(others, (ORANGE, GREEN), strict=False):
             _draw_other(ax, other, name, color)
-        _finish(figure, ax, currency, f"{first} front")
+        _finish(figure, ax, currency, f"{first}: undecided")
     return figure
 
 
@@ -129,13 +135,13 @@ def _around(values: list[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _finish(figure: Figure, ax: Axes, currency: str, name: str = "the front") -> None:
+def _finish(figure: Figure, ax: Axes, currency: str, undecided: str = "the front may lie here") -> None:
     ax.set_xlabel("network loss in kWh")
     ax.set_ylabel(f"station profit in {currency}")
     _plain_ticks(ax)
     handles, labels = ax.get_legend_handles_labels()
     handles += [Patch(facecolor=OPEN), Patch(facecolor=EXCLUDED)]
-    labels += [f"{name} may lie here", "proven: nothing here"]
+    labels += [undecided, "proven: nothing here"]
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
 
 

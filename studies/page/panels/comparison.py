@@ -25,11 +25,12 @@ def draw(results: ResultsFolder) -> str:
     if results.kind == "compare-equilibrium":
         return _distances(results, found)
     first, *rest = found.columns
-    # Margins are numbers, which say nothing by themselves
-    plain = found[first].map(lambda m: f"margin {m:g}") if results.kind == "security" else found[first].astype(str)
-    heads = ["quantity", "unit", *plain]
+    margins = results.kind == "security"
+    heads = ["quantity", "unit", *(found[first].map("{:g}".format) if margins else found[first].astype(str))]
     rows = [[_words(name), text(_unit(results, name)), *(_cell(value) for value in found[name])] for name in rest]
-    return table(heads, rows, "Side by side", range(2, len(heads)))
+    return table(
+        heads, rows, f"By margin in {results.currency}/kWh" if margins else "Side by side", range(2, len(heads))
+    )
 
 
 def _distances(results: ResultsFolder, found: pd.DataFrame) -> str:

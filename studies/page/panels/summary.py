@@ -6,6 +6,7 @@ from typing import Any
 from formulations.objectives import OBJECTIVES
 from studies.page.parts.folder import ResultsFolder
 from studies.page.parts.html import facts, light, number, text
+from studies.pricing.front_results import FRONTS
 
 Facts = list[tuple[str, str]]
 
@@ -60,7 +61,17 @@ def _front(results: ResultsFolder) -> tuple[str, str, Facts]:
         ("most profit", f"{number(front['most_maximized'], 7)} {money}{whose.get('most_maximized', '')}"),
         *([("bounds of points", _points_checked(front["points"]))] if whose else []),
         ("hypervolume", f"{number(front['hypervolume']['least'])} to {number(front['hypervolume']['most'])} kWh {money}"),
+        *_other_fronts(results),
     ]  # fmt: skip
+
+
+def _other_fronts(results: ResultsFolder) -> Facts:
+    """How the fronts of other conventions of ties went, where several were traced."""
+    if results.kind != "pareto" or not results.has(FRONTS):
+        return []
+    table = results.table(FRONTS)
+    others = table[table["ties"] != table["ties"].iloc[0]].groupby("ties")["certified"]
+    return [(f"{name} front", f"{len(good)} points, {int(good.sum())} certified") for name, good in others]
 
 
 def _points_checked(points: Sequence[Mapping[str, Any]]) -> str:

@@ -377,7 +377,7 @@ def test_fronts_of_two_conventions_stand_beside_each_other(tmp_path: Path) -> No
     assert "ties optimistic" in done.stdout and "ties secure" in done.stdout
     found = pd.read_csv(out / "fronts.csv")
     assert found["ties"].unique().tolist() == ["optimistic", "secure"]
-    best = found.groupby("ties")["station_profit"].max()
+    best, count = found.groupby("ties")["station_profit"].max(), int((found["ties"] == "secure").sum())
     assert best["secure"] <= best["optimistic"] * (1 + 1e-4)
     secure = json.loads((out / "secure" / "front.json").read_text(encoding="utf-8"))
     assert (secure["settings"]["ties"], secure["settings"]["margin"]) == ("secure", 0.01)
@@ -385,7 +385,12 @@ def test_fronts_of_two_conventions_stand_beside_each_other(tmp_path: Path) -> No
     page = tmp_path / "page.html"
     assert run("report", out, "--out", page, "--quiet").returncode == 0
     text = page.read_text(encoding="utf-8")
-    assert "secure front: loss" in text and "--ties optimistic,secure" in text and "--margin 0.01" in text
+    assert (
+        "secure front: loss" in text
+        and f"{count} points, {count} certified" in text
+        and "--ties optimistic,secure" in text
+        and "--margin 0.01" in text
+    )
     # Both go on where they stopped, and a front alone takes away what showed two
     before = {place: keys(place) for place in (out, out / "secure")}
     assert run(*options, "--resume", "--quiet").returncode == 0

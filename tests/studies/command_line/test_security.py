@@ -162,7 +162,14 @@ def test_a_page_tells_every_margin(solved: tuple[Path, Any], tmp_path: Path) -> 
     page = tmp_path / "page.html"
     assert run("report", out, "--out", page, "--quiet").returncode == 0
     text = page.read_text(encoding="utf-8")
-    for words in ("margin 0.45", "infeasible", "price of security", "bilevel security", "--margins 0.0,0.02,0.1,0.45"):
+    for words in (
+        "margin 0.45",
+        "infeasible",
+        "price of security",
+        "By margin in EUR/kWh",
+        "bilevel security",
+        "--margins 0.0,0.02,0.1,0.45",
+    ):
         assert words in text
 
 
