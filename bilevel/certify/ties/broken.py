@@ -43,11 +43,9 @@ def of_rows(
         body = matrix[[at]].toarray().ravel()
         moving = face.columns[body != 0]
         for sign, limit in ((1.0, part.upper[at]), (-1.0, part.lower[at])):
-            # Most rows are kept by the bounds of their columns
+            # Most rows have one limit, and are kept by the bounds of their columns
             ends = np.where(sign * body > 0, face.upper, face.lower)
-            with np.errstate(invalid="ignore"):
-                kept = sign * (body[body != 0] @ ends[body != 0] + fixed[at] - limit) <= 0
-            if kept:
+            if np.isinf(limit) or sign * (body[body != 0] @ ends[body != 0] + fixed[at] - limit) <= 0:
                 continue
             most, y = face.most(sign * body)
             past = most + sign * (fixed[at] - limit)
