@@ -166,11 +166,15 @@ class Moving:
         if found.status not in (_SOLVED, _NEARLY):
             return Answer(_STATUS.get(found.status, SolverStatus.NUMERICAL_ERROR), np.inf, -np.inf, slope)
         x, ends = np.array(found.x), (found.obj_val, found.obj_val_dual)
+        # What has no number is no bound.
         # To first order: what is off by a residual is worth as much at the multipliers, and at the columns
-        off = float(np.abs(z) @ np.abs(b - self.matrix @ x - np.array(found.s)))
-        below = off + float(np.abs(x) @ np.abs(self.cost + self.matrix.T @ z))
-        high, low = (self.weight * end + self.mip.offset for end in (max(ends) + off, min(ends) - below))
-        return Answer(SolverStatus.OPTIMAL, high, low, slope)
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = float(np.abs(z) @ np.abs(b - self.matrix @ x - np.array(found.s)))
+            below = off + float(np.abs(x) @ np.abs(self.cost + self.matrix.T @ z))
+            high, low = (self.weight * end + self.mip.offset for end in (max(ends) + off, min(ends) - below))
+        return Answer(
+            SolverStatus.OPTIMAL, np.inf if np.isnan(high) else high, -np.inf if np.isnan(low) else low, slope
+        )
 
 
 def last_point(mip: SolverProgram, seconds: float, tolerance: float) -> Vector | None:

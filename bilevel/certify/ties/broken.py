@@ -56,9 +56,7 @@ def of_rows(
                 # No end of a row with a limit: some answer breaks it by any amount
                 found.append((Broken(part.names[at], np.inf, np.inf, moving), None))
                 continue
-            size = float(magnitude(part.matrix[[at]], np.abs(face.whole(y)))[0]) + (
-                abs(limit) if np.isfinite(limit) else 0.0
-            )
+            size = float(magnitude(part.matrix[[at]], np.abs(face.whole(y)))[0]) + abs(limit)
             share = past / max(size, tolerances.NOT_ZERO)
             if share > tolerances.FEASIBILITY:
                 found.append((Broken(part.names[at], float(past), share, moving), y))

@@ -40,12 +40,15 @@ class Objective:
 
     def value(self, y: Vector) -> tuple[float, Vector]:
         """From below, and its slope; -inf where a block has none."""
-        total, slope = self.low + float(self.rates @ y), self.rates.copy()
-        for block in self.blocks:
-            answer = block.value(block.forms @ y)
-            total += answer.low
-            slope = slope + answer.slope @ block.forms
-        return total, slope
+        slope = self.rates.copy()
+        # Answers without an end may have no number
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = self.low + float(self.rates @ y)
+            for block in self.blocks:
+                answer = block.value(block.forms @ y)
+                total += answer.low
+                slope = slope + answer.slope @ block.forms
+        return (-np.inf if np.isnan(total) else total), slope
 
 
 @dataclass(frozen=True)
