@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel.certify.proof.reading import RefusedError, fraction, number, places, rows_of, see, triples
+from bilevel.certify.proof.reading import RefusedError, forms, fraction, number, places, rows_of, see, triples
 
 ROUNDING = 2.0**-52
 """Twice the unit roundoff of doubles: room for a term of a sum that is itself a rounded product."""
@@ -45,7 +45,7 @@ class Conditions:
         self._stationarity(problem)
         self._multiplier_limits(problem, follower)
         self.product = {(min(i, j), max(i, j)): self._product(i, j) for i, j in proof["products"]}
-        self.form = [self._form(told) for told in proof.get("squares", ())]
+        self.form = forms(proof, self.n)
         self.square = [self._column(0.0, np.inf) for _ in self.form]
         self.link = [(column, self._netted(row, Fraction(sign))) for column, row, sign in problem["links"]]
         own = defaultdict(list)
@@ -225,14 +225,6 @@ class Conditions:
         """A row's net multiplier, times the sign."""
         terms = {self.mu[k]: sign * pair[4] for k, pair in enumerate(self.pairs) if pair[2] == row}
         return terms | {self.lam[k]: sign for k, told in enumerate(self.equal) if told[2] == row}
-
-    def _form(self, told: Any) -> dict[int, Fraction]:
-        """A linear form of the problem's columns whose square has a column."""
-        places((column for column, _ in told), 0, self.n)
-        found: dict[int, Fraction] = defaultdict(Fraction)
-        for column, value in told:
-            found[column] += fraction(value)
-        return found
 
     def _product(self, i: int, j: int) -> int:
         """A column that is the product of two, within its corners."""

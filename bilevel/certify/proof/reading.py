@@ -5,6 +5,9 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import Any
 
+MOST_PRODUCTS = 10_000_000
+"""Of two columns, that squares stand for: more would take hours."""
+
 
 class RefusedError(Exception):
     """The proof is none, and why."""
@@ -66,6 +69,21 @@ def see(problem: Any) -> None:
         *(value for *_, value in problem["products"]), *(sign for *_, sign in problem["links"]),
     ):  # fmt: skip
         fraction(value)
+
+
+def forms(proof: Any, columns: int) -> list[dict[int, Fraction]]:
+    """Linear forms of the problem's columns whose squares have columns; refuses those whose products would take for ever."""
+    found: list[dict[int, Fraction]] = [defaultdict(Fraction) for _ in proof.get("squares", ())]
+    for form, told in zip(found, proof.get("squares", ()), strict=True):
+        places((column for column, _ in told), 0, columns)
+        for column, value in told:
+            form[column] += fraction(value)
+    uses = [*proof["replacements"].values(), *proof["identities"]]
+    if sum(len(found[int(k)]) ** 2 for each in uses for k in each.get("squares", {})) > MOST_PRODUCTS:
+        raise RefusedError(
+            f"its squares have more than {MOST_PRODUCTS} products, which is no proof of a size that is read"
+        )
+    return found
 
 
 def triples(told: Any, count: int) -> list[dict[int, Fraction]]:

@@ -284,6 +284,12 @@ SQUARES = {
     "of a place from the end": lambda proof: proof["squares"][0].append([-1, 1.0]),
     "of no number": lambda proof: proof["squares"][0].append([0, "1"]),
     "of another form": lambda proof: proof["squares"][0].__setitem__(0, [proof["squares"][0][0][0], 0.5]),
+    "of far too many products": lambda proof: (
+        proof["squares"].__setitem__(0, [[j % 2, 1.0] for j in range(4)])
+        or proof["identities"].extend(
+            [{"stationarity": {}, "equalities": {}, "pairs": {}, "squares": {"0": 1.0}}] * 3_000_000
+        )
+    ),
     "left out": lambda proof: proof.pop("squares"),
     "of another weight": lambda proof: proof["replacements"]["-1"].update(squares={"0": 0.5, "1": 0.5}),
     "that fall": lambda proof: proof["replacements"]["-1"].update(squares={"0": -1.0, "1": -1.0}),
