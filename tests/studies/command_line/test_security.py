@@ -145,7 +145,7 @@ def test_losses_are_minimised_and_have_a_price_of_at_least_0(case: Path, tmp_pat
     [
         (["--margins", "0,-1"], ["-1 is no margin"]),
         (["--margins", "0,much"], ["much is no margin"]),
-        (["--margins", "0,1e-9"], ["margin of 1e-09 is too small"]),
+        (["--margins", "0,1e-9"], ["margin 1e-09 is too small"]),
         (["--resume"], ["--resume needs the folder"]),
         (["--solver", "cplx"], ["cplx"]),
     ],
