@@ -13,9 +13,6 @@ import instances
 from bilevel.certify.proof.checker import check
 
 KINDS = ("LP-LP", "MILP-LP", "QP-LP", "LP-QP", "QP-QP", "pricing", "multi-follower")
-WITHOUT = {"calamai_vicente_1994c"}
-"""Of which no proof is made yet: columns that nearly depend on each other, of rotations by no rational angle."""
-
 SET = [entry for entry in problems() if entry["class"] in KINDS and entry["expect"] in ("optimal", "infeasible")]
 
 
@@ -25,9 +22,6 @@ def test_bounds_of_published_problems_are_proven(entry: dict) -> None:
     if entry.get("reason") and entry["expect"] == "infeasible":
         return
     found = bilevel.solve(load(entry), gap=1e-6, time_limit=20, progress=False, proof=True)
-    if entry["name"] in WITHOUT:
-        assert found.proven == "solver" and "rounding" in found.certificate["bound proof"].detail
-        return
     assert found.proven == "checked", found.certificate["bound proof"].detail
     if entry["expect"] == "infeasible":
         assert found.status == "infeasible" and math.isnan(found.proof.bound)
