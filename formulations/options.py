@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 from bilevel.errors import BilevelError, UnknownNameError
+from bilevel.reading import numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +95,14 @@ class Option:
     def _number(self, value: Any) -> float:
         try:
             # True is 1.0 to Python, and no number that anybody means
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+            number = (
+                math.nan
+                if isinstance(value, bool)
+                else numbers.number(value)
+                if isinstance(value, str)
+                else float(value)
+            )
+        except (TypeError, ValueError, OverflowError):
             return math.nan
         if self.kind is int and math.isfinite(number):
             return int(number) if number == int(number) else math.nan

@@ -18,6 +18,7 @@ LAYERS = {
 ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
+        "reading",
         "program", "compile", "compile.cones", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate",
         "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties", "certify", "search",
         "search.branching", "search.points", "search.steps", "search.diagnose", "search.proving", "interchange",
@@ -26,7 +27,7 @@ ROOMS = {
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (
         "writing", "pricing", "security", "carbon", "market", "contest.problems", "contest", "page.parts", "page.panels", "page",
-        "benchmarks", "benchmarks.reading", "command_line", "command_line.fronts",
+        "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line", "command_line.fronts",
     ),
 }  # fmt: skip
 """The rooms of each package from the ground up; files at a package's top stand beside them all."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bilevel.errors import ModelError, did_you_mean
+from bilevel.reading import numbers
 
 _COUNTS = {"NUMVARS": "N", "NUMCONSTR": "M", "NUMCONSTRS": "M", "NUMCONSTS": "M", "NUMCONS": "M"}
 _SECTIONS = {
@@ -29,7 +30,7 @@ _SENSES = {"MIN": 1, "MINIMIZE": 1, "1": 1, "MAX": -1, "MAXIMIZE": -1, "-1": -1}
 _KEYS = ("N", "M", "LC", "LR", "LO", "OS")
 _NEAR = 0.75
 """How alike names are that may have been meant: names such as x1 and x2 say nothing."""
-_INDEX = re.compile(r"\d+")
+_INDEX = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass
@@ -50,12 +51,8 @@ class Auxiliary:
 
     def number(self, line: int, token: str) -> float:
         """A finite number."""
-        try:
-            value = float(token)
-        except ValueError:
-            value = math.nan
-        # Python takes 1_0 for 10, and no reader of the format does
-        if not math.isfinite(value) or "_" in token:
+        value = numbers.number(token)
+        if not math.isfinite(value):
             raise self.error(line, f"{token!r} is not a finite number")
         return value
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bilevel import tolerances
 from bilevel.errors import ModelError, did_you_mean
+from bilevel.reading import numbers
 
 _BOUNDS = {"UP", "LO", "FX", "MI", "PL", "FR", "BV", "LI", "UI"}
 _BARE = {"MI", "PL", "FR", "BV"}
@@ -146,10 +147,7 @@ class _Check:
             raise self._error(f"a bound of type {kind} is one of an integer column, and {token} is no whole number")
 
     def _number(self, token: str, infinite: bool = False) -> None:
-        try:
-            value = float(token)
-        except ValueError:
-            value = math.nan
-        # Python takes 1_0 for 10, HiGHS for 1; an infinite bound is none, an infinite coefficient a mistake
-        if math.isnan(value) or "_" in token or (math.isinf(value) and not infinite):
+        value = numbers.number(token)
+        # An infinite bound is none, an infinite coefficient a mistake
+        if math.isnan(value) or (math.isinf(value) and not infinite):
             raise self._error(f"{token!r} is not a finite number")

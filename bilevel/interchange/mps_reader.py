@@ -1,6 +1,5 @@
 """MPS and AUX files to a Pyomo model with one follower."""
 
-import gzip
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.compile import to_pyomo
-from bilevel.errors import ModelError
+from bilevel.errors import BilevelError, ModelError
 from bilevel.interchange import aux_file, mps_check
 from bilevel.model import Follower
 from bilevel.program.rows import Mask, Vector
+from bilevel.reading.regular import unpacked
 from bilevel.solvers.highs import spend_banner
 
 MAXIMISES = "* the leader maximises: this objective is the negative of the leader's"
@@ -66,12 +66,13 @@ def read_mps(mps_path: str | Path, aux_path: str | Path) -> Any:
 def _text(path: Path) -> str:
     """The content of a file, unpacked if it ends in .gz."""
     try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+        return unpacked(path).decode("utf-8")
+    except BilevelError as error:
+        raise ModelError(str(error)) from error
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is not text in UTF-8 (byte {error.start}): convert it") from error
-    except (OSError, EOFError) as error:
-        raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _parse(path: Path, text: str) -> _Problem:

@@ -11,6 +11,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError, require
+from bilevel.reading import numbers
 from formulations.objectives import bill, cost, loss, profit
 from formulations.objectives.objective import Objective
 from formulations.options import find
@@ -41,8 +42,8 @@ def parse(objective: str | Mapping[str, float]) -> dict[str, float]:
 
 def _weight(name: str, value: Any) -> float:
     try:
-        weight = float(value)
-    except (TypeError, ValueError):
+        weight = numbers.number(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
         weight = math.nan
     if not (math.isfinite(weight) and weight > 0):
         raise BilevelError(f"objective {name!r} has weight {value!r}: give a positive number, such as {name}=1")

@@ -9,6 +9,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel.errors import BilevelError
+from bilevel.reading import numbers
 from formulations.options import Option
 from formulations.tariffs.limits import add_prices
 from instances import Instance
@@ -94,10 +95,7 @@ def parse(case: Instance, levels: Levels) -> list[float]:
 
 
 def _price(value: object) -> float:
-    try:
-        price = float(str(value))
-    except ValueError:
-        price = math.nan
+    price = numbers.number(value)
     if not math.isfinite(price):
         raise BilevelError(f"level {str(value).strip()!r} is no number: give prices per kWh, such as 0.15,0.25,0.45")
     return price

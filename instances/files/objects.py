@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from instances.files.tables import make, read_text
-from instances.records.errors import InstanceError, nearest
+from instances.records.errors import InstanceError, nearest, quoted, shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,10 +36,12 @@ def as_mapping(where: str, values: object, keys: Collection[str], optional: Coll
     """Return ``values`` if it is an object with each of ``keys``, perhaps some of ``optional``, and no others."""
     known = (*keys, *optional)
     if not isinstance(values, dict):
-        raise InstanceError(f"{where} is {values!r}; give an object with {', '.join(known)}")
+        raise InstanceError(f"{where} is {quoted(values)}; give an object with {', '.join(known)}")
     for key in values:
         if key not in known:
-            raise InstanceError(f'{where} has the unknown key "{key}"; use {", ".join(known)}{nearest(key, known)}')
+            raise InstanceError(
+                f'{where} has the unknown key "{shown(key)}"; use {", ".join(known)}{nearest(key, known)}'
+            )
     for key in keys:
         if key not in values:
             raise InstanceError(f'{where} lacks the key "{key}"; add it')
@@ -49,7 +51,7 @@ def as_mapping(where: str, values: object, keys: Collection[str], optional: Coll
 def as_list(where: str, values: object) -> list[Any]:
     """Return ``values`` if it is a list."""
     if not isinstance(values, list):
-        raise InstanceError(f"{where} is {values!r}; give a list")
+        raise InstanceError(f"{where} is {quoted(values)}; give a list")
     return values
 
 

@@ -17,7 +17,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from instances.records.errors import InstanceError, nearest
+from instances.files.regular import read_bytes
+from instances.records.errors import InstanceError, nearest, shown
+from instances.records.numerals import decimal, whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,10 +38,9 @@ class Numbered:
 
 
 def read_text(path: Path) -> str:
-    """Return the file's text, or raise `InstanceError` when it is missing, unreadable or not UTF-8."""
+    """Return the file's text, or raise `InstanceError` when it is missing, unreadable, no regular file, too large or not UTF-8."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return file.read()
+        return read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InstanceError(f"{path} is missing; add it, docs/data-format.md describes it") from error
     except UnicodeDecodeError as error:
@@ -117,9 +118,9 @@ def _columns(path: Path, header: Sequence[str], record: type[DataclassInstance])
         if name not in known:
             lacking = [other for other in known if other not in header]
             hint = "; separate columns by commas" if ";" in name else nearest(name, lacking)
-            raise InstanceError(f'{path} has the unknown column "{name}"; use {", ".join(known)}{hint}')
+            raise InstanceError(f'{path} has the unknown column "{shown(name)}"; use {", ".join(known)}{hint}')
         if header.count(name) > 1:
-            raise InstanceError(f'{path} has the column "{name}" twice; keep one')
+            raise InstanceError(f'{path} has the column "{shown(name)}" twice; keep one')
     for name, field in known.items():
         if name not in header and field.default is MISSING:
             raise InstanceError(f'{path} lacks the column "{name}"; add it')
@@ -153,14 +154,14 @@ def _value(where: str, field: Field[Any], cell: str) -> object:
         raise InstanceError(f"{where} has an empty {field.name}; give a value")
     if field.type == "str":
         return cell
-    kind, parse = ("a whole number", int) if field.type == "int" else ("a number", float)
+    kind, parse = ("a whole number", whole) if field.type == "int" else ("a number", decimal)
     try:
         value = parse(cell)
     except ValueError as error:
-        raise InstanceError(f'{where} has {field.name} "{cell}"; give {kind}, with a decimal point') from error
+        raise InstanceError(f'{where} has {field.name} "{shown(cell)}"; give {kind}, with a decimal point') from error
     if isinstance(value, float) and not math.isfinite(value):
         remedy = "leave the cell empty for no limit" if field.default == math.inf else "give a finite number"
-        raise InstanceError(f'{where} has {field.name} "{cell}"; {remedy}')
+        raise InstanceError(f'{where} has {field.name} "{shown(cell)}"; {remedy}')
     return value
 
 

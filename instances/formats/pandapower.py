@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instances import tolerances
 from instances.formats.pandapower_tables import FULL_PERCENT, READ, Area, Table, read_net
 from instances.formats.pandapower_trafos import Transformers
 from instances.grid.parallel import merged
 from instances.grid.units import FloatArray
-from instances.records.errors import InstanceError
+from instances.records.errors import InstanceError, quoted
 from instances.records.feeder import Branch, Bus, Feeder
 
 __all__ = ["from_pandapower"]
@@ -83,13 +84,21 @@ def from_pandapower(
     counts = Counter(kv[bus] for bus in area.fed)
     base_kv = max(counts, key=lambda level: (counts[level], level == kv[area.substation], level))
     # S per nF
-    charging = 0.0 if ignore_charging else 2e-9 * math.pi * float(net.get("f_hz", DEFAULT_HZ))
+    charging = 0.0 if ignore_charging else 2e-9 * math.pi * _hertz(net.get("f_hz", DEFAULT_HZ))
     if not ignore_charging:
         _check_conductance(area)
     voltage = _voltage(area) if substation_voltage_pu is None else substation_voltage_pu
     limits = {} if ignore_supply_limits else _supply(area)
     buses, branches = _buses(area, kv, charging), _branches(area, kv, base_kv, charging)
     return Feeder(base_kv, str(area.substation), voltage, buses, branches, **limits)
+
+
+def _hertz(value: object) -> float:
+    """Return the frequency of the network, or refuse one that is no positive number."""
+    given = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not 0 < given < tolerances.LARGEST:
+        raise InstanceError(f"the network has f_hz {quoted(value)}; give a positive number, such as 50")
+    return float(given)
 
 
 def _check_supply(area: Area, substation: int | None) -> None:

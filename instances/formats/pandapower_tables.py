@@ -11,7 +11,8 @@ import networkx as nx
 import numpy as np
 
 from instances.grid.units import FloatArray
-from instances.records.errors import InstanceError
+from instances.records.errors import InstanceError, quoted
+from instances.records.numerals import decimal
 
 __all__ = ["Area", "Table", "read_net"]
 
@@ -129,15 +130,15 @@ def _index(table: str, value: Any) -> int:
             return int(value)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InstanceError(f"net.{table} has the index {value!r}; number its elements")
+    raise InstanceError(f"net.{table} has the index {quoted(value)}; number its elements")
 
 
 def _number(column: str, index: int, value: Any) -> float:
     """Return a number of a table, NaN where it is missing, or refuse what is none."""
     try:
-        return math.nan if value is None else float(value)
-    except (TypeError, ValueError) as error:
-        raise InstanceError(f"element {index} has {column} {value!r}; give a number") from error
+        return math.nan if value is None else decimal(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InstanceError(f"element {index} has {column} {quoted(value)}; give a number") from error
 
 
 def _with_slack_generators(tables: dict[str, Table]) -> dict[str, Table]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sized
 from numbers import Integral, Real
 
 from instances import tolerances
-from instances.records.errors import InstanceError, nearest
+from instances.records.errors import InstanceError, nearest, quoted, shown
 
 __all__ = ["as_tuples", "filled", "integer", "known", "number", "text", "unique"]
 
@@ -27,17 +27,17 @@ def number(
 ) -> None:
     """Refuse all but a finite real number in the range; infinity passes if ``unlimited`` (no limit)."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise InstanceError(f"{owner} has {field} {value!r}; give a number")
+        raise InstanceError(f"{owner} has {field} {quoted(value)}; give a number")
     given = _float(value)
     largest = tolerances.LARGEST
     if not -largest <= given <= largest and not (unlimited and given == math.inf):
-        raise InstanceError(f"{owner} has {field} {value}; give a finite number below {largest:g} in size")
+        raise InstanceError(f"{owner} has {field} {shown(value)}; give a finite number below {largest:g} in size")
     if given < at_least:
-        raise InstanceError(f"{owner} has {field} {value}; give a value of at least {at_least:g}")
+        raise InstanceError(f"{owner} has {field} {shown(value)}; give a value of at least {at_least:g}")
     if given <= above:
-        raise InstanceError(f"{owner} has {field} {value}; give a value above {above:g}")
+        raise InstanceError(f"{owner} has {field} {shown(value)}; give a value above {above:g}")
     if given > at_most:
-        raise InstanceError(f"{owner} has {field} {value}; give a value of at most {at_most:g}")
+        raise InstanceError(f"{owner} has {field} {shown(value)}; give a value of at most {at_most:g}")
 
 
 def _float(value: Real) -> float:
@@ -51,17 +51,17 @@ def _float(value: Real) -> float:
 def integer(owner: str, field: str, value: object, *, at_least: int) -> None:
     """Refuse anything but a whole number of at least ``at_least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InstanceError(f"{owner} has {field} {value!r}; give a whole number")
+        raise InstanceError(f"{owner} has {field} {quoted(value)}; give a whole number")
     if value < at_least:
-        raise InstanceError(f"{owner} has {field} {value}; give a whole number of at least {at_least}")
+        raise InstanceError(f"{owner} has {field} {shown(value)}; give a whole number of at least {at_least}")
 
 
 def text(owner: str, field: str, value: object) -> None:
     """Refuse anything but one line of printable text without spaces around it, so that files can carry it."""
     if not isinstance(value, str):
-        raise InstanceError(f'{owner} has {field} {value!r}; give text, such as "{value}"')
+        raise InstanceError(f'{owner} has {field} {quoted(value)}; give text, such as "{shown(value)}"')
     if not value or value != value.strip() or not value.isprintable():
-        raise InstanceError(f"{owner} has {field} {value!r}; give one line of text without spaces around it")
+        raise InstanceError(f"{owner} has {field} {quoted(value)}; give one line of text without spaces around it")
 
 
 def unique(kind: str, names: Iterable[str]) -> None:
@@ -69,7 +69,7 @@ def unique(kind: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InstanceError(f'two {kind} are named "{name}"; give each its own name')
+            raise InstanceError(f'two {kind} are named "{shown(name)}"; give each its own name')
         seen.add(name)
 
 
@@ -82,7 +82,9 @@ def filled(owner: str, field: str, table: Sized) -> None:
 def known(owner: str, kind: str, name: str, names: Collection[str]) -> None:
     """Refuse a reference to a ``kind`` that is not among ``names``, with the nearest one."""
     if name not in names:
-        raise InstanceError(f'{owner} names the unknown {kind} "{name}"; give an existing {kind}{nearest(name, names)}')
+        raise InstanceError(
+            f'{owner} names the unknown {kind} "{shown(name)}"; give an existing {kind}{nearest(name, names)}'
+        )
 
 
 def as_tuples(record: object, *fields: str) -> None:

@@ -27,13 +27,11 @@ from studies.command_line.options import (
     Margin,
     Quiet,
     Ties,
-    draw_seed,
     find_case,
     finish,
     names,
-    positive,
-    whole,
 )
+from studies.command_line.refusals.numbers import draw_seed, positive, whole
 from studies.command_line.workers import pool
 from studies.contest import Comparison, Problem, Settings, Step, cells, results
 

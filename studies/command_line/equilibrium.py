@@ -1,5 +1,6 @@
 """The command `bilevel equilibrium`: the iteration of nodal prices and users' responses."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,10 +22,9 @@ from studies.command_line.options import (
     Seed,
     add_command,
     finish,
-    positive,
     problem,
-    whole,
 )
+from studies.command_line.refusals.numbers import finite, number, positive, whole
 from studies.pricing import front_points, front_results
 from studies.pricing.front_comparison import EquilibriumPoint, equilibrium_point
 
@@ -36,10 +36,8 @@ def _iterations(text: object) -> int:
 
 
 def _damping(text: object) -> float | str:
-    try:
-        return float(str(text))
-    except ValueError:
-        return str(text)
+    value = number(text)
+    return str(text) if math.isnan(value) else value
 
 
 Damping = Annotated[
@@ -54,7 +52,9 @@ Iterations = Annotated[int, typer.Option(parser=_iterations, metavar="N", help="
 Fee = Annotated[
     float | None,
     typer.Option(
-        metavar="PRICE", help="Per kWh, on every nodal price. [default: what the mean price cap leaves, less losses]"
+        parser=finite,
+        metavar="PRICE",
+        help="Per kWh, on every nodal price. [default: what the mean price cap leaves, less losses]",
     ),
 ]
 LoadTolerance = Annotated[

@@ -31,10 +31,9 @@ from studies.command_line.options import (
     add_command,
     finish,
     names,
-    positive,
     problem,
-    whole,
 )
+from studies.command_line.refusals.numbers import positive, whole
 from studies.command_line.workers import pool
 from studies.pricing import front_points, front_results
 

@@ -30,11 +30,10 @@ from studies.command_line.options import (
     check_place,
     find_case,
     finish,
-    number,
-    positive,
     write_proof,
 )
 from studies.command_line.part_options import listed
+from studies.command_line.refusals.numbers import finite, positive
 from studies.market import results as market_results
 from studies.market import verdict
 from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, TIME_LIMIT, MarketComparison, three_ways
@@ -47,16 +46,8 @@ PROVES = {
 }
 
 
-def _finite(text: object) -> float:
-    """A finite number; raises typer's refusal, which names the option."""
-    value = number(text)
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{text} is no finite number; give one, such as 0.05")
-    return value
-
-
 def _at_least_zero(text: object) -> float:
-    value = _finite(text)
+    value = finite(text)
     if value < 0:
         raise typer.BadParameter(f"{text} is below 0; give a number of at least 0")
     return value
@@ -69,7 +60,7 @@ Demand = Annotated[
 ServiceFee = Annotated[
     float | None,
     typer.Option(
-        parser=_finite,
+        parser=finite,
         metavar="PRICE",
         help="Per kWh, of every station. [default: the fees of the case's credit points]",
     ),

@@ -1,6 +1,5 @@
 """What the commands of `bilevel` share: their options, the problem that the options describe, the exit codes."""
 
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -32,9 +31,9 @@ from formulations.tariffs import TARIFFS
 from instances import Instance
 from studies.command_line import display
 from studies.command_line.part_options import listed, take_options
+from studies.command_line.refusals.numbers import draw_seed, fleet, positive
 from studies.writing import files as writing_files
 
-MOST_EVS = 1_000_000
 EXIT_CODES: dict[str, int] = {
     Status.CERTIFIED: 0,
     Status.CONDITIONAL: 3,
@@ -90,43 +89,6 @@ def objectives_listed() -> str:
 def add_command(app: typer.Typer, name: str, command: Callable[..., int]) -> None:
     """Add a command to the command line, with the options of the parts that it chooses."""
     app.command(name, epilog=CODES)(take_options(command, ALL))
-
-
-def number(text: object) -> float:
-    """A number; NaN where the text is none."""
-    try:
-        return float(str(text))
-    except ValueError:
-        return math.nan
-
-
-def positive(text: object) -> float:
-    """A positive number; raises typer's refusal, which names the option."""
-    value = number(text)
-    if not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"{text} is no positive number; give one, such as 1e-4 or 60")
-    return value
-
-
-def whole(text: object, least: int, most: int) -> int:
-    """A whole number from `least` to `most`; raises typer's refusal, which names the option."""
-    try:
-        value = int(str(text))
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        raise typer.BadParameter(f"{text} is no whole number from {least} to {most}; give one")
-    return value
-
-
-def fleet(text: object) -> int:
-    """A number of sessions."""
-    return whole(text, 1, MOST_EVS)
-
-
-def draw_seed(text: object) -> int:
-    """A seed."""
-    return whole(text, 0, 2**63 - 1)
 
 
 # Options that commands share; each keeps its default in the command's signature

@@ -4,7 +4,6 @@ import gzip
 import json
 import math
 import time
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from bilevel.atomic import write_bytes
 from bilevel.certify.proof.checker import check
 from bilevel.certify.proof.reading import RefusedError
 from bilevel.errors import BilevelError
+from bilevel.reading.regular import unpacked
 
-MOST_BYTES = 4 * 2**30
+MOST_MEGABYTES = 4096
 """Of a file once unpacked, so that a small one cannot fill the memory."""
 
 
@@ -56,16 +56,13 @@ class Proof:
 
 
 def read(path: str | Path) -> Any:
-    """What a file holds, not checked; raises `BilevelError` for one that is no JSON."""
+    """What a file holds, not checked; raises `BilevelError` for one that is no JSON, or no regular file of a size that is read."""
     try:
-        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
-            text = stream.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise BilevelError(
-                f"{str(path)!r} holds more than {MOST_BYTES} bytes: this is no proof of a size that is read"
-            )
-        return json.loads(text)
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+        return json.loads(unpacked(path, MOST_MEGABYTES))
+    except (OSError, ValueError, RecursionError) as error:
         raise BilevelError(
-            f"{str(path)!r} is no proof that can be read ({error}): give a .json or .json.gz file"
+            f"{str(path)!r} is no proof that can be read ({getattr(error, 'strerror', None) or error}): give a .json or "
+            ".json.gz file"
         ) from error
+    except MemoryError as error:
+        raise BilevelError(f"{str(path)!r} takes more memory than there is: check it on a larger machine") from error

@@ -30,10 +30,9 @@ from studies.command_line.options import (
     Tariff,
     add_command,
     finish,
-    number,
-    positive,
     problem,
 )
+from studies.command_line.refusals.numbers import number, positive
 from studies.security import MARGINS, MarginRow, SecurityPrice, price_of_security, results
 from studies.security.price import TIME_LIMIT, Search
 

@@ -1,0 +1,1 @@
+"""What the command line refuses, and in which sentence."""
