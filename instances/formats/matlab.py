@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from instances.formats.budget import Budget
 from instances.formats.matlab_terms import MATRIX_COLUMNS, Value, Workspace, evaluate
 from instances.grid.units import FloatArray
 from instances.records.errors import InstanceError
@@ -27,11 +28,13 @@ __all__ = ["MatlabFile", "read_matlab"]
 TOKEN = re.compile(
     r"""%[^\n]*|\.\.\.[^\n]*\n|(?<![\w)\]}.'])'(?:[^'\n]|'')*'|"[^"\n]*"|[()\[\]{};,\n]|[^%.'"()\[\]{};,\n]+|."""
 )
-BLOCK_COMMENT = re.compile(r"^[ \t]*%\{[ \t]*$.*?^[ \t]*%\}[ \t]*$", re.MULTILINE | re.DOTALL)
 CLOSES = {"(": ")", "[": "]", "{": "}"}
-FUNCTION = re.compile(r"function\s+([A-Za-z]\w*)\s*=\s*[A-Za-z]\w*(\s*\(\s*\))?")
-INDEX = re.compile(r"\[([^\]]*)\]\s*=\s*(idx_\w+)")
-ASSIGNMENT = re.compile(r"([A-Za-z]\w*)\s*(?:\.\s*([A-Za-z]\w*)\s*(?:\(([^=]*)\))?)?\s*=(?!=)\s*(.*)", re.DOTALL)
+FUNCTION = re.compile(r"function\s+([A-Za-z]\w*)\s*=\s*[A-Za-z]\w*(\s*\(\s*\))?", re.ASCII)
+INDEX = re.compile(r"\[([^\]]*)\]\s*=\s*(idx_\w+)", re.ASCII)
+# Without a way back within names and spaces, of which there may be thousands
+ASSIGNMENT = re.compile(
+    r"([A-Za-z]\w*+)\s*+(?:\.\s*+([A-Za-z]\w*+)\s*+(?:\(([^=]*)\))?)?\s*+=(?!=)\s*+(.*)", re.DOTALL | re.ASCII
+)
 REMEDY = "work out what it does and write plain numbers in its place"
 SHOWN = 60
 
@@ -60,7 +63,7 @@ def read_matlab(path: str, text: str) -> MatlabFile:
     """
     workspace = Workspace()
     texts: dict[str, str] = {}
-    for statement in _statements(path, text):
+    for statement in _statements(path, text, workspace.budget):
         if statement.text == "return":
             break
         where = f"{path} line {statement.line}"
@@ -71,13 +74,14 @@ def read_matlab(path: str, text: str) -> MatlabFile:
     return MatlabFile(path, workspace.fields, texts)
 
 
-def _statements(path: str, text: str) -> Iterator[Statement]:
+def _statements(path: str, text: str, budget: Budget) -> Iterator[Statement]:
     """Split the text at semicolons, commas and line ends outside of brackets."""
-    text = BLOCK_COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text.replace("\r\n", "\n"))
+    text = _without_blocks(path, text.replace("\r\n", "\n"))
     line, begins = 1, 0
     parts: list[str] = []
     opened: list[tuple[str, int]] = []
-    for token in TOKEN.findall(text + "\n"):
+    for found in TOKEN.finditer(text + "\n"):
+        token = found[0]
         if not opened and token in {";", ",", "\n"}:
             if begins:
                 yield Statement(begins, "".join(parts).strip())
@@ -87,14 +91,36 @@ def _statements(path: str, text: str) -> Iterator[Statement]:
         elif not token.startswith("%"):
             begins = begins or (line if token.strip() else 0)
             parts.append(token)
-            _track(f"{path} line {line}", token, line, opened)
+            _track(f"{path} line {line}", token, line, opened, budget)
         line += token.count("\n")
     if opened:
         raise InstanceError(f'{path} line {opened[-1][1]} opens a "{opened[-1][0]}" that is never closed; close it')
 
 
-def _track(where: str, token: str, line: int, opened: list[tuple[str, int]]) -> None:
+def _without_blocks(path: str, text: str) -> str:
+    """Return the text with empty lines for comments between lines of "%{" and "%}", which may stand within each other."""
+    lines, opened = text.split("\n"), []
+    for at, line in enumerate(lines):
+        said = line.strip(" \t")
+        if said == "%{":
+            opened.append(at)
+        if opened:
+            lines[at] = ""
+        if said == "%}" and opened:
+            opened.pop()
+    if opened:
+        raise InstanceError(
+            f'{path} line {opened[0] + 1} opens a comment by "%{{" that no line of "%}}" closes; close it'
+        )
+    return "\n".join(lines)
+
+
+def _track(where: str, token: str, line: int, opened: list[tuple[str, int]], budget: Budget) -> None:
     """Keep the stack of open brackets."""
+    try:
+        budget.step()
+    except InstanceError as error:
+        raise InstanceError(f"{where}: {error}") from error
     if token in CLOSES:
         opened.append((token, line))
     elif token in CLOSES.values() and (not opened or CLOSES[opened.pop()[0]] != token):

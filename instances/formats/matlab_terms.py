@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from instances.formats.budget import Budget
 from instances.grid.units import FloatArray
-from instances.records.errors import InstanceError
+from instances.records.errors import InstanceError, shown
 
 __all__ = ["MATRIX_COLUMNS", "Value", "Workspace", "evaluate"]
 
@@ -42,9 +43,12 @@ FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "atan": np.arctan,
 }
 NUMBERS = {"pi": math.pi, "Inf": math.inf, "inf": math.inf, "NaN": math.nan, "nan": math.nan}
-PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# Without a way back, as "1111...1x" would be tried at every digit; a digit is an ASCII one
+PLAIN = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+", re.ASCII)
 # A dot before an operator belongs to the operator, as MATLAB reads 1./x
-LEXEME = re.compile(r"\s*((?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[A-Za-z]\w*|\.[*/^]|[-+*/^().,:\[\]])\s*")
+LEXEME = re.compile(
+    r"\s*((?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[A-Za-z]\w*|\.[*/^]|[-+*/^().,:\[\]])\s*", re.ASCII
+)
 OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     "+": np.add,
     "-": np.subtract,
@@ -62,6 +66,7 @@ class Workspace:
     fields: dict[str, float | FloatArray | str] = field(default_factory=dict)
     constants: dict[str, float] = field(default_factory=dict)
     variables: dict[str, Value] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
 
     def define(self, constants: Mapping[str, float]) -> None:
         """Name columns; variables of the same names are lost."""
@@ -84,27 +89,34 @@ class Workspace:
         if indices is None:
             return value
         rows, columns = self._place(name, indices)
+        self.budget.fill(self._height(name, rows) * len(columns))
         part = np.asarray(value)[rows, columns]
         return float(part[0, 0]) if part.size == 1 and ":" not in indices else part
 
     def put(self, name: str, indices: str, value: Value) -> None:
         """Assign to rows and columns of a matrix."""
         rows, columns = self._place(name, indices)
+        shape = self._height(name, rows), len(columns)
+        self.budget.fill(np.size(self.fields[name]) + shape[0] * shape[1])
         matrix = np.array(self.fields[name])
-        if isinstance(value, np.ndarray) and value.shape != matrix[rows, columns].shape:
+        if isinstance(value, np.ndarray) and value.shape != shape:
             raise InstanceError(
-                f"{self.struct}.{name}({indices}) gets a matrix of another shape; match the rows and columns"
+                f"{self.struct}.{name}({shown(indices)}) gets a matrix of another shape; match the rows and columns"
             )
         matrix[rows, columns] = value
         self.fields[name] = matrix
 
+    def _height(self, name: str, rows: slice) -> int:
+        """Return the number of rows that a slice of a matrix has."""
+        return len(range(*rows.indices(np.shape(self.fields[name])[0])))
+
     def _place(self, name: str, indices: str) -> tuple[slice, list[int]]:
         """Return positions of "rows, columns": all rows or one, columns by number or name, several in brackets."""
         matrix = self.fields.get(name)
-        found = re.fullmatch(r"\s*(:|\d+)\s*,\s*(?:\[([^\]]*)\]|(\w+))\s*", indices)
+        found = re.fullmatch(r"\s*(:|[0-9]{1,9})\s*,\s*(?:\[([^\]]*)\]|(\w+))\s*", indices)
         if not isinstance(matrix, np.ndarray) or not found:
             raise InstanceError(
-                f'"{self.struct}.{name}({indices})" is not understood; address one row or all, and columns by name'
+                f'"{self.struct}.{name}({shown(indices)})" is not understood; address one row or all, and columns by name'
             )
         columns = [
             self._column(name, column) - 1 for column in re.split(r"[\s,]+", (found[2] or found[3] or "").strip())
@@ -112,21 +124,24 @@ class Workspace:
         rows = slice(None) if found[1] == ":" else slice(int(found[1]) - 1, int(found[1]))
         if found[1] == "0" or int(rows.stop or 0) > matrix.shape[0] or max(columns) >= matrix.shape[1]:
             size = f"{matrix.shape[0]} x {matrix.shape[1]}"
-            raise InstanceError(f"{self.struct}.{name}({indices}) lies outside of the {size} matrix; correct the index")
+            raise InstanceError(
+                f"{self.struct}.{name}({shown(indices)}) lies outside of the {size} matrix; correct the index"
+            )
         return rows, columns
 
     def _column(self, name: str, column: str) -> int:
         """Return the number of a column, from 1, by number or name."""
-        value = float(column) if column.isdecimal() else self.constants.get(column)
+        value = float(column) if re.fullmatch("[0-9]{1,9}", column) else self.constants.get(column)
         if value is None or value < 1:
             raise InstanceError(
-                f'{self.struct}.{name} has no column "{column}"; name it by idx_bus, idx_brch or idx_gen'
+                f'{self.struct}.{name} has no column "{shown(column)}"; name it by idx_bus, idx_brch or idx_gen'
             )
         return int(value)
 
 
 def evaluate(text: str, workspace: Workspace) -> Value:
     """Return the value of a term; raises `InstanceError` for whatever is not plain arithmetic."""
+    workspace.budget.step()
     if PLAIN.fullmatch(text):
         return float(text)
     reader = _Reader(text.strip(), workspace)
@@ -143,11 +158,13 @@ class _Reader:
     def __init__(self, text: str, workspace: Workspace) -> None:
         """Split the text; the lexemes still to be read are kept in reverse."""
         self.text, self.workspace = text, workspace
+        self.budget = workspace.budget
         lexemes, position = [], 0
         while position < len(text):
             found = LEXEME.match(text, position)
             if not found:
                 raise self.lost()
+            self.budget.step()
             lexemes.append(found[1])
             position = found.end()
         self.rest = lexemes[::-1]
@@ -168,9 +185,11 @@ class _Reader:
 
     def signed(self) -> Value:
         """Read a power with signs before it, which bind less than the power."""
-        if self.rest and self.rest[-1] in {"+", "-"}:
-            return self.signed() if self.rest.pop() == "+" else -self.signed()
-        return self.power()
+        minus = False
+        while self.rest and self.rest[-1] in {"+", "-"}:
+            minus ^= self.rest.pop() == "-"
+        value = self.power()
+        return self.filled(-value) if minus else value
 
     def power(self) -> Value:
         """Read atoms joined by ^, from the left; an exponent may have a sign."""
@@ -194,7 +213,7 @@ class _Reader:
             return self.field()
         if token in FUNCTIONS and self.rest[-1:] == ["("]:
             self.rest.pop()
-            return FUNCTIONS[token](self.closed())
+            return self.filled(FUNCTIONS[token](self.closed()))
         for known in (self.workspace.variables, self.workspace.constants, NUMBERS):
             if token in known:
                 return known[token]
@@ -202,9 +221,11 @@ class _Reader:
 
     def closed(self) -> Value:
         """Read a term and the parenthesis that closes it."""
+        self.budget.enter()
         value = self.sum()
         if not self.rest or self.rest.pop() != ")":
             raise self.lost()
+        self.budget.leave()
         return value
 
     def field(self) -> Value:
@@ -214,10 +235,13 @@ class _Reader:
         name = self.rest.pop()
         if self.rest[-1:] != ["("]:
             return self.workspace.get(name, None)
-        if ")" not in self.rest:
+        self.rest.pop()
+        indices = []
+        while self.rest and self.rest[-1] != ")":
+            indices.append(self.rest.pop())
+        if not self.rest:
             raise self.lost()
-        end = len(self.rest) - 1 - self.rest[::-1].index(")")
-        indices, self.rest = self.rest[end + 1 : -1][::-1], self.rest[:end]
+        self.rest.pop()
         return self.workspace.get(name, " ".join(indices))
 
     def apply(self, operator: str, left: Value, right: Value) -> Value:
@@ -229,14 +253,21 @@ class _Reader:
             or (operator == "^" and any(matrices))
         ):
             raise InstanceError(
-                f'"{self.text}" applies "{operator}" to matrices; use ".{operator}", element by element'
+                f'"{shown(self.text)}" applies "{operator}" to matrices; use ".{operator}", element by element'
             )
         if all(matrices) and np.shape(left) != np.shape(right):
-            raise InstanceError(f'"{self.text}" joins matrices of different shapes; match their rows and columns')
-        return OPERATIONS[operator.lstrip(".")](left, right)
+            raise InstanceError(
+                f'"{shown(self.text)}" joins matrices of different shapes; match their rows and columns'
+            )
+        return self.filled(OPERATIONS[operator.lstrip(".")](left, right))
+
+    def filled(self, value: Value) -> Value:
+        """Count the cells of a value that was made."""
+        self.budget.fill(np.size(value))
+        return value
 
     def lost(self, name: str = "") -> InstanceError:
         """Return the refusal of the term, by the name that is not known if there is one."""
         if name[:1].isalpha():
-            return InstanceError(f'"{self.text}" has the unknown name "{name}"; write the number instead')
-        return InstanceError(f'"{self.text}" is not plain arithmetic; write the number instead')
+            return InstanceError(f'"{shown(self.text)}" has the unknown name "{shown(name)}"; write the number instead')
+        return InstanceError(f'"{shown(self.text)}" is not plain arithmetic; write the number instead')
