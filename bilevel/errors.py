@@ -14,6 +14,11 @@ def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.5) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
+def short(text: str) -> str:
+    """A text for a message, cut where it is long."""
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
 class BilevelError(Exception):
     """Base of every refusal that a user can cause and mend; the command line turns it into exit code 2."""
 
@@ -21,10 +26,7 @@ class BilevelError(Exception):
 def require(name: str, value: object, ok: bool, wanted: str) -> None:
     """Raise `BilevelError` for an argument that is none: its name, its value (cut short) and what is wanted."""
     if not ok:
-        shown = repr(value)
-        raise BilevelError(
-            f"{name} is {shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + '...'}: give {wanted}"
-        )
+        raise BilevelError(f"{name} is {short(repr(value))}: give {wanted}")
 
 
 class ModelError(BilevelError):

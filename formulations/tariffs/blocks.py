@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from bilevel.errors import BilevelError
+from bilevel.errors import BilevelError, short
+from bilevel.reading import numbers
 from formulations.options import Option
 from formulations.tariffs.limits import add_prices
 from instances import Instance
@@ -58,46 +59,66 @@ def by_load(case: Instance) -> dict[str, list[int]]:
 
 def parse(case: Instance, blocks: Blocks) -> dict[str, list[int]]:
     """The periods of each block, in order; raises `BilevelError` unless every period is in exactly one block."""
-    given = _read(blocks) if isinstance(blocks, str) else {block: list(periods) for block, periods in blocks.items()}
     last = case.horizon.periods - 1
+    given: Mapping[str, Iterable[int]] = _read(blocks, last) if isinstance(blocks, str) else blocks
+    found: dict[str, list[int]] = {}
     block_of: dict[int, str] = {}
     for block, periods in given.items():
-        if not periods:
-            raise BilevelError(f"block {block!r} has no periods: give it some, or leave it out")
+        found[block] = []
+        # One by one: a range may go on for ever
         for t in periods:
             if not 0 <= t <= last:
-                raise BilevelError(f"block {block!r} has period {t}: give periods from 0 to {last}, the case's last")
+                raise _outside(block, str(t), last)
             if t in block_of:
                 where = f"blocks {block_of[t]!r} and {block!r}" if block_of[t] != block else f"block {block!r} twice"
                 raise BilevelError(f"period {t} is in {where}: put every period into one block, once")
             block_of[t] = block
+            found[block].append(t)
+        if not found[block]:
+            raise BilevelError(f"block {block!r} has no periods: give it some, or leave it out")
     missing = [str(t) for t in range(last + 1) if t not in block_of]
     if missing:
         raise BilevelError(
             f"no block holds {'periods' if len(missing) > 1 else 'period'} {', '.join(missing)}: put every period from 0 to "
             f"{last} into one block"
         )
-    return {block: sorted(periods) for block, periods in given.items()}
+    return {block: sorted(periods) for block, periods in found.items()}
 
 
-def _read(text: str) -> dict[str, list[int]]:
-    """The blocks of a text such as "night=0-5+22-23,day=6-21"."""
+def _outside(block: str, period: str, last: int) -> BilevelError:
+    return BilevelError(f"block {block!r} has period {short(period)}: give periods from 0 to {last}, the case's last")
+
+
+def _read(text: str, last: int) -> dict[str, list[int]]:
+    """The blocks of a text such as "night=0-5+22-23,day=6-21", periods up to `last`."""
     given: dict[str, list[int]] = {}
     for part in text.split(","):
         block, _, ranges = (word.strip() for word in part.partition("="))
+        if not block:
+            raise BilevelError(
+                f"blocks {short(text)!r} hold {short(part.strip())!r}: give a name before its periods, such as day=6-21"
+            )
         if block in given:
             raise BilevelError(
-                f"blocks {text!r} name {block!r} twice: join its periods by +, such as {block}=0-5+22-23"
+                f"blocks {short(text)!r} name {block!r} twice: join its periods by +, such as {block}=0-5+22-23"
             )
         try:
-            given[block] = [t for piece in ranges.split("+") for t in _range(piece)]
+            given[block] = [t for piece in ranges.split("+") for t in _range(block, piece, last)]
         except ValueError as error:
             raise BilevelError(
-                f"blocks {text!r} hold {part.strip()!r}: give a name and its periods, such as night=0-5+22-23,day=6-21"
+                f"blocks {short(text)!r} hold {short(part.strip())!r}: give a name and its periods, such as "
+                "night=0-5+22-23,day=6-21"
             ) from error
     return given
 
 
-def _range(text: str) -> range:
-    first, dash, last = text.partition("-")
-    return range(int(first), int(last if dash else first) + 1)
+def _range(block: str, text: str, last: int) -> range:
+    """The periods of "7" or "7-21"; raises `ValueError` for another text."""
+    first, dash, end = text.partition("-")
+    low, high = numbers.whole(first), numbers.whole(end if dash else first)
+    if low is None or high is None or low > high:
+        raise ValueError(text)
+    # Not counted up to where it ends, which may take for ever
+    if high > last:
+        raise _outside(block, str(high), last)
+    return range(low, high + 1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from bilevel.errors import BilevelError
+from bilevel.errors import BilevelError, short
 from bilevel.reading import numbers
 from formulations.options import Option
 from formulations.tariffs.limits import add_prices
@@ -26,7 +26,7 @@ options = (
         metavar="PRICES",
     ),
 )
-DEFAULT_COUNT = 4
+DEFAULT_COUNT, MOST_LEVELS = 4, 1000
 
 Levels = str | Iterable[float]
 """Prices in currency/kWh: [0.15, 0.25, 0.45], or "0.15,0.25,0.45"."""
@@ -70,8 +70,14 @@ def parse(case: Instance, levels: Levels) -> list[float]:
     Raises `BilevelError` for what is no number, for fewer than two levels or one given twice, for a level outside the price
     limits, and for levels that are all above the cap on the mean price.
     """
-    prices = sorted(map(_price, levels.split(",") if isinstance(levels, str) else levels))
+    given = levels.split(",") if isinstance(levels, str) else levels
+    prices = sorted(map(_price, itertools.islice(given, MOST_LEVELS + 1)))
     limits = case.price_limits
+    if len(prices) > MOST_LEVELS:
+        raise BilevelError(
+            f"levels hold more than {MOST_LEVELS} prices, each with a binary a station and period: give fewer, or any price by "
+            "tariff free"
+        )
     if len(prices) < 2:
         raise BilevelError(
             f"levels hold {len(prices)} price{'s' * (not prices)}: give at least two, such as "
@@ -97,5 +103,7 @@ def parse(case: Instance, levels: Levels) -> list[float]:
 def _price(value: object) -> float:
     price = numbers.number(value)
     if not math.isfinite(price):
-        raise BilevelError(f"level {str(value).strip()!r} is no number: give prices per kWh, such as 0.15,0.25,0.45")
+        raise BilevelError(
+            f"level {short(str(value).strip())!r} is no number: give prices per kWh, such as 0.15,0.25,0.45"
+        )
     return price
