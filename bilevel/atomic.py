@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from bilevel.reading.target import target
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole, as UTF-8: into a temporary sibling, then renamed over the old one."""
@@ -11,7 +13,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole: into a temporary sibling `.<name>.*`, then renamed over the old one."""
+    """Write a file whole: into a temporary sibling `.<name>.*`, then renamed over the old one; a link stays one.
+
+    Raises `BilevelError` as `target` does, and `OSError` with the file's name where the system refuses; the old file stays.
+    """
+    path = target(path)
     # A rename replaces a file at once only within one file system: the sibling stands in the same folder
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -24,6 +30,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         Path(name).chmod(0o644)
         Path(name).replace(path)
     # Ctrl-C leaves no sibling behind either
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # The system names the sibling, or nothing
+            error.filename, error.filename2 = str(path), None
         raise

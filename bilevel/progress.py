@@ -1,5 +1,6 @@
 """Progress of a long solve on one line, and Ctrl-C that stops it while keeping what was found."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -181,4 +182,6 @@ class _Plain:
         seconds, phase = self.last
         if event.phase != phase or event.seconds - seconds >= _PLAIN_INTERVAL_SECONDS:
             self.last = (event.seconds, event.phase)
-            print(event.line().replace("nan", "-"), file=sys.stderr, flush=True)
+            # A full disk behind standard error is no reason to end a search
+            with contextlib.suppress(OSError):
+                print(event.line().replace("nan", "-"), file=sys.stderr, flush=True)

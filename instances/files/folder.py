@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from instances.files import regular
 from instances.records.errors import InstanceError
 
 __all__ = ["backup_of", "check_folder", "write_folder"]
@@ -28,7 +29,7 @@ def check_folder(directory: str | os.PathLike[str], known: Collection[str], kind
     ``known`` are the file names of a ``kind`` ("a case"). Raises `InstanceError` when ``directory`` is a
     file or below one, is the working directory or a mount point, holds any other file, or may not be written.
     """
-    folder = Path(directory).resolve()
+    folder = _resolved(directory)
     try:
         _check(folder, known, kind)
     except OSError as error:
@@ -45,7 +46,7 @@ def write_folder(
     the disk refuses.
     """
     check_folder(directory, known, kind)
-    folder = Path(directory).resolve()
+    folder = _resolved(directory)
     fresh = folder.parent / f".{folder.name}.new-{secrets.token_hex(4)}"
     try:
         fresh.mkdir(parents=True)
@@ -58,10 +59,19 @@ def write_folder(
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def _resolved(directory: str | os.PathLike[str]) -> Path:
+    """Return the folder that the path leads to, or refuse a circle of links."""
+    folder = Path(os.path.realpath(directory))
+    # What is a link after all links were followed leads back to itself
+    if folder.is_symlink():
+        raise InstanceError(f"{os.fspath(directory)} is a link that leads round in a circle; give a folder")
+    return folder
+
+
 def _check(folder: Path, known: Collection[str], kind: str) -> None:
     """Raise `InstanceError` for a target that cannot be replaced."""
     if folder.exists() and not folder.is_dir():
-        raise InstanceError(f"{folder} is a file; give a folder")
+        raise InstanceError(f"{folder} is {regular.kind(folder.stat().st_mode) or 'a file'}; give a folder")
     foreign = sorted({path.name for path in folder.iterdir()} - {*known, MARK}) if folder.exists() else []
     if foreign:
         raise InstanceError(f"{folder} also holds {foreign[0]}, which is no file of {kind}; give a new folder")

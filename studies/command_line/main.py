@@ -3,7 +3,6 @@
 Every refusal is one sentence on standard error and exit code 2; see `EXIT_CODES`.
 """
 
-import os
 import sys
 from importlib import metadata
 from typing import Annotated, Any
@@ -62,9 +61,10 @@ from studies.command_line.options import (
     problem,
     write_proof,
 )
+from studies.command_line.refusals import output, sentences
 from studies.pricing import results
 
-BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 1
+BAD_INPUT, INTERRUPTED = 2, 130
 
 # Typer does not export click's UsageError, the base of all its refusals, in every version
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -76,29 +76,29 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    output.spare()
+    sys.exit(output.code(run(sys.argv[1:])))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; every refusal becomes one sentence on standard error. Gives the exit code."""
     untested = tested.remark()
     if untested and "--quiet" not in arguments:
-        print("bilevel:", untested, file=sys.stderr)
+        output.remark(untested)
     try:
         return int(app(arguments, standalone_mode=False, prog_name="bilevel") or 0)
     except _UsageError as error:
         refusal = f"{error.format_message().rstrip('.')}; see 'bilevel --help'"
     except (BilevelError, InstanceError) as error:
         refusal = str(error)
-    except BrokenPipeError:
-        # Whoever read the output has gone: nothing more can be said, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED_PIPE
     except OSError as error:
-        refusal = f"{error.filename or 'the system'}: {error.strerror or error}; check the path and its permissions"
+        refusal = sentences.of_system(error)
+    # Solvers' std::bad_alloc comes as one too
+    except MemoryError:
+        refusal = sentences.MEMORY
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    print("bilevel:", " ".join(refusal.split()), file=sys.stderr)
+    output.remark(sentences.sentence(refusal))
     return BAD_INPUT
 
 
@@ -149,7 +149,7 @@ def check(case: CaseName) -> None:
     found = find_case(case)
     display.console().print(display.facts_table(_summary(found)))
     if doubt := instances.implausible(Network.of(found.feeder)):
-        print(f"bilevel: warning: {doubt}", file=sys.stderr)
+        output.remark(f"warning: {doubt}")
     print("ok")
 
 

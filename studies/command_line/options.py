@@ -1,7 +1,6 @@
 """What the commands of `bilevel` share: their options, the problem that the options describe, the exit codes."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 import instances
 from bilevel import solvers
 from bilevel.errors import BilevelError
+from bilevel.reading.target import target
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.ties import CONVENTIONS
 from bilevel.relax import CONES
@@ -31,6 +31,7 @@ from formulations.tariffs import TARIFFS
 from instances import Instance
 from studies.command_line import display
 from studies.command_line.part_options import listed, take_options
+from studies.command_line.refusals import output
 from studies.command_line.refusals.numbers import draw_seed, fleet, positive
 from studies.writing import files as writing_files
 
@@ -56,7 +57,10 @@ Exit codes of every command:
        front is complete and every point certified; of equilibrium: its last
        point is valid; of compare-equilibrium: all of these; of compare:
        every run is made, and the exact answer, if it is asked for, certified
-  2    bad input, nothing was written
+  1    done, but standard output was closed or could not be written: what
+       was to be printed is lost, files that were asked for are written
+  2    bad input, or no memory or room for a file: nothing was written, what
+       stood there stands
   3    solve, market: a feasible answer, but not certified; pareto: points,
        but not all, or not all certified; equilibrium: its last point is not
        valid; compare-equilibrium: one of these; compare: runs are missing,
@@ -224,8 +228,7 @@ def check_place(proof: Path | None) -> None:
         return
     if not proof.name.endswith((".json", ".json.gz")):
         raise BilevelError(f"{str(proof)!r} is no name of a proof: let it end in .json or .json.gz")
-    if proof.is_dir() or not proof.parent.is_dir():
-        raise BilevelError(f"no proof can be written to {str(proof)!r}: give a file in a folder that exists")
+    target(proof)
 
 
 def write_proof(solution: Solution, path: Path | None) -> None:
@@ -234,7 +237,7 @@ def write_proof(solution: Solution, path: Path | None) -> None:
         return
     if solution.proof is None:
         why = [check.detail for check in solution.certificate.checks if check.name == proving.NAME] or [solution.reason]
-        print(f"bilevel: no proof was written: {why[0]}", file=sys.stderr)
+        output.remark(f"no proof was written: {why[0]}")
         return
     solution.proof.write(path)
 

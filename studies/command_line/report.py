@@ -1,6 +1,5 @@
 """The command `bilevel report`: a results folder as one page of HTML."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from studies import page
 from studies.command_line import display
 from studies.command_line.options import CODES, DONE, PARTLY, Quiet
+from studies.command_line.refusals import output
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that another command wrote with --out.")]
 PageOut = Annotated[Path, typer.Option(metavar="FILE", help="The page; a file of that name is replaced.")]
@@ -29,7 +29,7 @@ def write(directory: Folder, out: PageOut = Path("report.html"), quiet: Quiet = 
     """
     found = page.write(page.read(directory), out)
     for sentence in found.failed:
-        print("bilevel:", sentence, file=sys.stderr)
+        output.remark(sentence)
     if not quiet:
         display.console().print(display.facts_table([("page", f"{out}, {out.stat().st_size / 1000:.0f} kB")]))
     return PARTLY if found.failed else DONE

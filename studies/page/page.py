@@ -1,11 +1,13 @@
 """The page: panels one after the other, style and script in it, and a policy that forbids every request."""
 
+import os
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
 from bilevel.atomic import write_text
 from bilevel.errors import BilevelError
+from bilevel.reading.target import target
 from studies.page.panels import PANELS
 from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.page.parts.html import text
@@ -24,18 +26,21 @@ class Page:
 def write(results: ResultsFolder, out: str | Path) -> Page:
     """Write the page as the file `out`, whole or not at all; gives what was written.
 
-    Raises `BilevelError` when `out` is a folder or below the results, which their command would then refuse to replace.
+    Where `out` is a link, the file that it leads to is written.  Raises `BilevelError` when `out` is a folder, a pipe, a device
+    or below the results, which their command would then refuse to replace.
     """
-    target = Path(out)
-    if target.is_dir():
-        raise BilevelError(f"{out} is a folder: give the page a file name, such as {target / 'report.html'}")
-    if results.path.resolve() in target.resolve().parents:
+    if Path(out).is_dir():
+        raise BilevelError(f"{out} is a folder: give the page a file name, such as {Path(out) / 'report.html'}")
+    # A link stays one: the page is what it leads to
+    real = Path(os.path.realpath(out))
+    if results.path.resolve() in real.parents:
         raise BilevelError(
             f"{out} is inside the results folder, where its command refuses other files: give a path outside {results.path}"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    real.parent.mkdir(parents=True, exist_ok=True)
+    target(real)
     found = page(results)
-    write_text(target, found.html)
+    write_text(real, found.html)
     return found
 
 

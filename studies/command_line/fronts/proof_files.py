@@ -1,12 +1,13 @@
 """The folder of a front's proofs: a file a point, and one an end."""
 
+import os
 import re
-import sys
 from pathlib import Path
 
 from bilevel.errors import BilevelError
 from bilevel.front.pareto_front import ParetoFront
 from bilevel.search.proving import proof as proving
+from studies.command_line.refusals import output
 
 _PROOF = re.compile(r"(point-\d{3,4}|least_limited|most_maximized)\.json\.gz|\..*\.json\.gz\..*")
 """Files of proofs, and what a write that was killed leaves of one."""
@@ -14,7 +15,7 @@ _PROOF = re.compile(r"(point-\d{3,4}|least_limited|most_maximized)\.json\.gz|\..
 
 def check(folder: Path | None) -> None:
     """Refuse a folder with other files than proofs, before the work; raises `BilevelError`."""
-    if folder is None or not folder.exists():
+    if folder is None or not os.path.lexists(folder):
         return
     if not folder.is_dir():
         raise BilevelError(f"{str(folder)!r} is no folder: give one for the proofs")
@@ -37,6 +38,6 @@ def write(front: ParetoFront, folder: Path | None) -> None:
     for name, proof, checks in bounds:
         if proof is None:
             why = [check.detail for check in checks if check.name == proving.NAME]
-            print(f"bilevel: no proof was written for {name}: {', '.join(why)}", file=sys.stderr)
+            output.remark(f"no proof was written for {name}: {', '.join(why)}")
         else:
             proof.write(folder / f"{name}.json.gz")
