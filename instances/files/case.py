@@ -9,14 +9,13 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral
 from typing import Any
 
 from instances.files.carbon import CARBON_KEYS, CARBON_TABLES, carbon_records, carbon_values, read_carbon_parts
 from instances.files.feeder import FEEDER_KEYS, existing, header, read_tables, supply_values
 from instances.files.folder import write_folder
 from instances.files.market import OPTIONAL_KEYS, OPTIONAL_TABLES, optional_records, optional_values, read_optional
-from instances.files.objects import as_list, build, read_object
+from instances.files.objects import as_list, build, plain, read_object
 from instances.files.tables import Numbered, format_table, make, read_periods, read_table
 from instances.records.feeder import SUPPLY_LIMITS
 from instances.records.schema import Branch, Bus, Horizon, Instance, PriceLimits, Session, Source, Station
@@ -97,7 +96,7 @@ def _texts(instance: Instance) -> dict[str, str]:
     values |= {key: asdict(values[key]) for key in ("horizon", "price_limits")}
     values["sources"] = [asdict(source) for source in instance.sources]
     values |= supply_values(feeder) | optional_values(instance) | carbon_values(instance)
-    return texts | {JSON_FILE: json.dumps(values, indent=2, ensure_ascii=False, default=_plain) + "\n"}
+    return texts | {JSON_FILE: json.dumps(values, indent=2, ensure_ascii=False, default=plain) + "\n"}
 
 
 def _table(instance: Instance, table: str, records: Collection[Any]) -> str:
@@ -106,8 +105,3 @@ def _table(instance: Instance, table: str, records: Collection[Any]) -> str:
     items = {table, *(field.name for field in fields(record))}
     items |= {"fleet"} if table == "sessions" else set()
     return format_table(records, record, header(instance.sources, items))
-
-
-def _plain(value: Any) -> object:
-    """Return a numpy number as Python's own, for json."""
-    return int(value) if isinstance(value, Integral) else float(value)

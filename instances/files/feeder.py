@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from instances.files.folder import backup_of, write_folder
-from instances.files.objects import as_list, build, read_object
+from instances.files.objects import as_list, build, plain, read_object
 from instances.files.tables import format_table, make, read_table
 from instances.records.errors import InstanceError
 from instances.records.feeder import SUPPLY_LIMITS, Branch, Bus, Feeder
@@ -57,8 +57,8 @@ def write_feeder(feeder: Feeder, directory: str | os.PathLike[str], sources: Seq
     ``sources`` whose item is a table or one of its columns are put at the head of that table. Raises `InstanceError` when
     ``directory`` is a file, holds files that are not a feeder's, or cannot be written.
     """
-    values: dict[str, object] = {"base_kv": float(feeder.base_kv), "substation": feeder.substation}
-    values["substation_voltage_pu"] = float(feeder.substation_voltage_pu)
+    values: dict[str, object] = {"base_kv": plain(feeder.base_kv), "substation": feeder.substation}
+    values["substation_voltage_pu"] = plain(feeder.substation_voltage_pu)
     values |= supply_values(feeder)
     values["sources"] = [asdict(source) for source in sources]
     texts = {FEEDER_FILE: json.dumps(values, indent=2, ensure_ascii=False) + "\n"}
@@ -80,8 +80,8 @@ def existing(directory: str | os.PathLike[str], file: str) -> Path:
 
 def supply_values(feeder: Feeder) -> dict[str, float]:
     """Return the limits of the supply that there are, by key."""
-    limits = {key: float(getattr(feeder, key)) for key in SUPPLY_LIMITS}
-    return {key: limit for key, limit in limits.items() if math.isfinite(limit)}
+    limits = {key: getattr(feeder, key) for key in SUPPLY_LIMITS}
+    return {key: plain(limit) for key, limit in limits.items() if math.isfinite(limit)}
 
 
 def header(sources: Iterable[Source], items: Collection[str]) -> list[str]:

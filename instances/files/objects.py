@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import fields
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from instances.records.errors import InstanceError, nearest, quoted, shown
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["as_list", "as_mapping", "build", "complete", "read_object"]
+__all__ = ["as_list", "as_mapping", "build", "complete", "plain", "read_object"]
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
@@ -58,6 +59,11 @@ def as_list(where: str, values: object) -> list[Any]:
 def build(where: str, record: type[Record], values: object) -> Record:
     """Make a record of an object with a key for each of its fields."""
     return make(where, record, as_mapping(where, values, tuple(field.name for field in fields(record))))
+
+
+def plain(value: Any) -> int | float:
+    """Return a number, numpy's too, as one that json writes: a whole one without rounding, so that reading gives it back."""
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def complete(folder: Path, found: Collection[str], tables: Collection[str], key: str = "") -> None:

@@ -49,7 +49,10 @@ def _float(value: Real) -> float:
 
 
 def integer(owner: str, field: str, value: object, *, at_least: int) -> None:
-    """Refuse anything but a whole number of at least ``at_least``."""
+    """Refuse anything but a whole number of at least ``at_least``, and one that is larger than any field may be."""
+    if isinstance(value, Integral) and int(value) > tolerances.LARGEST:
+        # Not written out: Python itself refuses to write thousands of digits
+        raise InstanceError(f"{owner} has {field} above {tolerances.LARGEST:g}; give a smaller whole number")
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InstanceError(f"{owner} has {field} {quoted(value)}; give a whole number")
     if value < at_least:
