@@ -98,7 +98,8 @@ def _wrap(entry: str) -> list[str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield line number and stripped cells of every line that is neither blank nor a leading comment."""
-    text = read_text(path).splitlines(keepends=True)
+    # str.splitlines would also end a line at signs that no editor shows as an end
+    text = io.StringIO(read_text(path), newline="").readlines()
     comments = next((i for i, line in enumerate(text) if not line.startswith("#")), len(text))
     reader = csv.reader(text[comments:], strict=True)
     try:

@@ -12,7 +12,18 @@ MOST_SHOWN = 80
 
 
 class InstanceError(ValueError):
-    """Bad data, in one sentence that names the object, its value and the remedy."""
+    """Bad data, in one sentence that names the object, its value and the remedy.
+
+    What is no printable sign is written as Python does, so that data cannot steer a terminal; a long sentence is cut in its middle.
+    """
+
+    most_signs = 500
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        said = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in super().__str__())
+        half = self.most_signs // 2
+        return said if len(said) <= self.most_signs else f"{said[:half]} ... {said[-half:]}"
 
 
 def nearest(word: object, options: Iterable[str]) -> str:
