@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from bilevel import tolerances
 from bilevel.errors import BilevelError
+from bilevel.interrupts import hearing
 from bilevel.progress import Progress, Quiet
 from bilevel.solvers.base import Watch
 
@@ -64,7 +65,7 @@ def watch() -> Watch:
 def require(what: str) -> None:
     """Raise `OutOfTimeError` where the time is over or the user stopped, in the middle of `what`."""
     if watch().stop():
-        raise OutOfTimeError(f"interrupted by Ctrl-C while {what}")
+        raise OutOfTimeError(f"{hearing.asked() or 'interrupted by Ctrl-C'} while {what}")
     if time.monotonic() >= _now().deadline:
         raise OutOfTimeError(f"time limit reached while {what}: give it more time")
 

@@ -1,14 +1,10 @@
 """Progress of a long solve on one line, and Ctrl-C that stops it while keeping what was found."""
 
 import contextlib
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +12,7 @@ from rich.text import Text
 
 from bilevel import tolerances
 from bilevel.errors import require
+from bilevel.interrupts import hearing
 
 _PLAIN_INTERVAL_SECONDS = 5.0
 
@@ -43,9 +40,10 @@ class Progress:
     """Context of one solve: prints (or calls back), and turns the first Ctrl-C into an orderly stop.
 
     `show` is True for a live line on standard error, False for silence, or a callable that takes every `ProgressEvent`.
-    A second Ctrl-C raises KeyboardInterrupt at once.  `sign` is -1 when the user maximises.
+    A second Ctrl-C raises KeyboardInterrupt, as soon as no solver is left by it.  `sign` is -1 when the user maximises.
 
-    One inside another is a part of it: a Ctrl-C in the part stops the whole, and stops every later part as it begins.
+    One inside another is a part of it: a Ctrl-C in the part stops the whole, and stops every later part as it begins.  So does one
+    that a whole process heard, as the command line's, which listens to SIGTERM too (`bilevel.interrupts.hearing`).
     """
 
     def __init__(self, show: "bool | Callable[[ProgressEvent], None]" = True, sign: float = 1.0) -> None:
@@ -53,20 +51,13 @@ class Progress:
         self.started = time.monotonic()
         self.name, self.bound, self.incumbent = "starting", float("-inf"), float("inf")
         self.local = self.trusted = False
-        self.interrupted, self.why = False, "interrupted by Ctrl-C"
+        self.listening, self.heard = hearing.part(), hearing.Heard()
         self.finishing = False
         self.nodes = 0
         self.sink, self.live = _sink(show)
-        self.previous: Any = None
-        self.whole: Any = None
 
     def __enter__(self) -> "Progress":
-        # Python lets no other thread take signals
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self._interrupt)
-            # A handler that is a method of another progress tells that this one is a part of it
-            self.whole = getattr(self.previous, "__self__", None)
-            self.interrupted = isinstance(self.whole, Progress) and self.whole.interrupted
+        self.heard = self.listening.__enter__()
         if self.live is not None:
             self.live.start()
         return self
@@ -74,21 +65,30 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self.live is not None:
             self.live.stop()
-        # None in other threads, and where the handler before was not of Python
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
-        if isinstance(self.whole, Progress) and self.interrupted and not self.whole.interrupted:
-            self.whole.interrupted, self.whole.why = True, self.why
+        self.listening.__exit__()
 
-    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
-        # Who presses again does not want to wait for an orderly stop
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed, or something else asked to stop; may be set."""
+        return self.heard.asked
+
+    @interrupted.setter
+    def interrupted(self, stopped: bool) -> None:
+        self.heard.stopped = stopped
+
+    @property
+    def interrupted_at(self) -> float:
+        """When (of time.monotonic); infinite where it was not."""
+        return self.heard.asked_at
+
+    @property
+    def why(self) -> str:
+        """What asked to stop."""
+        return self.heard.why
 
     def stop(self) -> bool:
-        """Whether Ctrl-C was pressed, and what was found is not being finished yet."""
-        return self.interrupted and not self.finishing
+        """Whether Ctrl-C was pressed, and what was found is not being finished yet; or pressed twice."""
+        return (self.interrupted and not self.finishing) or hearing.ending()
 
     def phase(self, name: str, local: bool = False, trusted: bool = False, later: bool = False) -> None:
         """A new phase; in a `local` one the solver's bounds hold for a restriction only and are not shown.
@@ -136,16 +136,16 @@ class Progress:
             self.sink(self.event())
         except Exception as error:  # noqa: BLE001 - the user's own code may raise anything, and what was found is kept
             # Within a solver's callback an exception would be lost, or end the process
-            self.sink, self.interrupted = None, True
-            self.why = f"the progress callable raised {type(error).__name__}: {error}"
+            self.sink = None
+            self.heard.stop(f"the progress callable raised {type(error).__name__}: {error}")
 
 
 class Quiet:
-    """A watch that shows nothing and never stops."""
+    """A watch that shows nothing and stops for nothing but a second Ctrl-C."""
 
     def stop(self) -> bool:
-        """Never."""
-        return False
+        """Whether the run is being left."""
+        return hearing.ending()
 
     def report(self, bound: float, incumbent: float) -> None:
         """Nothing to show."""

@@ -18,9 +18,8 @@ LAYERS = {
 ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
-        "reading",
-        "program", "compile", "compile.cones", "solvers", "solvers.scaling", "relax", "followers", "bounds", "reformulate",
-        "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties", "certify", "search",
+        "reading", "interrupts", "program", "compile", "compile.cones", "solvers", "solvers.scaling", "relax", "followers", "bounds",
+        "reformulate", "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties", "certify", "search",
         "search.branching", "search.points", "search.steps", "search.diagnose", "search.proving", "interchange",
         "pessimistic", "equilibrium", "front", "heuristics",
     ),

@@ -18,6 +18,7 @@ from bilevel.equilibrium.price_rules import Prices
 from bilevel.errors import BilevelError, LooseConeError
 from bilevel.followers import optimal_cost
 from bilevel.followers.best_response import best_response
+from bilevel.interrupts import hearing
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.progress import Progress, ProgressEvent
@@ -143,11 +144,12 @@ def equilibrium(
             status, period = found.run(max_iterations, line, limit)
         except LooseConeError as error:
             raise explain.refusal(model, program, error) from error
-        why = _why(found, status, period, tolerance, line.interrupted, limit.over())
+        why = _why(found, status, period, tolerance, line.why if line.interrupted else "", limit.over())
     # After the line above is closed: a Ctrl-C that ended the loop would stop these solves as well
-    point = feasible_prices.settled(
-        model, program, rules, found.price_history, found.leader.price_rows, progress, limit
-    )
+    with hearing.forgiven():
+        point = feasible_prices.settled(
+            model, program, rules, found.price_history, found.leader.price_rows, progress, limit
+        )
     # Fixed prices are no columns of what was solved
     values = dict(point.solution.values) | rules.named(point.prices)
     placed = ComponentMap([*point.solution.found.items(), *zip(rules.variables, point.prices.tolist(), strict=True)])
@@ -247,7 +249,7 @@ def repeats(loads: Vector, tolerance: float) -> int | None:
     return None
 
 
-def _why(found: _Loop, status: str, period: int | None, tolerance: float, interrupted: bool, late: bool) -> str:
+def _why(found: _Loop, status: str, period: int | None, tolerance: float, interrupted: str, late: bool) -> str:
     count, residual = len(found.entries), found.entries[-1].residual
     wanted = f"loads want to change by {residual:.3g} of their scale"
     if status == "converged":
@@ -257,7 +259,7 @@ def _why(found: _Loop, status: str, period: int | None, tolerance: float, interr
             f"loads repeat every {period} iterations, and {wanted}: a smaller damping may end nearer to an equilibrium"
         )
     cause = "the time limit is reached" if late else "the limit of iterations is reached"
-    cause = "interrupted by Ctrl-C" if interrupted else cause
+    cause = interrupted or cause
     return f"{cause} after {count} iterations, and {wanted}, allowed {tolerance:g}"
 
 

@@ -138,7 +138,7 @@ class Runner:
     def require_going_on(self) -> None:
         """Raise `StoppedEarly` after Ctrl-C."""
         if self.line.interrupted:
-            raise StoppedEarly("interrupted by Ctrl-C")
+            raise StoppedEarly(self.line.why)
 
     def _starts(self, task: Task) -> list[Any]:
         """Points of other tasks that this one allows: the best one."""

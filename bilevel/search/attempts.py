@@ -121,7 +121,7 @@ def _attempt(plan: Plan, answer: Answer, seconds: float, part: Budget) -> Attemp
     elif found.gap(answer.floor) <= part.gap:
         ended = "gap closed"
     else:
-        late = "interrupted by Ctrl-C" if part.progress.interrupted else "its time was over"
+        late = part.progress.why if part.progress.interrupted else "its time was over"
         ended = late if part.over() else found.ended or "nothing left to try"
     return Attempt(**_words(plan), seconds=seconds, objective=float(objective), bound=float(bound), ended=ended)
 

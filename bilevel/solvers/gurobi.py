@@ -11,6 +11,7 @@ from gurobipy import GRB
 
 from bilevel import tolerances
 from bilevel.errors import LicenceError
+from bilevel.interrupts.hearing import held
 from bilevel.program.cones import Cones
 from bilevel.program.products import Products
 from bilevel.program.rows import Index, Rows, Vector
@@ -151,7 +152,8 @@ class _Gurobi:
 
     def _run(self, callback: Any) -> None:
         try:
-            self.model.optimize(callback)
+            with held():
+                self.model.optimize(callback)
         except gurobipy.GurobiError as error:
             if error.errno != _TOO_LARGE:
                 raise

@@ -13,7 +13,7 @@ from bilevel import tolerances
 from bilevel.program.rows import Index, Rows, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers.base import Feature, Outcome, Session, Watch
-from bilevel.solvers.silence import silent
+from bilevel.solvers.silence import calling
 from bilevel.status import SolverStatus
 
 name = "highs"
@@ -62,7 +62,7 @@ def new() -> Any:
 @functools.cache
 def spend_banner() -> None:
     """Make the process's first HiGHS object in silence: from 1.16 on that one prints a banner, which no option turns off."""
-    with silent():
+    with calling():
         highspy.Highs()
 
 
@@ -233,7 +233,7 @@ class _Highs:
 
     def _run(self) -> None:
         """Its postsolve now and then prints to standard output, and so do its errors from a basis, whatever the options say."""
-        with silent():
+        with calling():
             self.highs.run()
 
     def _limit(self, seconds: float) -> None:
@@ -286,7 +286,7 @@ class _Highs:
 
     def _ray(self) -> Vector | None:
         """Factors of rows that contradict each other; presolve finds contradictions without, so that HiGHS solves once more."""
-        with silent():
+        with calling():
             _, known, values = self.highs.getDualRay()
         return np.array(values) if known else None
 

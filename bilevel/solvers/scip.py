@@ -16,7 +16,7 @@ from bilevel.program.products import Products
 from bilevel.program.rows import Index, Rows, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers.base import WITH_POINT, Feature, Outcome, Session, Watch
-from bilevel.solvers.silence import silent
+from bilevel.solvers.silence import calling
 from bilevel.status import SolverStatus
 
 name = "scip"
@@ -109,6 +109,8 @@ class _Scip:
         self.model.includeEventhdlr(self.events, "progress", "progress and interruption")
         self.model.setParam("numerics/feastol", tolerances.MIP_FEASIBILITY)
         self.model.setParams(_WRONG)
+        # It would take signals away from Python, and nobody but SCIP would know of them
+        self.model.setParam("misc/catchctrlc", False)
         # A SCIP that is built without Ipopt has no place for its options
         with suppress(KeyError):
             self.model.setParam("nlpi/ipopt/optfile", _IPOPT)
@@ -227,8 +229,9 @@ class _Scip:
         self.events.watch = watch
         try:
             # SoPlex says on standard error, however quiet SCIP is, that it takes 1e-10 where SCIP asks for less
-            with silent():
-                self.model.optimize()
+            with calling():
+                # Without Python's lock, so that a thread that listens to signals is not deaf meanwhile
+                self.model.optimizeNogil()
         except Exception as error:
             # PySCIPOpt raises bare exceptions; after an error within SCIP the model is of no more use
             if not str(error).startswith("SCIP"):

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from bilevel.interrupts.hearing import held
+
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
@@ -52,6 +54,13 @@ class _Mute:
 _lock = threading.Lock()
 _inside: list[_Mute] = []
 _depth = [0]
+
+
+@contextlib.contextmanager
+def calling() -> Iterator[None]:
+    """Inside is a solver's C code: `silent`, and no signal raises before it has come back."""
+    with held(), silent():
+        yield
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from rich.table import Table
 
 import instances
 from bilevel.errors import BilevelError
+from bilevel.interrupts import hearing
 from bilevel.reformulate.ties import OPTIMISTIC, wanted
 from bilevel.search.plan import AUTO
 from bilevel.solution import Solution
@@ -77,11 +78,31 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and leave with its exit code."""
     output.spare()
-    sys.exit(output.code(run(sys.argv[1:])))
+    with hearing.whole():
+        code = run(sys.argv[1:])
+        # All is written and said: a signal has nothing left to stop
+        hearing.deaf()
+    sys.exit(output.code(code))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; every refusal becomes one sentence on standard error. Gives the exit code."""
+    """Run one command; every refusal becomes one sentence on standard error. Gives the exit code.
+
+    The first signal (Ctrl-C, SIGTERM, SIGHUP) stops a search, whose answer is kept and written; the code is that of this answer.
+    """
+    with hearing.whole() as heard:
+        try:
+            code = _run(arguments)
+        except (KeyboardInterrupt, typer.Abort):
+            code = INTERRUPTED
+        # What comes now has nothing left to stop
+        heard.keeping = True
+        if code == INTERRUPTED and heard.count == 1:
+            output.remark(f"{heard.why} before anything was found: nothing was written; run it again")
+        return code
+
+
+def _run(arguments: list[str]) -> int:
     untested = tested.remark()
     if untested and "--quiet" not in arguments:
         output.remark(untested)
@@ -96,8 +117,6 @@ def run(arguments: list[str]) -> int:
     # Solvers' std::bad_alloc comes as one too
     except MemoryError:
         refusal = sentences.MEMORY
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
     output.remark(sentences.sentence(refusal))
     return BAD_INPUT
 

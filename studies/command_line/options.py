@@ -11,6 +11,7 @@ import typer
 import instances
 from bilevel import solvers
 from bilevel.errors import BilevelError
+from bilevel.interrupts import hearing
 from bilevel.reading.target import target
 from bilevel.reformulate.modes import MODES
 from bilevel.reformulate.ties import CONVENTIONS
@@ -71,8 +72,8 @@ Exit codes of every command:
        unbounded, or the point was rejected by its recheck); pareto,
        security, compare-equilibrium: no point; compare: no run; market, compare,
        compare-equilibrium: a valid point in front of a proven bound
-  130  interrupted by a second Ctrl-C (the first stops a run and keeps what
-       it found)
+  130  interrupted by a second Ctrl-C (the first stops a run and writes what
+       it found), or before anything was found; SIGTERM acts as Ctrl-C
 """
 
 
@@ -258,6 +259,7 @@ def finish(
             for files in write(out):
                 written += files
     finally:
-        if not quiet:
+        # Of what a second Ctrl-C kept from being written nothing is said
+        if not quiet and not hearing.ending():
             said = f"{out}{os.sep}: {', '.join(written)}" if written else "none written; --out DIR writes them"
             show(("files", said))
