@@ -1,6 +1,7 @@
 """One run in a fresh interpreter, so that its memory is its own and its crash is a row of the store, not the end of the campaign.
 
-The child ends when the process that started it does, however that is killed: it watches a pipe that is never written.
+The child ends when the process that started it does, however that is killed: by the system where it can, and it watches a pipe that
+is never written.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import BilevelError
+from bilevel.interrupts.parents import ended_by_system
 from instances import InstanceError
 from studies.benchmarks import machine
 from studies.benchmarks.measure import measure
@@ -81,6 +83,8 @@ def stop_all() -> None:
 
 def child() -> None:
     """The other side: read a spec from the command line, measure, write the answer whole."""
+    # Who started it waits for it, in the same thread
+    ended_by_system()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     spec, answer = Spec(**json.loads(sys.argv[1])), Path(sys.argv[2])
     try:
