@@ -105,9 +105,12 @@ def _front(run: Runner) -> ParetoFront:
         missing = sum(proof is None for proof, _ in told.values())
         if complete and missing and run.line.interrupted:
             reason, complete = f"{reason}; Ctrl-C left {missing} of {len(told)} bounds without a proof", False
-    certifying = time.perf_counter()
-    points, ends = recheck.points(run, kept, told), recheck.ends(run, told)
-    spent["certify"] = time.perf_counter() - certifying
+        certifying = time.perf_counter()
+        points, ends = recheck.points(run, kept, told), recheck.ends(run, told)
+        spent["certify"] = time.perf_counter() - certifying
+        if len(points) < len(kept):
+            left = f"{run.line.why} while points were rechecked: {len(kept) - len(points)} of {len(kept)} are left out"
+            reason, complete = left if complete else f"{reason}; {left}", False
     about = complete, reason, run.solved, spent, run.settings(), run.model
     return ParetoFront(points, ends.least, ends.most, *about, ends.proofs, ends.checks)
 

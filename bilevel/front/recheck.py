@@ -1,12 +1,14 @@
 """What the answers of a front prove together: its ends, and every point rechecked with the best bound for its limit."""
 
 import math
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 
+from bilevel import budget
 from bilevel.certify import certificate
 from bilevel.certify.proof.log import Proof
 from bilevel.front.pareto_front import FrontPoint, nondominated
@@ -15,6 +17,10 @@ from bilevel.front.runner import Runner
 from bilevel.front.tasks import Task
 from bilevel.model import Check
 from bilevel.program.rows import Vector
+from bilevel.progress import Quiet
+
+_PATIENCE_SECONDS = 10.0
+"""What rechecking may go on for after Ctrl-C: nobody who has pressed it waits longer."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +116,30 @@ def to_prove(run: Runner, kept: Iterable[Found]) -> dict[Task, float]:
 
 
 def points(run: Runner, kept: Iterable[Found], told: Mapping[Task, Told]) -> tuple[FrontPoint, ...]:
-    """The points rechecked, each with its proof's bound, else with the best one that any answer gives for its limit."""
-    bounds, made = _bounds(run), []
-    for point in kept:
+    """The points rechecked, each with its proof's bound, else with the best one that any answer gives for its limit.
+
+    After Ctrl-C those of the next seconds, and one at least; the others are left out.
+    """
+    kept = tuple(kept)
+    run.line.phase("rechecking")
+    began = time.monotonic()
+    # Not deaf to Ctrl-C as the recheck of a single answer is: where there are many, those done are worth keeping
+    with budget.until(math.inf, Quiet(), 0.0, lambda: bool(run.line.interrupted)):
+        return tuple(_points(run, kept, told, lambda: _patient(run, began)))
+
+
+def _patient(run: Runner, began: float) -> bool:
+    """Whether there is time for another point: `_PATIENCE_SECONDS` after Ctrl-C."""
+    return bool(time.monotonic() < max(began, run.line.interrupted_at) + _PATIENCE_SECONDS)
+
+
+def _points(
+    run: Runner, kept: Sequence[Found], told: Mapping[Task, Told], patient: Callable[[], bool]
+) -> Iterator[FrontPoint]:
+    bounds = _bounds(run)
+    for done, point in enumerate(kept):
+        if done and not patient():
+            return
         x_found, limit = point.x, point.limit
         limited, maximized, x, values = _loaded(run, x_found)
         proof, *lines = told.get(under(limit), (None,))
@@ -121,8 +148,7 @@ def points(run: Runner, kept: Iterable[Found], told: Mapping[Task, Told]) -> tup
         recheck = _recheck(run, x, x_found, bound, point.task.limit, tuple(lines))
         gap, named = recheck["global gap"].value, {str(variable.name): value for variable, value in values.items()}
         rest = limit, bound, gap, recheck.status, recheck, point.seconds, named, values, proof
-        made.append(FrontPoint(limited, maximized, *rest))
-    return tuple(made)
+        yield FrontPoint(limited, maximized, *rest)
 
 
 def _loaded(run: Runner, found: Vector) -> tuple[float, float, Vector, ComponentMap]:

@@ -12,7 +12,7 @@ import typer
 from bilevel.front.methods import METHODS
 from bilevel.front.pareto import pareto
 from bilevel.front.pareto_front import ParetoFront
-from bilevel.progress import Progress
+from bilevel.interrupts import hearing
 from bilevel.reformulate.ties import OPTIMISTIC
 from studies.command_line.fronts import conventions, proof_files
 from studies.command_line.options import (
@@ -218,11 +218,9 @@ class Front:
     ) -> dict[str, ParetoFront]:
         """A front a convention; Ctrl-C leaves those out that were not begun."""
         fronts: dict[str, ParetoFront] = {}
-        # A front listens for Ctrl-C itself; this does between two
-        with Progress(False) as line:
-            for name, margin in kinds.items():
-                if not line.interrupted:
-                    fronts[name] = replace(self, ties=name, margin=margin).trace(asked, folders[name], quiet)
+        for name, margin in kinds.items():
+            if not (fronts and hearing.asked()):
+                fronts[name] = replace(self, ties=name, margin=margin).trace(asked, folders[name], quiet)
         return fronts
 
     def trace(self, asked: Problem, folder: Folder, quiet: bool) -> ParetoFront:
