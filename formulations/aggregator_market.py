@@ -8,7 +8,7 @@ import pyomo.environ as pyo
 
 import bilevel
 from bilevel.errors import BilevelError
-from formulations import options, parts, power_flow
+from formulations import options, parts, power_flow, tolerances
 from formulations.aggregators import AGGREGATORS, AggregatorModel, exclusivity, trading
 from formulations.case_parts import market_of
 from formulations.operator import cost
@@ -89,6 +89,11 @@ def _add_fees(model: Any, case: Instance, fee_per_kwh: Any) -> None:
     if given.shape not in ((), shape) or not np.isfinite(given).all():
         raise BilevelError(
             f"fee_per_kwh has shape {given.shape}: give a finite number, or an array of {shape[0]} stations x {shape[1]} periods"
+        )
+    largest, most = float(np.abs(given).max(initial=0.0)), tolerances.LARGEST_FEE_PER_KWH
+    if largest > most:
+        raise BilevelError(
+            f"fee_per_kwh is {largest:g} in size: give one of at most {most:g} per kWh, or another currency"
         )
     fee = np.broadcast_to(given, shape)
     row = {station.name: k for k, station in enumerate(case.stations)}

@@ -86,3 +86,7 @@ would leave a product for nothing.  Larger, and factors that move are held at th
 LEAST_DEVIATION_KW = 1e-6
 """Least deviation, in kW, in which the limit of the variance is written: of a limit of 0 the row has numbers of its own size.  It
 scales the row alone."""
+
+LARGEST_FEE_PER_KWH = 1e9
+"""Largest fee of a kWh, in size and in any currency: no price comes near it, and sums with what is larger leave the range in which
+a solver tells one row from another.  It refuses fees; nothing else depends on it."""

@@ -31,13 +31,16 @@ def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -
     left for marginal losses, so that mean prices stay under their cap on feeders with usual losses; bounds clip the rest.
 
     Raises `ModelError` when the objective does not hold the supply cost with weight 1 (`charging_pricing(case, "cost")` does), or
-    when the prices are no variables, or for a nonconvex power flow; `BilevelError` for a fee that is no finite number.
+    when the prices are no variables, or for a nonconvex power flow; `BilevelError` for a fee that is no number, or too large.
     """
     power_flow.require_convex(model.power_flow, "nodal prices")
     wholesale = np.array(case.wholesale_price_per_kwh)
     fee = _default_fee(case) if fee_per_kwh is None else fee_per_kwh
-    if not math.isfinite(fee):
-        raise BilevelError(f"fee_per_kwh is {fee_per_kwh!r}: give a finite number in currency/kWh")
+    most = tolerances.LARGEST_FEE_PER_KWH
+    if not abs(fee) <= most:
+        raise BilevelError(
+            f"fee_per_kwh is {fee_per_kwh!r}: give a finite number of at most {most:g} in size, in currency/kWh"
+        )
     energy = model.per_unit.base_kva * case.horizon.period_hours
     network = Network.of(case.feeder)
     _require_cost(model, network, energy * wholesale)

@@ -175,10 +175,12 @@ def _check(out: Path | None, resume: bool) -> None:
 def code(found: Comparison) -> int:
     """The exit code of a comparison."""
     exact = found.exact
-    if found.verdict().contradiction or not (found.runs or exact is not None):
+    if found.verdict().contradiction:
         return NOTHING
     if exact is not None and exact.status == "infeasible":
         return EXIT_CODES["infeasible"]
+    if not found.has_point:
+        return NOTHING
     proven = exact is None or exact.status == "certified"
     return DONE if found.complete and proven else PARTLY
 
@@ -243,10 +245,11 @@ def _verdict(found: Comparison) -> Text:
     verdict, status = found.verdict(), code(found)
     if verdict.contradiction:
         return Text.assemble(("CONTRADICTION", "bold red"), f": {verdict.sentence}")
-    word = {DONE: "done", PARTLY: "incomplete", NOTHING: "nothing"}.get(status, "infeasible")
-    if status == PARTLY and found.complete:
-        word = "not certified"
-    return Text.assemble((word, "bold green" if status == DONE else "bold yellow"), f": {verdict.sentence}")
+    partly = "not certified" if found.complete else "incomplete"
+    word = {DONE: "done", PARTLY: partly, NOTHING: "nothing"}.get(status, "infeasible")
+    none = f"none of {len(found.runs)} runs found a decision that breaks no limit; " if word == "nothing" else ""
+    style = {DONE: "bold green", NOTHING: "bold red"}.get(status, "bold yellow")
+    return Text.assemble((word, style), f": {none}{verdict.sentence}")
 
 
 def _facts(found: Comparison) -> list[display.Fact]:

@@ -70,8 +70,9 @@ Exit codes of every command:
   4    solve, market, compare: proven infeasible
   5    solve, market: no usable answer (nothing found in the time given,
        unbounded, or the point was rejected by its recheck); pareto,
-       security, compare-equilibrium: no point; compare: no run; market, compare,
-       compare-equilibrium: a valid point in front of a proven bound
+       security, compare-equilibrium: no point; compare: neither a run nor
+       the exact answer has a point; market, compare, compare-equilibrium: a
+       valid point in front of a proven bound
   130  interrupted by a second Ctrl-C (the first stops a run and writes what
        it found), or before anything was found; SIGTERM acts as Ctrl-C
 """

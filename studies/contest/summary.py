@@ -46,6 +46,12 @@ class Comparison:
         return len(self.runs) == len(self.settings.tasks) and not (self.exact is not None and self.exact.interrupted)
 
     @property
+    def has_point(self) -> bool:
+        """Whether a run, or the exact search, has a decision that breaks no limit."""
+        exact = math.nan if self.exact is None else self.exact.objective
+        return any(map(math.isfinite, [exact, *(run.objective for run in self.runs)]))
+
+    @property
     def scale(self) -> float:
         """What gaps are relative to, in the objective's unit; NaN without an exact answer."""
         if self.exact is None:

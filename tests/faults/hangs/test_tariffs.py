@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import Capture, refuse
+from cli_runs import Capture, refuse, run
 
 import instances
 from bilevel.errors import BilevelError
@@ -61,6 +63,30 @@ LEVELS = {
 @pytest.mark.parametrize("text", LEVELS, ids=lambda text: text[:20])
 def test_levels(capsys: Capture, text: str) -> None:
     refuse(capsys, ("solve", "ieee33", "--tariff", "levels", "--levels", text), LEVELS[text])
+
+
+@pytest.mark.parametrize("fee", ["1e308", "-1e308", "1e10", "nan", "inf", "x", "1_0"])
+@pytest.mark.parametrize("command", [("market", "ieee33_aggregator"), ("equilibrium", "ieee33")])
+def test_fees(capsys: Capture, command: tuple[str, ...], fee: str) -> None:
+    refuse(capsys, (*command, "--evs", "2", f"--fee={fee}"), "fee")
+
+
+@pytest.mark.parametrize("seconds", ["1e-9", "1e-300"])
+def test_a_market_of_no_time(seconds: str) -> None:
+    done = run("market", "ieee33_aggregator", "--evs", "3", "--time-limit", seconds)
+    assert done.returncode in {3, 5} and "time limit" in done.stdout
+
+
+def test_runs_without_a_point(tmp_path: Path) -> None:
+    """A voltage limit that the loads alone break: no decision keeps it."""
+    case = instances.scale(instances.load("ieee33"), 2)
+    buses = tuple(replace(bus, voltage_min_pu=0.98) for bus in case.feeder.buses)
+    instances.write(replace(case, feeder=replace(case.feeder, buses=buses)), tmp_path / "case")
+    done = run("compare", tmp_path / "case", "--methods", "pso", "--runs", "2", "--budget", "30")
+    assert done.returncode == 5, done.stderr
+    assert " ".join(done.stdout.split()).startswith(
+        "nothing: none of 2 runs found a decision that breaks no limit; nothing is proven"
+    )
 
 
 def test_levels_from_python() -> None:
