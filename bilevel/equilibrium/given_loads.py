@@ -53,7 +53,7 @@ class GivenLoads:
             raise ModelError(
                 f"the leader's own problem at the loads of iteration {iteration} is {outcome.status}: {remedy}"
             )
-        self._require_exact(cones, outcome.x, iteration)
+        self._require_exact(cones, outcome.x, iteration, broken)
         free = self.program.part_of(outcome.x)
         # Held columns stay as given, not as a solver rounds them; behind the leader's rows stand tangents
         return np.where(self.held, x, free), outcome.row_dual[: self.program.rows.count], broken
@@ -87,13 +87,19 @@ class GivenLoads:
             stack_rows([held, self.tangents]), Cones.none(n), (), program.scale,
         )  # fmt: skip
 
-    def _require_exact(self, cones: Cones, x: Vector, iteration: int) -> None:
+    def _require_exact(self, cones: Cones, x: Vector, iteration: int, broken: Broken) -> None:
         gaps = cones.gaps(x)
         worst = int(np.argmax(np.abs(gaps))) if cones.count else -1
         # A cone that is broken counts as much: the duals are then those of an infeasible point
         if worst >= 0 and abs(gaps[worst]) > tolerances.CONE_GAP:
+            # A limit that has to give way is why, more often than not, and what a user can mend
+            limits = (
+                f"the loads of iteration {iteration} break {broken.count} limits of the leader's, at worst {broken.name!r} by "
+                f"{broken.worst:.3g} of its scale: widen it or lower the loads; and "
+            )
+            said = limits if broken.count else ""
             raise LooseConeError(
-                f"cone {cones.names[worst]!r} has the gap {gaps[worst]:.3g} at the loads of iteration {iteration}, allowed "
+                f"{said}cone {cones.names[worst]!r} has the gap {gaps[worst]:.3g} at the loads of iteration {iteration}, allowed "
                 f"{tolerances.CONE_GAP:g}: the relaxation is not exact there and its duals are no nodal prices, so give the leader "
                 "an objective that pays for what the cone bounds, such as losses",
                 x,

@@ -26,7 +26,8 @@ class EquilibriumPoint:
 def equilibrium_point(model: Any, trace: EquilibriumTrace) -> EquilibriumPoint:
     """The last point of a trace, whose values stand in the model."""
     solution = trace.solution
-    if not solution.certificate.checks:
+    # Checks of a verdict, such as infeasible, are of no point
+    if not solution.certificate.checks or solution.certificate.verdict:
         return EquilibriumPoint(None, None, solution.status, False)
     loss, profit = float(pyo.value(model.network_loss)), float(pyo.value(model.station_profit))
     return EquilibriumPoint(loss, profit, solution.status, solution.status in VALID)
