@@ -113,7 +113,7 @@ def _tables(where: str, case: MatlabFile) -> tuple[float, dict[str, FloatArray]]
 
 def _name(number: float) -> str:
     """Return the number of a bus as its name."""
-    return f"{number:g}" if number != round(number) else f"{number:.0f}"
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"
 
 
 def _refuse(where: str, bad: NDArray[np.bool_], names: list[str], what: str, values: FloatArray, remedy: str) -> None:

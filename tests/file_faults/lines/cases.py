@@ -9,6 +9,7 @@ from pathlib import Path
 
 import instances
 from file_faults.lines.line import Line, Place
+from file_faults.networks import MATPOWER
 from file_faults.palette import LONG
 from file_faults.sources import conflict
 
@@ -123,6 +124,7 @@ CASES: tuple[Line, ...] = (
     Line("encoding", "buses.csv in UTF-16",
          lambda place: _replaced(place, "buses.csv", "name,load_kw".encode("utf-16")), words=("UTF-8",)),
     Line("encoding", "NUL bytes", lambda place: _replaced(place, "buses.csv", bytes(100)), words=("buses.csv",)),
+    *(_matlab(f"a bus of number {word}", MATPOWER.replace(" 2 1 60", f" {word} 1 60")) for word in ("NaN", "Inf", "1e400")),
     _matlab("60,000 lines of %{", "%{\n" * 60_000),
     _matlab("nested brackets", "mpc.bus = " + "(" * 50_000 + "1" + ")" * 50_000 + ";"),
     _matlab("a huge index", "mpc.bus = [1];\nmpc.bus(1e300, 1) = 1;\n"),
