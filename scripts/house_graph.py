@@ -18,9 +18,9 @@ LAYERS = {
 ROOMS = {
     "instances": ("records", "files", "grid", "fleet", "formats"),
     "bilevel": (
-        "reading", "interrupts", "program", "compile", "compile.cones", "solvers", "solvers.scaling", "relax", "followers",
-        "bounds", "reformulate", "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties", "certify",
-        "search", "search.branching", "search.points", "search.steps", "search.diagnose", "search.proving", "interchange",
+        "reading", "interrupts", "program", "journals", "compile", "compile.cones", "solvers", "solvers.scaling", "relax",
+        "followers", "bounds", "reformulate", "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties",
+        "certify", "search", "search.branching", "search.points", "search.steps", "search.diagnose", "search.proving", "interchange",
         "pessimistic", "equilibrium", "front", "heuristics",
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),

@@ -22,7 +22,9 @@ from bilevel.front import recheck
 from bilevel.front.methods import DEFAULT_TOLERANCE, METHODS
 from bilevel.front.pareto_front import ParetoFront
 from bilevel.front.runner import Given, Runner, StoppedEarly
+from bilevel.front.store import FILE
 from bilevel.front.tasks import SolveOptions
+from bilevel.journals.lock import held
 from bilevel.progress import Progress, ProgressEvent
 from bilevel.reformulate.ties import OPTIMISTIC, PESSIMISTIC, Ties, wanted
 from bilevel.search.plan import AUTO
@@ -56,7 +58,8 @@ def pareto(
       value, at most `points` points);
     - `executor`: any `concurrent.futures.Executor` whose workers can import this package (processes, dask, mpi4py); scaling goes
       from point to point and gains nothing from it;
-    - `store`: a folder that keeps every answer as it is found; the same call with it goes on where a killed run stopped;
+    - `store`: a folder that keeps every answer as it is found; the same call with it goes on where a killed run stopped, and one
+      run has it at a time;
     - `solver`, `mode`, `cones`, `gap`, `progress` as in `bilevel.solve`; `time_limit` in seconds for each point;
     - `proofs`: prove the bound of every point and of both ends as `bilevel.solve(proof=True)` does (`FrontPoint.proof`,
       `ParetoFront.end_proofs`), after all are found, in the executor's workers where there is one, each within `time_limit`;
@@ -68,23 +71,15 @@ def pareto(
         front = bilevel.pareto(model, maximize=model.station_profit, limit=model.network_loss, points=11)
         print(front.to_frame("network_loss_kwh", "station_profit"))
 
-    Raises what `bilevel.solve` raises, and `BilevelError` for a store of another model or other settings, which it names.
+    Raises what `bilevel.solve` raises, and `BilevelError` for a store of another model or other settings, which it names, for one
+    that another run has, and for what is no folder.  A damaged line of a store is put aside with a warning, and solved again.
     """
     _refuse(executor, store, proofs)
     given = _checked(method, points, tolerance, gap, time_limit)
-    run = Runner(
-        model,
-        maximize,
-        limit,
-        given,
-        SolveOptions(solver, mode, cones, gap, time_limit),
-        executor,
-        store,
-        progress,
-        proofs,
-        _convention(ties, margin, proofs),
-    )
-    return _front(run)
+    setting, asked = SolveOptions(solver, mode, cones, gap, time_limit), _convention(ties, margin, proofs)
+    with held(None if store is None else Path(store) / FILE, "give another folder as store"):
+        run = Runner(model, maximize, limit, given, setting, executor, store, progress, proofs, asked)
+        return _front(run)
 
 
 def _front(run: Runner) -> ParetoFront:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bilevel import relax as cone_treatments
 from bilevel import solvers
+from bilevel.front.points import Expected
 from bilevel.front.store import Store, fingerprint
 from bilevel.front.tasks import SolveOptions, Task, TaskResult, TaskSolver, packed, solve_packed
 from bilevel.front.two_objectives import TwoObjectives, compile_two
@@ -56,7 +57,8 @@ class Runner:
         # Named where nothing is asked too, for stores of something else; older ones say nothing of it
         about = {"ties": None, "margin": None, **self.settings()}
         about |= fingerprint(self.form, self.two.limited, self.two.maximized)
-        self.store = Store(None if store is None else Path(store), about)
+        expected = Expected.of(self.form, self.two, setting.gap)
+        self.store = Store(None if store is None else Path(store), about, expected)
         self.alone = self.two.maximizing()
         # These two are no variables of the user's
         ends = self.two.limited, self.two.maximized

@@ -1,8 +1,6 @@
 """The answers of a front in a journal of their model and settings: whatever kills a run, the points found stay."""
 
-import base64
 import hashlib
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from bilevel import files
+from bilevel.front.points import Expected, contradicted, from_line, to_line
 from bilevel.front.tasks import Task, TaskResult
-from bilevel.program.rows import Vector
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.status import Status, Verdict
 
 FILE = "points.jsonl"
 PROOFS = "proof-*.json.gz"
@@ -23,9 +20,13 @@ _FORMAT = 1
 
 
 class Store:
-    """Answers by task, in memory and in the file; without a folder in memory only."""
+    """Answers by task, in memory and in the file; without a folder in memory only.
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
+    `expected` says what answers of the model look like: those in the file that are none, or that others refute, are not taken.
+    One run has a folder at a time (`bilevel.journals.lock`).
+    """
+
+    def __init__(self, folder: Path | None, about: Mapping[str, Any], expected: Expected | None = None) -> None:
         self.path = None if folder is None else folder / FILE
         self.answers: dict[str, TaskResult] = {}
         if self.path is None:
@@ -33,7 +34,11 @@ class Store:
         # What a killed write left behind
         for left in self.path.parent.glob(f".{PROOFS}.*"):
             left.unlink(missing_ok=True)
-        self.answers = dict(files.opened(self.path, {"format": _FORMAT, **about}, "front points", _from_line))
+        for proof in self.path.parent.glob(PROOFS):
+            files.require_regular(proof)
+        doubts = None if expected is None else contradicted(expected)
+        header = {"format": _FORMAT, **about}
+        self.answers = dict(files.opened(self.path, header, "front points", from_line(expected), doubts=doubts))
 
     def __getitem__(self, task: Task) -> TaskResult:
         return self.answers[task.key]
@@ -49,7 +54,7 @@ class Store:
         """Keep an answer; one that was stopped is kept for this run only, so that the next one tries again."""
         self.answers[task.key] = answer
         if self.path is not None and not answer.stopped:
-            files.append(self.path, {"task": task.key, **_to_line(answer)})
+            files.append(self.path, to_line(task, answer))
 
     def proof_path(self, task: Task) -> Path | None:
         """The file of a task's proof, whether it is there or not; None without a folder."""
@@ -89,33 +94,3 @@ def _hash(part: tuple[Any, ...]) -> str:
         else:
             digest.update(item.tobytes() if isinstance(item, np.ndarray) else repr(item).encode())
     return digest.hexdigest()
-
-
-def _to_line(answer: TaskResult) -> dict[str, Any]:
-    # In hexadecimal a number is read again bit by bit, and infinity can be written, which JSON lacks
-    return {
-        "bound": float(answer.bound).hex(), "seconds": answer.seconds, "verdict": answer.verdict,
-        "x": None if answer.x is None else _packed(answer.x),
-        "slack_zero": None if answer.slack_zero is None else _packed(answer.slack_zero.astype(float)),
-    }  # fmt: skip
-
-
-def _from_line(line: Mapping[str, Any]) -> tuple[str, TaskResult]:
-    slack = None if line["slack_zero"] is None else _unpacked(line["slack_zero"]) > 0
-    x = None if line["x"] is None else _unpacked(line["x"])
-    verdict: Verdict = Status.read(line["verdict"]) if line["verdict"] else ""
-    answer = TaskResult(float.fromhex(line["bound"]), x, slack, verdict, float(line["seconds"]), False)
-    return line["task"], answer
-
-
-def _packed(values: Vector) -> str:
-    # Of one byte order, so that any machine can go on
-    return base64.b64encode(zlib.compress(values.astype("<f8").tobytes())).decode()
-
-
-def _unpacked(text: str) -> Vector:
-    try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8").astype(float)
-    except zlib.error as error:
-        # What `bilevel.files` refuses a damaged file by
-        raise ValueError(str(error)) from error

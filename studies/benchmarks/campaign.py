@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bilevel.errors import BilevelError
+from bilevel.journals.lock import held
 from studies.benchmarks import process
 from studies.benchmarks.spec import Spec
 from studies.benchmarks.store import Store
@@ -50,19 +51,21 @@ def run(
     where it was stopped.  `workers` runs are made side by side on this machine, and disturb each other's times; with an `executor`
     of the interface of `concurrent.futures`, on its machines.  Ctrl-C ends the runs under way and keeps what is in the store.
 
-    Raises `BilevelError` for numbers that cannot be and for a file that is no store.
+    Raises `BilevelError` for numbers that cannot be, for a file that is no store, and for one that another run has.
     """
     for name, value in (("repeats", repeats), ("workers", workers)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise BilevelError(f"{name} is {value!r}: give a whole number that is at least 1")
     unique = list({spec.key: spec for spec in specs}.values())
-    kept, tally = Store(store), Tally()
-    with _interruptible(), _line(quiet, len(unique) * repeats) as line, _pool(workers, executor) as pool:
-        try:
-            for repeat in range(repeats):
-                _turn(unique, repeat, kept, tally, pool, line, workers if executor is None else None)
-        except KeyboardInterrupt:
-            tally.interrupted = True
+    tally = Tally()
+    with held(store, "give another file"):
+        kept = Store(store)
+        with _interruptible(), _line(quiet, len(unique) * repeats) as line, _pool(workers, executor) as pool:
+            try:
+                for repeat in range(repeats):
+                    _turn(unique, repeat, kept, tally, pool, line, workers if executor is None else None)
+            except KeyboardInterrupt:
+                tally.interrupted = True
     return tally
 
 

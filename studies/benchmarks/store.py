@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bilevel import atomic
+from bilevel import atomic, files
 from bilevel.errors import BilevelError
 from bilevel.search.plan import AUTO
 from studies.benchmarks.measure import ANSWER, PHASES, SIZES
@@ -21,10 +21,16 @@ COLUMNS = (
     "reason",
 )  # fmt: skip
 """The columns of a store, in order."""
+_NUMBERS = {
+    "repeat", "value", "bound", "gap_reached", "nodes", *(f"{phase}_seconds" for phase in PHASES), "cpu_seconds",
+    "start_memory_mb", "peak_memory_mb", *SIZES,
+}  # fmt: skip
 
 
 class Store:
-    """The runs of the file at `path`, which is begun where there is none; a last line that was cut off is dropped.
+    """The runs of the file at `path`, which is begun where there is none.
+
+    A last line that was cut off is dropped, and a line that is no run is put aside with a warning.
 
     `done` holds key and repeat of every run, `late` the keys of runs that timed out.  Raises `BilevelError` for a file with other
     columns.
@@ -33,12 +39,15 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        files.require_regular(path)
         content = path.read_bytes() if path.exists() else b""
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(path, whole)
         if not whole:
             self._write(COLUMNS)
+        else:
+            _put_damaged_aside(path, content[:whole])
         table = read(path)
         if not whole or content[: content.find(b"\n")].decode() != ",".join(COLUMNS):
             # Of an older version: with the columns of this one, as runs are added to it
@@ -62,8 +71,42 @@ class Store:
             os.fsync(file.fileno())
 
 
+def _put_damaged_aside(path: Path, content: bytes) -> None:
+    """Move lines that are no runs out of a store; any other file stays as it is."""
+    first, *rest = content.split(b"\n")[:-1]
+    columns = first.decode(errors="replace").split(",")
+    if set(columns) <= set(COLUMNS) and {"key", "repeat", "timeout"} <= set(columns):
+        files.put_aside(path, first, rest, {at: why for at, line in enumerate(rest) if (why := _fault(line, columns))})
+
+
+def _fault(line: bytes, columns: list[str]) -> str:
+    """What is wrong with the line of a run; "" where nothing is."""
+    try:
+        values = next(csv.reader([line.decode()], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        return str(error)
+    if len(values) != len(columns):
+        return f"it has {len(values)} cells, not {len(columns)}"
+    run = dict(zip(columns, values, strict=True))
+    for name in _NUMBERS & run.keys():
+        if run[name] and not _is_number(run[name]):
+            return f"its {name} is {run[name][:20]!r}, which is no number"
+    if not (run["key"] and run["repeat"].isascii() and run["repeat"].isdigit()):
+        return "it has no key or no repeat"
+    return "" if run["timeout"] in ("True", "False") else "its timeout is neither True nor False"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def read(path: Path) -> pd.DataFrame:
     """The runs of a store; raises `BilevelError` where there is none, or another file."""
+    files.require_regular(path)
     try:
         table = pd.read_csv(path, dtype={"key": str, "reason": str})
     except FileNotFoundError as error:

@@ -31,6 +31,7 @@ from studies.command_line.options import (
     finish,
     names,
 )
+from studies.command_line.part_options import alone
 from studies.command_line.refusals.numbers import draw_seed, positive, whole
 from studies.command_line.workers import pool
 from studies.contest import Comparison, Problem, Settings, Step, cells, results
@@ -88,7 +89,7 @@ Resume = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("compare", epilog=CODES)(compare)
+    app.command("compare", epilog=CODES)(alone(compare))
 
 
 def compare(

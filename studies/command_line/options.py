@@ -31,7 +31,7 @@ from formulations.power_flow import POWER_FLOWS
 from formulations.tariffs import TARIFFS
 from instances import Instance
 from studies.command_line import display
-from studies.command_line.part_options import listed, take_options
+from studies.command_line.part_options import alone, listed, take_options
 from studies.command_line.refusals import output
 from studies.command_line.refusals.numbers import draw_seed, fleet, positive
 from studies.writing import files as writing_files
@@ -94,7 +94,7 @@ def objectives_listed() -> str:
 
 def add_command(app: typer.Typer, name: str, command: Callable[..., int]) -> None:
     """Add a command to the command line, with the options of the parts that it chooses."""
-    app.command(name, epilog=CODES)(take_options(command, ALL))
+    app.command(name, epilog=CODES)(alone(take_options(command, ALL)))
 
 
 # Options that commands share; each keeps its default in the command's signature

@@ -1,13 +1,18 @@
-"""Options of a command that parts of the model declare: those of a kind join each command that chooses from it."""
+"""What commands are wrapped in: options that parts of the model declare, of which those of a kind join each command that chooses
+from it, and the lock of their folders."""
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bilevel.errors import BilevelError
+from bilevel.journals.lock import held
 from formulations.options import Declared, Kinds, Option, Part, declared
 
 _METAVARS = {float: "X", int: "N", str: "TEXT"}
@@ -43,6 +48,23 @@ def take_options(command: Callable[..., int], kinds: Kinds) -> Callable[..., int
 
     taking.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
     return taking
+
+
+def alone(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, which holds its folders --out and --proofs from the first check to the last write.
+
+    Raises `BilevelError` with the run that has one of them.
+    """
+
+    @functools.wraps(command)
+    def holding(**arguments: Any) -> int:
+        given = [arguments[name] for name in ("out", "proofs") if arguments.get(name) is not None]
+        with ExitStack() as folders:
+            for folder in dict.fromkeys(os.path.realpath(folder) for folder in given):
+                folders.enter_context(held(Path(folder), "give another folder"))
+            return command(**arguments)
+
+    return holding
 
 
 def _parameter(known: Declared) -> inspect.Parameter:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import BilevelError
+from bilevel.journals.lock import held
 from bilevel.progress import Progress
 from bilevel.reformulate.ties import OPTIMISTIC
 from studies.contest.problems.base import Problem
 from studies.contest.runs import Run, search
 from studies.contest.settings import Settings
-from studies.contest.store import Store
+from studies.contest.store import FILE, Store
 from studies.contest.summary import Comparison, best_run
 from studies.writing import files
 
@@ -45,12 +46,13 @@ def compare(
     - `executor`: any `concurrent.futures.Executor` whose workers can import this package; it takes the runs of heuristics.  The
       exact search runs first, in this process, so that its seconds are its own;
     - `store`: a folder that keeps every finished run; the same call with it goes on where a killed one stopped, and more runs or
-      methods may be asked for;
+      methods may be asked for; one call has it at a time;
     - `progress` is called before the first run of a heuristic and after each; `exact_progress` shows the exact search's own line.
 
     The first Ctrl-C keeps what is finished (and the exact search's best point with its bound), a second raises KeyboardInterrupt.
     Runs are the same bit for bit whatever executes them, apart from their seconds.  Raises what the problem's parts raise, and
-    `BilevelError` for a store of another case or other settings, which it names, and for other ties than optimistic without exact.
+    `BilevelError` for a store of another case or other settings, which it names, for one that another run has, and for other ties
+    than optimistic without exact.  A damaged line of a store is put aside with a warning, and its run made again.
     """
     settings = Settings() if settings is None else settings
     gap = problem.gap if settings.gap is None else settings.gap
@@ -60,7 +62,17 @@ def compare(
             f"ties {problem.ties.name!r} are asked of the exact answer, and exact is not among the methods: add it, or leave "
             "ties out"
         )
-    kept = Store(None if store is None else Path(store), header(problem, settings))
+    with held(None if store is None else Path(store) / FILE, "give another folder as store"):
+        return _compared(
+            problem, settings, gap, executor, None if store is None else Path(store), progress, exact_progress
+        )
+
+
+def _compared(
+    problem: Problem, settings: Settings, gap: float, executor: Executor | None, store: Path | None,
+    progress: Callable[[Step], None] | None, exact_progress: bool,
+) -> Comparison:  # fmt: skip
+    kept = Store(store, header(problem, settings), problem, gap)
     # The exact search listens for Ctrl-C itself; this does between searches
     with Progress(False) as line:
         if settings.exact and kept.exact is None:

@@ -5,7 +5,8 @@ last decision that was found: schedules that hold with one margin often hold wit
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from typing import Any
 import pandas as pd
 from pyomo.common.collections import ComponentMap
 
-from bilevel import files
+from bilevel import files, tolerances
 from bilevel.compile.compiler import compile_model
 from bilevel.errors import BilevelError
+from bilevel.journals.lock import held
 from bilevel.progress import Progress
 from bilevel.reformulate.ties import OPTIMISTIC, SECURE, wanted
 from bilevel.search.plan import pick
 from bilevel.solve import solve
+from bilevel.status import Status
 from instances import Instance
 from studies.security.row import MarginRow, row_of
 
@@ -105,7 +108,7 @@ def price_of_security(
 
     - `unit`: of the model's objective, for tables and figures;
     - `store`: a folder that keeps every row as it is found, for a problem that `about` describes in plain JSON types; rows in it
-      are not solved again, but for those that were not closed in a shorter time limit than now;
+      are not solved again, but for those that were not closed in a shorter time limit than now; one run has it at a time;
     - `progress` is called with rows done, rows in all, and the row; `live` shows the searches' own line.
 
     Ctrl-C keeps the rows found; the one that it stopped is not in the store.  Raises what `bilevel.solve` raises, before any work
@@ -114,7 +117,17 @@ def price_of_security(
     asked, search = _checked(margins), search or Search()
     program = _require(model, asked, search)
     header = {"format": _FORMAT, **(about or {}), **search.settings()}
-    kept = {} if store is None else _kept(store / FILE, header, search.time_limit)
+    with held(None if store is None else store / FILE, "give another folder as store"):
+        rows, solved = _solved(model, case, asked, search, store, header, progress, live)
+    return SecurityPrice(case, tuple(rows[m] for m in sorted(rows)), asked, program.sign, unit, search, solved)
+
+
+def _solved(
+    model: Any, case: Instance, asked: tuple[float, ...], search: Search, store: Path | None, header: Mapping[str, Any],
+    progress: Callable[[int, int, MarginRow], None] | None, live: bool,
+) -> tuple[dict[float, MarginRow], int]:  # fmt: skip
+    """Rows by margin, and how many of them were solved now."""
+    kept = {} if store is None else _kept(store / FILE, header, search.time_limit, _shape(model))
     rows, solved, last = {m: kept[m] for m in asked if m in kept}, 0, None
     # The searches listen for Ctrl-C themselves; this does between them
     with Progress(False) as line:
@@ -130,7 +143,7 @@ def price_of_security(
                     progress(len(rows), len(asked), row)
             if rows[margin].found:
                 last = rows[margin]
-    return SecurityPrice(case, tuple(rows[m] for m in sorted(rows)), asked, program.sign, unit, search, solved)
+    return rows, solved
 
 
 def _checked(margins: Iterable[float]) -> tuple[float, ...]:
@@ -156,10 +169,39 @@ def _require(model: Any, margins: tuple[float, ...], search: Search) -> Any:
     return program
 
 
-def _kept(path: Path, header: Mapping[str, Any], time_limit: float) -> dict[float, MarginRow]:
-    """Rows of earlier runs by margin, the last of each, without those that more time may close."""
-    rows = {row.margin_per_kwh: row for row in files.opened(path, header, "margins", MarginRow.read)}
+def _kept(
+    path: Path, header: Mapping[str, Any], time_limit: float, shape: Mapping[str, int] | None = None
+) -> dict[float, MarginRow]:
+    """Rows of earlier runs by margin, the last of each, without those that more time may close.
+
+    `shape` is the number of prices by station that a row with a point has.
+    """
+
+    def read(line: Mapping[str, Any]) -> MarginRow:
+        row = MarginRow.read(line)
+        if shape is not None and row.found and {c: len(prices) for c, prices in row.price_per_kwh.items()} != shape:
+            raise ValueError("it has other prices than the case")
+        return row
+
+    def doubts(told: Sequence[files.Told[MarginRow]]) -> dict[int, str]:
+        return {at: why for at, (row, summed) in enumerate(told) if not summed and (why := _overclaims(row, header))}
+
+    rows = {row.margin_per_kwh: row for row in files.opened(path, header, "margins", read, doubts=doubts)}
     return {margin: row for margin, row in rows.items() if row.closed or row.time_limit >= time_limit}
+
+
+def _overclaims(row: MarginRow, header: Mapping[str, Any]) -> str:
+    """What a row without a sum says that its numbers do not show; "" where they do."""
+    if row.status == Status.INFEASIBLE:
+        return "infeasible is what a line without a sum says"
+    room = (header.get("gap", 0.0) + tolerances.RESOLUTION) * max(abs(row.objective), 1.0)
+    if row.status == Status.CERTIFIED and abs(row.objective - row.bound) > room:
+        return "it is certified with a gap that is larger than asked for"
+    return ""
+
+
+def _shape(model: Any) -> dict[str, int]:
+    return dict(Counter(station for station, _ in model.price))
 
 
 def _row(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import msgspec
 import pyomo.environ as pyo
 
 from bilevel.budget import Leisure
@@ -67,13 +68,22 @@ class MarginRow:
 
     @staticmethod
     def read(line: Mapping[str, Any]) -> "MarginRow":
-        """What `to_dict` gave; raises `KeyError` or `TypeError` for anything else."""
+        """What `to_dict` gave; raises `KeyError`, `TypeError`, `ValueError` or `msgspec.ValidationError` for anything else, and for
+        a row that is certified without an objective or a bound."""
+        names = [field.name for field in fields(MarginRow)]
         numbers = {field.name for field in fields(MarginRow) if field.type is float}
-        found: dict[str, Any] = {}
-        for field in fields(MarginRow):
-            value = line[field.name]
-            found[field.name] = (math.nan if value is None else float(value)) if field.name in numbers else value
-        return MarginRow(**found)
+        given = {name: math.nan if line[name] is None and name in numbers else line[name] for name in names}
+        row = msgspec.convert(given, MarginRow)
+        status = Status.read(row.status)
+        if not (math.isfinite(row.margin_per_kwh) and row.margin_per_kwh >= 0 and math.isfinite(row.time_limit)):
+            raise ValueError("its margin or its time limit is none")
+        if row.found and not math.isfinite(row.objective):
+            raise ValueError(f"it is {status} without an objective")
+        if status == Status.CERTIFIED and not math.isfinite(row.bound):
+            raise ValueError("it is certified without a bound")
+        if not all(math.isfinite(price) for prices in row.price_per_kwh.values() for price in prices):
+            raise ValueError("its prices are not all finite")
+        return row
 
 
 def row_of(

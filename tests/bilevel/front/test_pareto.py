@@ -216,7 +216,7 @@ def test_a_store_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     other.user[2].bill.set_value(other.price[2] * other.user[2].bought + 2.5 * other.user[2].elsewhere)
     with pytest.raises(BilevelError, match="hash of follower costs"):
         traced(other, points=3, store=tmp_path)
-    (tmp_path / FILE).write_text('{"format": 1}\nnonsense\n')
+    (tmp_path / FILE).write_text('nonsense\n{"format": 1}\n')
     with pytest.raises(BilevelError, match="is no file of front points"):
         traced(ladder(2), points=3, store=tmp_path)
 

@@ -360,6 +360,22 @@ def test_a_store_of_an_older_version_is_read_and_gone_on_with(tmp_path: Path) ->
     assert store.read(path)["root"].tolist() == ["auto", "none"]
 
 
+@pytest.mark.parametrize("line", [b"", b"x", b"\xff", b'"', b"," * 200, b"[" * 5000])
+def test_a_damaged_line_of_a_store_costs_itself(tmp_path: Path, line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "store.csv"
+    kept = store.Store(path)
+    for seed in range(3):
+        kept.append(row(Spec(seed=seed)))
+    texts = path.read_bytes().split(b"\n")
+    first, texts[2] = texts[1:4], line
+    path.write_bytes(b"\n".join(texts))
+    again = store.Store(path)
+    assert again.done == {(Spec(seed=seed).key, 0) for seed in (0, 2)}
+    assert "store.csv: lines not believed: 1 (line 3: " in caplog.text
+    assert (tmp_path / "store.csv.damaged").read_bytes() == line + b"\n"
+    assert path.read_bytes().split(b"\n")[1:3] == [first[0], first[2]]
+
+
 def test_a_store_gives_back_what_it_got(tmp_path: Path) -> None:
     spec = Spec(aggregate=False, objective="loss=1,profit=0.5")
     text = 'commas, "quotes" and\nlines'

@@ -53,7 +53,7 @@ class Bowl:
     unit = "m"
     scale_words = "the exact objective"
     solver = "highs"
-    gap = 1e-4
+    gap = 0.1
     note = "A bowl has no ties."
     quantities = (Quantity("weight_kg", "weight", "kg", 1),)
     genes = 2
