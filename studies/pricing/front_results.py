@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 from bilevel import EquilibriumTrace, ParetoFront
 from bilevel.atomic import write_bytes
 from bilevel.errors import BilevelError
+from bilevel.files import require_regular, short
 from bilevel.front.store import FILE
 from bilevel.reformulate.ties import CONVENTIONS
 from bilevel.solution import plain
@@ -164,7 +166,8 @@ def open_store(directory: Path, case: Instance, choices: Mapping[str, Any]) -> I
     new = [path for path in (store, *store.parents) if not path.exists()]
     if not (store / FILE).exists():
         store.mkdir(parents=True, exist_ok=True)
-        write_bytes(store / CASE, writing_files.json_text(writing_files.problem(case, choices)).encode())
+        about = {**writing_files.problem(case, choices), "versions": {"bilevel-grid": metadata.version("bilevel-grid")}}
+        write_bytes(store / CASE, writing_files.json_text(about).encode())
     try:
         yield store
     except BilevelError:
@@ -177,14 +180,18 @@ def open_store(directory: Path, case: Instance, choices: Mapping[str, Any]) -> I
 
 def _refuse_other(directory: Path, path: Path, now: Mapping[str, Any]) -> None:
     """The solver compares every number of the model too; this says the difference in the words of the options."""
+    require_regular(path)
     try:
         then = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
+        return
+    # What is damaged here says nothing; the store's own first line does
+    if not isinstance(then, dict):
         return
     for key, value in now.items():
         if then.get(key) != value:
             raise BilevelError(
-                f"{directory} holds the points of another run: {key} is {then.get(key)!r} there and {value!r} here; "
+                f"{directory} holds the points of another run: {key} is {short(then.get(key))} there and {short(value)} here; "
                 "give the same options, or another folder with --out"
             )
 
@@ -197,7 +204,8 @@ def write(directory: Path, contents: Mapping[str, str | bytes], names: Iterable[
     directory.mkdir(parents=True, exist_ok=True)
     for path in [*_leftovers(directory), *(directory / name for name in names if name not in contents)]:
         path.unlink(missing_ok=True)
-    for name, content in contents.items():
+    # JSON first, by which the folder is known as this package's from its first file on
+    for name, content in sorted(contents.items(), key=lambda file: not file[0].endswith(".json")):
         write_bytes(directory / name, content.encode() if isinstance(content, str) else content)
     return tuple(contents)
 
