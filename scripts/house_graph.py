@@ -25,8 +25,9 @@ ROOMS = {
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (
-        "writing", "pricing", "security", "carbon", "market", "contest.problems", "contest", "page.parts", "page.panels", "page",
-        "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line", "command_line.fronts",
+        "writing", "results_files", "pricing", "security", "carbon", "market", "contest.problems", "contest", "page.parts",
+        "page.panels", "page", "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line",
+        "command_line.fronts",
     ),
 }  # fmt: skip
 """The rooms of each package from the ground up; files at a package's top stand beside them all."""

@@ -96,3 +96,7 @@ AXIS_HALF = 1e-3
 AXIS_TICK = 1e-9
 """By how much, over the length of the axis, ticks may be beyond its ends, and may differ from the words that they are shown by:
 they are sums of steps.  Smaller, and ticks at the ends go missing."""
+
+GAP_ROUNDING = 1e-7
+"""By how much a stored gap may differ from that of its objective and bound, in its own unit (relative): both were rounded on their
+way.  Larger, and a gap that was changed by as much is believed; smaller, and answers may be refused for rounding."""

@@ -66,7 +66,7 @@ Exit codes of every command:
        but not all, or not all certified; equilibrium: its last point is not
        valid; compare-equilibrium: one of these; compare: runs are missing,
        or the exact answer is not certified; security: a margin is missing or
-       open; report: a panel failed
+       open
   4    solve, market, compare: proven infeasible
   5    solve, market: no usable answer (nothing found in the time given,
        unbounded, or the point was rejected by its recheck); pareto,

@@ -18,6 +18,7 @@ from instances import check_folder
 from studies.contest import cells
 from studies.contest.store import FILE
 from studies.contest.summary import Comparison
+from studies.results_files import versions
 from studies.writing import files as writing_files
 from studies.writing import latex as writing_latex
 
@@ -32,7 +33,7 @@ def contents(found: Comparison, choices: Mapping[str, Any]) -> dict[str, str | b
         TABLE: writing_files.csv(found.table()),
         RUNS: writing_files.csv(found.run_table()),
         CURVES: writing_files.csv(found.convergence()),
-        JSON: writing_files.json_text(_data(found, choices)),
+        JSON: writing_files.json_text(versions.stamped(_data(found, choices))),
         LATEX: latex(found),
     }
     if any(run.feasible for run in found.runs):

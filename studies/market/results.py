@@ -11,6 +11,7 @@ from formulations.case_parts import market_of
 from instances import check_folder, write_folder
 from studies.market import verdict
 from studies.market.three_ways import COOPERATIVE, EQUILIBRIUM, EXACT, MarketComparison, MarketRun
+from studies.results_files import versions
 from studies.writing import files as writing_files
 from studies.writing import latex as writing_latex
 
@@ -66,7 +67,7 @@ def contents(
     """
     about = writing_files.facts(found.case, choices, solver)
     files: dict[str, str | bytes] = {
-        JSON: writing_files.json_text(_data(found, about, settings)),
+        JSON: writing_files.json_text(versions.stamped(_data(found, about, settings))),
         TABLE: writing_files.csv(found.to_frame()),
         LATEX: latex(found),
         TRACE: writing_files.csv(found.trace.to_frame()),

@@ -17,17 +17,16 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 
 @dataclass(frozen=True)
 class Page:
-    """The page's `html`, and one sentence for each panel that `failed` on a file that is there."""
+    """The page's `html`."""
 
     html: str
-    failed: tuple[str, ...]
 
 
 def write(results: ResultsFolder, out: str | Path) -> Page:
     """Write the page as the file `out`, whole or not at all; gives what was written.
 
-    Where `out` is a link, the file that it leads to is written.  Raises `BilevelError` when `out` is a folder, a pipe, a device
-    or below the results, which their command would then refuse to replace.
+    Where `out` is a link, the file that it leads to is written.  Raises what `page` raises, and `BilevelError` when `out` is a
+    folder, a pipe, a device or below the results, which their command would then refuse to replace.
     """
     if Path(out).is_dir():
         raise BilevelError(f"{out} is a folder: give the page a file name, such as {Path(out) / 'report.html'}")
@@ -47,28 +46,18 @@ def write(results: ResultsFolder, out: str | Path) -> Page:
 def page(results: ResultsFolder) -> Page:
     """The whole page; a panel whose files are not there is named with the reason at the end of the page.
 
-    A panel that fails on files that are there stands at its place with what went wrong: what a damaged file held is not passed
-    over in silence.
+    Raises `DamagedFileError` for a file that is there and holds what its command never writes: such a folder has no page.
     """
-    shown, left_out, failed = [], [], []
+    shown, left_out = [], []
     for name, (title, draw) in PANELS.items():
         try:
             body = draw(results)
         except MissingPieceError as error:
             left_out.append((title, str(error)))
             continue
-        except Exception as error:  # noqa: BLE001  # a damaged file may hold anything
-            failed.append(_failure(title, error))
-            body = f'<p class="failed" role="alert">{text(failed[-1])}</p>'
         if body:
             shown.append((name, title, body))
-    return Page(_assembled(results, shown, left_out), tuple(failed))
-
-
-def _failure(title: str, error: Exception) -> str:
-    """One sentence."""
-    said = str(error) if isinstance(error, BilevelError) else f"{type(error).__name__}: {error}"
-    return f"panel {title!r} failed: {' '.join(said.split()) or type(error).__name__}; run the command that wrote the folder again"
+    return Page(_assembled(results, shown, left_out))
 
 
 def _assembled(results: ResultsFolder, shown: list[tuple[str, str, str]], left_out: list[tuple[str, str]]) -> str:

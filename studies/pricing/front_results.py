@@ -24,6 +24,7 @@ from bilevel.solution import plain
 from instances import Instance, check_folder
 from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
 from studies.pricing.front_points import END_FILES, POINT_FILES
+from studies.results_files import versions
 from studies.writing import files as writing_files
 from studies.writing import latex as writing_latex
 
@@ -44,7 +45,7 @@ def front_files(front: ParetoFront, about: Mapping[str, Any]) -> dict[str, str |
     table = front.to_frame(LOSS, PROFIT)
     files: dict[str, str | bytes] = {
         "front.csv": writing_files.csv(table[COLUMNS]),
-        "front.json": writing_files.json_text({**about, **front.to_dict(LOSS, PROFIT)}),
+        "front.json": writing_files.json_text(versions.stamped({**about, **front.to_dict(LOSS, PROFIT)})),
         "front.tex": latex(table, about),
     }
     return files | (_drawn("front", front, about["currency"]) if front.points else {})
@@ -85,7 +86,7 @@ def trace_files(
     }
     return {
         "trace.csv": writing_files.csv(trace.to_frame()),
-        "trace.json": writing_files.json_text(data),
+        "trace.json": writing_files.json_text(versions.stamped(data)),
         **_drawn("trace", trace, about["currency"], settings["tolerance"]),
     }
 
@@ -101,7 +102,7 @@ def comparison_files(
                         "residual": plain(trace.iterations[-1].residual), "solution_tick": trace.solution_tick},
         "comparison": None if found is None else found.to_dict(),
     }  # fmt: skip
-    files: dict[str, str | bytes] = {"comparison.json": writing_files.json_text(data)}
+    files: dict[str, str | bytes] = {"comparison.json": writing_files.json_text(versions.stamped(data))}
     if found is None:
         return files
     files["comparison.csv"] = writing_files.csv(found.to_frame())

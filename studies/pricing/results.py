@@ -11,6 +11,7 @@ from formulations.objectives import OBJECTIVES
 from formulations.objectives.objective import Objective
 from instances import Instance, check_folder, write_folder
 from studies.pricing import tables
+from studies.results_files import versions
 from studies.writing import files as writing_files
 from studies.writing import frames
 
@@ -69,7 +70,7 @@ def contents(
     data = solution.to_dict()
     values = data.pop("values")
     data |= {"case": outcome(model, case, solution, objective, choices), "values": values}
-    files: dict[str, str | bytes] = {SOLUTION: writing_files.json_text(data)}
+    files: dict[str, str | bytes] = {SOLUTION: writing_files.json_text(versions.stamped(data))}
     if solution.certificate.checks:
         files[CERTIFICATE] = writing_files.csv(solution.certificate.to_frame())
     if solution.status in USABLE:

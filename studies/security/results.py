@@ -11,6 +11,7 @@ from typing import Any
 from bilevel.atomic import write_bytes
 from bilevel.errors import BilevelError
 from instances import check_folder
+from studies.results_files import versions
 from studies.security.price import FILE, SecurityPrice
 from studies.security.row import MarginRow
 from studies.writing import files as writing_files
@@ -24,7 +25,7 @@ def contents(found: SecurityPrice, about: Mapping[str, Any]) -> dict[str, str | 
     """Every file, name to content; a figure where some margin has an answer or a bound.  `about` is `files.facts`."""
     files: dict[str, str | bytes] = {
         TABLE: writing_files.csv(found.to_frame()),
-        JSON: writing_files.json_text(_data(found, about)),
+        JSON: writing_files.json_text(versions.stamped(_data(found, about))),
         LATEX: latex(found),
     }
     if any(math.isfinite(row.bound) for row in found.rows):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from studies.page.panels.schedule import WAYS
 from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.page.parts.html import light, number, table, text
 
@@ -33,8 +34,8 @@ def _certificates(results: ResultsFolder) -> Iterable[tuple[str, Checks]]:
     if results.kind in ("equilibrium", "compare-equilibrium"):
         yield "end of the iteration", results.json("trace.json")["solution"]["certificate"]
     if results.kind == "market":
-        for way, run in results.data["ways"].items():
-            yield f"{way} way", run["certificate"]
+        for way in WAYS:
+            yield f"{way} way", results.data["ways"][way]["certificate"]
 
 
 def _one(name: str, checks: Checks, several: bool) -> str:

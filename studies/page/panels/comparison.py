@@ -1,11 +1,14 @@
 """Tables that put methods, ways, or an equilibrium and a front side by side."""
 
+import math
 from typing import Any
 
 import pandas as pd
 
-from studies.page.parts.folder import ResultsFolder
+from studies.page.parts.folder import KINDS, ResultsFolder
 from studies.page.parts.html import number, table, text
+from studies.results_files.refusals import shown
+from studies.results_files.versions import current_word
 
 FILES = {
     "compare": "compare.csv", "market": "comparison.csv", "compare-equilibrium": "comparison.csv", "security": "security.csv",
@@ -21,7 +24,11 @@ def draw(results: ResultsFolder) -> str:
     """A column a method or way, a row a quantity with its unit; empty for other commands."""
     if results.kind not in FILES:
         return ""
-    found = results.table(FILES[results.kind]).dropna(axis="columns", how="all")
+    found = results.table(FILES[results.kind])
+    _require_same(results, found)
+    if found.empty:
+        return "<p>No margin is solved.</p>"
+    found = found.replace("", math.nan).dropna(axis="columns", how="all")
     if results.kind == "compare-equilibrium":
         return _distances(results, found)
     first, *rest = found.columns
@@ -31,6 +38,27 @@ def draw(results: ResultsFolder) -> str:
     return table(
         heads, rows, f"By margin in {results.currency}/kWh" if margins else "Side by side", range(2, len(heads))
     )
+
+
+def _require_same(results: ResultsFolder, found: pd.DataFrame) -> None:
+    """Refuse a table whose rows have another status than the answers of the JSON file."""
+    name, data = FILES[results.kind], results.data
+    said = {
+        "market": lambda: {way: run["status"] for way, run in data["ways"].items()},
+        "security": lambda: {row["margin_per_kwh"]: row["status"] for row in data["rows"]},
+    }.get(results.kind)
+    if said is None:
+        return
+    head = found.columns[0]
+    told = dict(zip(found[head], map(current_word, found["status"]), strict=True))
+    for key, status in said().items():
+        if told.get(key) != status:
+            why = f"has the status {shown(told[key])}" if key in told else "has no row"
+            raise results.damaged(
+                name, f"{head} {shown(key)} {why}, and the status {shown(status)} in {KINDS[results.kind]}"
+            )
+    for key in told.keys() - said().keys():
+        raise results.damaged(name, f"{head} {shown(key)} is not in {KINDS[results.kind]}")
 
 
 def _distances(results: ResultsFolder, found: pd.DataFrame) -> str:

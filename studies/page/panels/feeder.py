@@ -6,16 +6,18 @@ from itertools import pairwise
 import pandas as pd
 
 import instances
-from bilevel.errors import BilevelError
+from studies.page.panels.front import numbered
 from studies.page.panels.schedule import WAYS
 from studies.page.parts import feeder_drawing
 from studies.page.parts.feeder_drawing import Feeder
 from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.page.parts.html import embedded, folded, table, text
 from studies.pricing.front_points import END_VOLTAGES, VOLTAGES
+from studies.results_files.refusals import shown
 from studies.writing import frames
 
 Views = dict[str, list[float]]
+ANSWER = "voltages.csv"
 
 
 def draw(results: ResultsFolder) -> str:
@@ -44,7 +46,7 @@ def draw(results: ResultsFolder) -> str:
 def _table(results: ResultsFolder) -> pd.DataFrame:
     """feeder.csv, or the feeder of the shipped case of that name."""
     if results.has(frames.FEEDER):
-        return results.table(frames.FEEDER).fillna({"parent": "", "stations": ""})
+        return results.table(frames.FEEDER)
     name = str(results.about["case"])
     if name not in instances.list_cases():
         raise MissingPieceError(f"{frames.FEEDER} is not in the folder, and {name} is no shipped case")
@@ -61,23 +63,29 @@ def _feeder(found: pd.DataFrame) -> Feeder:
 def _views(results: ResultsFolder, feeder: Feeder) -> Views:
     """Lowest voltage of every bus, by the name of a point; empty where the folder keeps none."""
     views: Views = {}
-    if results.has("voltages.csv"):
-        views["the answer"] = _lowest(results.table("voltages.csv"), "voltage_pu", feeder)
+    if results.has(ANSWER):
+        views["the answer"] = _lowest(results, ANSWER, results.table(ANSWER), feeder)
     if results.has(VOLTAGES):
-        for point, part in results.table(VOLTAGES).groupby("point"):
-            views[f"point {point}"] = _lowest(part, "voltage_lowest_pu", feeder)
+        count = len(results.json("front.json")["points"]) if results.has("front.json") else None
+        for point, part in numbered(results, VOLTAGES, count).items():
+            views[f"point {point}"] = _lowest(results, VOLTAGES, part, feeder)
     if results.has(END_VOLTAGES):
-        views["end of the iteration"] = _lowest(results.table(END_VOLTAGES), "voltage_lowest_pu", feeder)
+        views["end of the iteration"] = _lowest(results, END_VOLTAGES, results.table(END_VOLTAGES), feeder)
     for way in WAYS if results.kind == "market" else ():
-        if results.has(f"nodal_prices_{way}.csv"):
-            views[f"{way} way"] = _lowest(results.table(f"nodal_prices_{way}.csv"), "voltage_pu", feeder)
+        name = f"nodal_prices_{way}.csv"
+        if results.has(name):
+            views[f"{way} way"] = _lowest(results, name, results.table(name), feeder)
     return views
 
 
-def _lowest(found: pd.DataFrame, column: str, feeder: Feeder) -> list[float]:
-    lowest = found.groupby("bus")[column].min()
-    if set(lowest.index) != set(feeder.buses):
-        raise BilevelError("the voltages are of other buses than the feeder's")
+def _lowest(results: ResultsFolder, name: str, found: pd.DataFrame, feeder: Feeder) -> list[float]:
+    lowest = found.groupby("bus")["voltage_pu" if "voltage_pu" in found else "voltage_lowest_pu"].min()
+    others = sorted(set(lowest.index) ^ set(feeder.buses))
+    if others:
+        where = "feeder.csv" if others[0] in lowest.index else "the table"
+        raise results.damaged(
+            name, f"the voltages are of other buses than the feeder's: bus {shown(others[0])} is not in {where}"
+        )
     return [round(float(lowest[bus]), 6) for bus in feeder.buses]
 
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from studies.page.parts import svg
 from studies.page.parts.day import day
 from studies.page.parts.folder import MissingPieceError, ResultsFolder
@@ -48,8 +50,8 @@ def _chart(results: ResultsFolder, points: Sequence[Point]) -> str:
 def _roomy(shape: Frame) -> Frame:
     """Room at both sides, so that no point stands on the edge."""
     low, high = shape.x
-    room = 0.04 * (high - low)
-    return Frame((low - room, high + room), shape.y, shape.width, shape.height)
+    room = 0.04 * high - 0.04 * low
+    return Frame(svg.finite_limits(low - room, high + room), shape.y, shape.width, shape.height)
 
 
 def _mark(shape: Frame, point: Point, k: int, money: str) -> str:
@@ -129,17 +131,25 @@ def _legend(end: bool, others: Sequence[str]) -> str:
         marks["end of the iteration"] = '<g class="end"><path d="M14 1l7 7l-7 7l-7-7z"/></g>'
     marks |= {f"{name} front": '<g class="end"><path d="M14 3l5 5l-5 5l-5-5z"/></g>' for name in others}
     items = (
-        f'<li><svg viewBox="0 0 28 16" width="28" height="16" aria-hidden="true">{mark}</svg>{name}</li>'
+        f'<li><svg viewBox="0 0 28 16" width="28" height="16" aria-hidden="true">{mark}</svg>{text(name)}</li>'
         for name, mark in marks.items()
     )
     return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def numbered(results: ResultsFolder, name: str, count: int | None) -> dict[int, pd.DataFrame]:
+    """The rows of a table by point; raises `DamagedFileError` where it has other points than the front's `count`."""
+    parts = {k: part for k, (_, part) in enumerate(results.table(name).groupby("point"), 1)}
+    if count is not None and len(parts) != count:
+        raise results.damaged(name, f"the table is of {len(parts)} points, and front.json of {count}")
+    return parts
 
 
 def _days(results: ResultsFolder, points: Sequence[Point]) -> str:
     """The decisions of every point, all but the first hidden until they are chosen."""
     if not results.has(DECISIONS):
         return f"<p>{DECISIONS} is not in the folder, so that prices and charging of the points are left out.</p>"
-    parts = dict(list(results.table(DECISIONS).groupby("point")))
+    parts = numbered(results, DECISIONS, len(points))
     days = "".join(
         f'<div class="day" id="point-{k}"{"" if k == 1 else " hidden"}><h3>{text(_said(p, k, results.currency))}</h3>'
         f"{day(parts[k], results.currency, f'point {k}')}</div>"

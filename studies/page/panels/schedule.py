@@ -5,11 +5,13 @@ import re
 import pandas as pd
 
 from studies.page.parts.day import day
-from studies.page.parts.folder import ResultsFolder
+from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.pricing.front_points import END
+from studies.results_files.refusals import shown
 
 WAYS = ("exact", "equilibrium", "cooperative")
-_PRICE = re.compile(r"^price\[(.+),(\d+)\]$")
+_TIME = ["period", "hour"]
+_PRICE = re.compile(r"^price\[(.+),(\d{1,9})\]$", re.ASCII)
 
 
 def draw(results: ResultsFolder) -> str:
@@ -27,9 +29,18 @@ def draw(results: ResultsFolder) -> str:
 def solved(results: ResultsFolder) -> pd.DataFrame:
     """One row a period and station of a solve: period, hour, station, price_per_kwh, power_kw."""
     prices, charging = results.table("prices.csv"), results.table("charging.csv")
-    columns = [str(name) for name in prices if str(name).startswith("price_")]
-    names = {name: name.removeprefix("price_").removesuffix("_per_kwh") for name in columns}
-    long = prices.rename(columns=names).melt(["period", "hour"], list(names.values()), "station", "price_per_kwh")
+    stations = {
+        name.removeprefix("price_").removesuffix("_per_kwh"): name for name in map(str, prices) if name not in _TIME
+    }
+    parts = [prices[_TIME].assign(station=name, price_per_kwh=prices[column]) for name, column in stations.items()]
+    if not parts:
+        raise results.damaged("prices.csv", "there is no column with prices of a station, such as price_NAME_per_kwh")
+    long = pd.concat(parts, ignore_index=True)
+    for name in charging["station"].unique():
+        if name not in stations:
+            raise results.damaged("charging.csv", f"station {shown(name)} has no column in prices.csv")
+    if not set(charging["period"]) <= set(prices["period"]):
+        raise results.damaged("charging.csv", f"period {charging['period'].max()} is not in prices.csv")
     power = charging.groupby(["period", "station"], as_index=False)["power_kw"].sum()
     return long.merge(power, "left", ["period", "station"]).fillna({"power_kw": 0.0})
 
@@ -46,4 +57,6 @@ def _end(results: ResultsFolder) -> pd.DataFrame:
         return results.table(END)
     parts = [(_PRICE.match(name), value) for name, value in results.json("trace.json")["prices"].items()]
     rows = [(int(m[2]), m[1].strip("'"), value) for m, value in parts if m]
-    return pd.DataFrame(rows, columns=["period", "station", "price_per_kwh"])
+    if not rows:
+        raise MissingPieceError(f"{END} is not in the folder, and trace.json holds no price of a station and period")
+    return pd.DataFrame(rows, columns=["period", "station", "price_per_kwh"]).astype({"price_per_kwh": float})

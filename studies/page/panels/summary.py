@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from formulations.objectives import OBJECTIVES
+from studies.page.panels.schedule import WAYS
 from studies.page.parts.folder import ResultsFolder
 from studies.page.parts.html import facts, light, number, text
 from studies.pricing.front_results import FRONTS
@@ -108,10 +109,10 @@ def _market(results: ResultsFolder) -> tuple[str, str, Facts]:
             f"operator's cost, {way}",
             f"{number(run['objective'], 7)} {money} ({run['status']}), bound {number(run['bound'], 7)}",
         )
-        for way, run in ways.items()
+        for way, run in ((name, ways[name]) for name in WAYS)
     ]
     more = [("iteration costs more by", f"{number(apart['found'])} {money}, at most {number(apart['proven_at_most'])}")]
-    said = results.data.get("verdict", ways["exact"])
+    said = results.data["verdict"]
     verdict = "FAIL" if apart["contradiction"] else said["status"]
     return verdict, apart["contradiction"] or said["reason"], [*costs, *more]
 

@@ -29,7 +29,7 @@ def _iteration(results: ResultsFolder) -> str:
     cost = svg.Series("objective", x, trace["objective"].tolist())
     charts = svg.lines([residual], "Residual of the iteration", "iteration", COLUMNS["residual"], log=True)
     charts += svg.lines([cost], "Leader's objective", "iteration", f"cost ({results.currency})")
-    end = results.json("trace.json") if results.has("trace.json") else results.data["trace"]
+    end = results.data["trace"] if results.kind == "market" else results.json("trace.json")
     kept = [name for name in ("iteration", *COLUMNS) if name in trace]
     rows = [[number(float(v)) for v in row] for row in trace[kept].itertuples(index=False)]
     heads = [COLUMNS.get(name, name) for name in kept]

@@ -38,7 +38,7 @@ def _problem(results: ResultsFolder) -> Options:
     found: Options = {"follower": about.get("follower")}
     found |= {known.option.command_flag: about.get(name) for name, known in declared(ALL).items()}
     if about.get("seed") is not None:
-        found |= {"evs": about["evs"], "seed": about["seed"]}
+        found |= {"evs": about.get("evs"), "seed": about["seed"]}
     if results.kind in ("solve", "pareto"):
         found["tariff"] = about.get("tariff")
     return found
@@ -107,7 +107,7 @@ def _weights(said: str) -> dict[str, float]:
     """The weights of an objective that is given in words, such as "2 network loss" or "loss - 0.5 profit"."""
     names = {word: name for name, objective in OBJECTIVES.items() for word in (objective.words, name)}
     known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    found = re.findall(rf"(?:(\d[\d.e+-]*) )?\b({known})\b", said)
+    found = re.findall(rf"(?:(\d+(?:\.\d+)?(?:e[+-]?\d+)?) )?\b({known})\b", said, re.ASCII)
     return {names[word]: float(weight or 1) for weight, word in found}
 
 

@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from bilevel.errors import BilevelError
 from studies import tolerances
 from studies.page.parts.html import text
+from studies.results_files.refusals import shown
 
 WIDTH, MARGIN, LEVEL, BAND = 1000, 46, 16, 48
 LABELLED = 80
@@ -35,7 +37,12 @@ class Layout:
 
 
 def layout(feeder: Feeder) -> Layout:
-    """Walk the longest way from the substation, then from the last branching that was passed: laterals never cross a row."""
+    """Walk the longest way from the substation, then from the last branching that was passed: laterals never cross a row.
+
+    Raises `BilevelError` for what is no radial feeder: a first bus with a parent, another without one, a bus before its
+    parent (as in a circle), a name that two buses have.
+    """
+    _require_radial(feeder)
     children: list[list[int]] = [[] for _ in feeder.buses]
     for k, up in enumerate(feeder.parent):
         if up >= 0:
@@ -60,12 +67,25 @@ def layout(feeder: Feeder) -> Layout:
     return Layout(tuple(depth.tolist()), tuple(row.tolist()))
 
 
+def _require_radial(feeder: Feeder) -> None:
+    for k, up in enumerate(feeder.parent):
+        if not (up == -1 if k == 0 else 0 <= up < k):
+            raise BilevelError(
+                f"bus {shown(feeder.buses[k])} has the parent {up} at place {k}: give the substation first, with parent -1, and "
+                "every other bus after its parent"
+            )
+    if len(set(feeder.buses)) < len(feeder.buses):
+        twice = next(bus for k, bus in enumerate(feeder.buses) if bus in feeder.buses[:k])
+        raise BilevelError(f"bus {shown(twice)} stands twice: give every bus a name of its own")
+
+
 def edges(values: Sequence[float]) -> list[float]:
     """Limits of the classes of colour: BINS equal ones between the lowest and the highest value, one where all are equal."""
     low, high = min(values), max(values)
     if high - low < tolerances.ONE_COLOUR_PU:
         return [low, high]
-    return [float(value) for value in np.linspace(low, high, BINS + 1)]
+    # Of quarters, as the range itself may be beyond what a double holds
+    return [4 * float(quarter) for quarter in np.linspace(low / 4, high / 4, BINS + 1)]
 
 
 def shade(value: float, limits: Sequence[float]) -> int:

@@ -1,6 +1,5 @@
 """A results folder as the page reads it: which command wrote it, its JSON and its tables."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bilevel.errors import BilevelError
+from studies.results_files import columns, json_file, table_file
+from studies.results_files.refusals import DamagedFileError
 
 KINDS = {
     "compare-equilibrium": "comparison.json",
@@ -21,7 +22,6 @@ KINDS = {
     "solve": "solution.json",
 }
 """Command to the file that only it writes; the first that is there decides, as compare-equilibrium writes those of others too."""
-TEXT_COLUMNS = ("bus", "parent", "station", "stations", "session", "aggregator", "worst_limit")
 
 
 class MissingPieceError(BilevelError):
@@ -54,13 +54,22 @@ class ResultsFolder:
         return (self.path / name).is_file()
 
     def json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder; raises `MissingPieceError` where it is not there."""
-        return _object(self._file(name))
+        """A JSON file of the folder.
+
+        Raises `MissingPieceError` where it is not there, `DamagedFileError` where it is no file of its kind.
+        """
+        return json_file.read(self._file(name))
 
     def table(self, name: str) -> pd.DataFrame:
-        """A CSV file of the folder, names of buses and stations as text; raises `MissingPieceError` where it is not there."""
-        kinds = dict.fromkeys(TEXT_COLUMNS, str)
-        return pd.read_csv(self._file(name), dtype=kinds, keep_default_na=True)
+        """The columns of a CSV file of the folder that pages know, names as they stand.
+
+        Raises `MissingPieceError` where it is not there, `DamagedFileError` where it is no such table.
+        """
+        return table_file.read(self._file(name), columns.columns(self.kind, name))
+
+    def damaged(self, name: str, said: str) -> DamagedFileError:
+        """The refusal of a file that does not fit the others of the folder."""
+        return DamagedFileError(self.path / name, said)
 
     def _file(self, name: str) -> Path:
         if not self.has(name):
@@ -71,7 +80,8 @@ class ResultsFolder:
 def read(directory: str | Path) -> ResultsFolder:
     """The results in a folder.
 
-    Raises `BilevelError` for what is no folder, for a folder without a file of `KINDS`, and for such a file that is no JSON object.
+    Raises `BilevelError` for what is no folder and for a folder without a file of `KINDS`, `DamagedFileError` where that file is
+    none of its command's.
     """
     folder = Path(directory)
     if not folder.is_dir():
@@ -80,18 +90,8 @@ def read(directory: str | Path) -> ResultsFolder:
         )
     for kind, name in KINDS.items():
         if (folder / name).is_file():
-            return ResultsFolder(folder, kind, _object(folder / name))
+            return ResultsFolder(folder, kind, json_file.read(folder / name))
     raise BilevelError(
         f"{directory} holds no results ({', '.join(KINDS.values())}): give a folder that 'bilevel solve CASE --out DIR' or "
         "another command wrote"
     )
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BilevelError(f"{path} is no JSON ({error}): run the command that wrote its folder again") from error
-    if not isinstance(found, dict):
-        raise BilevelError(f"{path} holds no JSON object: run the command that wrote its folder again")
-    return found

@@ -15,8 +15,13 @@ MOST_COLUMNS = 9
 
 
 def text(value: object) -> str:
-    """Text for an element or a quoted attribute."""
-    return escape(str(value), quote=True)
+    """Text for an element or a quoted attribute; a replacement sign for what is no character, as in names of files."""
+    return escape(readable(str(value)), quote=True)
+
+
+def readable(name: str) -> str:
+    """A name with replacement signs for bytes of it that are no UTF-8, which Python keeps as surrogates."""
+    return name.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not name.isascii() else name
 
 
 def number(value: Any, digits: int = 6) -> str:

@@ -1,6 +1,7 @@
 """Line charts as SVG, with units on both axes; series differ in dash and marker as well as in colour."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from studies.page.parts.html import number, text
 
 INKS = ("#0b5394", "#b45309", "#0f6e4f", "#8e2a6b", "#4b4b4b", "#6b4a00")
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 2")
+HUGE = 1e100
+"""Beyond it ticks are those of values over a power of ten."""
 STEPS = (1, 2, 2.5, 5, 10)
 WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 72, 14, 12, 54
@@ -27,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Frame:
-    """The plot's ranges on a drawing of `width` x `height`; `log` of the vertical axis."""
+    """The plot's ranges on a drawing of `width` x `height`; of a logarithmic (`log`) vertical axis `y` holds powers of ten."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -37,12 +40,21 @@ class Frame:
 
     def px(self, value: float) -> float:
         """Horizontal place of a value."""
-        return LEFT + (value - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - LEFT - RIGHT)
+        return LEFT + _share(value, self.x) * (self.width - LEFT - RIGHT)
 
     def py(self, value: float) -> float:
         """Vertical place of a value."""
-        low, high, at = (math.log10(v) for v in (*self.y, value)) if self.log else (*self.y, value)
-        return self.height - BOTTOM - (at - low) / (high - low) * (self.height - TOP - BOTTOM)
+        return self.upward(math.log10(value) if self.log else value)
+
+    def upward(self, at: float) -> float:
+        """Vertical place of a value, of a power of ten on a logarithmic axis."""
+        return self.height - BOTTOM - _share(at, self.y) * (self.height - TOP - BOTTOM)
+
+
+def _share(value: float, limits: tuple[float, float]) -> float:
+    """Where a value is between the limits, from 0 to 1; of quarters, as the range of any two doubles may be none."""
+    low, high = limits[0] / 4, limits[1] / 4
+    return (value / 4 - low) / (high - low)
 
 
 def frame(x: Sequence[float], y: Sequence[float], log: bool = False, width: int = WIDTH, height: int = HEIGHT) -> Frame:
@@ -50,7 +62,7 @@ def frame(x: Sequence[float], y: Sequence[float], log: bool = False, width: int 
     across = _range(x, 0.0)
     if log:
         first, last = math.floor(math.log10(min(y))), math.ceil(math.log10(max(y)))
-        return Frame(across, (10.0**first, 10.0 ** max(last, first + 1)), width, height, log)
+        return Frame(across, (first, max(last, first + 1)), width, height, log)
     return Frame(across, _range(y, 0.06), width, height)
 
 
@@ -58,8 +70,18 @@ def _range(values: Sequence[float], room: float) -> tuple[float, float]:
     low, high = float(min(values)), float(max(values))
     if high - low <= tolerances.AXIS_FLAT * max(abs(low), abs(high), tolerances.AXIS_NOTHING):
         half = max(abs(low) * 0.05, tolerances.AXIS_HALF)
-        return low - half, high + half
-    return low - room * (high - low), high + room * (high - low)
+        return finite_limits(low - half, high + half)
+    wide = _finite_double(high - low)
+    return finite_limits(low - room * wide, high + room * wide)
+
+
+def finite_limits(low: float, high: float) -> tuple[float, float]:
+    """Limits of an axis as doubles that are finite."""
+    return _finite_double(low), _finite_double(high)
+
+
+def _finite_double(value: float) -> float:
+    return min(max(value, -sys.float_info.max), sys.float_info.max)
 
 
 def axes(shape: Frame, x_label: str, y_label: str) -> str:
@@ -67,7 +89,7 @@ def axes(shape: Frame, x_label: str, y_label: str) -> str:
     right, floor = shape.width - RIGHT, shape.height - BOTTOM
     parts = [f'<rect class="plot" x="{LEFT}" y="{TOP}" width="{right - LEFT}" height="{floor - TOP}"/>']
     for words, value in _ticks(shape.y, 5, shape.log):
-        at = f"{shape.py(value):.1f}"
+        at = f"{shape.upward(value):.1f}"
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{words}</text>')
     for words, value in _ticks(shape.x, 8, False):
@@ -83,12 +105,21 @@ def axes(shape: Frame, x_label: str, y_label: str) -> str:
 
 
 def _ticks(limits: tuple[float, float], most: int, log: bool) -> list[tuple[str, float]]:
-    """Words and values of the ticks, all with the decimals that their step needs; whole between whole ends (hours, iterations)."""
+    """Words and values of the ticks, all with the decimals that their step needs; whole between whole ends (hours, iterations).
+
+    Values of a logarithmic axis are powers of ten.
+    """
     low, high = limits
     if log:
-        first, last = round(math.log10(low)), round(math.log10(high))
+        first, last = round(low), round(high)
         every = max(1, math.ceil((last - first) / most))
-        return [(f"1e{power}", 10.0**power) for power in range(first, last + 1, every)]
+        return [(f"1e{power}", float(power)) for power in range(first, last + 1, every)]
+    largest = max(abs(low), abs(high))
+    if largest > HUGE:
+        # What matplotlib computes would be beyond what a double holds
+        power = math.floor(math.log10(largest))
+        size = 10.0**power
+        return [(f"{words}e{power}", value * size) for words, value in _ticks((low / size, high / size), most, False)]
     # Loaded where ticks are made: matplotlib takes longer to load than a small case to solve
     from matplotlib.ticker import MaxNLocator
 
@@ -127,7 +158,7 @@ def _finite(one: Series, log: bool) -> Series:
 def _stepped(one: Series) -> Series:
     if not len(one.x):
         return one
-    last = one.x[-1] + (one.x[-1] - one.x[-2] if len(one.x) > 1 else 1.0)
+    last = _finite_double(one.x[-1] + (one.x[-1] - one.x[-2] if len(one.x) > 1 else 1.0))
     x = [*np.repeat(one.x, 2).tolist()[1:], last]
     return Series(one.name, x, np.repeat(one.y, 2).tolist())
 

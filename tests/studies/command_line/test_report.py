@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -210,7 +209,8 @@ def changed(folder: Path, into: Path, name: str, change: Any) -> Path:
 
 def test_a_failed_check_is_told_in_words(folders: dict[str, Path], tmp_path: Path) -> None:
     def fail(data: Any) -> None:
-        data["certificate"][0]["ok"] = False
+        data["certificate"][0] |= {"ok": False, "value": 1.0}
+        data["status"] = "rejected"
 
     assert "FAIL" not in html(folders["solve"])
     page = html(changed(folders["solve"], tmp_path / "failed", "solution.json", fail))
@@ -248,48 +248,40 @@ def test_missing_pieces_are_left_out_and_said(folders: dict[str, Path], tmp_path
     assert "keeps no voltages" in page
 
 
-DAMAGE: dict[str, tuple[str, str]] = {
-    # file: what becomes of it, and the panel that reads it
-    "voltages.csv": ("period,bus\n0,1\n", "Feeder"),
-    "charging.csv": ("no,such,columns\n1,2,3\n", "Prices and charging"),
-    "feeder.csv": ("", "Feeder"),
+DAMAGE = {
+    # file: what becomes of it, and what the refusal names
+    "voltages.csv": ("period,bus\n0,1\n", "voltages.csv, line 1: column 'voltage_pu' is missing"),
+    "charging.csv": ("no,such,columns\n1,2,3\n", "charging.csv, line 1: column 'session' is missing"),
+    "feeder.csv": ("", "feeder.csv, line 1: the table has no head"),
 }
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_panel_that_fails_stands_on_the_page_with_its_error(
+def test_a_damaged_table_is_refused_by_name_and_line(
     name: str, folders: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:
-    damaged, panel = DAMAGE[name]
+    damaged, said = DAMAGE[name]
     shutil.copytree(folders["solve"], tmp_path / "damaged")
     (tmp_path / "damaged" / name).write_text(damaged)
     out = tmp_path / "page.html"
-    assert main.run(["report", str(tmp_path / "damaged"), "--out", str(out), "--quiet"]) == 3
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
-    assert said.out == "" and line.startswith(f"bilevel: panel '{panel}' failed: ")
-    page = out.read_text(encoding="utf-8")
-    assert "left-out" not in panels(page)
-    assert panels(page) == panels(html(folders["solve"]))
-    assert line.removeprefix("bilevel: ") in unescape(page)
+    refuse(capsys, ["report", tmp_path / "damaged", "--out", out, "--quiet"], said, "again")
+    assert not out.exists()
 
 
-def test_a_json_file_that_is_cut_off_fails_the_panels_that_read_it(
-    folders: dict[str, Path], tmp_path: Path, capsys: Capture
-) -> None:
+def test_a_json_file_that_is_cut_off_is_refused(folders: dict[str, Path], tmp_path: Path, capsys: Capture) -> None:
     shutil.copytree(folders["both"], tmp_path / "cut")
     text = (tmp_path / "cut" / "trace.json").read_text()
     (tmp_path / "cut" / "trace.json").write_text(text[: len(text) // 2])
-    assert main.run(["report", str(tmp_path / "cut"), "--out", str(tmp_path / "page.html"), "--quiet"]) == 3
-    lines = capsys.readouterr().err.splitlines()
-    assert lines and all("trace.json is no JSON" in line for line in lines)
-    assert '<h2 id="feeder-title">Feeder</h2><p class="failed"' not in (tmp_path / "page.html").read_text()
+    out = tmp_path / "page.html"
+    refuse(capsys, ["report", tmp_path / "cut", "--out", out, "--quiet"], "trace.json, line ", "no JSON")
+    assert not out.exists()
 
 
-def test_voltages_of_another_feeder_are_not_drawn(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_voltages_of_another_feeder_are_refused(folders: dict[str, Path], tmp_path: Path, capsys: Capture) -> None:
     shutil.copytree(folders["both"], tmp_path / "other")
     shutil.copy(folders["equilibrium"] / "feeder.csv", tmp_path / "other" / "feeder.csv")
-    assert "the voltages are of other buses than the feeder" in html(tmp_path / "other").replace("&#x27;", "'")
+    said = "point_voltages.csv: the voltages are of other buses than the feeder's"
+    refuse(capsys, ["report", tmp_path / "other", "--out", tmp_path / "page.html"], said)
 
 
 def test_a_shipped_case_is_drawn_without_the_file_of_its_feeder(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -309,7 +301,7 @@ def test_refusals_are_one_sentence(folders: dict[str, Path], tmp_path: Path, cap
     good = str(folders["solve"])
     refuse(capsys, ["report", tmp_path / "none"], "none is no folder", "bilevel solve")
     refuse(capsys, ["report", tmp_path / "empty"], "empty holds no results", "--out DIR")
-    refuse(capsys, ["report", tmp_path / "broken"], "front.json is no JSON", "again")
+    refuse(capsys, ["report", tmp_path / "broken"], "front.json, line 1: the file is no JSON", "again")
     refuse(capsys, ["report", tmp_path / "list"], "no JSON object", "again")
     refuse(capsys, ["report", good, "--out", tmp_path], "is a folder", "report.html")
     refuse(capsys, ["report", good, "--out", folders["solve"] / "report.html"], "inside the results folder")

@@ -1,0 +1,124 @@
+"""The columns of every table of results: which must be there, what their cells hold, and which rows belong together."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Cell(StrEnum):
+    """What a cell holds; the word is said in refusals."""
+
+    TEXT = "text"
+    NUMBER = "a finite number"
+    OPEN = "a finite number or nothing"
+    ENDLESS = "a number, inf, -inf or nothing"
+    WHOLE = "a whole number of at least 0"
+    FLAG = "True or False"
+
+
+Others = Callable[[str], Cell | None]
+"""The kind of a column that is not named, None for one that is passed over."""
+
+
+def _none(_name: str) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table's columns, all of which must be there, and those that `may` be; `others` knows the kinds of the rest.
+
+    - `key`: no two rows agree in all of these; `grid`: every combination of their values has its row;
+    - `counted`: columns whose values are all whole numbers from this one on;
+    - `empty`: whether it may have no row; `tree`: whether bus and parent are columns of a radial feeder.
+    """
+
+    need: Mapping[str, Cell]
+    key: tuple[str, ...]
+    may: Mapping[str, Cell] = field(default_factory=dict)
+    others: Others = _none
+    grid: bool = False
+    counted: Mapping[str, int] = field(default_factory=dict)
+    empty: bool = False
+    tree: bool = False
+
+    def kind(self, name: str) -> Cell | None:
+        """What the cells of a column hold; None for a column that is passed over."""
+        return self.need.get(name) or self.may.get(name) or self.others(name)
+
+
+def _price(name: str) -> Cell | None:
+    return Cell.NUMBER if re.fullmatch(r"price_.*_per_kwh", name, re.DOTALL) else None
+
+
+def _figures(_name: str) -> Cell:
+    return Cell.ENDLESS
+
+
+_DAY = {"period": Cell.WHOLE, "station": Cell.TEXT, "price_per_kwh": Cell.NUMBER, "power_kw": Cell.NUMBER}
+_LOWEST = {"bus": Cell.TEXT, "voltage_lowest_pu": Cell.NUMBER}
+_VOLTAGES = Columns(
+    {"period": Cell.WHOLE, "bus": Cell.TEXT, "voltage_pu": Cell.NUMBER},
+    ("period", "bus"),
+    grid=True,
+    counted={"period": 0},
+)
+_ITERATIONS = {"iteration": Cell.WHOLE, "residual": Cell.ENDLESS, "objective": Cell.ENDLESS}
+_WAYS = ("exact", "equilibrium", "cooperative")
+
+TABLES: dict[str, Columns] = {
+    "prices.csv": Columns(
+        {"period": Cell.WHOLE, "hour": Cell.NUMBER}, ("period",), others=_price, counted={"period": 0}
+    ),
+    "charging.csv": Columns(
+        {"session": Cell.TEXT, "station": Cell.TEXT, "period": Cell.WHOLE, "power_kw": Cell.NUMBER},
+        ("session", "period"),
+        empty=True,
+    ),
+    "voltages.csv": _VOLTAGES,
+    "feeder.csv": Columns(
+        {"bus": Cell.TEXT, "parent": Cell.TEXT, "voltage_min_pu": Cell.NUMBER, "voltage_max_pu": Cell.NUMBER,
+         "stations": Cell.TEXT}, ("bus",), tree=True,
+    ),
+    "points.csv": Columns(
+        {"point": Cell.WHOLE, **_DAY}, ("point", "period", "station"), {"hour": Cell.NUMBER}, grid=True,
+        counted={"point": 1, "period": 0},
+    ),
+    "point_voltages.csv": Columns({"point": Cell.WHOLE, **_LOWEST}, ("point", "bus"), grid=True, counted={"point": 1}),
+    "equilibrium.csv": Columns(_DAY, ("period", "station"), {"hour": Cell.NUMBER}, grid=True, counted={"period": 0}),
+    "equilibrium_voltages.csv": Columns(_LOWEST, ("bus",)),
+    "trace.csv": Columns(_ITERATIONS, ("iteration",), {"cost_excess": Cell.ENDLESS}, counted={"iteration": 1}),
+    "fronts.csv": Columns(
+        {"ties": Cell.TEXT, "margin_per_kwh": Cell.OPEN, "network_loss_kwh": Cell.NUMBER, "station_profit": Cell.NUMBER,
+         "certified": Cell.FLAG}, (),
+    ),
+    "convergence.csv": Columns(
+        {"method": Cell.TEXT, "evaluations": Cell.WHOLE, "median": Cell.OPEN}, ("method", "evaluations"), empty=True
+    ),
+    "compare.csv": Columns({"method": Cell.TEXT}, ("method",), {"ties": Cell.TEXT}, _figures),
+    "security.csv": Columns(
+        {"margin_per_kwh": Cell.NUMBER, "status": Cell.TEXT}, ("margin_per_kwh",), {"broken_row": Cell.TEXT}, _figures,
+        empty=True,
+    ),
+    **{f"nodal_prices_{way}.csv": _VOLTAGES for way in _WAYS},
+    **{
+        f"aggregators_{way}.csv": Columns(
+            {"aggregator": Cell.TEXT, "station": Cell.TEXT, "period": Cell.WHOLE, "ev_kw": Cell.NUMBER,
+             "price_per_kwh": Cell.NUMBER}, ("aggregator", "period"), grid=True, counted={"period": 0},
+        )
+        for way in _WAYS
+    },
+}  # fmt: skip
+"""The tables that pages read, by the names of their files, but for `COMPARISONS`."""
+
+COMPARISONS: dict[str, Columns] = {
+    "market": Columns({"way": Cell.TEXT, "status": Cell.TEXT}, ("way",), {"check": Cell.TEXT}, _figures),
+    "compare-equilibrium": Columns({"quantity": Cell.TEXT}, ("quantity",), others=_figures),
+}
+"""Columns of comparison.csv by the command that wrote it."""
+
+
+def columns(kind: str, name: str) -> Columns:
+    """The columns of the file `name` in a folder that the command `kind` wrote."""
+    return COMPARISONS[kind] if name == "comparison.csv" else TABLES[name]
