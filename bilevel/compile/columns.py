@@ -42,6 +42,7 @@ class Columns:
         self.found: dict[int, Any] = {}
         self.position: dict[int, int] = {}
         self.seen: set[int] = set()
+        self.named: dict[str, int] = {}
         # The visitor notes what it meets; a variable whose terms cancel gets no position, and so no column
         self.visitor = QuadraticRepnVisitor({}, var_recorder=OrderedVarRecorder(self.found, {}, None))
 
@@ -105,6 +106,7 @@ class Columns:
 
         Its nonlinear part is a list of `Root`s, None without.
         """
+        self._name(name, row)
         what, expression = f"row {name!r}", row.expr
         # Before Pyomo makes limits of it: a foreign variable with a value would become a number there
         with _reading(what, expression):
@@ -159,6 +161,19 @@ class Columns:
     def variables(self) -> tuple[Any, ...]:
         """The Pyomo variables in column order."""
         return tuple(self.found[key] for key in self.position)
+
+    def refuse_equal_names(self) -> None:
+        """Refuses two variables, or a variable and a row, of one name; rows are compared as they are read."""
+        for variable in self.variables():
+            if not isinstance(variable, Derived):
+                self._name(str(variable.name), variable)
+
+    def _name(self, name: str, component: Any) -> None:
+        # Values and duals are told by name, and one of the two would have the other's
+        if self.named.setdefault(name, id(component)) != id(component):
+            raise ModelError(
+                f"two components of the model are named {name!r}: rename one, or give its index another text, as answers go by name"
+            )
 
 
 def _variables(expression: Any, without: Container[int] = ()) -> Iterator[Any]:

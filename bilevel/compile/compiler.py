@@ -58,6 +58,7 @@ class _Compiler:
         offset, sign = self.leader.read()
         sense = [self._follower(at, block) for at, block in enumerate(self.followers)]
         self.turned.settle(self.columns, self.leader.linear, self.leader.rows, self.follower_rows)
+        self.columns.refuse_equal_names()
         variables = self.columns.variables()
         refuse_orphans(self.model, self.followers, variables)
         epigraphs = self.leader.cones.epigraphs

@@ -8,6 +8,9 @@ from pyomo.core.base.block import BlockData
 
 from bilevel.errors import ModelError
 
+Place = tuple[tuple[str, Any], ...]
+"""Names of containers and their indices, from a component outwards: not one name, which Pyomo would have to read."""
+
 
 def blocks(root: Any, kinds: tuple[Any, ...] = (pyo.Block,), active: bool | None = None) -> Iterator[Any]:
     """`root` and the blocks of these kinds that are declared below it; with `active=True` only those that are."""
@@ -28,6 +31,15 @@ def declared(root: Any, ctype: Any, kinds: tuple[Any, ...] = (pyo.Block,), activ
         for container in block.component_map(ctype).values():
             if not container.is_reference():
                 yield from (data for data in container.values() if active is None or data.active == active)
+
+
+def place(component: Any) -> Place:
+    """Where a component data stands in its model: container and index, block by block; the same place in a clone of the model."""
+    found: list[tuple[str, Any]] = []
+    while component is not None and component.parent_block() is not None:
+        found.append((str(component.parent_component().local_name), component.index()))
+        component = component.parent_block()
+    return tuple(found)
 
 
 def require_model(model: Any) -> None:

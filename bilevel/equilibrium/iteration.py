@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class EquilibriumTrace:
       leader's rest solved again.  Its bound and gap are of the problem with these prices fixed, its values hold the prices too.
       Without such prices it is the solve at the last ones, `infeasible` or `rejected`;
     - `solution_iteration`, `solution_tick`: whose prices the solution has, and the tick they were rounded down to (0: as they are);
-    - `values`: the same values, which were loaded into the model; the prices alone when no point has them.
+    - `values`: the same values, which were loaded into the `model`; the prices alone when no point has them.
     """
 
     status: str
@@ -84,6 +84,12 @@ class EquilibriumTrace:
     solution: Solution
     solution_iteration: int
     solution_tick: float
+    model: Any = field(default=None, repr=False, compare=False)
+
+    def load(self) -> None:
+        """Put `values` into `model`, each into its own variable."""
+        for variable, value in self.solution.found.items():
+            variable.set_value(value, skip_validation=True)
 
     def to_frame(self) -> pd.DataFrame:
         """One row an iteration, with the columns of `Iteration`."""
@@ -156,7 +162,7 @@ def equilibrium(
     return EquilibriumTrace(
         status, period, "; ".join([why, *_notes(found, point)]), tuple(found.entries), rules.named(found.prices),
         tuple(rules.named(prices) for prices in found.price_history), found.named(found.y), found.named(found.response), values,
-        replace(point.solution, values=values, found=placed), point.iteration, point.tick,
+        replace(point.solution, values=values, found=placed), point.iteration, point.tick, model,
     )  # fmt: skip
 
 

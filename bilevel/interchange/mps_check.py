@@ -28,7 +28,7 @@ class _Check:
         self.rows: dict[str, str] = {}
         self.columns: set[str] = set()
         self.column = ""
-        self.entries: set[tuple[str, str]] = set()
+        self.entries: set[tuple[str, str, str]] = set()
         self.bounded: set[tuple[str, str]] = set()
         self.sections: dict[str, Callable[[list[str]], None]] = {
             "NAME": self._anything, "OBJSENSE": self._sense, "ROWS": self._row,
@@ -103,16 +103,18 @@ class _Check:
         if len(tokens) not in (2, 3, 4, 5):
             raise self._error(f"{' '.join(tokens)!r} is not made of one or two pairs of a row and a number")
         # The name of the set may be left out, which makes the number of words even
-        self._values(self.section, tokens[len(tokens) % 2 :])
+        self._values("", tokens[len(tokens) % 2 :])
 
-    def _values(self, what: str, tokens: list[str]) -> None:
+    def _values(self, column: str, tokens: list[str]) -> None:
+        what = column or self.section
         for row, value in zip(tokens[::2], tokens[1::2], strict=True):
             if row not in self.rows:
                 raise self._error(f"row {row!r} is not declared in ROWS{self._meant(row, self.rows)}")
             self._number(value)
-            if (what, row) in self.entries:
+            # A column may be called as a section is
+            if (self.section, what, row) in self.entries:
                 raise self._error(f"{what!r} has two values in row {row!r}")
-            self.entries.add((what, row))
+            self.entries.add((self.section, what, row))
 
     def _bound(self, tokens: list[str]) -> None:
         kind = tokens[0].upper()

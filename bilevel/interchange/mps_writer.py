@@ -1,6 +1,6 @@
 """A Pyomo model with one linear follower to MPS and AUX files."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bilevel.program.rows import Index, Rows, stack_rows
 
 FORMS = ("name", "index")
 _OBJECTIVE = "OBJ"
+_NO_NAMES = ("*", "#", "@")
 
 
 def write_mps(model: Any, mps_path: str | Path, aux_path: str | Path, form: str = "name") -> None:
@@ -34,8 +35,10 @@ def write_mps(model: Any, mps_path: str | Path, aux_path: str | Path, form: str 
     program = compile_model(model)
     _refuse(program)
     files = _Files(model, program)
-    write_text(Path(mps_path), files.mps())
-    write_text(Path(aux_path), files.aux(form, Path(mps_path).name))
+    # Both before one is written, as either may be refused
+    mps, aux = files.mps(), files.aux(form, Path(mps_path).name)
+    write_text(Path(mps_path), mps)
+    write_text(Path(aux_path), aux)
 
 
 def _refuse(program: Program) -> None:
@@ -85,10 +88,9 @@ class _Files:
         short = _short_names(model)
         self.columns = _unique([short.get(program.name(int(j)), program.name(int(j))) for j in self.order], "variables")
         self.names = _unique([short.get(name, name) for name in self.rows.names], "rows")
-        self.objective = _OBJECTIVE
-        # The format keeps the objective among the rows
-        while self.objective in self.names:
-            self.objective += "_"
+        # The format keeps the objective among the rows, and readers take the name of a set for a column's
+        self.objective = _free(_OBJECTIVE, self.names)
+        self.right, self.range, self.bound = (_free(name, self.columns) for name in ("RHS", "RANGE", "BOUND"))
 
     def mps(self) -> str:
         """The MPS file, every number as Python's shortest exact one."""
@@ -99,6 +101,7 @@ class _Files:
         stack = self.program.followers
         cost = stack.cost[self.order[self.first :]]
         if form == "name":
+            _refuse_comments([*self.columns[self.first :], *self.names[self.first_row :]])
             columns = zip(self.columns[self.first :], cost.tolist(), strict=True)
             return aux_file.by_name(list(columns), self.names[self.first_row :], mps)
         # The index form has the sense that the follower was written with; costs of a program are minimised
@@ -136,29 +139,29 @@ class _Files:
         yield "RHS"
         if self.program.offset:
             # The format's own rule: the objective's right-hand side is the negative of its constant
-            yield f" RHS {self.objective} {-self.program.offset!r}"
+            yield f" {self.right} {self.objective} {-self.program.offset!r}"
         limits = list(zip(self.names, self.rows.lower.tolist(), self.rows.upper.tolist(), strict=True))
-        yield from (f" RHS {name} {high if np.isfinite(high) else low!r}" for name, low, high in limits)
+        yield from (f" {self.right} {name} {high if np.isfinite(high) else low!r}" for name, low, high in limits)
         # A range is a difference, the one number here that rounding may shift
         ranges = [(name, high - low) for name, low, high in limits if low < high and np.isfinite(high - low)]
         if ranges:
             yield "RANGES"
-            yield from (f" RANGE {name} {width!r}" for name, width in ranges)
+            yield from (f" {self.range} {name} {width!r}" for name, width in ranges)
 
     def _bounds(self) -> Iterator[str]:
         yield "BOUNDS"
         program = self.program
         for name, column in zip(self.columns, self.order.tolist(), strict=True):
-            yield from _bounds_of(name, float(program.lower[column]), float(program.upper[column]))
+            yield from _bounds_of(f"{self.bound} {name}", float(program.lower[column]), float(program.upper[column]))
 
 
 def _bounds_of(name: str, low: float, high: float) -> Iterator[str]:
-    """Both bounds, also the usual ones: readers disagree on what integer columns have without."""
+    """Both bounds of set and column, also the usual ones: readers disagree on what integer columns have without."""
     if low == high:
-        yield f" FX BOUND {name} {low!r}"
+        yield f" FX {name} {low!r}"
         return
-    yield f" LO BOUND {name} {low!r}" if np.isfinite(low) else f" MI BOUND {name}"
-    yield f" UP BOUND {name} {high!r}" if np.isfinite(high) else f" PL BOUND {name}"
+    yield f" LO {name} {low!r}" if np.isfinite(low) else f" MI {name}"
+    yield f" UP {name} {high!r}" if np.isfinite(high) else f" PL {name}"
 
 
 def _limited(rows: Rows) -> Rows:
@@ -191,3 +194,19 @@ def _unique(names: list[str], what: str) -> list[str]:
             )
         clean[short] = name
     return list(clean)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, with underscores where it is taken."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _refuse_comments(names: Iterable[str]) -> None:
+    """Refuses names that stand first in a line of an AUX file and would begin a comment or a keyword there."""
+    for name in names:
+        if name.startswith(_NO_NAMES):
+            raise ModelError(
+                f"name {name!r} begins as comments and keywords of AUX files do: write the index form, form='index', or rename it"
+            )

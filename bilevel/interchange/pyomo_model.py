@@ -28,17 +28,19 @@ holds what `bilevel.followers.kkt` derives (model page section 4):
 import io
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.log import LoggingIntercept
+from pyomo.core.base.label import ShortNameLabeler, TextLabeler
 
 from bilevel.atomic import write_text
 from bilevel.bounds import dual_bounds
 from bilevel.compile.compiler import compile_model
-from bilevel.compile.walk import declared, require_model
+from bilevel.compile.walk import Place, declared, place, require_model
 from bilevel.errors import BilevelError, FeatureError, ModelError
 from bilevel.interchange.kkt_block import KktBlock
 from bilevel.model import Follower
@@ -46,6 +48,8 @@ from bilevel.reformulate import modes
 from bilevel.reformulate.single_level import assemble
 
 SUFFIXES = (".lp", ".mps")
+MOST_SIGNS = 255
+"""Of a name in a file: what readers of the LP format take."""
 _DEEP = (pyo.Block, Follower)
 
 
@@ -90,26 +94,29 @@ def reformulate(model: Any, mode: str = "big_m") -> Any:
 
 
 def load_values(single: Any, model: Any) -> None:
-    """Copy the values of a solved single-level model into the bilevel model that it came from, variable by variable name.
+    """Copy the values of a solved single-level model into the bilevel model that it came from, each variable's to its own.
 
     As after `bilevel.solve`, values are moved into their bounds and integers are rounded, so that what is off by a solver's
     tolerance does not count; `bilevel.certify` then checks the point.  Raises `ModelError` naming a variable without a value.
     """
     require_model(single)
-    solved = {str(v.name): v for v in declared(single, pyo.Var, _DEEP)}
+    solved = {place(v): v for v in declared(single, pyo.Var, _DEEP)}
     program = compile_model(model)
     x = np.zeros(program.columns)
     for at, variable in program.own:
-        x[at] = _value(solved, str(variable.name))
+        x[at] = _value(solved, variable)
     program.load(x)
 
 
-def _value(solved: dict[str, Any], name: str) -> float:
-    if name not in solved:
-        raise ModelError(f"variable {name!r} is not in the single-level model: give the one that came from this model")
-    if solved[name].value is None:
-        raise ModelError(f"variable {name!r} of the single-level model has no value: solve it first")
-    return float(solved[name].value)
+def _value(solved: Mapping[Place, Any], variable: Any) -> float:
+    found = solved.get(place(variable))
+    if found is None:
+        raise ModelError(
+            f"variable {variable.name!r} is not in the single-level model: give the one that came from this model"
+        )
+    if found.value is None:
+        raise ModelError(f"variable {variable.name!r} of the single-level model has no value: solve it first")
+    return float(found.value)
 
 
 def write_model(model: Any, path: str | Path, mode: str = "big_m") -> None:
@@ -127,10 +134,17 @@ def write_model(model: Any, path: str | Path, mode: str = "big_m") -> None:
         try:
             # Suffixes for this package's own scaling do not go into files, and Pyomo would warn of each
             with LoggingIntercept(io.StringIO(), "pyomo"):
-                model.write(str(draft), io_options={"symbolic_solver_labels": True})
+                model.write(str(draft), io_options=_labels(suffix))
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"the model cannot be written to {str(path)!r}: {error}") from error
         write_text(path, _mended(draft.read_text(encoding="utf-8")))
+
+
+def _labels(suffix: str) -> dict[str, Any]:
+    """Readable names for files; a number makes different those that differ in signs which files do not have."""
+    options: dict[str, Any] = {"labeler": ShortNameLabeler(MOST_SIGNS, "_", labeler=TextLabeler())}
+    # Pyomo's writer of MPS files takes one of both options, that of LP files both
+    return options | ({"symbolic_solver_labels": True} if suffix == ".lp" else {})
 
 
 def _mended(text: str) -> str:

@@ -28,9 +28,11 @@ def add(
     throughput for some decision, as its factor is undefined then.
     """
     law = _Law(model, case, network, flows, ranges)
-    for bus, t in sorted(wanted):
+    # By place and not by name, so that no name moves a row
+    ordered = sorted(wanted, key=lambda one: (network.index[one[0]], one[1]))
+    for bus, t in ordered:
         law.require_throughput(network.index[bus], t)
-    found = {(bus, t): law.factor(network.index[bus], t) for bus, t in sorted(wanted)}
+    found = {(bus, t): law.factor(network.index[bus], t) for bus, t in ordered}
     model.factor = pyo.Expression(list(found), rule=lambda _m, bus, t: found[bus, t])
 
 

@@ -34,6 +34,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from bilevel import Follower
+from bilevel.compile.walk import place
 from bilevel.errors import ModelError
 from formulations import options
 from formulations.options import Part
@@ -115,9 +116,11 @@ def start_at(model: Any, solved: Any) -> None:
     solution = bilevel.solve(model, "scip", warm_start=True)
     """
     deep = (pyo.Block, Follower)
-    values = {variable.name: variable.value for variable in solved.component_data_objects(pyo.Var, descend_into=deep)}
+    values = {place(variable): variable.value for variable in solved.component_data_objects(pyo.Var, descend_into=deep)}
     for variable in model.component_data_objects(pyo.Var, descend_into=deep):
-        if values.get(variable.name) is not None and not variable.fixed:
-            variable.set_value(values[variable.name], skip_validation=True)
+        # What another power flow has of its own is put below
+        value = values.get(place(variable))
+        if value is not None and not variable.fixed:
+            variable.set_value(value, skip_validation=True)
     # Last: P, Q and v may be expressions of other variables in one of the two
     put(model, read(solved))

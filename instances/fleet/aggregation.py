@@ -12,7 +12,7 @@ Submodular functions, matroids, and certain polyhedra, 1970, doi 10.1007/3-540-3
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,16 +48,18 @@ def aggregate(instance: Instance) -> tuple[Group, ...]:
     found: dict[tuple[str, int, int], list[Session]] = {}
     for session in instance.sessions:
         found.setdefault((session.station, session.arrival_period, session.departure_period), []).append(session)
-    return tuple(_group(instance, tuple(members)) for members in found.values())
+    # A session may be called as a vehicle of a group would be
+    taken = {session.name for session in instance.sessions}
+    return tuple(_group(instance, tuple(members), taken) for members in found.values())
 
 
-def _group(instance: Instance, members: tuple[Session, ...]) -> Group:
+def _group(instance: Instance, members: tuple[Session, ...], taken: Set[str]) -> Group:
     # Of members that want nothing one is left: a model without followers would be none
-    vehicles = (tuple(_vehicles(instance, members)) or members[:1]) if len(members) > 1 else members
+    vehicles = (tuple(_vehicles(instance, members, taken)) or members[:1]) if len(members) > 1 else members
     return Group(members, vehicles if len(vehicles) < len(members) else members)
 
 
-def _vehicles(instance: Instance, members: tuple[Session, ...]) -> Iterator[Session]:
+def _vehicles(instance: Instance, members: tuple[Session, ...], taken: Set[str]) -> Iterator[Session]:
     first = members[0]
     periods = len(instance.window(first))
     kwh = instance.charging_efficiency * instance.horizon.period_hours
@@ -71,4 +73,6 @@ def _vehicles(instance: Instance, members: tuple[Session, ...]) -> Iterator[Sess
         kw = float(full[m - 1])
         if kw > tolerances.NO_POWER * float(power.sum()):
             name = f"{first.station}@{first.arrival_period}-{first.departure_period}/{m}"
+            while name in taken:
+                name += "'"
             yield Session(name, first.station, first.arrival_period, first.departure_period, m * kw * kwh, kw)

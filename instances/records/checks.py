@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Collection, Iterable, Sized
 from numbers import Integral, Real
 
 from instances import tolerances
 from instances.records.errors import InstanceError, nearest, quoted, shown
+
+# Control characters, surrogates, and what ends a line or a paragraph
+_NO_SIGNS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Letters from right to left are text; these turn what a program prints behind a name
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 __all__ = ["as_tuples", "filled", "integer", "known", "number", "text", "unique"]
 
@@ -60,19 +66,25 @@ def integer(owner: str, field: str, value: object, *, at_least: int) -> None:
 
 
 def text(owner: str, field: str, value: object) -> None:
-    """Refuse anything but one line of printable text without spaces around it, so that files can carry it."""
+    """Refuse anything but one line of text without spaces around it, so that files can carry it and people read it."""
     if not isinstance(value, str):
         raise InstanceError(f'{owner} has {field} {quoted(value)}; give text, such as "{shown(value)}"')
-    if not value or value != value.strip() or not value.isprintable():
+    if not value or value != value.strip() or any(map(_is_no_sign, value)):
         raise InstanceError(f"{owner} has {field} {quoted(value)}; give one line of text without spaces around it")
 
 
-def unique(kind: str, names: Iterable[str]) -> None:
-    """Refuse the first name that occurs twice."""
-    seen: set[str] = set()
+def _is_no_sign(letter: str) -> bool:
+    """Tell whether a letter is a control character, ends a line, is half a character, or turns the direction of others."""
+    return unicodedata.category(letter) in _NO_SIGNS or unicodedata.bidirectional(letter) in _TURNS
+
+
+def unique(kind: str, names: Iterable[str | tuple[str, ...]]) -> None:
+    """Refuse the first name, or pair of names, that occurs twice."""
+    seen: set[str | tuple[str, ...]] = set()
     for name in names:
         if name in seen:
-            raise InstanceError(f'two {kind} are named "{shown(name)}"; give each its own name')
+            said = shown(name) if isinstance(name, str) else " to ".join(map(shown, name))
+            raise InstanceError(f'two {kind} are named "{said}"; give each its own name')
         seen.add(name)
 
 

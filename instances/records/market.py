@@ -207,4 +207,4 @@ class Credit:
         if both:
             raise InstanceError(f"the credit rules have period {both[0]} in valley and peak; keep it in one of them")
         checks.unique("reservations", (item.session for item in self.reservations))
-        checks.unique("distances", (f"{item.session} to {item.station}" for item in self.distances))
+        checks.unique("distances", ((item.session, item.station) for item in self.distances))

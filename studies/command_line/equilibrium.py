@@ -126,7 +126,7 @@ class Scheme:
         files = front_results.trace_files(trace, point, asked.facts(solver), asdict(self))
         # Prices alone are no point: there is nothing that anybody charges
         if point.network_loss_kwh is not None:
-            files |= front_points.end_files(trace.solution.values, asked.model("cost"), asked.case)
+            files |= front_points.end_files(trace, asked.case)
         return front_results.write(out, files, (*front_results.TRACE_FILES, *front_points.END_FILES))
 
 

@@ -34,13 +34,17 @@ def aggregators(model: Any, case: Instance) -> pd.DataFrame:
 
 
 def network(model: Any, _case: Instance) -> pd.DataFrame:
-    """One row a period: period, supply_kw (drawn at the substation), loss_kw, generation_kw of each generator."""
+    """One row a period: period, supply_kw (drawn at the substation), loss_kw, and <generator>_kw of each generator.
+
+    Where a generator is called "supply" or "loss", those of all are called generator_<generator>_kw.
+    """
     kw = model.per_unit.kw
     table: dict[str, Any] = {"period": list(model.T)}
     table["supply_kw"] = [float(kw(pyo.value(model.supply_power[t]))) for t in model.T]
     table["loss_kw"] = [float(kw(pyo.value(model.loss_power[t]))) for t in model.T]
+    prefix = "generator_" if {f"{g}_kw" for g in model.G} & set(table) else ""
     for g in model.G:
-        table[f"{g}_kw"] = [float(kw(pyo.value(model.active_power[g, t]))) for t in model.T]
+        table[f"{prefix}{g}_kw"] = [float(kw(pyo.value(model.active_power[g, t]))) for t in model.T]
     return rounded(pd.DataFrame(table))
 
 

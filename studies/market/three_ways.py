@@ -181,8 +181,7 @@ def capped(wanted: Any, low: Any, high: Any, cap: float) -> Any:
 
 def _prices(model: Any, trace: EquilibriumTrace) -> Any:
     """The iteration's final prices, as a start."""
-    found = trace.values  # noqa: PD011  # a mapping
-    return ComponentMap((price, found[price.name]) for price in model.price.values())
+    return ComponentMap((price, trace.solution.found[price]) for price in model.price.values())
 
 
 def _steering(model: Any, case: Instance, dispatch: Dispatch, drawn: pd.DataFrame) -> list[Any]:

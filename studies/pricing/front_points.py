@@ -1,12 +1,11 @@
 """What every point of a front, and the last of an equilibrium, decides, as tables: prices, charging power, voltages, the feeder."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bilevel import ParetoFront
+from bilevel import EquilibriumTrace, ParetoFront
 from instances import Instance
 from studies.pricing import tables
 from studies.writing import files, frames
@@ -34,22 +33,18 @@ def point_files(front: ParetoFront, case: Instance) -> dict[str, str | bytes]:
     }
 
 
-def end_files(decisions: Mapping[str, float], model: Any, case: Instance) -> dict[str, str | bytes]:
+def end_files(trace: EquilibriumTrace, case: Instance) -> dict[str, str | bytes]:
     """Files of the last point of an equilibrium, name to content; none without a point.
 
-    `decisions`: Pyomo name to value.  `model` is any pricing model of the case with free prices; its values are those of the
-    point afterwards.
+    The values of the trace's model are those of the point afterwards.
     """
-    if not decisions:
+    if not trace.solution.certificate.checks:
         return {}
-    for name, value in decisions.items():
-        variable = model.find_component(name)
-        if variable is not None:
-            variable.set_value(value, skip_validation=True)
+    trace.load()
     return {
-        END: files.csv(_decisions(model, case)),
-        END_VOLTAGES: files.csv(_extremes(model, case)),
-        frames.FEEDER: files.csv(frames.feeder(model, case)),
+        END: files.csv(_decisions(trace.model, case)),
+        END_VOLTAGES: files.csv(_extremes(trace.model, case)),
+        frames.FEEDER: files.csv(frames.feeder(trace.model, case)),
     }
 
 
