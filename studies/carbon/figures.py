@@ -19,7 +19,7 @@ from formulations.case_parts import carbon_of
 from instances import Instance
 from studies.carbon.solve import CarbonResult
 from studies.writing import frames
-from studies.writing.style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, STYLE, WIDTH_IN
+from studies.writing.style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, STYLE, WIDTH_IN, shown
 
 Line = tuple[str, str, float]
 
@@ -59,7 +59,7 @@ def supply(case: Instance, days: Sequence[Day]) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = _panels(case, days, names, values, "power (kW)", *(["renewables"] if case.renewables else []))
         for k, source in enumerate(case.renewables):
-            _stairs(axes[-1], case, source.power_kw, (SOURCES[k % len(SOURCES)], "-", 1.3), source.name)
+            _stairs(axes[-1], case, source.power_kw, (SOURCES[k % len(SOURCES)], "-", 1.3), shown(source.name))
         if case.renewables:
             axes[-1].set_ylim(bottom=0.0)
         _legend(figure, axes[0], *axes[len(names) :])
@@ -92,7 +92,7 @@ def factors(case: Instance, days: Sequence[Day]) -> Figure:
         _stairs(axes[-1], case, grid, (BLACK, "-", 1.2), "main grid")
         for k, factor in enumerate(dict.fromkeys(unit.emission_kg_per_kwh for unit in case.generators)):
             mine = [unit.name for unit in case.generators if unit.emission_kg_per_kwh == factor]
-            axes[-1].axhline(factor, color=SOURCES[k % len(SOURCES)], linewidth=1.3, label=", ".join(mine))
+            axes[-1].axhline(factor, color=SOURCES[k % len(SOURCES)], linewidth=1.3, label=shown(", ".join(mine)))
         top = max(ax.get_ylim()[1] for ax in axes)
         for ax in axes:
             ax.set_ylim(-0.04 * top, top)

@@ -15,6 +15,7 @@ import pandas as pd
 from studies.results_files.columns import Cell, Columns
 from studies.results_files.json_file import decoded
 from studies.results_files.refusals import DamagedFileError, shown
+from studies.writing.files import uncell
 
 # Digits as ASCII has them: float() also takes "1_000" and digits of other scripts
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -79,7 +80,8 @@ def _rows(path: Path) -> _Rows:
         raise DamagedFileError(path, f"the table is no CSV ({error})", reader.line_num) from error
     if not rows:
         raise DamagedFileError(path, "the table has no head", 1)
-    found = _Rows(path, rows[0], rows[1:], lines[1:])
+    # Names that a spreadsheet would run have an apostrophe before them
+    found = _Rows(path, [uncell(name) for name in rows[0]], rows[1:], lines[1:])
     for at, row in enumerate(found.rows):
         if len(row) != len(found.heads):
             raise found.refusal(at, f"the row has {len(row)} cells, and the head {len(found.heads)}")
@@ -89,7 +91,7 @@ def _rows(path: Path) -> _Rows:
 def _value(found: _Rows, row: int, name: str, text: str, kind: Cell) -> Any:
     """A cell as what its column holds."""
     if kind == Cell.TEXT:
-        return text
+        return uncell(text)
     if kind == Cell.WHOLE and _WHOLE.fullmatch(text):
         return int(text)
     if kind == Cell.FLAG and text in ("True", "False"):

@@ -2,10 +2,12 @@
 
 import json
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from bilevel import solvers
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "pdf")
+# Signs that begin a formula, narrow or wide, also behind apostrophes, so that reading can undo one more
+_FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 def facts(case: Instance, choices: Mapping[str, Any], solver: str) -> dict[str, Any]:
@@ -35,8 +39,34 @@ def problem(case: Instance, choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def csv(table: pd.DataFrame) -> str:
-    """A table as comma-separated values with a header."""
-    return table.to_csv(index=False, lineterminator="\n")
+    """A table as comma-separated values with a header, its text as `cell` writes it."""
+    return _mapped(table, cell).to_csv(index=False, lineterminator="\n")
+
+
+def cell(text: str) -> str:
+    """Text for a cell of a CSV file that people open in a spreadsheet: with an apostrophe first where it would run as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def uncell(text: str) -> str:
+    """The text that `cell` made this of."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def read_back(table: pd.DataFrame) -> pd.DataFrame:
+    """A table read from a file of `csv`, with its text, column names too, as it was before."""
+    return _mapped(table, uncell)
+
+
+def _mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with all text changed, also that of its columns' names; numbers stay numbers."""
+    found = table.copy()
+    found.columns = pd.Index([change(name) if isinstance(name, str) else name for name in table.columns])
+    for at, kind in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            texts = [change(value) if isinstance(value, str) else value for value in table.iloc[:, at]]
+            found.isetitem(at, np.array(texts, dtype=object))
+    return found
 
 
 def json_text(data: Mapping[str, Any]) -> str:

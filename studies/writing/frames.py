@@ -1,5 +1,8 @@
 """Tables that results of several kinds share, one row a bus, branch or period."""
 
+import csv
+import io
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +34,7 @@ def voltages(model: Any, _case: Instance) -> pd.DataFrame:
 
 def feeder(_model: Any, case: Instance) -> pd.DataFrame:
     """One row a bus, the substation first and every other bus after its parent: bus, parent (empty at the substation),
-    voltage_min_pu, voltage_max_pu (its limits) and the names of its stations, with spaces between them."""
+    voltage_min_pu, voltage_max_pu (its limits) and the names of its stations, as `joined` writes them."""
     network = Network.of(case.feeder)
     at: dict[str, list[str]] = {}
     for station in case.stations:
@@ -43,10 +46,22 @@ def feeder(_model: Any, case: Instance) -> pd.DataFrame:
                 "parent": ["" if up < 0 else network.buses[up] for up in network.parent],
                 "voltage_min_pu": network.voltage_min_pu,
                 "voltage_max_pu": network.voltage_max_pu,
-                "stations": [" ".join(at.get(bus, ())) for bus in network.buses],
+                "stations": [joined(at.get(bus, ())) for bus in network.buses],
             }
         )
     )
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names in one cell, with spaces between them; one with a space or a quote in it stands in quotes, as in a CSV file."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=" ", lineterminator="").writerow(names)
+    return line.getvalue()
+
+
+def parted(text: str) -> list[str]:
+    """The names that `joined` wrote."""
+    return next(csv.reader([text], delimiter=" "), [])
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,21 @@ from studies import tolerances
 NONE = "--"
 
 
+# A "[" or "*" that begins a row would be an argument of the "\\" before it
+_ESCAPED = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}", "*": "{*}",
+}  # fmt: skip
+
+
 def escaped(text: str) -> str:
-    """Text with the characters escaped that mean something to LaTeX."""
-    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
+    """Text on one line with everything escaped that means something to LaTeX."""
+    return " ".join("".join(_ESCAPED.get(letter, letter) for letter in text).splitlines())
+
+
+def commented(text: str) -> list[str]:
+    """Text as comments: a line each, so that none of it leaves them."""
+    return [f"% {line}" for line in text.splitlines()]
 
 
 def booktabs(
@@ -22,7 +34,7 @@ def booktabs(
     """
     lines = [" & ".join(map(escaped, line)).rstrip() + r" \\" for line in (*heads, *rows)]
     return "\n".join([
-        *(f"% {comment}" for comment in (*comments, r"needs \usepackage{booktabs}")),
+        *(line for comment in (*comments, r"needs \usepackage{booktabs}") for line in commented(comment)),
         rf"\begin{{tabular}}{{{align or 'l' + 'r' * (len(heads[0]) - 1)}}}", r"\toprule", *lines[: len(heads)], r"\midrule",
         *lines[len(heads) :], r"\bottomrule", r"\end{tabular}", "",
     ])  # fmt: skip
