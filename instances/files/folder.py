@@ -76,7 +76,7 @@ def _resolved(directory: str | os.PathLike[str]) -> Path:
     folder = Path(os.path.realpath(directory))
     # What is a link after all links were followed leads back to itself
     if folder.is_symlink():
-        raise InstanceError(f"{os.fspath(directory)} is a link that leads round in a circle; give a folder")
+        raise InstanceError(f"{os.fspath(directory)} is a link that leads round in a circle; give another folder")
     return folder
 
 
@@ -143,13 +143,6 @@ def _tells(path: Path) -> bool:
 def _mark(kind: str) -> bytes:
     said = f"bilevel-grid wrote this folder, {kind}, and replaces it when it is written again; without this file it does not."
     return f"{said}\n".encode()
-
-
-def _resolved(directory: str | os.PathLike[str]) -> Path:
-    try:
-        return Path(directory).resolve()
-    except RuntimeError as error:
-        raise InstanceError(f"{os.fspath(directory)} is a loop of symbolic links; give another folder") from error
 
 
 def _swap(fresh: Path, folder: Path) -> None:

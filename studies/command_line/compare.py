@@ -32,20 +32,16 @@ from studies.command_line.options import (
     names,
 )
 from studies.command_line.part_options import alone
-from studies.command_line.refusals.numbers import draw_seed, positive, whole
+from studies.command_line.refusals.numbers import draw_seed, positive, whole, workers
 from studies.command_line.workers import pool
 from studies.contest import Comparison, Problem, Settings, Step, cells, results
 
-MOST, MOST_WORKERS = 1_000_000_000, 1024
+MOST = 1_000_000_000
 EVERY = ",".join(contest.METHODS)
 
 
 def _count(text: object) -> int:
     return whole(text, 1, MOST)
-
-
-def _workers(text: object) -> int:
-    return whole(text, 1, MOST_WORKERS)
 
 
 Methods = Annotated[
@@ -64,7 +60,7 @@ Population = Annotated[int, typer.Option(parser=_count, metavar="N", help="Candi
 Workers = Annotated[
     int,
     typer.Option(
-        parser=_workers, metavar="N", help="Processes that run heuristics side by side; exact runs before, alone."
+        parser=workers, metavar="N", help="Processes that run heuristics side by side; exact runs before, alone."
     ),
 ]
 RunSeed = Annotated[

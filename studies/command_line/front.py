@@ -33,19 +33,15 @@ from studies.command_line.options import (
     names,
     problem,
 )
-from studies.command_line.refusals.numbers import positive, whole
+from studies.command_line.refusals.numbers import positive, whole, workers
 from studies.command_line.workers import pool
 from studies.pricing import front_points, front_results
 
-MOST_POINTS, MOST_WORKERS = 1000, 1024
+MOST_POINTS = 1000
 
 
 def _points(text: object) -> int:
     return whole(text, 2, MOST_POINTS)
-
-
-def _workers(text: object) -> int:
-    return whole(text, 1, MOST_WORKERS)
 
 
 Method = Annotated[
@@ -57,7 +53,7 @@ Method = Annotated[
 Points = Annotated[
     int, typer.Option(parser=_points, metavar="N", help="Of augmented the number, else the most points.")
 ]
-Workers = Annotated[int, typer.Option(parser=_workers, metavar="N", help="Processes that solve points side by side.")]
+Workers = Annotated[int, typer.Option(parser=workers, metavar="N", help="Processes that solve points side by side.")]
 PointTime = Annotated[
     float | None,
     typer.Option(parser=positive, metavar="SECONDS", help="Of each point; without it there is no limit."),

@@ -6,7 +6,7 @@ import typer
 
 from bilevel.reading import numbers
 
-MOST_EVS = 1_000_000
+MOST_EVS, MOST_WORKERS = 1_000_000, 1024
 
 
 def number(text: object) -> float:
@@ -41,6 +41,11 @@ def whole(text: object, least: int, most: int) -> int:
 def fleet(text: object) -> int:
     """A number of sessions."""
     return whole(text, 1, MOST_EVS)
+
+
+def workers(text: object) -> int:
+    """A number of processes."""
+    return whole(text, 1, MOST_WORKERS)
 
 
 def draw_seed(text: object) -> int:
