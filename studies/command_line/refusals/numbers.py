@@ -5,6 +5,7 @@ import math
 import typer
 
 from bilevel.reading import numbers
+from studies.command_line.refusals import sentences
 
 MOST_EVS, MOST_WORKERS = 1_000_000, 1024
 
@@ -18,7 +19,7 @@ def positive(text: object) -> float:
     """A positive number; raises typer's refusal, which names the option."""
     value = number(text)
     if not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"{text} is no positive number; give one, such as 1e-4 or 60")
+        raise typer.BadParameter(f"{sentences.shown(text)} is no positive number; give one, such as 1e-4 or 60")
     return value
 
 
@@ -26,7 +27,7 @@ def finite(text: object) -> float:
     """A finite number; raises typer's refusal, which names the option."""
     value = number(text)
     if not math.isfinite(value):
-        raise typer.BadParameter(f"{text} is no finite number; give one, such as 0.05")
+        raise typer.BadParameter(f"{sentences.shown(text)} is no finite number; give one, such as 0.05")
     return value
 
 
@@ -34,7 +35,7 @@ def whole(text: object, least: int, most: int) -> int:
     """A whole number from `least` to `most`; raises typer's refusal, which names the option."""
     value = numbers.whole(text)
     if value is None or not least <= value <= most:
-        raise typer.BadParameter(f"{text} is no whole number from {least} to {most}; give one")
+        raise typer.BadParameter(f"{sentences.shown(text)} is no whole number from {least} to {most}; give one")
     return value
 
 

@@ -17,7 +17,7 @@ from file_faults.mutations import dumps
 from file_faults.sources import Source, make
 
 ROOT = Path(__file__).resolve().parents[3]
-START = "import sys; from studies.command_line.main import main; sys.argv[0] = 'bilevel'; main()"
+START = "import sys; sys.argv[0] = 'bilevel'; from studies.command_line.main import main; main()"
 
 
 @dataclass

@@ -297,7 +297,7 @@ REFUSALS: list[tuple[list[str], list[str]]] = [
     (["pareto", "ieee33", "--tariff", "blokcs"], ["blokcs", "did you mean 'blocks'"]),
     (["equilibrium", "ieee33", "--damping", "1.5"], ["damping is 1.5", "at most 1"]),
     (["equilibrium", "ieee33", "--max-iterations", "0"], ["--max-iterations", "0", "from 1"]),
-    (["equilibrium", "ieee33", "--fee", "nan"], ["fee_per_kwh is nan", "finite"]),
+    (["equilibrium", "ieee33", "--fee", "nan"], ["--fee", "nan is no finite number"]),
     (["compare-equilibrium", "ieee3"], ['did you mean "ieee33"']),
 ]
 

@@ -278,6 +278,7 @@ def test_an_infeasible_case_leaves_its_verdict_alone(tmp_path: Path) -> None:
     instances.write(replace(case, feeder=replace(case.feeder, buses=buses)), tmp_path / "case")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "prices.csv").write_text("of an older solve")
+    (tmp_path / "out" / ".bilevel-grid").touch()
     done = run("solve", tmp_path / "case", "--out", tmp_path / "out")
     assert done.returncode == 4
     assert done.stdout.startswith("infeasible: ")
