@@ -79,4 +79,7 @@ def planes(cones: Cones, x: Vector, tolerance: float, shift: Vector | None = Non
     mine = np.flatnonzero(rank[cones.owner] >= 0)
     owner = cones.owner[mine]
     slope = sp.csr_array((2.0 * s[mine] / u_safe[owner], (rank[owner], mine)), shape=(len(broken), len(s)))
-    return Planes(broken, slope, (total / u_safe**2)[broken])
+    # Data of 1e-300 make factors of 1e300, whose squares have no end: a tangent there is flat
+    with np.errstate(over="ignore"):
+        ratio = (total / u_safe**2)[broken]
+    return Planes(broken, slope, ratio)

@@ -79,14 +79,16 @@ def read_matpower(
     factor = PHASES if per_phase else 1.0
     base_kv = Counter(bus[:, BASE_KV].tolist()).most_common(1)[0][0] * factor**0.5
     kva, ohm = 1000.0 * factor, base_kv**2 / (base_mva * factor)
-    values = {
-        "base_kv": base_kv,
-        "substation": substation,
-        "substation_voltage_pu": _voltage(where, gen, substation),
-        "buses": _buses(where, bus, kva),
-        "branches": _branches(where, branch, kva, ohm, base_mva),
-        **({} if ignore_supply_limits else _supply(where, gen, substation, kva)),
-    }
+    # What overflows in another unit is refused as no finite number, by its name
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = {
+            "base_kv": base_kv,
+            "substation": substation,
+            "substation_voltage_pu": _voltage(where, gen, substation),
+            "buses": _buses(where, bus, kva),
+            "branches": _branches(where, branch, kva, ohm, base_mva),
+            **({} if ignore_supply_limits else _supply(where, gen, substation, kva)),
+        }
     return make(where, Feeder, values)
 
 

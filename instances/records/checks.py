@@ -15,6 +15,8 @@ from instances.records.errors import InstanceError, nearest, quoted, shown
 
 # Control characters, surrogates, and what ends a line or a paragraph
 _NO_SIGNS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# The mark of byte order, which editors leave in the first cell of a table: a name with it looks as one without
+_BYTE_ORDER = "\ufeff"
 # Letters from right to left are text; these turn what a program prints behind a name
 _TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
@@ -74,8 +76,12 @@ def text(owner: str, field: str, value: object) -> None:
 
 
 def _is_no_sign(letter: str) -> bool:
-    """Tell whether a letter is a control character, ends a line, is half a character, or turns the direction of others."""
-    return unicodedata.category(letter) in _NO_SIGNS or unicodedata.bidirectional(letter) in _TURNS
+    """Tell whether a letter is a control character, ends a line, is half a character, marks byte order, or turns others round."""
+    return (
+        letter == _BYTE_ORDER
+        or unicodedata.category(letter) in _NO_SIGNS
+        or unicodedata.bidirectional(letter) in _TURNS
+    )
 
 
 def unique(kind: str, names: Iterable[str | tuple[str, ...]]) -> None:

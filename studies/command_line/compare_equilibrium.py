@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -15,7 +15,7 @@ from bilevel.front.pareto_front import ParetoFront
 from studies.command_line import display, equilibrium
 from studies.command_line import front as command_line_front
 from studies.command_line.equilibrium import Damping, Fee, Iterations, LoadTolerance, Scheme
-from studies.command_line.front import Folder, Front, FrontOut, Method, Points, PointTime, Resume, Workers
+from studies.command_line.front import Folder, Front, FrontOut, Method, Points, Resume, Workers
 from studies.command_line.fronts import shown
 from studies.command_line.options import (
     NOTHING,
@@ -33,8 +33,16 @@ from studies.command_line.options import (
     finish,
     problem,
 )
+from studies.command_line.refusals.numbers import positive
 from studies.pricing import front_comparison, front_results
 from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
+
+PartTime = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive, metavar="SECONDS", help="Of the iteration, and of each point; without it there is no limit."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +64,7 @@ def compare(
     mode: Mode = "auto",
     cones: ConeTreatment = "tangent",
     gap: Gap = 1e-4,
-    time_limit: PointTime = None,
+    time_limit: PartTime = None,
     evs: Evs = None,
     seed: Seed = 0,
     out: FrontOut = None,
@@ -76,7 +84,7 @@ def compare(
     folder.check(asked)
     scheme = Scheme(damping, tolerance, max_iterations, fee)
     wanted = Front(method, points, None, workers, solver, mode, cones, gap, time_limit)
-    trace, point = scheme.run(asked, quiet)
+    trace, point = scheme.run(asked, quiet, time_limit)
     front = wanted.trace(asked, folder, quiet)
     found = _Compared(asked, scheme, front, trace, point)
     finish(out, lambda into: found.write(solver, into), found.show, quiet)

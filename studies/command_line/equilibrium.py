@@ -20,6 +20,7 @@ from studies.command_line.options import (
     Problem,
     Quiet,
     Seed,
+    TimeLimit,
     add_command,
     finish,
     problem,
@@ -75,6 +76,7 @@ def iterate(
     max_iterations: Iterations = 100,
     fee: Fee = None,
     follower: Follower = "ev_user",
+    time_limit: TimeLimit = None,
     evs: Evs = None,
     seed: Seed = 0,
     out: TraceOut = None,
@@ -92,7 +94,7 @@ def iterate(
     if out is not None:
         front_results.check(out)
     scheme = Scheme(damping, tolerance, max_iterations, fee)
-    trace, point = scheme.run(asked, quiet)
+    trace, point = scheme.run(asked, quiet, time_limit)
     solver = trace.solution.settings["solver"]
     finish(
         out,
@@ -112,11 +114,13 @@ class Scheme:
     max_iterations: int
     fee_per_kwh: float | None
 
-    def run(self, asked: Problem, quiet: bool) -> tuple[EquilibriumTrace, EquilibriumPoint]:
-        """The trace, and its last point."""
+    def run(self, asked: Problem, quiet: bool, time_limit: float | None) -> tuple[EquilibriumTrace, EquilibriumPoint]:
+        """The trace, and its last point; the iteration ends after `time_limit` seconds, None for no limit."""
         model = asked.model("cost")
         prices = nodal_prices(model, asked.case, self.fee_per_kwh)
-        trace = equilibrium(model, prices, self.damping, self.tolerance, self.max_iterations, progress=not quiet)
+        trace = equilibrium(
+            model, prices, self.damping, self.tolerance, self.max_iterations, progress=not quiet, time_limit=time_limit
+        )
         return trace, equilibrium_point(model, trace)
 
     def write(

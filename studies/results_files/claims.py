@@ -174,10 +174,10 @@ def _compare(data: models.CompareFile) -> Iterator[Claim]:
     if data.exact is None:
         return
     sense = 1 if data.problem.sense == "minimise" else -1
-    exact, asked = data.exact, data.settings.get("gap")
+    exact = data.exact
     stored = Stored(
         exact.status, exact.objective, exact.bound, None, sense, max(_size(exact.details), data.problem.scale or 0.0),
-        float(asked) if isinstance(asked, int | float) else None, None, False,
+        data.settings.gap, None, False,
     )  # fmt: skip
     yield from stored.doubts(("exact",))
 
@@ -191,17 +191,8 @@ def _security(data: models.SecurityFile) -> Iterator[Claim]:
             for each in (row.objective, row.charging_peak_kw, row.network_loss_kwh, row.station_profit)
         ]
     )
-    asked = data.settings.get("gap")
     for k, row in enumerate(data.rows):
-        stored = Stored(
-            row.status,
-            row.objective,
-            row.bound,
-            row.gap,
-            sense,
-            size,
-            float(asked) if isinstance(asked, int | float) else None,
-        )
+        stored = Stored(row.status, row.objective, row.bound, row.gap, sense, size, data.settings.gap)
         yield from stored.doubts(("rows", k))
         if data.closed and row.status not in (Status.CERTIFIED, Status.INFEASIBLE):
             yield ("closed",), f"closed is true, and the row of margin {row.margin_per_kwh:g} is '{row.status}'"

@@ -13,6 +13,7 @@ class Cell(StrEnum):
     NUMBER = "a finite number"
     OPEN = "a finite number or nothing"
     ENDLESS = "a number, inf, -inf or nothing"
+    DISTANCE = "a number of at least 0, inf or nothing"
     WHOLE = "a whole number of at least 0"
     FLAG = "True or False"
 
@@ -64,7 +65,7 @@ _VOLTAGES = Columns(
     grid=True,
     counted={"period": 0},
 )
-_ITERATIONS = {"iteration": Cell.WHOLE, "residual": Cell.ENDLESS, "objective": Cell.ENDLESS}
+_ITERATIONS = {"iteration": Cell.WHOLE, "residual": Cell.DISTANCE, "objective": Cell.ENDLESS}
 _WAYS = ("exact", "equilibrium", "cooperative")
 
 TABLES: dict[str, Columns] = {

@@ -15,7 +15,6 @@ from studies.results_files.parts import (
     Count,
     Least0,
     Number,
-    Option,
     Problem,
     Search,
     Seconds,
@@ -146,13 +145,23 @@ class Trace(Struct):
     reason: str
 
 
+class MarketSettings(Struct, kw_only=True):
+    """How the ways of a market were solved."""
+
+    solver: str | None = None
+    gap: Number = None
+    time_limit: Number = None
+    damping: float | str | None = None
+    max_iterations: Count | None = None
+
+
 class MarketFile(Problem, kw_only=True):
     """market.json."""
 
     demand: str
     fee_per_kwh: Number
     loss_price_per_kwh: Number
-    settings: dict[str, Option]
+    settings: MarketSettings
     difference: Difference
     verdict: Verdict
     ways: Ways
@@ -198,11 +207,23 @@ class Exact(Struct, kw_only=True):
     optimistic_status: str = ""
 
 
+class ContestSettings(Struct, kw_only=True):
+    """How methods were compared."""
+
+    methods: list[str] = msgspec.field(default_factory=list)
+    runs: Count | None = None
+    budget: Count | None = None
+    population: Count | None = None
+    seed: Count | None = None
+    gap: Number = None
+    time_limit: Number = None
+
+
 class CompareFile(Problem, kw_only=True):
     """compare.json."""
 
     problem: Contest
-    settings: dict[str, Option]
+    settings: ContestSettings
     complete: bool
     verdict: Said
     exact: Exact | None
@@ -224,11 +245,17 @@ class Margin(Struct, kw_only=True):
     station_profit: Number = None
 
 
+class SecuritySettings(Search, kw_only=True):
+    """How the price of security was sought."""
+
+    margins: list[float] = msgspec.field(default_factory=list)
+
+
 class SecurityFile(Problem, kw_only=True):
     """security.json."""
 
     objective: Weights
-    settings: dict[str, Option]
+    settings: SecuritySettings
     unit: str
     sense: Literal["minimise", "maximise"]
     complete: bool

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bilevel.status import Status
 from formulations.objectives import OBJECTIVES
@@ -93,10 +93,10 @@ class Problem(Parts, kw_only=True):
     currency: str
     evs: Count | None = None
     seed: Count | None = None
-    tariff: str | None = None
-    follower: str | None = None
-    flow: str | None = None
-    demand: str | None = None
+    tariff: str | UnsetType = UNSET
+    follower: str | UnsetType = UNSET
+    flow: str | UnsetType = UNSET
+    demand: str | UnsetType = UNSET
     versions: Versions
     seconds: Seconds = msgspec.field(default_factory=dict)
 
@@ -109,6 +109,6 @@ class Solved(Outcome, kw_only=True):
     objective: Weights
     evs: Count | None = None
     seed: Count | None = None
-    tariff: str | None = None
-    follower: str | None = None
-    flow: str | None = None
+    tariff: str | UnsetType = UNSET
+    follower: str | UnsetType = UNSET
+    flow: str | UnsetType = UNSET

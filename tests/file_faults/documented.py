@@ -21,6 +21,15 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 
 
+def _no_text(letter: str) -> bool:
+    """Control characters, line ends, halves of characters, marks of byte order, and what turns the direction of text."""
+    number = ord(letter)
+    return (
+        number < 0x20 or 0x7F <= number <= 0x9F or 0xD800 <= number <= 0xDFFF or number in (0x2028, 0x2029, 0xFEFF)
+        or 0x202A <= number <= 0x202E or 0x2066 <= number <= 0x2069
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Column:
     """What a cell may hold: text, or a number from `least` to `most`; empty where it has a default.
@@ -39,7 +48,7 @@ class Column:
         if not cell:
             return "" if self.default is not None else "empty"
         if self.kind == "text":
-            return "" if cell.isprintable() else "not printable"
+            return "no text on one line" if any(map(_no_text, cell)) else ""
         if not (WHOLE if self.kind == "whole" else NUMBER).fullmatch(cell):
             return f"no {self.kind}"
         value = float(cell) if len(cell) < 300 else INF

@@ -1,6 +1,6 @@
 """Refusals of every kind as one sentence of a length that people read."""
 
-MOST_SAID = 600
+MOST_SAID = 580
 """Characters of a refusal: the first of these name the object and its value, the last the remedy."""
 MEMORY = (
     "memory is exhausted: give fewer sessions by --evs, a case of fewer and longer periods, fewer --workers, or a machine with "

@@ -237,6 +237,13 @@ def test_an_equilibrium_is_traced_and_written(case: Path, tmp_path: Path) -> Non
     assert_figures(out, "trace")
 
 
+def test_an_equilibrium_ends_with_its_time(case: Path) -> None:
+    for command, more in (("equilibrium", ()), ("compare-equilibrium", ("--points", 2))):
+        done = run(command, case, *more, "--time-limit", 1e-6)
+        assert done.returncode in (3, 5), done.stderr
+        assert "the time limit is reached after 1 iterations" in " ".join(done.stdout.split())
+
+
 def test_an_equilibrium_without_a_point_is_not_valid() -> None:
     solution: Any = SimpleNamespace(certificate=SimpleNamespace(checks=()), status="infeasible")
     trace: Any = SimpleNamespace(solution=solution)
