@@ -102,6 +102,9 @@ class Stored:
 def _same(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
+    # Of what has no end every distance is within a share of it
+    if not (math.isfinite(one) and math.isfinite(other)):
+        return one == other
     return abs(one - other) <= tolerances.GAP_ROUNDING * max(1.0, abs(one), abs(other))
 
 

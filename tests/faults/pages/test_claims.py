@@ -63,6 +63,7 @@ CLAIMS: list[tuple[str, str, Change, str]] = [
     ("solve", "solution.json", put("gap", 0.5), "gap is 0.5"),
     ("solve", "solution.json", put("bound", -1e9), "objective and bound are"),
     ("solve", "solution.json", put("bound", 1e9), "is worse than the objective"),
+    ("solve", "solution.json", put("objective", 0), "objective and bound are inf apart"),
     ("solve", "solution.json", put("certificate", []), "without a check"),
     ("solve", "solution.json", failing(), "fails"),
     ("solve", "solution.json", both(failing(), put("status", "feasible")), "status is 'feasible', and check"),
