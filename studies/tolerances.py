@@ -100,3 +100,7 @@ they are sums of steps.  Smaller, and ticks at the ends go missing."""
 GAP_ROUNDING = 1e-7
 """By how much a stored gap may differ from that of its objective and bound, in its own unit (relative): both were rounded on their
 way.  Larger, and a gap that was changed by as much is believed; smaller, and answers may be refused for rounding."""
+
+SAME_FIGURE = 1e-9
+"""Of a number that a table and a JSON file of one folder both tell: more than digits lost in writing.  Larger, and a page may show
+one of two numbers that differ."""

@@ -259,7 +259,8 @@ def _summary(case: Instance) -> list[display.Fact]:
     vehicles = sum(session.count for session in case.sessions)
     energy_kwh = sum(session.count * session.energy_kwh for session in case.sessions)
     peak_kw = float(instances.uncontrolled_load_kw(case).sum(axis=0).max())
-    share = f" ({100 * peak_kw / case.peak_load_kw:.1f} % of the feeder's {case.peak_load_kw:.0f} kW)"
+    peak = case.peak_load_kw
+    share = f" ({100 * peak_kw / peak:.1f} % of the feeder's {peak:.0f} kW)" if peak > 0 else ""
     return [
         ("case", case.name),
         ("buses", str(len(network.buses))),
@@ -268,7 +269,7 @@ def _summary(case: Instance) -> list[display.Fact]:
         ("stations", f"{len(case.stations)}: {', '.join(f'{s.name} (bus {s.bus})' for s in case.stations)}"),
         ("sessions", f"{len(case.sessions)}, for {vehicles:.1f} vehicles"),
         ("energy", f"{energy_kwh:.1f} kWh into the batteries"),
-        ("uncontrolled peak", f"{peak_kw:.1f} kW{share if case.peak_load_kw > 0 else ''}"),
+        ("uncontrolled peak", f"{peak_kw:.1f} kW{share}"),
         ("horizon", f"{case.horizon.periods} periods of {case.horizon.period_hours:g} h from {case.horizon.start}"),
         ("currency", case.currency),
     ]

@@ -53,8 +53,12 @@ def _price(name: str) -> Cell | None:
     return Cell.NUMBER if re.fullmatch(r"price_.*_per_kwh", name, re.DOTALL) else None
 
 
-def _figures(_name: str) -> Cell:
-    return Cell.ENDLESS
+_ENDLESS = ("gap", "worst_tie", "objective", "bound", "residual")
+"""Figures that may have no end, as a worst tie that breaks a row; all others are finite, or nothing."""
+
+
+def _figures(name: str) -> Cell:
+    return Cell.ENDLESS if name in _ENDLESS else Cell.OPEN
 
 
 _DAY = {"period": Cell.WHOLE, "station": Cell.TEXT, "price_per_kwh": Cell.NUMBER, "power_kw": Cell.NUMBER}
@@ -115,7 +119,16 @@ TABLES: dict[str, Columns] = {
 
 COMPARISONS: dict[str, Columns] = {
     "market": Columns({"way": Cell.TEXT, "status": Cell.TEXT}, ("way",), {"check": Cell.TEXT}, _figures),
-    "compare-equilibrium": Columns({"quantity": Cell.TEXT}, ("quantity",), others=_figures),
+    "compare-equilibrium": Columns(
+        {"quantity": Cell.TEXT},
+        ("quantity",),
+        # A front may have no point at the equilibrium's loss or profit, and then is without end from it
+        {
+            "equilibrium": Cell.NUMBER,
+            **dict.fromkeys(("front_found", "front_bound", "distance_least", "distance_most"), Cell.ENDLESS),
+        },
+        _figures,
+    ),
 }
 """Columns of comparison.csv by the command that wrote it."""
 

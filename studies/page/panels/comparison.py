@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from studies import tolerances
 from studies.page.parts.folder import KINDS, ResultsFolder
 from studies.page.parts.html import number, table, text
 from studies.results_files.refusals import shown
@@ -17,6 +18,8 @@ UNITS = {"seconds": "s", "cpu_seconds": "s", "gap": "relative", "gap_to_bound": 
          "gap_to_optimistic_bound": "relative", "loss_kwh": "kWh", "network_loss_kwh": "kWh", "peak_kw": "kW",
          "charging_peak_kw": "kW",
          "time_ratio": "times exact"}  # fmt: skip
+FIGURES = ("objective", "bound", "gap", "worst_tie")
+"""What table and JSON file both tell of an answer."""
 COUNTS = ("runs", "infeasible", "evaluations")
 
 
@@ -41,24 +44,39 @@ def draw(results: ResultsFolder) -> str:
 
 
 def _require_same(results: ResultsFolder, found: pd.DataFrame) -> None:
-    """Refuse a table whose rows have another status than the answers of the JSON file."""
+    """Refuse a table whose rows have another status, or other figures, than the answers of the JSON file."""
     name, data = FILES[results.kind], results.data
-    said = {
-        "market": lambda: {way: run["status"] for way, run in data["ways"].items()},
-        "security": lambda: {row["margin_per_kwh"]: row["status"] for row in data["rows"]},
-    }.get(results.kind)
-    if said is None:
+    if results.kind == "market":
+        said = dict(data["ways"])
+    elif results.kind == "security":
+        said = {row["margin_per_kwh"]: row for row in data["rows"]}
+    else:
         return
     head = found.columns[0]
-    told = dict(zip(found[head], map(current_word, found["status"]), strict=True))
-    for key, status in said().items():
-        if told.get(key) != status:
-            why = f"has the status {shown(told[key])}" if key in told else "has no row"
+    told = {row[head]: row for row in found.to_dict("records")}
+    for key, answer in said.items():
+        status = answer["status"]
+        row = told.get(key)
+        if row is None or current_word(row["status"]) != status:
+            why = "has no row" if row is None else f"has the status {shown(current_word(row['status']))}"
             raise results.damaged(
                 name, f"{head} {shown(key)} {why}, and the status {shown(status)} in {KINDS[results.kind]}"
             )
-    for key in told.keys() - said().keys():
+        for figure in (each for each in FIGURES if each in row and each in answer):
+            if not _agree(row[figure], answer[figure]):
+                raise results.damaged(
+                    name,
+                    f"{head} {shown(key)} has the {figure} {row[figure]:g}, and {KINDS[results.kind]} {answer[figure]}",
+                )
+    for key in told.keys() - said.keys():
         raise results.damaged(name, f"{head} {shown(key)} is not in {KINDS[results.kind]}")
+
+
+def _agree(cell: float, value: float | None) -> bool:
+    """Whether a cell is the number of the JSON file, which has none where a number has no end."""
+    if value is None or not math.isfinite(cell):
+        return value is None and not math.isfinite(cell)
+    return math.isclose(cell, value, rel_tol=tolerances.SAME_FIGURE)
 
 
 def _distances(results: ResultsFolder, found: pd.DataFrame) -> str:

@@ -272,6 +272,14 @@ def test_no_time_leaves_a_feasible_answer_or_none_and_says_which(tmp_path: Path)
         assert names == (set(results.FILES) if found["status"] == "feasible" else {"solution.json"})
 
 
+def test_a_feeder_without_any_load_is_checked(tmp_path: Path) -> None:
+    case = tiny_case()
+    instances.write(replace(case, load_factor=(0.0,) * case.horizon.periods), tmp_path / "case")
+    done = run("check", tmp_path / "case")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "uncontrolled peak" in done.stdout
+
+
 def test_an_infeasible_case_leaves_its_verdict_alone(tmp_path: Path) -> None:
     case = tiny_case()
     buses = tuple(replace(bus, voltage_min_pu=0.9999) for bus in case.feeder.buses)
