@@ -13,6 +13,7 @@ class Cell(StrEnum):
     NUMBER = "a finite number"
     OPEN = "a finite number or nothing"
     ENDLESS = "a number, inf, -inf or nothing"
+    EXCESS = "a number, inf or nothing"
     DISTANCE = "a number of at least 0, inf or nothing"
     WHOLE = "a whole number of at least 0"
     FLAG = "True or False"
@@ -69,7 +70,7 @@ _VOLTAGES = Columns(
     grid=True,
     counted={"period": 0},
 )
-_ITERATIONS = {"iteration": Cell.WHOLE, "residual": Cell.DISTANCE, "objective": Cell.ENDLESS}
+_ITERATIONS = {"iteration": Cell.WHOLE, "residual": Cell.DISTANCE, "objective": Cell.OPEN}
 _WAYS = ("exact", "equilibrium", "cooperative")
 
 TABLES: dict[str, Columns] = {
@@ -93,7 +94,7 @@ TABLES: dict[str, Columns] = {
     "point_voltages.csv": Columns({"point": Cell.WHOLE, **_LOWEST}, ("point", "bus"), grid=True, counted={"point": 1}),
     "equilibrium.csv": Columns(_DAY, ("period", "station"), {"hour": Cell.NUMBER}, grid=True, counted={"period": 0}),
     "equilibrium_voltages.csv": Columns(_LOWEST, ("bus",)),
-    "trace.csv": Columns(_ITERATIONS, ("iteration",), {"cost_excess": Cell.ENDLESS}, counted={"iteration": 1}),
+    "trace.csv": Columns(_ITERATIONS, ("iteration",), {"cost_excess": Cell.EXCESS}, counted={"iteration": 1}),
     "fronts.csv": Columns(
         {"ties": Cell.TEXT, "margin_per_kwh": Cell.OPEN, "network_loss_kwh": Cell.NUMBER, "station_profit": Cell.NUMBER,
          "certified": Cell.FLAG}, (),

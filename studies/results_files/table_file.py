@@ -96,13 +96,17 @@ def _value(found: _Rows, row: int, name: str, text: str, kind: Cell) -> Any:
         return int(text)
     if kind == Cell.FLAG and text in ("True", "False"):
         return text == "True"
-    if kind in (Cell.OPEN, Cell.ENDLESS, Cell.DISTANCE) and text == "":
+    if kind in (Cell.OPEN, Cell.ENDLESS, Cell.EXCESS, Cell.DISTANCE) and text == "":
         return math.nan
-    if kind == Cell.ENDLESS and text in ("inf", "-inf"):
+    if (kind == Cell.ENDLESS and text in ("inf", "-inf")) or (kind == Cell.EXCESS and text == "inf"):
         return float(text)
     if kind == Cell.DISTANCE and (text == "inf" or (_NUMBER.fullmatch(text) and 0 <= float(text) < math.inf)):
         return float(text)
-    if kind in (Cell.NUMBER, Cell.OPEN, Cell.ENDLESS) and _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+    if (
+        kind in (Cell.NUMBER, Cell.OPEN, Cell.ENDLESS, Cell.EXCESS)
+        and _NUMBER.fullmatch(text)
+        and math.isfinite(float(text))
+    ):
         return float(text)
     raise found.refusal(row, f"{shown(name)} is {shown(text)}, expected {kind}")
 
