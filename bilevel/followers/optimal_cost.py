@@ -11,19 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import linprog
 
-from bilevel import budget, tolerances
+from bilevel import tolerances
+from bilevel.followers.linear_answer import LinearAnswer, at_limit, multipliers
 from bilevel.program.bilevel_program import Program
 from bilevel.program.cones import Cones
-from bilevel.program.rows import Index, Mask, Rows, Vector, split_limits, stack_rows
+from bilevel.program.rows import Index, Mask, Rows, Vector, stack_rows
 from bilevel.program.sparse import column_magnitude, magnitude, scaled
 from bilevel.relax import tangent
 
 _MAX_ROUNDS = 60
-
-_INFEASIBLE = 2
-"""SciPy's number for it."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +42,6 @@ class Response:
     impossible: bool = False
 
 
-@dataclass(frozen=True)
-class _Stack:
-    """min rates'y, lower <= matrix y <= upper, y_lower <= y <= y_upper in scaled units."""
-
-    rates: Vector
-    matrix: sp.csr_array
-    lower: Vector
-    upper: Vector
-    y_lower: Vector
-    y_upper: Vector
-
-
 def respond(program: Program, x: Vector) -> Response:
     """Solve every follower again at the leader's part of x."""
     stack, mine = program.followers, program.followers.columns
@@ -74,8 +59,8 @@ def respond(program: Program, x: Vector) -> Response:
         rows, row_owner = with_tangents(rows, row_owner, program, held, cones)
     least = np.full(len(size), -np.inf)
     for turn in range(_MAX_ROUNDS):
-        scaled = _Stack(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
-        y, found, impossible = _multipliers(scaled)
+        scaled = LinearAnswer(rates * unit / size[owner], *_rows(program, rows, x), *_column_limits(program))
+        y, found, impossible = multipliers(scaled)
         # A later round without an answer takes nothing from what an earlier one has proven
         if y is None and turn:
             break
@@ -99,10 +84,12 @@ def respond(program: Program, x: Vector) -> Response:
     )  # fmt: skip
 
 
-def _weak_duality(stack: _Stack, dual: Vector, reduced: Vector, row_owner: Index, owner: Index, count: int) -> Vector:
+def _weak_duality(
+    stack: LinearAnswer, dual: Vector, reduced: Vector, row_owner: Index, owner: Index, count: int
+) -> Vector:
     """A lower bound of every follower's cost: dual'A y + reduced'y, each term at least its least within its own limits."""
-    by_row = np.bincount(row_owner, weights=_at_limit(dual, stack.lower, stack.upper), minlength=count)
-    by_column = np.bincount(owner, weights=_at_limit(reduced, stack.y_lower, stack.y_upper), minlength=count)
+    by_row = np.bincount(row_owner, weights=at_limit(dual, stack.lower, stack.upper), minlength=count)
+    by_column = np.bincount(owner, weights=at_limit(reduced, stack.y_lower, stack.y_upper), minlength=count)
     return np.asarray(by_row + by_column)
 
 
@@ -169,47 +156,6 @@ def _cost_size(program: Program, x: Vector) -> Vector:
     np.maximum.at(floor, owner, rates * program.least_size[mine])
     size = np.maximum(terms, tolerances.SIZE_FLOOR * floor)
     return np.where(size > 0, size, 1.0)
-
-
-def _multipliers(stack: _Stack) -> tuple[Vector | None, Vector, bool]:
-    """Optimum and net multipliers of the rows from SciPy, and whether it says that no point meets them.
-
-    None and zeros without an answer, which prove nothing but are valid.
-    """
-    if not len(stack.rates):
-        return np.zeros(0), np.zeros(len(stack.lower)), False
-    equal, low, high = split_limits(stack.lower, stack.upper)
-    inequalities = sp.csr_array(sp.vstack([stack.matrix[high], -stack.matrix[low]]))
-    result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
-        stack.rates,
-        A_ub=inequalities if inequalities.shape[0] else None,
-        b_ub=np.concatenate([stack.upper[high], -stack.lower[low]]) if inequalities.shape[0] else None,
-        A_eq=stack.matrix[equal] if len(equal) else None,
-        b_eq=stack.lower[equal] if len(equal) else None,
-        bounds=np.column_stack([stack.y_lower, stack.y_upper]),
-        method="highs",
-        # An answer without a recheck is worth nothing, so that some time is left for it when time is up
-        options={"time_limit": budget.seconds(at_least=tolerances.GRACE_SECONDS)},
-    )
-    dual = np.zeros(len(stack.lower))
-    if result.x is None or result.status != 0:
-        return None, dual, result.status == _INFEASIBLE
-    if len(equal):
-        dual[equal] = result.eqlin.marginals
-    # Marginals are d(cost)/d(limit), and lower limits were handed over with their sign turned
-    if inequalities.shape[0]:
-        dual[high] += result.ineqlin.marginals[: len(high)]
-        dual[low] -= result.ineqlin.marginals[len(high) :]
-    return result.x, dual, False
-
-
-def _at_limit(dual: Vector, lower: Vector, upper: Vector) -> Vector:
-    """min of dual * value over lower <= value <= upper; a dual under 1e-9 counts as 0 where its limit is infinite."""
-    limit = np.where(dual > 0, lower, upper)
-    # A multiplier of rounding at a limit that is none would leave no bound at all
-    small = ~np.isfinite(limit) & (np.abs(dual) <= tolerances.FOLLOWER_CONE)
-    safe = np.where(np.isfinite(limit), limit, 0.0)
-    return np.where(small | (dual == 0), 0.0, np.where(np.isfinite(limit), dual * safe, -np.inf))
 
 
 def optimal_face(program: Program, response: Response) -> tuple[Vector, Vector, Mask, Mask]:

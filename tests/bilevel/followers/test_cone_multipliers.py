@@ -308,13 +308,13 @@ def test_a_later_round_without_an_answer_takes_nothing_from_an_earlier_bound(mon
     program = compile_model(m)
     x, angle = np.zeros(program.columns), np.arctan2(2, 1) + 6e-4
     x[program.followers.columns] = np.cos(angle), np.sin(angle)
-    solved, turns = optimal_cost._multipliers, []
+    solved, turns = optimal_cost.multipliers, []
 
     def failing(stack: Any) -> Any:
         turns.append(len(stack.lower))
         return (None, np.zeros(len(stack.lower)), False) if len(turns) > 1 else solved(stack)
 
-    monkeypatch.setattr(optimal_cost, "_multipliers", failing)
+    monkeypatch.setattr(optimal_cost, "multipliers", failing)
     response = optimal_cost.respond(program, x)
     assert len(turns) == 2 and response.solved
     assert -np.sqrt(5) - 0.1 < response.lower_bound[0] <= -np.sqrt(5)
