@@ -16,6 +16,7 @@ from bilevel.compile.walk import require_own
 from bilevel.deadline import PhaseClock
 from bilevel.errors import require
 from bilevel.followers.replayed import at_zero, replayed
+from bilevel.integer.answer import answered
 from bilevel.pessimistic.answer import pessimistic
 from bilevel.pessimistic.bracket import SHARE
 from bilevel.program.bilevel_program import Program
@@ -122,6 +123,8 @@ def _solved(
         allowed = _budget(gap, settings["time_limit"], line, settings["scaling"])
         program = compile_model(model)
         line.sign = program.sign
+        if len(program.whole_answers):
+            return explained(model, answered(model, program, settings, line, allowed, clock))
         with budget.until(allowed.deadline, line):
             answer = attempts.found(asked, program, allowed, clock, lambda: decisions(program))
             answer, log = proving.proven(answer, allowed, clock) if proof else (answer, None)

@@ -21,8 +21,8 @@ USER_PRICE = 1e-5
 """What users may pay outside the price limits, over the largest of these: rows keep 1e-6 of their terms, and a price that falls
 with demand has terms of up to ten times its own size."""
 
-FOLLOWER = 1e-6
-"""(cost at y - proven lower bound of the follower's optimum) over the size of its cost terms."""
+FOLLOWER, WHOLE_FOLLOWER = 1e-6, 1e-9
+"""(cost at y - proven lower bound of the follower's optimum) over the size of its cost terms; and of one with integer variables."""
 
 CONE_GAP = 1e-5
 """|u w - sum of squares| / (u w) of a cone in a certified answer."""

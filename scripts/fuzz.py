@@ -6,7 +6,8 @@
 Families in turn, each problem in HiGHS, SCIP and Gurobi, in mode auto or another that the solver has: everything the
 engine takes, as drawn; loose limits; units from 1e-4 to 1e5; References; domains with steps and gaps; integer prices
 with revenue; semidefinite followers; rows shared by followers; multipliers that the leader reads; idle rows; slacks;
-all of these together; and data in tenths, whose sums are off by rounding.  The k-th problem has seed
+all of these together; and data in tenths, whose sums are off by rounding.  Asked for by name, integer-follower: followers with
+integer variables, against enumeration.  The k-th problem has seed
 seed * 1,000,000 + k.  Prints versions, counts by family and by solver, and each answer that is WRONG, CRASHED or HUNG
 with the `--only` that repeats it; the exit code is 1 if there is any.
 """
@@ -22,6 +23,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import fuzz_pool
+import integer_verdicts
 from fuzz_families import FAMILIES, build
 from fuzz_shrink import shrink, sketch
 from fuzz_verdicts import BAD, SOLVERS, VERDICTS, Verdict, judge_case, versions
@@ -32,6 +34,8 @@ Task = tuple[str, int, tuple[str, ...]]
 
 
 def judge_task(task: Task) -> list[Verdict]:
+    if task[0] == integer_verdicts.FAMILY:
+        return integer_verdicts.judge_all(*task[1:])
     return judge_case(build(*task[:2]), task[2])
 
 
@@ -86,7 +90,13 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in {"n": 2000, "seed": 7, "jobs": 2, "first": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    parser.add_argument("--family", nargs="+", default=list(FAMILIES), choices=FAMILIES, help="default: all")
+    parser.add_argument(
+        "--family",
+        nargs="+",
+        default=list(FAMILIES),
+        choices=[*FAMILIES, integer_verdicts.FAMILY],
+        help="default: all but integer-follower",
+    )
     parser.add_argument("--solvers", nargs="+", default=list(SOLVERS), choices=SOLVERS, help="default: all")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for a problem in all solvers; default: 60")
     parser.add_argument("--only", nargs="+", metavar="FAMILY:SEED", help="these problems only, every verdict printed")
@@ -109,7 +119,7 @@ def main() -> int:
     for counter in counts:
         print(table(counter).to_string(), end="\n\n")
     if given.shrink:
-        for verdict in (verdict for verdict in bad if verdict.solver in SOLVERS):
+        for verdict in (verdict for verdict in bad if verdict.solver in SOLVERS and verdict.kind in FAMILIES):
             print(
                 sketch(
                     shrink(build(verdict.kind, verdict.seed), verdict.solver, verdict.mode),

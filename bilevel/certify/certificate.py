@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bilevel.certify import multiplier_checks, point_checks
+from bilevel.certify import integer_answers, multiplier_checks, point_checks
 from bilevel.certify.record import Certificate as Certificate
 from bilevel.certify.repair import mended_objective, multipliers
 from bilevel.certify.resolution import resolution_check
@@ -48,6 +48,9 @@ def check_point(
 
     `worst`: the bound is one of worst ties, which better ties at the same decisions do not refute.
     """
+    if len(program.whole_answers):
+        whole = integer_answers.checks(program, x, bound, gap)
+        return Certificate((*whole, *(check for checker in checks(model) for check in checker(model)), *more))
     # Followers are solved again here, so that nothing rests on the multipliers that the search found
     response = respond(program, x)
     found = [

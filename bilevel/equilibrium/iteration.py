@@ -143,6 +143,7 @@ def equilibrium(
     _require(damping, tolerance, max_iterations)
     limit = Deadline(time_limit)
     program = compile_model(model)
+    program.require_continuous_answers("equilibria and duals")
     rules = price_rules.read(model, program, prices)
     found = _Loop(program, rules, damping, tolerance)
     with Progress(progress, program.sign) as line:

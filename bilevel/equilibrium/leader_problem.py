@@ -55,6 +55,7 @@ class LeaderProblem:
 
     def __init__(self, model: Any, prices: Iterable[Any] = ()) -> None:
         self.model, self.program = model, compile_model(model)
+        self.program.require_continuous_answers("equilibria and duals")
         whole = np.flatnonzero(self.program.integer)
         if len(whole):
             raise ModelError(

@@ -123,6 +123,7 @@ class _Limits:
 def optimality_conditions(program: Program) -> Kkt:
     """The KKT system of the program's followers: sufficient, and necessary where rows are linear or cones have an interior."""
     stack = program.followers
+    program.require_continuous_answers("optimality conditions")
     limits = _all_limits(program)
     equal, one_sided = (
         limits.take(np.flatnonzero(limits.side == 0)),

@@ -43,7 +43,8 @@ class Response:
 
 
 def respond(program: Program, x: Vector) -> Response:
-    """Solve every follower again at the leader's part of x."""
+    """Solve every follower again at the leader's part of x; raises `ModelError` for one with integers, which has no multipliers."""
+    program.require_continuous_answers("multipliers")
     stack, mine = program.followers, program.followers.columns
     owner = stack.owner[mine]
     rates = stack.rates(x)[mine]

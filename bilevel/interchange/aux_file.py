@@ -27,7 +27,7 @@ _SECTIONS = {
     "NAME": "skip", "MPS": "skip", "LP": "skip", "OBJSENSE": "sense", **dict.fromkeys(_COUNTS, "count"),
 }  # fmt: skip
 _SENSES = {"MIN": 1, "MINIMIZE": 1, "1": 1, "MAX": -1, "MAXIMIZE": -1, "-1": -1}
-_KEYS = ("N", "M", "LC", "LR", "LO", "OS")
+_KEYS = ("N", "M", "LC", "LR", "LO", "OS", "IC", "IB")
 _NEAR = 0.75
 """How alike names are that may have been meant: names such as x1 and x2 say nothing."""
 _INDEX = re.compile(r"[0-9]{1,18}")
@@ -35,13 +35,19 @@ _INDEX = re.compile(r"[0-9]{1,18}")
 
 @dataclass
 class Auxiliary:
-    """What an AUX file says: follower columns and rows as (name or index, line), coefficients, sense (+1 minimises)."""
+    """What an AUX file says: follower columns and rows as (name or index, line), coefficients, sense (+1 minimises).
+
+    `interdiction`: of every follower column what the leader pays for taking it away, with a `budget` (IC and IB); empty where the
+    files have the leader written out.
+    """
 
     path: Path
     columns: list[tuple[str, int]] = field(default_factory=list)
     rows: list[tuple[str, int]] = field(default_factory=list)
     cost: list[float] = field(default_factory=list)
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    interdiction: list[float] = field(default_factory=list)
+    budget: float | None = None
     sense: int = 1
     indexed: bool = False
 
@@ -137,10 +143,12 @@ def _pairs(found: Auxiliary, line: int, tokens: list[str]) -> None:
             found.cost.append(found.number(line, value))
         elif key == "OS":
             found.direction(line, value)
-        elif key in ("IC", "IB"):
-            raise found.error(
-                line, f"{key} belongs to an interdiction problem: write its rows and columns out and use LC and LR"
-            )
+        elif key == "IC":
+            found.interdiction.append(found.number(line, value))
+        elif key == "IB":
+            if found.budget is not None:
+                raise found.error(line, f"IB {value} is a second budget: give one")
+            found.budget = found.number(line, value)
         else:
             raise found.error(
                 line, f"key {key!r} is not known: {did_you_mean(key.upper(), _KEYS)}known are {', '.join(_KEYS)}"
@@ -157,6 +165,9 @@ def _check(found: Auxiliary) -> None:
         raise ModelError(
             f"{found.path}: {len(found.columns)} follower columns have {len(found.cost)} coefficients: give one each"
         )
+    if bool(found.interdiction) != (found.budget is not None):
+        given, missing = ("IC", "IB") if found.interdiction else ("IB", "IC")
+        raise ModelError(f"{found.path} has {given} and no {missing}: an interdiction problem needs costs and a budget")
     if not found.columns:
         raise ModelError(f"{found.path} names no follower column: list them under @VARSBEGIN or LC")
 

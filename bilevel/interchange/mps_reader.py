@@ -1,7 +1,6 @@
 """MPS and AUX files to a Pyomo model with one follower."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import scipy.sparse as sp
 from bilevel import tolerances
 from bilevel.compile import to_pyomo
 from bilevel.errors import BilevelError, ModelError
-from bilevel.interchange import aux_file, mps_check
+from bilevel.interchange import aux_file, interdiction, mps_check
+from bilevel.interchange.problem import Problem
 from bilevel.model import Follower
-from bilevel.program.rows import Mask, Vector
 from bilevel.reading.regular import unpacked
 from bilevel.solvers.highs import spend_banner
 
@@ -26,29 +25,13 @@ _WHOLE = {"LI": "LO", "UI": "UP"}
 """Bounds of integer columns and what they are without: HiGHS takes those of whole numbers below 2^31 alone."""
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The linear program of an MPS file; `maximise` tells its sense."""
-
-    columns: list[str]
-    rows: list[str]
-    cost: Vector
-    offset: float
-    maximise: bool
-    matrix: sp.csr_array
-    row_lower: Vector
-    row_upper: Vector
-    lower: Vector
-    upper: Vector
-    integer: Mask
-
-
 def read_mps(mps_path: str | Path, aux_path: str | Path) -> Any:
     """A Pyomo model of a bilevel problem in an MPS file (also .gz) and an AUX file, in its name or its index form.
 
     The leader has the objective of the MPS file and all that the AUX file does not list: `model.column[name]`,
     `model.row[name]`, `model.objective`.  The follower has what it lists: `model.follower.column[name]`,
     `model.follower.row[name]`, and `model.follower.objective` from the AUX file.  Bounds of follower columns are the follower's.
+    Interdiction problems in short (IC and IB) are expanded (`bilevel.interchange.interdiction`).
     An integer column without bounds is binary, which is the MPS rule of HiGHS and COIN.
 
     Raises `ModelError` naming file, line and value.
@@ -58,6 +41,8 @@ def read_mps(mps_path: str | Path, aux_path: str | Path) -> Any:
     mps_check.check(mps, text)
     problem = _parse(mps, text)
     found = aux_file.read(aux, _text(aux))
+    if found.interdiction:
+        problem = interdiction.expanded(problem, found)
     columns = aux_file.resolve(found, found.columns, problem.columns, "column")
     rows = aux_file.resolve(found, found.rows, problem.rows, "row")
     return _model(problem, columns, rows, found)
@@ -75,7 +60,7 @@ def _text(path: Path) -> str:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _parse(path: Path, text: str) -> _Problem:
+def _parse(path: Path, text: str) -> Problem:
     """Let HiGHS read it; what it warns of would be changed silently, so that is refused too."""
     plain, whole = _without_integer_bounds(text)
     highs, said = _read_with_highs(plain)
@@ -96,7 +81,7 @@ def _parse(path: Path, text: str) -> _Problem:
     by_column = matrix.format_ == highspy.MatrixFormat.kColwise
     shape = (len(lp.row_names_), len(names))
     parts = np.array(matrix.value_), np.array(matrix.index_), np.array(matrix.start_)
-    return _Problem(
+    return Problem(
         columns=names, rows=list(lp.row_names_), cost=sign * np.array(lp.col_cost_),
         offset=sign * float(lp.offset_), maximise=(lp.sense_ == highspy.ObjSense.kMaximize) != (sign < 0),
         matrix=sp.csr_array(sp.csc_array(parts, shape=shape) if by_column else sp.csr_array(parts, shape=shape)),
@@ -140,7 +125,7 @@ def _read_with_highs(text: str) -> tuple[Any, str]:
     return highs, complaints[0].replace(str(path), "the file") if complaints else f"HiGHS ends with {status}"
 
 
-def _model(problem: _Problem, columns: list[int], rows: list[int], found: aux_file.Auxiliary) -> Any:
+def _model(problem: Problem, columns: list[int], rows: list[int], found: aux_file.Auxiliary) -> Any:
     model = pyo.ConcreteModel()
     model.follower = Follower()
     mine, my_rows = set(columns), set(rows)
@@ -158,13 +143,13 @@ def _model(problem: _Problem, columns: list[int], rows: list[int], found: aux_fi
     return model
 
 
-def _add_columns(block: Any, problem: _Problem, picked: list[int]) -> dict[int, Any]:
+def _add_columns(block: Any, problem: Problem, picked: list[int]) -> dict[int, Any]:
     """`block.column`, with its variables by position."""
     block.column = pyo.Var([problem.columns[at] for at in picked])
     return {at: _limit(block.column[problem.columns[at]], problem, at) for at in picked}
 
 
-def _add_rows(block: Any, problem: _Problem, picked: list[int], ordered: list[Any]) -> None:
+def _add_rows(block: Any, problem: Problem, picked: list[int], ordered: list[Any]) -> None:
     """`block.row`."""
     block.row = pyo.Constraint([problem.rows[at] for at in picked])
     for at in picked:
@@ -174,7 +159,7 @@ def _add_rows(block: Any, problem: _Problem, picked: list[int], ordered: list[An
             block.row[problem.rows[at]] = limited
 
 
-def _limit(variable: Any, problem: _Problem, at: int) -> Any:
+def _limit(variable: Any, problem: Problem, at: int) -> Any:
     """Give a variable the bounds and domain of its column."""
     low, high = float(problem.lower[at]), float(problem.upper[at])
     if problem.integer[at]:

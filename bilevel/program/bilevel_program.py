@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bilevel import tolerances
+from bilevel.errors import ModelError
 from bilevel.program.choices import Choice, Derived, Domains
 from bilevel.program.cones import Cones
 from bilevel.program.layout import Group, Layout
@@ -175,6 +176,19 @@ class Program:
         used = [stack.rows.matrix, stack.cones.squares, stack.cones.u, stack.cones.w]
         column = np.unique(np.concatenate([sp.coo_array(stack.price).coords[0], *(part.indices for part in used)]))
         return np.asarray(column[stack.owner[column] == LEADER])
+
+    @property
+    def whole_answers(self) -> Index:
+        """The followers' integer columns: followers with one have no optimality conditions."""
+        return np.flatnonzero(self.integer & (self.followers.owner != LEADER))
+
+    def require_continuous_answers(self, what: str) -> None:
+        """Raise `ModelError` where a follower has an integer variable; `what` ("optimality conditions") is not for such ones."""
+        if len(self.whole_answers):
+            raise ModelError(
+                f"follower variable {self.name(int(self.whole_answers[0]))!r} is integer, and {what} are for continuous followers: "
+                "bilevel.solve and bilevel.certify take such a model as it is; here make the variable continuous, or the leader's"
+            )
 
     def values(self) -> Vector:
         """The values that stand in the Pyomo model now; NaN where a variable has none."""

@@ -227,7 +227,8 @@ def place(
         # The ends of an interval stand among the variable's bounds already
         if len(pieces) == 1 and not pieces[0].step:
             continue
-        if follower[at]:
+        # One run of whole numbers is an integer column of the follower's
+        if follower[at] and not (len(pieces) == 1 and pieces[0].whole):
             _refuse_follower(variable, pieces)
         placing.add(at, variable, pieces)
     return placing.placed()
@@ -277,10 +278,9 @@ class _Placing:
 
 
 def _refuse_follower(variable: Any, pieces: tuple[Piece, ...]) -> None:
-    what = "integer" if len(pieces) == 1 and pieces[0].whole else f"limited to {shown(pieces) or 'no value'}"
     raise ModelError(
-        f"follower variable {variable.name!r} is {what}: optimality conditions need continuous followers, so relax it or move the "
-        "choice to the leader"
+        f"follower variable {variable.name!r} is limited to {shown(pieces) or 'no value'}: followers decide on intervals and "
+        "on whole numbers only, so write it as an integer variable, times the step, or as a sum over binary ones"
     )
 
 

@@ -236,8 +236,8 @@ def nested(m: Any) -> None:
     m.f.g.cost = pyo.Objective(expr=m.f.g.y)
 
 
-def integer_follower(m: Any) -> None:
-    m.f.y.domain = pyo.Integers
+def stepping_follower(m: Any) -> None:
+    m.f.y.domain = pyo.RangeSet(0, 4, 2)
 
 
 def quadratic_follower_cost(m: Any) -> None:
@@ -365,7 +365,7 @@ def negative_cone_factor(m: Any) -> None:
         (no_follower_objective, r"follower 'f' needs exactly one .* found none: add"),
         (two_follower_objectives, r"follower 'f' .* 'f.cost', 'f.second': deactivate all but one"),
         (nested, r"follower 'f.g' sits inside follower 'f': only two levels"),
-        (integer_follower, r"'f.y' is integer: .*relax it or move"),
+        (stepping_follower, r"'f.y' is limited to .*whole numbers only.*times the step"),
         (quadratic_follower_cost, r"follower 'f' minimises a cost that is not convex .*make it convex"),
         (
             quadratic_follower_row,
