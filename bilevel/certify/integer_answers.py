@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from bilevel import budget, tolerances
-from bilevel.certify import integer_tree, point_checks
+from bilevel.certify import integer_ties, integer_tree, point_checks
 from bilevel.certify.repair import mended_objective
 from bilevel.certify.resolution import resolution_check
 from bilevel.followers.linear_answer import LinearAnswer, multipliers
@@ -105,7 +105,7 @@ def checks(program: Program, x: Vector, bound: float | None, gap: float) -> list
         found.append(mended_objective(_together(program, x), x, None, None, gap))
     if program.cones.count:
         found.append(point_checks.cones("cones", program.cones, program.tight(x)))
-    return found
+    return found + integer_ties.tie_lines(program, x, np.array([each.bound for each in answers]))
 
 
 def _follower_rows(program: Program, x: Vector) -> Check:

@@ -90,6 +90,21 @@ def test_a_dearer_answer() -> None:
     assert "proven by a tree" in found["follower optimality"].detail
 
 
+def test_ties() -> None:
+    """Two lots at the same price: the leader likes one of them, and its worst answer is the other."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(domain=pyo.Binary)
+    m.f = bilevel.Follower()
+    m.f.y = pyo.Var([1, 2, 3], domain=pyo.Binary)
+    m.f.row = pyo.Constraint(expr=m.f.y[1] + m.f.y[2] + m.f.y[3] + m.x >= 1)
+    m.f.cost = pyo.Objective(expr=2 * m.f.y[1] + 2 * m.f.y[2] + 3 * m.f.y[3])
+    m.goal = pyo.Objective(expr=9 * m.x + m.f.y[1] + 4 * m.f.y[2] - m.f.y[3])
+    solution = bilevel.solve(m, progress=False)
+    assert (solution.status, solution.objective) == ("certified", pytest.approx(1))
+    assert solution.certificate["ties, best objective"].value == pytest.approx(1)
+    assert solution.certificate["ties, worst objective"].value == pytest.approx(4)
+
+
 def test_without_a_bound() -> None:
     m, _ = certified()
     assert bilevel.certify(m).status == "feasible"
