@@ -156,6 +156,9 @@ def _trace(data: models.TraceFile) -> Iterator[Claim]:
     yield from Stored(own.status, own.objective, own.bound, own.gap, 1, size, None, own.certificate).doubts(
         ("solution",)
     )
+    for name in ("network_loss_kwh", "station_profit"):
+        if own.status in VALID and getattr(data, name) is None:
+            yield (name,), f"the solution's status is '{own.status}', and there is no {name}"
 
 
 def _market(data: models.MarketFile) -> Iterator[Claim]:

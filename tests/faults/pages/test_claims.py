@@ -74,6 +74,7 @@ CLAIMS: list[tuple[str, str, Change, str]] = [
     ("pareto", "front.json", put("points", 0, "status", "feasible"), "certified is true, and not every point is certified"),
     ("equilibrium", "trace.json", put("solution", "bound", None), "status is 'certified' without a bound"),
     ("equilibrium", "trace.json", failing("solution"), "fails"),
+    ("equilibrium", "trace.json", put("station_profit", None), "and there is no station_profit"),
     ("market", "market.json", put("ways", "exact", "bound", 1e9), "is worse than the objective"),
     ("market", "market.json", failing("ways", "cooperative"), "fails"),
     ("market", "market.json", put("ways", "cooperative", "status", "feasible"), "the cooperative way is 'feasible'"),

@@ -1,7 +1,7 @@
 """Solve every bilevel problem of a folder of MPS and AUX files, and compare with known optima.
 
-    python scripts/instances.py problems
-    python scripts/instances.py problems --optima optima.csv --limit 60 --only "knapsack*"
+    python scripts/solve_instances.py problems
+    python scripts/solve_instances.py problems --optima optima.csv --limit 60 --only "knapsack*"
 
 The CSV has columns `name` (the file without .mps) and `optimum` in the leader's own sense: a number, "infeasible", "refused"
 where refusing is right, or "not attained NUMBER" for an infimum that no decision attains.  An AUX file may serve several MPS files:
