@@ -18,6 +18,8 @@ ELSEWHERE = {
     "bilevel/certify/proof/checker.py _moved": "a weight, of a checker that imports nothing of the house",
     "bilevel/certify/proof/conditions.py WIDER": "room that no result depends on, of a checker that imports nothing of the house",
     "bilevel/certify/proof/conditions.py near": "the least number, of a checker that imports nothing of the house",
+    "bilevel/integer/oracle.py (WIDEST_SECONDS, WIDEST_GAP)": "of a choice among answers, each of which is right",
+    "bilevel/integer/search.py MARGINS": "a sequence of decisions, each of which is valued by its answers",
     "bilevel/pessimistic/bracket.py MARGINS": "a sequence, whose members are told with the answer",
     "bilevel/pessimistic/bracket.py NEAR": "how near is told as near; the values themselves are told",
     "bilevel/pessimistic/bracket.py STILL": "only tells answers apart, whose own values are told",
@@ -65,7 +67,10 @@ def said(path: Path) -> dict[str, str]:
         if isinstance(node, ast.Assign):
             text = after.value if isinstance(after, ast.Expr) else None
             words = text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
-            found |= {ast.unparse(target): words for target in node.targets}
+            names = [
+                name for target in node.targets for name in (target.elts if isinstance(target, ast.Tuple) else [target])
+            ]
+            found |= {ast.unparse(name): words for name in names}
     return found
 
 

@@ -141,8 +141,7 @@ def equilibrium(
     damped load, as used with distribution locational marginal prices.
     """
     _require(damping, tolerance, max_iterations)
-    limit = Deadline(time_limit)
-    program = compile_model(model)
+    limit, program = Deadline(time_limit), compile_model(model)
     program.require_continuous_answers("equilibria and duals")
     rules = price_rules.read(model, program, prices)
     found = _Loop(program, rules, damping, tolerance)

@@ -14,7 +14,7 @@ from bilevel.solvers import SOLVERS
 from bilevel.solvers.scaling.scaled import Scaled
 from bilevel.status import SolverStatus
 
-NO_ROOM = 1e-6
+NO_ROOM = tolerances.NOTHING
 """Room of a limit's range that is none, in a solver's digits."""
 
 
