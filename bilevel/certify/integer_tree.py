@@ -13,6 +13,7 @@ from bilevel import tolerances
 from bilevel.budget import Leisure
 from bilevel.followers.linear_answer import LinearAnswer, at_limit, multipliers
 from bilevel.program.rows import Mask, Vector
+from bilevel.program.sparse import largest, scaled
 
 MOST_NODES = 20_000
 _VIOLATED = 10.0
@@ -30,8 +31,10 @@ class Proven:
 def least(problem: LinearAnswer, whole: Mask, enough: float, leisure: Leisure) -> Proven:
     """Prove that the follower's cost is at least `enough`, or find how much less it may be.
 
-    Leaves are as good as proven from `enough` on; the bound given is the least of the leaves'.
+    Leaves are as good as proven from `enough` on, or from the bound of one that is decided below it; the bound given is the least
+    of the leaves'.
     """
+    problem = _in_sizes(problem)
     open_parts = [(problem.y_lower, problem.y_upper)]
     known, nodes = np.inf, 0
     while open_parts:
@@ -46,12 +49,22 @@ def least(problem: LinearAnswer, whole: Mask, enough: float, leisure: Leisure) -
         if proven < enough:
             children = _children(part, whole, y)
             if not children:
-                # All is decided here, so that nothing more can be proven
-                return Proven(proven, nodes)
+                # All is decided here: no other leaf has to prove more, and each may still prove less
+                known = enough = proven
+                continue
             open_parts += children
             continue
         known = min(known, proven)
     return Proven(known, nodes)
+
+
+def _in_sizes(problem: LinearAnswer) -> LinearAnswer:
+    """The same rows over their largest entries, by powers of two: what tells a violation from rounding is in no row's unit."""
+    size = largest(problem.matrix)
+    factor = np.exp2(-np.round(np.log2(np.where(size > 0, size, 1.0))))
+    return replace(
+        problem, matrix=scaled(problem.matrix, factor), lower=problem.lower * factor, upper=problem.upper * factor
+    )
 
 
 def bound(part: LinearAnswer, dual: Vector) -> float:

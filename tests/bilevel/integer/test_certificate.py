@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,38 @@ def test_the_tree_proves_the_least_cost(seed: int) -> None:
     # What asks for more than there is gets no proof of it
     if np.isfinite(least):
         assert integer_tree.least(problem, whole, least + 0.5, leisure).bound <= least + 1e-7
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-7, 1 / 3, 1e5])
+@pytest.mark.parametrize("seed", range(12))
+def test_the_tree_reads_rows_in_any_unit(seed: int, unit: float) -> None:
+    """A violation is one in every unit: a branch without a point is known as such, and the least cost proven."""
+    problem, whole = random_follower(seed)
+    leisure = Leisure(np.inf, lambda: False)
+    known = integer_tree.least(problem, whole, 1e3, leisure).bound
+    moved = LinearAnswer(
+        problem.rates,
+        problem.matrix * unit,
+        problem.lower * unit,
+        problem.upper * unit,
+        problem.y_lower,
+        problem.y_upper,
+    )
+    assert integer_tree.least(moved, whole, 1e3, leisure).bound == pytest.approx(known, abs=1e-7)
+
+
+def test_the_tree_looks_at_every_leaf() -> None:
+    """min -y, y <= 3, in a row that leaves y = 0 or 3: a leaf that proves too little hides none that proves less."""
+    ends = np.array([0.0, 0.0]), np.array([3.0, 1.0])
+    problem = LinearAnswer(
+        np.array([-1.0, 1e-3]), sp.csr_array(np.array([[1.0, -3.0]])), np.zeros(1), np.zeros(1), *ends
+    )
+    for rates in ((-1.0, 1e-3), (1e-3, -1.0), (1e-3, 0.0), (-1e-3, 0.0)):
+        least = min(0.0, 3 * rates[0] + rates[1])
+        found = integer_tree.least(
+            replace(problem, rates=np.array(rates)), np.ones(2, dtype=bool), 5.0, Leisure(np.inf, lambda: False)
+        )
+        assert found.bound == pytest.approx(least)
 
 
 def test_without_time_the_word_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
