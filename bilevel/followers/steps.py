@@ -21,10 +21,17 @@ def common_step(coefficients: Iterable[float]) -> Fraction | None:
 
     A sum of whole numbers with these coefficients is a multiple of it.
     """
-    fractions = [written(value) for value in coefficients]
-    if any(each is None for each in fractions):
-        return None
-    known = [each for each in fractions if each]
+    known = [value for value in coefficients if value]
+    fractions = [written(value) for value in known]
+    if all(fractions):
+        return _common([each for each in fractions if each])
+    # Numbers that nobody wrote as fractions may still be multiples of one of them, as those of another unit are
+    least = min(known, key=abs)
+    ratios = [written(value / least) for value in known]
+    return _common([each for each in ratios if each]) * abs(Fraction(least)) if all(ratios) else None
+
+
+def _common(known: list[Fraction]) -> Fraction:
     if not known:
         return Fraction(1)
     below = math.lcm(*(each.denominator for each in known))

@@ -6,6 +6,7 @@ from bilevel import budget, tolerances
 from bilevel.integer.draft import Draft
 from bilevel.integer.oracle import Face, FollowerOracle, Reply
 from bilevel.integer.problem import Problem
+from bilevel.integer.solving import WALLS
 from bilevel.program.rows import Index, Vector
 from bilevel.relax import outer_approximation, tangent
 from bilevel.solvers import Outcome, SessionFactory
@@ -87,8 +88,11 @@ class Favourites:
         self._hold(np.arange(self.mip.columns), self.mip.lower, self.mip.upper)
 
     def _solved(self, integer: bool) -> Vector | None:
-        def solve() -> Outcome:
+        def once() -> Outcome:
             return self.session.solve(integer, 0.0, budget.seconds(), False, budget.watch())
+
+        def solve() -> Outcome:
+            return outer_approximation.walled(once, self.session.add_rows, self.cones, WALLS)
 
         return outer_approximation.rounds(solve, self.session.add_rows, tangent.cuts, self.cones).x
 

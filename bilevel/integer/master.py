@@ -21,7 +21,8 @@ from bilevel import budget, tolerances
 from bilevel.errors import ModelError
 from bilevel.followers.steps import next_below
 from bilevel.integer.draft import Draft, Form, added
-from bilevel.integer.problem import Problem, Side
+from bilevel.integer.problem import Problem
+from bilevel.integer.sides import Side
 from bilevel.program.rows import Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.solvers import SOLVERS
@@ -63,7 +64,7 @@ class Cuts:
     def add(self, follower: int, y: Vector) -> bool:
         """Rule out that this follower pays more than for its answer `y` (over the program's columns) where it may give it.
 
-        False where nothing is ruled out, as some limit always breaks the answer, or where it was known.
+        False where nothing is ruled out, as some limit always breaks the answer, where it was known, or where time was up.
         """
         key = (follower, y.round(DIGITS).tobytes())
         if key in self.known:
@@ -71,7 +72,11 @@ class Cuts:
         self.known.add(key)
         problem = self.problem
         fixed, priced = problem.cost_of(follower, y)
-        room = self._most(follower) - fixed - _least(priced, problem.lower, problem.upper)
+        most = self._most(follower)
+        if most is None:
+            self.known.discard(key)
+            return False
+        room = most - fixed - _least(priced, problem.lower, problem.upper)
         form, limit = added(added({}, problem.costs[follower]), priced, -1.0), fixed
         for at, side in enumerate(problem.sides[follower]):
             capped = self.capped[follower].get(at)
@@ -97,8 +102,8 @@ class Cuts:
             if at not in self.capped[follower]
         )
 
-    def _most(self, follower: int) -> float:
-        """The most that the follower pays anywhere; raises `ModelError` where nothing limits it."""
+    def _most(self, follower: int) -> float | None:
+        """The most that the follower pays anywhere; None where time was up, and raises `ModelError` where nothing limits it."""
         if follower not in self.most:
             cost = np.zeros(self.problem.base.columns)
             for column, value in self.problem.costs[follower].items():
@@ -108,6 +113,8 @@ class Cuts:
             outcome = session.solve(False, 0.0, budget.seconds(), False, budget.watch())
             if outcome.status == SolverStatus.INFEASIBLE:
                 return 0.0
+            if outcome.status in (SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED):
+                return None
             if outcome.status != SolverStatus.OPTIMAL:
                 name = self.problem.program.followers.names[follower]
                 raise ModelError(
@@ -147,13 +154,14 @@ class Cuts:
 
     def _says_broken(self, side: Side, most: float, binary: int) -> None:
         """seen @ x <= most where the binary is 1, less the margin of a limit that has no step."""
-        form, reach = {**side.seen, binary: side.high - most}, 0.0
+        high, reach = float(side.high), 0.0
+        form = {**side.seen, binary: high - most}
         if side.step is None:
             if self.margin is None:
                 self.margin = self.draft.column(0.0, 1.0)
-            reach = side.high - side.low
-            form |= {binary: side.high - most + reach, self.margin: reach}
-        self.draft.row(form, -np.inf, side.high + reach, f"{side.name} breaks")
+            reach = high - float(side.low)
+            form |= {binary: high - most + reach, self.margin: reach}
+        self.draft.row(form, -np.inf, high + reach, f"{side.name} breaks")
 
     def _in_order(self, key: tuple[int, int, Fraction | float]) -> None:
         """What breaks a limit by more breaks it by less: rows that only help the solver."""

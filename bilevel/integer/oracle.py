@@ -58,8 +58,8 @@ class FollowerOracle:
         self.lower, self.upper = stack.rows.lower[self.rows], stack.rows.upper[self.rows]
         # Declared bounds: what the leader's rows imply binds no follower
         ends = (
-            np.where(program.integer, np.ceil(program.lower - _NEAR), program.lower),
-            np.where(program.integer, np.floor(program.upper + _NEAR), program.upper),
+            np.where(program.integer, np.ceil(program.lower - tolerances.NOTHING), program.lower),
+            np.where(program.integer, np.floor(program.upper + tolerances.NOTHING), program.upper),
         )
         self.own = SolverProgram(
             stack.cost[self.columns], 0.0, ends[0][self.columns], ends[1][self.columns], program.integer[self.columns],
@@ -129,10 +129,10 @@ class FollowerOracle:
         place = {int(column): at for at, column in enumerate(self.columns)}
         draft = Draft(n)
         for side in sides:
-            reach = side.high - side.low
+            low_end, reach = float(side.low), float(side.high - side.low)
             need = draft.column(0.0, np.inf)
             form = {place[column]: value / reach for column, value in side.own.items()}
-            draft.row({**form, need: 1.0}, (side.limit - side.low) / reach, np.inf, side.name)
+            draft.row({**form, need: 1.0}, (side.limit - low_end) / reach, np.inf, side.name)
         room = tolerances.SOLVER_FEASIBILITY * max(abs(cost), float(np.abs(rates * self.own.scale).max(initial=0.0)))
         draft.row({at: float(value) for at, value in enumerate(rates) if value}, -np.inf, cost + room, "no dearer")
         wide = draft.on(self._at(low, high))
@@ -140,8 +140,27 @@ class FollowerOracle:
         session = Scaled(self.solver.open())
         session.load(wide)
         outcome = session.solve(True, WIDEST_GAP, min(budget.seconds(), WIDEST_SECONDS), False, budget.watch())
-        y = None if outcome.x is None else self._polished(session, outcome.x)
-        return None if y is None else self._over(y[:n])
+        return None if outcome.x is None else self._on_face(session, x, self._over(outcome.x[:n]), cost)
+
+    def _on_face(self, session: Scaled, x: Vector, y: Vector, cost: float) -> Vector | None:
+        """A widest answer with the integers of y that costs not a digit more: the session's row for its cost has a tolerance."""
+        face = self.face(x, y)
+        if face is None or self.dear(x, face.cost, cost):
+            return None
+        moved = self.seen @ x[self.leader]
+        n = len(self.columns)
+        session.set_column_bounds(np.arange(n), face.lower, face.upper)
+        session.set_row_bounds(np.arange(len(self.rows)), face.row_lower - moved, face.row_upper - moved)
+        session.set_row_bounds(np.array([session.loaded - 1]), np.array([-np.inf]), np.array([np.inf]))
+        outcome = session.solve(False, 0.0, budget.seconds(), False, budget.watch())
+        if outcome.x is None:
+            return None
+        return self._over(np.where(self.own.integer, np.round(y[self.columns]), outcome.x[:n]))
+
+    def dear(self, x: Vector, paid: float, least: float) -> bool:
+        """Whether the follower pays more than rounding above its least."""
+        terms = np.abs(self._rates(x) * self.own.scale)
+        return paid - least > tolerances.OBJECTIVE_ROUNDING * max(abs(least), float(terms.max(initial=0.0)))
 
     def _limits(self, x: Vector) -> tuple[Vector, Vector]:
         moved = self.seen @ x[self.leader]
@@ -171,7 +190,6 @@ class FollowerOracle:
 
 WIDEST_SECONDS, WIDEST_GAP = 5.0, 1e-2
 """What the widest of the best answers may take, and how near to the widest it has to be: any of them is right."""
-_NEAR = 1e-6
 
 
 def polished(session: Scaled, x: Vector, whole: np.ndarray) -> Vector:

@@ -1,7 +1,5 @@
 """A program with integer followers as the search sees it: what is in its way, its base of rows, and the limits that leaders see."""
 
-from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -9,37 +7,14 @@ import scipy.sparse as sp
 
 from bilevel import tolerances
 from bilevel.errors import ModelError
-from bilevel.followers.steps import common_step, written
 from bilevel.integer.draft import Draft, Form, added
 from bilevel.integer.products import ExactProducts
+from bilevel.integer.sides import Side, sides_of
 from bilevel.program import implied
 from bilevel.program.bilevel_program import Program
 from bilevel.program.cones import Cones
 from bilevel.program.rows import Index, Vector, stack_rows
 from bilevel.program.solver_program import SolverProgram
-
-
-@dataclass(frozen=True)
-class Side:
-    """One limit of a follower's row with leader columns in it: own @ y + seen @ x >= limit.
-
-    `step`: what seen @ x is a multiple of, None where a leader column is continuous or there is none; `low` and `high` are the ends
-    of seen @ x; `exact`: the limit and the coefficients of y as they were written, None where they were not.
-    """
-
-    name: str
-    follower: int
-    own: Form
-    seen: Form
-    limit: float
-    low: float
-    high: float
-    step: Fraction | None
-    exact: tuple[Fraction, dict[int, Fraction]] | None
-
-    def needs(self, y: Vector) -> float:
-        """What seen @ x must be at least for this answer (over the program's columns)."""
-        return self.limit - sum(value * float(y[column]) for column, value in self.own.items())
 
 
 class Problem:
@@ -67,43 +42,7 @@ class Problem:
     @cached_property
     def sides(self) -> list[list[Side]]:
         """Of every follower, the limits in which it sees the leader."""
-        stack = self.program.followers
-        matrix = sp.csr_array(stack.rows.matrix)
-        found: list[list[Side]] = [[] for _ in stack.names]
-        for row in range(stack.rows.count):
-            entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
-            terms = {
-                int(column): float(value)
-                for column, value in zip(matrix.indices[entries], matrix.data[entries], strict=True)
-                if value
-            }
-            if any(stack.owner[column] < 0 for column in terms):
-                found[int(stack.row_owner[row])] += self._sides(row, terms)
-        return found
-
-    def _sides(self, row: int, terms: Form) -> list[Side]:
-        stack = self.program.followers
-        return [
-            self._side(row, sign, {column: sign * value for column, value in terms.items()}, sign * limit)
-            for sign, limit in ((1.0, float(stack.rows.lower[row])), (-1.0, float(stack.rows.upper[row])))
-            if np.isfinite(limit)
-        ]
-
-    def _side(self, row: int, sign: float, terms: Form, limit: float) -> Side:
-        program, stack = self.program, self.program.followers
-        seen = {column: value for column, value in terms.items() if stack.owner[column] < 0}
-        own = {column: value for column, value in terms.items() if stack.owner[column] >= 0}
-        ends = [sorted((value * self.lower[column], value * self.upper[column])) for column, value in seen.items()]
-        whole = all(program.integer[column] for column in seen)
-        fractions = {column: written(value) for column, value in own.items()}
-        known = written(limit)
-        pure = known is not None and all(program.integer[column] and fractions[column] is not None for column in own)
-        return Side(
-            name=f"{stack.rows.names[row]} ({'at least' if sign > 0 else 'at most'})", follower=int(stack.row_owner[row]),
-            own=own, seen=seen, limit=limit, low=float(sum(low for low, _ in ends)), high=float(sum(high for _, high in ends)),
-            step=_seen_step(seen, ends) if whole else None,
-            exact=(known, fractions) if pure and known is not None else None,  # type: ignore[arg-type]
-        )  # fmt: skip
+        return sides_of(self.program, self.lower, self.upper)
 
     def cost(self, follower: int) -> Form:
         """A follower's minimised cost as a linear form over the base's columns."""
@@ -162,12 +101,6 @@ class Problem:
         return more.get(-1, {}), rows
 
 
-def _seen_step(seen: Form, ends: list[list[float]]) -> Fraction | None:
-    """The step of a row's leader part; None for one that solvers do not see beside its range."""
-    step, reach = common_step(seen.values()), sum(high - low for low, high in ends)
-    return step if step is not None and float(step) > tolerances.NOTHING * reach else None
-
-
 def _plain_rows(program: Program) -> Index:
     """Leader rows without products."""
     return np.setdiff1d(np.arange(program.rows.count), program.bilinear.row)
@@ -176,8 +109,7 @@ def _plain_rows(program: Program) -> Index:
 def _whole_ends(program: Program, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     """Bounds of integer columns at whole numbers."""
     # What rows imply has room for rounding, which is less than half of a step
-    near = 1e-6
-    low, high = np.ceil(lower - near), np.floor(upper + near)
+    low, high = np.ceil(lower - tolerances.NOTHING), np.floor(upper + tolerances.NOTHING)
     return np.where(program.integer, low, lower), np.where(program.integer, high, upper)
 
 

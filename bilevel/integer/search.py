@@ -53,11 +53,17 @@ class Hunt:
         # Faces of best answers are read from multipliers, which not every solver gives
         self.oracles = [FollowerOracle(self.problem, at, SOLVERS["highs"]) for at in followers]
         self.favourites = Favourites(self.problem, self.oracles, SOLVERS["highs"])
+        while self._rounds() and self._near():
+            # What rules decisions near a limit out may rule more out at it
+            self.found.ended = ""
+        self._attained()
+        return self.found
+
+    def _rounds(self) -> bool:
+        """Rounds until no answer rules more out; whether decisions next to a limit are then to be looked at."""
         while not self._over() and self._round():
             self.found.rounds += 1
-        if not self._over() and not self.found.verdict and self.cuts.margin is not None:
-            self._near()
-        return self.found
+        return not self._over() and not self.found.verdict and self.cuts.margin is not None
 
     def _over(self) -> bool:
         return self.allowed.over() or self._would_close(self.found.bound)
@@ -78,7 +84,10 @@ class Hunt:
         if self._would_close(claimed):
             claimed = self._second_look(claimed, time.monotonic() - began)
         self._raise(claimed)
-        if not ruled and not self._would_close(self.found.bound):
+        # An answer for which no time was left is no sign that there is none
+        if self.allowed.over():
+            self.found.ended = ""
+        elif not ruled and not self.found.ended and not self._would_close(self.found.bound):
             self.found.ended = "the followers' known answers rule nothing more out"
         return ruled
 
@@ -93,10 +102,15 @@ class Hunt:
         return self.program.within(outcome.x[: self.program.columns])
 
     def _without_answer(self, outcome: Outcome) -> str:
-        late = outcome.status in (SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED)
-        return (
-            "" if late else f"the program without the followers' costs is called {outcome.status} by {self.solver.name}"
-        )
+        if outcome.status in (SolverStatus.TIME_LIMIT, SolverStatus.INTERRUPTED):
+            return ""
+        said = f"the program without the followers' costs is called {outcome.status} by {self.solver.name}"
+        base = self.problem.base
+        endless = (np.abs(np.where(base.cost > 0, base.lower, base.upper)) >= tolerances.ENDLESS) & (base.cost != 0)
+        if outcome.status != SolverStatus.UNBOUNDED or not endless[: self.program.columns].any():
+            return said
+        name = self.program.name(int(np.flatnonzero(endless)[0]))
+        return f"{said}, and {name!r} in the leader's objective has no end: give it bounds"
 
     def _ask(self, x: Vector) -> bool:
         """Ask every follower at the decision in x; keep the leader's favourite, and rule out what is dearer.
@@ -182,16 +196,29 @@ class Hunt:
         self.found.verdict = Status.INFEASIBLE
         self.found.proof = (Check(verdicts.EXHAUSTED, left, 0.0, "of 2 disagree", detail=detail, kind=CheckKind.PROOF),)
 
-    def _near(self) -> None:
-        """Points near decisions at which a follower's answer is just allowed, and whether the bound is attained at all."""
+    def _near(self) -> bool:
+        """Points near decisions at which a follower's answer is just allowed; whether an answer there rules anything out."""
         self.allowed.progress.phase("near the bound", local=True)
+        ruled = False
         for margin in MARGINS:
             while not self.allowed.over():
                 outcome = self._solved(self.solver, self.allowed, margin=margin)
                 if outcome.x is None or not self._ask(self._of_program(outcome)):
                     break
+                ruled = True
         self.allowed.progress.update(self.found.bound, self.found.objective)
-        if self._would_close(self.found.bound) and not self.allowed.over():
-            room = unattained.room(self.cuts, self.found.bound, self._size, self.allowed)
-            if room <= unattained.NO_ROOM:
-                self.found.verdict = Status.NOT_ATTAINED
+        return ruled
+
+    def _attained(self) -> None:
+        """Whether the bound is attained at all, where points come near to it."""
+        if (
+            self.cuts.margin is None
+            or self.found.verdict
+            or self.allowed.over()
+            or not self._would_close(self.found.bound)
+        ):
+            return
+        if self.found.objective <= self.found.bound + tolerances.AS_GOOD * self._size:
+            return
+        if unattained.room(self.cuts, self.found.bound, self._size, self.allowed) <= unattained.NO_ROOM:
+            self.found.verdict = Status.NOT_ATTAINED

@@ -78,17 +78,28 @@ def converge(session: Scaled, cones: Cones, attained: float = np.inf) -> Outcome
     """
 
     def solve() -> Outcome:
-        outcome = _solve(session)
-        # Tangents are laid at points, and a program without end has none to give
-        if outcome.status == SolverStatus.UNBOUNDED and cones.count:
-            session.add_rows(tangent.initial_tangents(cones, tolerances.FIRST_WALL))
-            outcome = _solve(session)
-        return outcome
+        return walled(lambda: _solve(session), session.add_rows, cones)
 
     def enough(value: float) -> bool:
         return value >= attained - tolerances.BOUND_MEETS * abs(attained)
 
     return rounds(solve, session.add_rows, tangent.cuts, cones, enough)
+
+
+def walled(
+    solve: Callable[[], Outcome],
+    add: Callable[[Rows], None],
+    cones: Cones,
+    sizes: tuple[float, ...] = (tolerances.FIRST_WALL,),
+) -> Outcome:
+    """What a program says, with first tangents of its cones (at these `sizes`, over theirs) where without any it has no end."""
+    outcome = solve()
+    for size in sizes:
+        # Tangents are laid at points, and a program without end has none to give
+        if outcome.status == SolverStatus.UNBOUNDED and cones.count:
+            add(tangent.initial_tangents(cones, size))
+            outcome = solve()
+    return outcome
 
 
 def rounds(
