@@ -51,6 +51,7 @@ class Cuts:
         self.broken: dict[tuple[int, int, Fraction | float], int] = {}
         self.most: dict[int, float] = {}
         self.margin: int | None = None
+        self.strict: dict[int, tuple[float, float]] = {}
         self.known: set[tuple[int, bytes]] = set()
         self.capped = [_capped(problem, at) for at in range(len(problem.sides))]
 
@@ -94,6 +95,28 @@ class Cuts:
         self.draft.row({column: value for column, value in form.items() if value}, -np.inf, limit, name)
         return True
 
+    def forbid(self, values: dict[int, float]) -> None:
+        """Rule out that integer columns all have these values."""
+        other: Form = {}
+        limit = 1.0
+        for column, value in values.items():
+            literal, constant = self._another(column, value)
+            added(other, literal)
+            limit -= constant
+        self.draft.row(other, limit, np.inf, "no room at a limit")
+
+    def _another(self, column: int, value: float) -> tuple[Form, float]:
+        """A form and a constant whose sum is 1 only where an integer column has another value than this."""
+        base, draft = self.problem.base, self.draft
+        at = column - draft.first
+        low, high = (base.lower[column], base.upper[column]) if at < 0 else (draft.lower[at], draft.upper[at])
+        if (low, high) == (0.0, 1.0):
+            return ({column: -1.0}, 1.0) if value else ({column: 1.0}, 0.0)
+        below, above = (draft.column(0.0, 1.0, whole=True) for _ in range(2))
+        draft.row({column: 1.0, below: float(high) - value + 1.0}, -np.inf, float(high), "below a value")
+        draft.row({column: 1.0, above: float(low) - value - 1.0}, float(low), np.inf, "above a value")
+        return {below: 1.0, above: 1.0}, 0.0
+
     def rules_out(self, follower: int, y: Vector, x: Vector) -> bool:
         """Whether a cut by this answer would say something of the decision in x: no limit that it sees is broken there."""
         return not any(
@@ -136,7 +159,7 @@ class Cuts:
         None where it always does; an empty form and 0 where it never does.
         """
         most = _next_value(side, y)
-        if most < side.low:
+        if most < side.low or (most == side.low and side.step is None):
             return {}, 0.0
         # Of a closed set the end is left, and the margin says how far from it
         if most > side.high or (most == side.high and side.step is not None):
@@ -160,6 +183,9 @@ class Cuts:
             if self.margin is None:
                 self.margin = self.draft.column(0.0, 1.0)
             reach = high - float(side.low)
+            # Limits of different answers are so far apart
+            apart = min((abs(value) for value in side.own.values()), default=0.0)
+            self.strict[binary] = (max(abs(most), apart), reach)
             form |= {binary: high - most + reach, self.margin: reach}
         self.draft.row(form, -np.inf, high + reach, f"{side.name} breaks")
 
@@ -175,13 +201,14 @@ class Cuts:
 
 def _next_value(side: Side, y: Vector) -> Fraction | float:
     """The largest value of seen @ x at which the answer y is broken."""
+    size = max(abs(side.limit), *(abs(value * y[column]) for column, value in side.own.items()), 0.0)
     if side.step is None:
-        # The closed set, in which y may be allowed at the end
-        return side.needs(y)
+        # The closed set, in which y may be allowed at the end; an end that rounding misses is met
+        most, near = side.needs(y), tolerances.COEFFICIENT_ROUNDING * size
+        return next((float(end) for end in (side.low, side.high) if abs(most - float(end)) <= near), most)
     if side.exact is not None:
         limit, own = side.exact
         return next_below(limit - sum(value * round(float(y[column])) for column, value in own.items()), side.step)
-    size = max(abs(side.limit), *(abs(value * y[column]) for column, value in side.own.items()), 0.0)
     return next_below(Fraction(side.needs(y) - tolerances.FOLLOWER_CONE * size), side.step)
 
 

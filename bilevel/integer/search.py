@@ -12,7 +12,7 @@ import numpy as np
 
 from bilevel import tolerances
 from bilevel.budget import Budget
-from bilevel.integer import unattained
+from bilevel.integer import closed, unattained
 from bilevel.integer.favourites import Favourites
 from bilevel.integer.master import Cuts
 from bilevel.integer.oracle import FollowerOracle, Reply
@@ -43,6 +43,7 @@ class Hunt:
     found: Incumbent = field(default_factory=Incumbent)
     answers: int = 0
     nodes: int = 0
+    last: Vector | None = None
 
     def run(self) -> Incumbent:
         """Until the gap is closed, the time is over, or nothing more is ruled out."""
@@ -53,7 +54,7 @@ class Hunt:
         # Faces of best answers are read from multipliers, which not every solver gives
         self.oracles = [FollowerOracle(self.problem, at, SOLVERS["highs"]) for at in followers]
         self.favourites = Favourites(self.problem, self.oracles, SOLVERS["highs"])
-        while self._rounds() and self._near():
+        while self._rounds() and (self._near() or self._closed()):
             # What rules decisions near a limit out may rule more out at it
             self.found.ended = ""
         self._attained()
@@ -79,6 +80,7 @@ class Hunt:
             self._raise(outcome.bound)
             self.found.ended = self._without_answer(outcome)
             return False
+        self.last = outcome.x
         ruled = self._ask(self._of_program(outcome))
         claimed = outcome.bound
         if self._would_close(claimed):
@@ -208,6 +210,10 @@ class Hunt:
                 ruled = True
         self.allowed.progress.update(self.found.bound, self.found.objective)
         return ruled
+
+    def _closed(self) -> bool:
+        """Whether the last master's point is one of closed sets alone; its integers are ruled out then."""
+        return not self._over() and self.last is not None and closed.rule_out(self.cuts, self.last)
 
     def _attained(self) -> None:
         """Whether the bound is attained at all, where points come near to it."""

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import integer_limits
 import numpy as np
 import pyomo.environ as pyo
 import pytest
@@ -174,3 +175,17 @@ def test_answers_that_differ_in_the_last_lot() -> None:
     known = min(answer(x) + 2.2 * sum(x) for x in itertools.product((0, 1), repeat=3))
     solution = solved(m)
     assert (solution.status, solution.objective) == ("certified", pytest.approx(known))
+
+
+@pytest.mark.parametrize("seed", [*range(12), 30, 31, 38, 49, 57, 60, 65])
+def test_a_continuous_decision(seed: int) -> None:
+    """Closed limits hold points that open ones do not: bound and verdict are those of intervals."""
+    p = integer_limits.draw(seed)
+    known, attained = integer_limits.infimum(p)
+    solution = solved(integer_limits.to_pyomo(p), gap=1e-5)
+    if np.isinf(known):
+        assert solution.status == "infeasible"
+        return
+    assert solution.status in (("certified",) if attained else ("certified", "not_attained"))
+    assert solution.objective == pytest.approx(known, abs=1e-4 * max(1.0, abs(known)))
+    assert solution.bound <= known + 1e-9 * max(1.0, abs(known))
