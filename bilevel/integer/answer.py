@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from bilevel import budget, solvers
 from bilevel.budget import Budget
 from bilevel.certify import certificate
@@ -12,6 +14,7 @@ from bilevel.deadline import PhaseClock
 from bilevel.errors import FeatureError
 from bilevel.integer.search import Hunt
 from bilevel.program.bilevel_program import Program
+from bilevel.program.sparse import magnitude
 from bilevel.progress import Progress, Quiet
 from bilevel.search.answered import load_point, solution_of
 from bilevel.search.plan import AUTO
@@ -37,6 +40,7 @@ def answered(
     """
     told = dict(settings)
     _refuse(program, told)
+    program = _measured(program)
     solver = SOLVERS["highs"] if told["solver_asked"] == AUTO else solvers.find(told["solver_asked"])
     solvers.require(solver, frozenset({Feature.INTEGER}), "integer followers")
     told |= {"solver": solver.name, "mode": MODE}
@@ -57,6 +61,16 @@ def answered(
     clock.end("certify")
     answer = solution_of(program, found, x, recheck, clock.seconds(), told, stopped, hunt.nodes)
     return replace(answer, reason=_NEVER) if answer.status == Status.NOT_ATTAINED else answer
+
+
+def _measured(program: Program) -> Program:
+    """The program with the epigraph of a quadratic objective in the size of its squares, in which a solver is to see it."""
+    cones, scale = program.cones, program.scale.copy()
+    squares = np.bincount(cones.owner, weights=magnitude(cones.squares, scale) ** 2, minlength=cones.count)
+    for at in (at for at, variable in enumerate(program.variables) if variable is None):
+        size = float(abs(cones.w[:, [at]]).T.dot(squares)[0])
+        scale[at] = min(scale[at], size) if size > 0 else scale[at]
+    return replace(program, scale=scale)
 
 
 def _refuse(program: Program, settings: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ from bilevel.status import CheckKind, SolverStatus, Status
 SECOND_SECONDS, SECOND_TIMES = 1.0, 10.0
 """What another solver may take for its look at a bound: at least, and times what the first one took."""
 
-MARGINS = (1e-3, 1e-5, 1e-6)
+MARGINS = (1e-3, 1e-5, 1e-6, 1e-7)
 """How far, of a limit's range, decisions are to be from where an answer is just allowed, once there is nothing else to cut."""
 
 

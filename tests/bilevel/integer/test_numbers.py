@@ -101,7 +101,7 @@ def test_prices_at_a_tie(reserve: float) -> None:
 GOALS: dict[str, Callable[[int, int], float]] = {
     "a square of its own": lambda x, y: x**2 - 5 * x + y,
     "two squares": lambda x, y: 2e5 * x**2 - 9e5 * x + 3e5 * y**2 - 2e5 * y,
-    "in a small unit": lambda x, y: 1e-2 * (x**2 - 3 * x - 2 * y),
+    "in a small unit": lambda x, y: 1e-4 * (x**2 - 3 * x - 2 * y),
 }
 
 
