@@ -124,7 +124,7 @@ def _solved(
         program = compile_model(model)
         line.sign = program.sign
         if len(program.whole_answers):
-            return explained(model, answered(model, program, settings, line, allowed, clock))
+            return explained(model, answered(model, program, settings, line, allowed, clock, asked))
         with budget.until(allowed.deadline, line):
             answer = attempts.found(asked, program, allowed, clock, lambda: decisions(program))
             answer, log = proving.proven(answer, allowed, clock) if proof else (answer, None)

@@ -52,6 +52,7 @@ def aggregator_market(
     market, flow_model = _market(case), power_flow.find(flow, **part_options)
     kind = options.find("demand", demand, AGGREGATORS)
     options.require_taken(parts.MARKET, {"demand": [demand], "flow": [flow]}, part_options)
+    exact = kind.values(part_options).get(exclusivity.OPTION.name) == exclusivity.EXACT
     kind = kind.with_options(part_options)
     network = Network.of(case.feeder)
     model = pyo.ConcreteModel(name=case.name)
@@ -59,7 +60,7 @@ def aggregator_market(
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     add_prices(model, case)
     _add_fees(model, case, fee_per_kwh)
-    _add_aggregators(model, case, market, kind)
+    _add_aggregators(model, case, market, kind, exact)
     network_part.add(model, case, network, flow_model, _loads(model, case, market))
     loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
     cost.add(model, supply_weight, loss_price)
@@ -101,11 +102,11 @@ def _add_fees(model: Any, case: Instance, fee_per_kwh: Any) -> None:
     model.nodal_price = pyo.Expression(model.C, model.T, rule=lambda m, c, t: m.price[c, t] - m.fee[c, t])
 
 
-def _add_aggregators(model: Any, case: Instance, market: Market, kind: AggregatorModel) -> None:
+def _add_aggregators(model: Any, case: Instance, market: Market, kind: AggregatorModel, exact: bool) -> None:
     model.aggregator = bilevel.Follower([aggregator.name for aggregator in market.aggregators])
     chosen: list[tuple[str, int]] = []
     for aggregator in market.aggregators:
-        found = exclusivity.patterns(case, aggregator, kind.several)
+        found = exclusivity.patterns(case, aggregator, kind.several, exact)
         price = {t: model.price[aggregator.station, t] for t in model.T}
         kind.add(model.aggregator[aggregator.name], case, market, aggregator, price, model.per_unit, found)
         chosen += [(aggregator.name, k) for k in range(len(found))] if len(found) > 1 else []

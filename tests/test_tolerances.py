@@ -20,6 +20,8 @@ ELSEWHERE = {
     "bilevel/certify/proof/conditions.py near": "the least number, of a checker that imports nothing of the house",
     "bilevel/integer/oracle.py (WIDEST_SECONDS, WIDEST_GAP)": "of a choice among answers, each of which is right",
     "bilevel/integer/search.py MARGINS": "a sequence of decisions, each of which is valued by its answers",
+    "bilevel/integer/priced/moved.py LOOSE": "any room does: only that an idle limit is idle rests on it",
+    "bilevel/integer/priced/prices.py MARGIN": "where prices are chosen that any smaller margin allows too",
     "bilevel/pessimistic/bracket.py MARGINS": "a sequence, whose members are told with the answer",
     "bilevel/pessimistic/bracket.py NEAR": "how near is told as near; the values themselves are told",
     "bilevel/pessimistic/bracket.py STILL": "only tells answers apart, whose own values are told",

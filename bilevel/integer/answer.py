@@ -12,12 +12,14 @@ from bilevel.certify import certificate
 from bilevel.certify.certificate import Certificate
 from bilevel.deadline import PhaseClock
 from bilevel.errors import FeatureError
+from bilevel.integer.priced.moved import required
+from bilevel.integer.priced.search import PricedHunt
 from bilevel.integer.search import Hunt
 from bilevel.program.bilevel_program import Program
 from bilevel.program.sparse import magnitude
 from bilevel.progress import Progress, Quiet
 from bilevel.search.answered import load_point, solution_of
-from bilevel.search.plan import AUTO
+from bilevel.search.plan import AUTO, Asked
 from bilevel.solution import Solution
 from bilevel.solvers import SOLVERS, Feature
 from bilevel.status import Status
@@ -32,7 +34,13 @@ _NEVER = (
 
 
 def answered(
-    model: Any, program: Program, settings: Mapping[str, Any], line: Progress, allowed: Budget, clock: PhaseClock
+    model: Any,
+    program: Program,
+    settings: Mapping[str, Any],
+    line: Progress,
+    allowed: Budget,
+    clock: PhaseClock,
+    asked: Asked,
 ) -> Solution:
     """Solve a program whose followers have integer variables.
 
@@ -44,11 +52,17 @@ def answered(
     solver = SOLVERS["highs"] if told["solver_asked"] == AUTO else solvers.find(told["solver_asked"])
     solvers.require(solver, frozenset({Feature.INTEGER}), "integer followers")
     told |= {"solver": solver.name, "mode": MODE}
-    clock.end("compile")
-    hunt = Hunt(program, solver, allowed)
+    hunt: Hunt | PricedHunt
+    if required(program):
+        hunt = PricedHunt(program, asked, allowed, clock)
+    else:
+        clock.end("compile")
+        hunt = Hunt(program, solver, allowed)
     with budget.until(allowed.deadline, line):
         found = hunt.run()
-    clock.end("solve")
+    clock.end("compile", "solve")
+    if isinstance(hunt, PricedHunt):
+        told["solver"] = hunt.solver or solver.name
     stopped, line.finishing = line.why if line.interrupted else "", True
     line.phase("rechecking")
     told["answers"] = hunt.answers

@@ -25,6 +25,8 @@ class Favourites:
         draft = Draft(problem.base.columns)
         for at, cost in enumerate(problem.costs):
             draft.row(dict(cost), -np.inf, np.inf, f"cost of {program.followers.names[at]}")
+        objective = {int(at): float(problem.base.cost[at]) for at in np.flatnonzero(problem.base.cost)}
+        draft.row(objective, -np.inf, np.inf, "objective")
         self.mip = draft.on(problem.base)
         self.cost_rows = np.arange(problem.base.rows.count, problem.base.rows.count + len(oracles))
         self.size = program.followers.cost_size(program.least_size)
@@ -42,8 +44,28 @@ class Favourites:
         if point is None:
             # What was just too dear by the solver's tolerance: with the integers of the answers themselves
             point = self._with_own_integers(x, replies)
+        if point is not None:
+            point = self._tight(point)
         self._free()
         return None if point is None else self.problem.program.within(point[: self.problem.program.columns])
+
+    def _tight(self, point: Vector) -> Vector:
+        """A point whose cones that stand for equalities are not loose for nothing: as good, with the least factors."""
+        cones, program, mip = self.cones, self.problem.program, self.mip
+        if not cones.relaxes_equality.any() or cones.gaps(point)[cones.relaxes_equality].max() <= tolerances.CONE_GAP:
+            return point
+        held = np.union1d(np.union1d(program.followers.columns, self.problem.linking), np.flatnonzero(mip.integer))
+        self._hold(held, point[held], point[held])
+        self._pay(np.full(len(self.size), np.inf))
+        row, value = self.cost_rows[-1:] + 1, float(mip.cost @ point)
+        size = max(abs(value + mip.offset), program.objective_floor(point[: program.columns]))
+        self.session.set_row_bounds(row, np.array([-np.inf]), np.array([value + tolerances.AS_GOOD * size]))
+        factors = cones.relaxes_equality / np.maximum(cones.w_scale, tolerances.LEAST_SIZE)
+        self.session.set_cost(np.asarray(factors @ cones.w), 0.0)
+        found = self._solved(integer=False)
+        self.session.set_cost(mip.cost, mip.offset)
+        self.session.set_row_bounds(row, np.array([-np.inf]), np.array([np.inf]))
+        return point if found is None else np.where(mip.integer, np.round(point), found)
 
     def _on_faces(self, x: Vector, point: Vector, replies: list[Reply]) -> Vector | None:
         """The rest of a point by a linear program, its integers held; None where these are not best ones."""

@@ -26,7 +26,8 @@ class ExactProducts:
     def form(self, first: int, second: int) -> Form:
         """The product of two columns.
 
-        Raises `ModelError`, naming both, where neither is an integer with bounds, or the other has none.
+        One that is held leaves the other's multiple.  Raises `ModelError`, naming both, where neither is an integer with bounds, or
+        the other has none.
         """
         key = (min(first, second), max(first, second))
         if key not in self.known:
@@ -34,6 +35,9 @@ class ExactProducts:
         return self.known[key]
 
     def _made(self, first: int, second: int) -> Form:
+        for held, other in ((first, second), (second, first)):
+            if self.program.lower[held] == self.program.upper[held]:
+                return {other: float(self.program.lower[held])}
         able = [at for at in (first, second) if self.program.integer[at] and self._range(at) < 2.0**MOST_BITS]
         if not able or not np.isfinite([self._range(first), self._range(second)]).all():
             names = " and ".join(repr(self.program.name(at)) for at in (first, second))

@@ -20,7 +20,7 @@ from bilevel.program.bilevel_program import LEADER, Bilinear, Program
 from bilevel.program.convexity import square_root
 from bilevel.program.rows import Mask, Vector, coo
 from bilevel.program.sparse import part
-from bilevel.reformulate import optimality_products
+from bilevel.reformulate import optimality_products, switched
 from bilevel.reformulate.curvature import Squares, joined, named, squares
 
 
@@ -104,7 +104,7 @@ def linearise(program: Program, kkt: Kkt, nonconvex: bool = False) -> Linearised
     if not len(b.row):
         return found.done(left)
     owner = optimality_products.owners(program)
-    terms = dual_objectives(program, kkt)
+    terms = bills(program, kkt)
     # The optimality conditions speak of a follower's own products and multipliers alone
     left = owner == LEADER
     if left.any() and not nonconvex:
@@ -220,6 +220,13 @@ def dual_objectives(program: Program, kkt: Kkt) -> sp.csr_array:
     return sp.csr_array((value, (owner, column)), shape=(len(stack.names), kkt.columns))
 
 
+def bills(program: Program, kkt: Kkt) -> sp.csr_array:
+    """The same for followers that `refuse_leader_in_rows` lets pass, with what binaries leave of the limits that they switch."""
+    pairs, left = kkt.pairs, switched.switches(program, kkt)[1]
+    terms = dual_objectives(program, kkt)
+    return sp.csr_array(terms + sp.csr_array((left, (pairs.owner, pairs.dual)), shape=terms.shape))
+
+
 def everything(program: Program, kkt: Kkt, follower: int) -> Vector:
     """1 at all of a follower's conditions, over the program's columns and then the KKT columns: strong duality."""
     found = np.zeros(program.columns + kkt.columns)
@@ -258,13 +265,17 @@ def _weight(program: Program, follower: int, leader: np.ndarray, own: np.ndarray
 
 
 def refuse_leader_in_rows(program: Program, kkt: Kkt, follower: int) -> None:
-    """Raise `ModelError` where a leader variable enters this follower's rows: its dual objective has products then."""
+    """Raise `ModelError` where a leader variable enters this follower's rows: its dual objective has products then.
+
+    A binary that switches a limit leaves none (`bilevel.reformulate.switched`).
+    """
     leader, stack = program.followers.owner < 0, program.followers
     cones, count, rows = stack.cones, stack.cones.count, stack.rows.count
     names = stack.rows.names + cones.names
+    binding = ~switched.switches(program, kkt)[0]
     blocks = (
         (kkt.equal_matrix, kkt.equal_owner, kkt.equal_row),
-        (kkt.pairs.slack_matrix, kkt.pairs.owner, kkt.pairs.row),
+        (kkt.pairs.slack_matrix[binding], kkt.pairs.owner[binding], kkt.pairs.row[binding]),
         (cones.squares, stack.cone_owner[cones.owner], rows + cones.owner),
         (cones.u, stack.cone_owner, rows + np.arange(count)),
         (cones.w, stack.cone_owner, rows + np.arange(count)),

@@ -10,6 +10,7 @@ efficiency, every optimum of the follower without binaries keeps both rules in a
 This holds whatever the leader posts, as its prices are not among these.  The pairs of other periods stay open.  Without their
 binaries a response may break the rule, and the bilevel optimum would be another problem's, so every pattern of open pairs gets
 its own copy of the follower (the convex hull of the union, whose corners keep the rules), and leader binaries choose one.
+That is `HULL`.  With `EXACT` the binaries of open pairs are the follower's own, as they are written, and any number of them.
 """
 
 import itertools
@@ -23,9 +24,20 @@ import pyomo.environ as pyo
 from bilevel import Check, tolerances
 from bilevel.errors import BilevelError
 from formulations.case_parts import market_of
+from formulations.options import Option
 from instances import Aggregator, Instance
 
 MOST_PATTERNS = 64
+HULL, EXACT = "hull", "exact"
+OPTION = Option(
+    name="exclusivity",
+    help="what keeps an aggregator from buying and selling, or charging and discharging, at once where prices do not: its convex "
+    "hull over all choices, or its own binaries, which may be many",
+    kind=str,
+    choices=(HULL, EXACT),
+    default=HULL,
+    example=EXACT,
+)
 Barred = frozenset[tuple[str, int]]
 
 
@@ -61,13 +73,13 @@ def _storage_decided(aggregator: Aggregator, contract: float, buy: float, sell: 
     return unlimited and round_trip < 1 and sell > 0 and min(purchases, default=math.inf) > round_trip * sell
 
 
-def patterns(case: Instance, aggregator: Aggregator, several: bool) -> tuple[Barred, ...]:
-    """Every choice of one side to bar for each open pair; one empty pattern when none is open.
+def patterns(case: Instance, aggregator: Aggregator, several: bool, exact: bool = False) -> tuple[Barred, ...]:
+    """Every choice of one side to bar for each open pair; one empty pattern when none is open, or binaries keep them (`exact`).
 
     Raises `BilevelError`, naming aggregator and period, when pairs are open and the follower cannot be split (`several` false) or
     they make more than 64 patterns.
     """
-    pairs = open_pairs(case, aggregator)
+    pairs = [] if exact else open_pairs(case, aggregator)
     if pairs and (not several or 2 ** len(pairs) > MOST_PATTERNS):
         first = pairs[0]
         why = (
@@ -77,6 +89,7 @@ def patterns(case: Instance, aggregator: Aggregator, several: bool) -> tuple[Bar
         )
         remedy = (
             "keep sell < buy and purchase prices above sell times the round-trip efficiency, or shorten the horizon"
+            + (f", or use exclusivity={EXACT!r}" if several else "")
         )
         raise BilevelError(
             f"aggregator {aggregator.name!r} could {_WORDS[first.first]} in period {first.period} at these market prices, and "

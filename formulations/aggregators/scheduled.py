@@ -1,10 +1,12 @@
 """An aggregator that schedules every session's energy ([YZ] (14) and (17), docs/model.md section 3): a linear follower."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
+from formulations.aggregators import exclusivity as kept
 from formulations.aggregators import trading
 from formulations.aggregators.exclusivity import Barred
 from instances import Aggregator, Instance, Market, PerUnit, Session
@@ -12,11 +14,12 @@ from instances import Aggregator, Instance, Market, PerUnit, Session
 name = "scheduled"
 about = "each vehicle's energy in its window"
 several = True
+options = (kept.OPTION,)
 
 
 def add(
     block: Any, case: Instance, market: Market, aggregator: Aggregator, price: Any, per_unit: PerUnit,
-    patterns: tuple[Barred, ...],
+    patterns: tuple[Barred, ...], *, exclusivity: str,
 ) -> None:  # fmt: skip
     """Fill one `Follower` block: max base Delta sum C_t ev_t - trading cost, every session charged by its energy in its window.
 
@@ -25,12 +28,16 @@ def add(
 
     With several `patterns` there is one copy of all this for each, in `part[k]`, whose constants are multiplied by `share[k]` >= 0;
     the shares add up to 1, and every quantity is the sum of its copies: the convex hull of the union of the patterns.
+
+    With `exclusivity` "exact" there is one copy, in which binaries `z[t]` and `u[t]` of the follower keep the pairs that prices
+    leave open (`trading.add_binaries`); where there are none, it is the model of the hull.
     """
     sessions = [s for s in case.sessions if s.station == aggregator.station]
     block.largest = trading.limits(case, aggregator, _most(case, sessions, per_unit), per_unit)
     # The share of a single pattern is 1, so that bounds are limits enough
     if len(patterns) == 1:
-        _add_part(block, case, aggregator, sessions, per_unit, patterns[0], 1.0, block.largest)
+        pairs = kept.open_pairs(case, aggregator) if exclusivity == kept.EXACT else []
+        _add_part(block, case, aggregator, sessions, per_unit, patterns[0], 1.0, block.largest, pairs)
     else:
         _add_parts(block, case, aggregator, sessions, per_unit, patterns)
     block.paid = pyo.Expression(list(range(case.horizon.periods)), rule=lambda _b, t: price[t])
@@ -80,9 +87,9 @@ def _add_parts(
 
 def _add_part(
     block: Any, case: Instance, aggregator: Aggregator, sessions: list[Session], per_unit: PerUnit, barred: Barred, weight: Any,
-    largest: dict[str, float],
+    largest: dict[str, float], pairs: Sequence[kept.OpenPair] = (),
 ) -> None:  # fmt: skip
-    """One copy of schedule and trade, its constants multiplied by `weight`."""
+    """One copy of schedule and trade, its constants multiplied by `weight`; binaries keep the `pairs`."""
     hours = case.horizon.period_hours
     plugged = [(s.name, t) for s in sessions for t in case.window(s)]
     limit = {s.name: float(per_unit.power(s.count * s.power_max_kw)) for s in sessions}
@@ -104,4 +111,4 @@ def _add_part(
     for n, t in plugged:
         at[t].append(n)
     block.ev = pyo.Expression(list(at), rule=lambda b, t: pyo.quicksum(b.p[n, t] for n in at[t]))
-    trading.add(block, case, aggregator, block.ev, largest, per_unit, barred, weight)
+    trading.add(block, case, aggregator, block.ev, largest, per_unit, barred, weight, pairs)

@@ -1,10 +1,11 @@
 """What every aggregator does: buy by contract and in real time, sell, and store ([YZ] (18) to (21), docs/model.md section 3)."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pyomo.environ as pyo
 
+from formulations.aggregators.exclusivity import OpenPair
 from instances import Aggregator, Instance, Market, PerUnit
 from instances.records.market import SERIES
 
@@ -18,7 +19,7 @@ _ROOM = 1.01
 
 def add(
     block: Any, case: Instance, aggregator: Aggregator, ev: Any, largest: Mapping[str, float], per_unit: PerUnit,
-    barred: Collection[tuple[str, int]] = (), weight: Any = 1.0,
+    barred: Collection[tuple[str, int]] = (), weight: Any = 1.0, pairs: Sequence[OpenPair] = (),
 ) -> None:  # fmt: skip
     """Add the trade of an aggregator whose charging power is `ev[t]` in pu; `largest` are the limits of `limits`.
 
@@ -38,7 +39,7 @@ def add(
     needed in any period (a kWh may then be worth more, or keep a schedule possible), there is no relief.  Without a storage that
     can move energy there are no storage rows, as nothing would limit their duals.
 
-    `weight` scales every limit and constant, for one of several copies of the trade.
+    `weight` scales every limit and constant, for one of several copies of the trade.  `pairs` are kept by binaries.
     """
     block.T = pyo.Set(initialize=range(case.horizon.periods), ordered=True)
     _add_variables(block, largest, barred, weight)
@@ -50,7 +51,9 @@ def add(
     start = float(per_unit.power(aggregator.storage_initial_kwh)) * weight
     stores = largest["charge"] > 0
     _add_storage(block, case, aggregator, start, stores)
-    block.supplied = _supplied(largest, barred)
+    add_binaries(block, largest, pairs)
+    # What a binary may bar is not there for certain
+    block.supplied = _supplied(largest, [*barred, *((pair.first, pair.period) for pair in pairs)])
     if not (stores and positive(case) and block.supplied):
         block.relief.fix(0.0)
 
@@ -84,6 +87,28 @@ def _add_storage(block: Any, case: Instance, aggregator: Aggregator, start: Any,
     block.cycle = pyo.Constraint(expr=last == start if stores else pyo.Constraint.Skip)
     if not stores:
         block.stored.fix(start)
+
+
+def add_binaries(block: Any, largest: Mapping[str, float], pairs: Sequence[OpenPair]) -> None:
+    """Binaries `z[t]` (bought or sold) and `u[t]` (charged or discharged) for these pairs, [YZ] (18), (19), (21).
+
+    E+ <= M z, E- <= M (1 - z), r+ <= M u, r- <= M (1 - u), M being the largest of each; nothing without pairs.
+    """
+    for name, first in (("z", "bought"), ("u", "charge")):
+        mine = {pair.period: pair for pair in pairs if pair.first == first}
+        if not mine:
+            continue
+        binary = pyo.Var(list(mine), within=pyo.Binary)
+        setattr(block, name, binary)
+
+        def at_first(b: Any, t: int, mine: Any = mine, binary: Any = binary) -> Any:
+            return getattr(b, mine[t].first)[t] <= largest[mine[t].first] * binary[t]
+
+        def at_second(b: Any, t: int, mine: Any = mine, binary: Any = binary) -> Any:
+            return getattr(b, mine[t].second)[t] <= largest[mine[t].second] * (1 - binary[t])
+
+        setattr(block, f"{name}_first", pyo.Constraint(list(mine), rule=at_first))
+        setattr(block, f"{name}_second", pyo.Constraint(list(mine), rule=at_second))
 
 
 def _supplied(largest: Mapping[str, float], barred: Collection[tuple[str, int]]) -> bool:

@@ -35,7 +35,7 @@ def add(form: Reformulation, mip: SolverProgram) -> SolverProgram:
     mip = mip.with_columns(low, high, form.program.size[x] * form.program.size[y])
     paying = np.unique(owner)
     paid = coo([*zip(np.searchsorted(paying, owner), at, value, strict=True)], (len(paying), mip.columns))
-    dual = revenue.dual_objectives(form.program, form.kkt)[paying]
+    dual = revenue.bills(form.program, form.kkt)[paying]
     # At most, as y'Qy is left out; planes that hold products from below are enough for that
     duality = Rows(
         sp.csr_array(paid - widen(sp.csr_array(dual), mip.columns)),

@@ -40,9 +40,9 @@ def crossed() -> Instance:
     return small_market((0.10, 0.30, 0.20), (0.11, 0.15, 0.22), (0.09, 0.27, 0.18), agent)
 
 
-def on_levels(case: Instance) -> Any:
+def on_levels(case: Instance, **options: Any) -> Any:
     """The market whose leader chooses every price among `LEVELS`."""
-    model = formulations.aggregator_market(case)
+    model = formulations.aggregator_market(case, **options)
     model.level = pyo.Var([(t, k) for t, levels in enumerate(LEVELS) for k in range(len(levels))], within=pyo.Binary)
     model.one = pyo.Constraint(model.T, rule=lambda m, t: sum(m.level[t, k] for k in range(len(LEVELS[t]))) == 1)
     model.chosen_level = pyo.Constraint(
@@ -183,3 +183,62 @@ def test_too_many_open_pairs_and_elastic_users_with_one_are_refused() -> None:
     without = small_market(market=None)
     with pytest.raises(BilevelError, match=r"has no market: give it aggregators\.csv"):
         exclusivity.open_pairs(without, STORAGE)
+
+
+def test_exact_without_an_open_pair_is_the_model_of_the_hull() -> None:
+    one, other = (formulations.aggregator_market(small_market(), exclusivity=how) for how in ("hull", "exact"))
+    assert [str(v) for v in one.component_data_objects(pyo.Var)] == [
+        str(v) for v in other.component_data_objects(pyo.Var)
+    ]
+    rows = [[(str(r), str(r.expr)) for r in m.component_data_objects(pyo.Constraint)] for m in (one, other)]
+    assert rows[0] == rows[1]
+
+
+def test_binaries_of_its_own_give_the_best_of_all_prices_and_binaries() -> None:
+    case = crossed()
+    model = on_levels(case, exclusivity="exact")
+    costs = [operator_cost(case, paper_response(case, price, True)) for price in itertools.product(*LEVELS)]
+    assert list(model.aggregator["agent"].z) == list(model.aggregator["agent"].u) == [1]
+    solution = bilevel.solve(model, gap=1e-6, time_limit=60, progress=False)
+    assert solution.status == "certified", solution.reason
+    assert solution.objective == pytest.approx(min(costs), rel=1e-6)
+    assert solution.certificate["exclusivity"].value == 0
+
+
+@pytest.mark.parametrize("seed", [35, 37, 49])
+def test_binaries_and_hull_agree_whatever_the_leader_likes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    case = random_market(rng, exclusive=False)
+    weights, found = rng.normal(size=(6, case.horizon.periods)), []
+    for how in ("hull", "exact"):
+        model = formulations.aggregator_market(case, exclusivity=how)
+        block = model.aggregator["agent"]
+        names = ("ev", "bought", "sold", "charge", "discharge", "contract")
+        taste = sum(
+            w * getattr(block, name)[t] for name, row in zip(names, weights, strict=True) for t, w in enumerate(row)
+        )
+        model.objective.set_value(0.01 * model.dso_cost + 10 * taste)
+        solution = bilevel.solve(model, gap=1e-5, time_limit=60, progress=False)
+        assert solution.status == "certified", solution.reason
+        found.append(solution.objective)
+    assert found[1] == pytest.approx(found[0], rel=2e-5, abs=1e-5)
+
+
+def test_more_pairs_than_the_hull_takes_are_certified() -> None:
+    agent = replace(STORAGE, contract_max_kw=80.0, real_time_max_kw=50.0)
+    many = small_market((0.10, 0.30, 0.20, 0.15), (0.08,) * 4, (0.5,) * 4, agent)
+    assert len(exclusivity.open_pairs(many, agent)) == 8
+    with pytest.raises(BilevelError, match="or use exclusivity='exact'"):
+        formulations.aggregator_market(many)
+    model = formulations.aggregator_market(many, exclusivity="exact")
+    solution = bilevel.solve(model, time_limit=120, progress=False)
+    assert solution.status == "certified", solution.reason
+    price = [pyo.value(model.price["s", t]) for t in model.T]
+    assert pyo.value(model.aggregator["agent"].profit) == pytest.approx(
+        paper_response(many, price, True).profit, rel=1e-7
+    )
+
+
+def test_elastic_users_take_no_exclusivity() -> None:
+    with pytest.raises(BilevelError, match=r"takes no exclusivity: leave it out, or choose demand 'scheduled'"):
+        formulations.aggregator_market(small_market(), "elastic", exclusivity="exact")
