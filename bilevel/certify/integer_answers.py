@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from bilevel import budget, tolerances
+from bilevel.budget import Leisure
 from bilevel.certify import integer_ties, integer_tree, point_checks
 from bilevel.certify.repair import mended_objective
 from bilevel.certify.resolution import resolution_check
@@ -39,8 +40,11 @@ class WholeAnswer:
     infeasible: bool = False
 
 
-def answer(program: Program, x: Vector, follower: int) -> WholeAnswer:
-    """Solve one follower again at the leader's part of x: a tree proves that nothing is cheaper, else SciPy's word is told."""
+def answer(program: Program, x: Vector, follower: int, leisure: Leisure | None = None) -> WholeAnswer:
+    """Solve one follower again at the leader's part of x: a tree proves that nothing is cheaper, else SciPy's word is told.
+
+    `leisure`: the time for the trees of all followers together; None for that of this one.
+    """
     stack = program.followers
     mine, own = np.flatnonzero(stack.owner == follower), np.flatnonzero(stack.row_owner == follower)
     rates, size = stack.rates(x)[mine], _size(program, x, follower)
@@ -60,7 +64,7 @@ def answer(program: Program, x: Vector, follower: int) -> WholeAnswer:
         if step is None
         else max(_OF_A_STEP * float(step) / size, tolerances.WHOLE_FOLLOWER / 2)
     )
-    proven = integer_tree.least(problem, whole, cost / size - room, budget.leisure())
+    proven = integer_tree.least(problem, whole, cost / size - room, leisure or budget.leisure())
     if np.isfinite(proven.bound):
         least = cost if step is not None and proven.bound >= cost / size - room else proven.bound * size
         return WholeAnswer(least, size, f"proven by a tree of {proven.nodes} linear programs")
@@ -95,7 +99,9 @@ def _size(program: Program, x: Vector, follower: int) -> float:
 
 def checks(program: Program, x: Vector, bound: float | None, gap: float) -> list[Check]:
     """Rows, the followers' optimality, the gap, the resolution, what mending violations costs, cones, and ties."""
-    answers = [answer(program, x, at) for at in range(len(program.followers.names))]
+    # One time for all, so that many followers take no more of it than one
+    leisure = budget.leisure()
+    answers = [answer(program, x, at, leisure) for at in range(len(program.followers.names))]
     found = [point_checks.leader_rows(program, x), _follower_rows(program, x), _optimality(program, x, answers)]
     impossible = any(each.infeasible for each in answers)
     found.append(point_checks.global_gap(program, x, None if impossible else bound, gap))

@@ -19,7 +19,7 @@ options = (kept.OPTION,)
 
 def add(
     block: Any, case: Instance, market: Market, aggregator: Aggregator, price: Any, per_unit: PerUnit,
-    patterns: tuple[Barred, ...], *, exclusivity: str,
+    patterns: tuple[Barred, ...], *, exclusivity: str = kept.HULL,
 ) -> None:  # fmt: skip
     """Fill one `Follower` block: max base Delta sum C_t ev_t - trading cost, every session charged by its energy in its window.
 

@@ -303,12 +303,6 @@ def sos_on_the_model(m: Any) -> None:
     m.pw = pyo.Piecewise(m.f.z, m.f.y, pw_pts=[0, 2, 6], f_rule=[0, 6, 8], pw_constr_type="LB", pw_repn="SOS2")
 
 
-def binaries_in_the_follower(m: Any) -> None:
-    m.f.z = pyo.Var(bounds=(0, 100))
-    m.f.pw = pyo.Piecewise(m.f.z, m.f.y, pw_pts=[0, 2, 6], f_rule=[0, 6, 8], pw_constr_type="LB", pw_repn="INC")
-    m.f.o.set_value(m.f.z + m.x * m.f.e)
-
-
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -317,7 +311,6 @@ def binaries_in_the_follower(m: Any) -> None:
         (condition, r"row 'row' cannot be evaluated"), (variable_limit, r"row 'row' cannot be evaluated .*variable lower bound"),
         (division_by_nothing, r"row 'row' holds a coefficient that is not a finite number"),
         (sos_on_the_model, r"'pw\.SOS2_sosconstraint' of kind SOSConstraint would be ignored"),
-        (binaries_in_the_follower, r"follower variable 'f\.pw\.INC_bin_y\[1\]' is integer"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named_and_nothing_is_logged(

@@ -231,10 +231,8 @@ def owned(domain: Any) -> Any:
 
 
 def test_followers_have_no_gaps_unless_fixed() -> None:
-    for domain in (pyo.Integers, pyo.Set(initialize=[1, 4, 7]), semi(4, 6), pyo.EmptySet):
-        with pytest.raises(
-            ModelError, match=r"follower variable 'f\.k' is (integer|limited to .*): .*relax it or move"
-        ):
+    for domain in (pyo.Set(initialize=[1, 4, 7]), semi(4, 6), pyo.EmptySet):
+        with pytest.raises(ModelError, match=r"follower variable 'f\.k' is limited to .*: .*whole numbers only"):
             bilevel.solve(owned(domain), progress=False)
     assert bilevel.solve(owned(pyo.RangeSet(1, 5, 0)), progress=False).objective == pytest.approx(1.0)
     m = owned(pyo.Set(initialize=[1, 4, 7]))
