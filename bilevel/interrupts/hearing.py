@@ -6,6 +6,7 @@ exception, which it does not survive.
 """
 
 import contextlib
+import logging
 import math
 import signal
 import sys
@@ -96,6 +97,9 @@ def _end() -> None:
         _waiting.append(True)
         return
     _waiting.clear()
+    if sys.unraisablehook is _untold:
+        # The command ends: what Pyomo logs of a component that it was building when the interrupt came is no fault
+        logging.disable(logging.CRITICAL)
     raise KeyboardInterrupt
 
 
@@ -167,6 +171,7 @@ def whole() -> Iterator[Heard]:
             yield heard
         finally:
             sys.unraisablehook = told
+            logging.disable(logging.NOTSET)
             for number, handler in before.items():
                 # Who has put another handler there meanwhile keeps it
                 if handler is not None and signal.getsignal(number) is _handle:
