@@ -3,7 +3,7 @@
 import json
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def problem(case: Instance, choices: Mapping[str, Any]) -> dict[str, Any]:
 
 def csv(table: pd.DataFrame) -> str:
     """A table as comma-separated values with a header, its text as `cell` writes it."""
-    return _mapped(table, cell).to_csv(index=False, lineterminator="\n")
+    return _for_spreadsheets(table).to_csv(index=False, lineterminator="\n")
 
 
 def cell(text: str) -> str:
@@ -53,18 +53,13 @@ def uncell(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
-def read_back(table: pd.DataFrame) -> pd.DataFrame:
-    """A table read from a file of `csv`, with its text, column names too, as it was before."""
-    return _mapped(table, uncell)
-
-
-def _mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """The table with all text changed, also that of its columns' names; numbers stay numbers."""
+def _for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with all text as `cell` writes it, also that of its columns' names; numbers stay numbers."""
     found = table.copy()
-    found.columns = pd.Index([change(name) if isinstance(name, str) else name for name in table.columns])
+    found.columns = pd.Index([cell(name) if isinstance(name, str) else name for name in table.columns])
     for at, kind in enumerate(table.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
-            texts = [change(value) if isinstance(value, str) else value for value in table.iloc[:, at]]
+            texts = [cell(value) if isinstance(value, str) else value for value in table.iloc[:, at]]
             found.isetitem(at, np.array(texts, dtype=object))
     return found
 

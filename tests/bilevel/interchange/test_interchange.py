@@ -14,6 +14,7 @@ import pyomo.environ as pyo
 import pyscipopt
 import pytest
 import scipy.sparse as sp
+from file_faults import networks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -40,28 +41,7 @@ INF = np.inf
 QUIET = Progress(False)
 
 # Moore and Bard 1990, Operations Research 38(5), example with its integrality relaxed: optimum -18 at x = 8, y = 1
-MOORE_BARD = """NAME moore90
-ROWS
- N cost
- L R1
- L R2
- L R3
- G R4
-COLUMNS
- X cost -1 R1 -25
- X R2 1 R3 2
- X R4 2
- Y cost -10 R1 20
- Y R2 2 R3 -1
- Y R4 10
-RHS
- RHS R1 30 R2 10
- RHS R3 15 R4 15
-BOUNDS
- UP B X 20
- UP B Y 20
-ENDATA
-"""
+MOORE_BARD = networks.MPS
 BY_NAME = (
     "@NUMVARS\n1\n@NUMCONSTRS\n4\n@VARSBEGIN\nY 1.\n@VARSEND\n@CONSTRSBEGIN\nR1\nR2\nR3\nR4\n@CONSTRSEND\n"
     "@NAME\nmoore\n@MPS\nmoore.mps\n"

@@ -43,11 +43,10 @@ def test_tables_keep_names_and_numbers(names: list[str]) -> None:
     assert rows[0] == ["'=name", "'-value", "whole", "none"]
     assert [files.uncell(row[0]) for row in rows[1:]] == names
     assert [row[1:] for row in rows[1:]] == [[repr(k - 1.5), "-1", ""] for k in range(len(names))]
-    read = pd.read_csv(
-        io.StringIO(files.csv(table)), keep_default_na=False, na_values={"none": [""]}, dtype={"'=name": str}
-    )
-    pd.testing.assert_frame_equal(files.read_back(read)[["=name"]], table[["=name"]], check_dtype=False)
-    assert list(files.read_back(read)) == list(table)
+    # As the docs say to read them with pandas
+    read = pd.read_csv(io.StringIO(files.csv(table)), keep_default_na=False, dtype=str)
+    assert [files.uncell(name) for name in read.columns] == list(table)
+    assert [files.uncell(name) for name in read["'=name"]] == names
 
 
 @given(st.lists(NAME, max_size=5))

@@ -7,50 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from cli_runs import run
+from file_faults.networks import AUX, MPS
 
 from bilevel import verify
-
-# Moore and Bard (1990) with continuous variables: -18 at X = 8, Y = 1
-MPS = """NAME moore90
-ROWS
- N cost
- L R1
- L R2
- L R3
- G R4
-COLUMNS
- X cost -1 R1 -25
- X R2 1 R3 2
- X R4 2
- Y cost -10 R1 20
- Y R2 2 R3 -1
- Y R4 10
-RHS
- RHS R1 30 R2 10
- RHS R3 15 R4 15
-BOUNDS
- UP B X 20
- UP B Y 20
-ENDATA
-"""
-AUX = """@NUMVARS
-1
-@NUMCONSTRS
-4
-@VARSBEGIN
-Y 1.
-@VARSEND
-@CONSTRSBEGIN
-R1
-R2
-R3
-R4
-@CONSTRSEND
-@NAME
-moore90
-@MPS
-moore.mps
-"""
 
 
 @pytest.fixture
