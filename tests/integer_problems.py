@@ -154,6 +154,11 @@ def at(p: Whole, x: Array) -> float:
     return best
 
 
+def best_answers(lower: Lower, x: Array) -> list[Array]:
+    """The whole parts of the follower's best answers at a decision."""
+    return _best(lower, x)[0]
+
+
 def _best(lower: Lower, x: Array) -> tuple[list[Array], float]:
     """The whole parts of the follower's best answers, and what they cost."""
     rest, rates = lower.b - lower.B @ x, lower.c + lower.C.T @ x
