@@ -19,19 +19,24 @@ _PLAIN_INTERVAL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """State of a solve: bound and incumbent in the user's sense of the objective (NaN while unknown), relative gap."""
+    """State of a solve: bound and incumbent in the user's sense of the objective (NaN while unknown), relative gap.
+
+    `answers`: of integer followers, how many the search knows and rules decisions out by; 0 for continuous followers.
+    """
 
     phase: str
     bound: float
     incumbent: float
     gap: float
     seconds: float
+    answers: int = 0
 
     def line(self) -> str:
         """One line for people."""
         gap = f"{self.gap:.2e}" if self.gap < float("inf") else "-"
+        phase = f"{self.phase} ({self.answers})" if self.answers else self.phase
         return (
-            f"{self.phase:<18} bound {self.bound:<12.8g} incumbent {self.incumbent:<12.8g} "
+            f"{phase:<18} bound {self.bound:<12.8g} incumbent {self.incumbent:<12.8g} "
             f"gap {gap:<8} {self.seconds:5.1f} s"
         )
 
@@ -53,7 +58,7 @@ class Progress:
         self.local = self.trusted = False
         self.listening, self.heard = hearing.part(), hearing.Heard()
         self.finishing = False
-        self.nodes = 0
+        self.nodes = self.answers = 0
         self.sink, self.live = _sink(show)
 
     def __enter__(self) -> "Progress":
@@ -126,7 +131,7 @@ class Progress:
         )
         return ProgressEvent(
             self.name, _known(self.sign * self.bound), _known(self.sign * self.incumbent), gap,
-            time.monotonic() - self.started,
+            time.monotonic() - self.started, self.answers,
         )  # fmt: skip
 
     def _show(self) -> None:

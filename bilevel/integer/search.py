@@ -139,6 +139,7 @@ class Hunt:
         ordered = sorted(answers, key=lambda y: not self.cuts.rules_out(at, y, x))
         new = any(self.cuts.add(at, y) for y in ordered[:1])
         self.answers += new
+        self.allowed.progress.answers = self.answers
         return new
 
     def _keep(self, x: Vector | None) -> None:

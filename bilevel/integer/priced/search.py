@@ -181,6 +181,7 @@ class PricedHunt:
         self.told.add(key)
         self.known.append((at, reply.y))
         self.answers += 1
+        self.allowed.progress.answers = self.answers
         return True
 
     def _suit(self, x: Vector) -> bool:

@@ -161,6 +161,22 @@ def test_no_point() -> None:
     assert solution.certificate["exhausted search"].ok
 
 
+def test_progress_counts_answers() -> None:
+    """Each line tells the answers known by then, and a bound and an incumbent that hold on either side of the optimum."""
+    lines: list[bilevel.ProgressEvent] = []
+    solution = bilevel.solve(interdiction(), progress=lines.append)
+    assert solution.status == "certified"
+    counts = [line.answers for line in lines]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, solution.settings["answers"])
+    assert 1 < solution.settings["answers"] < 2 ** len(VALUES)
+    assert f"({counts[-1]})" in lines[-1].line()
+    slack = 1e-6 * abs(solution.objective)
+    for line in lines:
+        assert not line.bound > solution.objective + slack
+        assert not line.incumbent < solution.objective - slack
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_drawn(seed: int) -> None:
     _compare(seed, "auto")
