@@ -116,7 +116,10 @@ class Favourites:
         def solve() -> Outcome:
             return outer_approximation.walled(once, self.session.add_rows, self.cones, WALLS)
 
-        return outer_approximation.rounds(solve, self.session.add_rows, tangent.cuts, self.cones).x
+        def over() -> bool:
+            return budget.seconds() <= 0 or budget.watch().stop()
+
+        return outer_approximation.rounds(solve, self.session.add_rows, tangent.cuts, self.cones, over=over).x
 
 
 ROOM = 0.1

@@ -74,6 +74,9 @@ class Checked:
 
     def solve(self, integer: bool, gap: float, seconds: float, improving: bool, watch: Watch) -> Outcome:
         """The session's answer where it agrees with itself, else what it says in another way, else "numerical_error"."""
+        if seconds <= 0 and integer and self.mip.integer.any():
+            # Presolve of mixed-integer programs looks at no clock, and takes seconds for nothing
+            return Outcome(SolverStatus.TIME_LIMIT, None, np.inf, -np.inf)
         began = time.monotonic()
         outcome = self.session.solve(integer, gap, seconds, improving, watch)
         spent = time.monotonic() - began

@@ -113,6 +113,15 @@ def test_the_truth_is_let_through() -> None:
     assert session.solve(True, 0.0, 10.0, False, Quiet()).objective == pytest.approx(-5.0)
 
 
+def test_without_time_no_search_is_begun() -> None:
+    """A solver would spend seconds in presolve before it looked at the clock; a bound of the whole may not be lost by it."""
+    begun: list[Outcome] = []
+    session = opened(lambda told: begun.append(told) or told)  # type: ignore[func-returns-value]
+    outcome = session.solve(True, 0.0, 0.0, False, Quiet())
+    assert (outcome.status, outcome.x, outcome.bound, len(begun)) == ("time_limit", None, -np.inf, 0)
+    assert session.solve(True, 0.0, 10.0, False, Quiet()).objective == pytest.approx(-5.0)
+
+
 def test_a_point_below_the_relaxation_is_a_lie() -> None:
     """-6 at a point that keeps the rows as they are told, but not as they were: only the relaxation knows."""
     session = opened(lambda told: told)
