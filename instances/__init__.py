@@ -13,7 +13,9 @@ from instances.files.feeder import read_feeder, write_feeder
 from instances.files.folder import check_folder, write_folder
 from instances.fleet.aggregation import Group, aggregate
 from instances.fleet.generate import generate
+from instances.fleet.realise import merged, realise
 from instances.fleet.scale import scale, set_share, uncontrolled_load_kw
+from instances.fleet.willingness import charge_on_arrival
 from instances.formats.matpower import read_matpower
 from instances.formats.pandapower import from_pandapower
 from instances.formats.pandapower_json import read_pandapower
@@ -26,6 +28,7 @@ from instances.grid.units import PerUnit
 from instances.records.carbon import Carbon, Renewable
 from instances.records.errors import InstanceError
 from instances.records.market import Aggregator, Credit, Distance, Generator, Market, Reservation
+from instances.records.scenarios import Scenario, Scenarios, Willing
 from instances.records.schema import Branch, Bus, Feeder, Horizon, Instance, PriceLimits, Session, Source, Station
 
 __all__ = [
@@ -49,13 +52,17 @@ __all__ = [
     "PriceLimits",
     "Renewable",
     "Reservation",
+    "Scenario",
+    "Scenarios",
     "Session",
     "Source",
     "Station",
+    "Willing",
     "ac_power_flow",
     "aggregate",
     "base_load_kvar",
     "base_load_kw",
+    "charge_on_arrival",
     "check_folder",
     "feeder_sources",
     "from_pandapower",
@@ -65,11 +72,13 @@ __all__ = [
     "list_feeders",
     "load",
     "load_feeder",
+    "merged",
     "read",
     "read_feeder",
     "read_file",
     "read_matpower",
     "read_pandapower",
+    "realise",
     "scale",
     "set_share",
     "uncontrolled_load_kw",

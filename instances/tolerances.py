@@ -18,6 +18,10 @@ ENERGY_SLACK = 1e-9
 """What a session's energy may exceed the most that its window holds by, over this: an energy that fills its window exactly must
 survive the rounding of the product that it is compared with.  Larger, and sessions are let in that no schedule can serve."""
 
+PROBABILITY_SLACK = 1e-9
+"""What probabilities of scenarios may add up to more or less than 1: those that are read from files have been rounded.  Larger, and
+expectations are off by as much."""
+
 SHARE_SLACK = 1e-9
 """Charging of parallel branches whose shares differ from those of their currents by less, over all of it, is that of equal
 branches: rounding of reciprocals.  Larger, and branches are merged whose limits are those of no single one."""
