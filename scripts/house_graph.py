@@ -25,8 +25,8 @@ ROOMS = {
     ),
     "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
     "studies": (
-        "writing", "results_files", "pricing", "security", "carbon", "market", "contest.problems", "contest", "page.parts",
-        "page.panels", "page", "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line",
+        "writing", "results_files", "pricing", "security", "carbon", "market", "contest.problems", "contest", "uncertainty",
+        "page.parts", "page.panels", "page", "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line",
         "command_line.fronts",
     ),
 }  # fmt: skip

@@ -94,7 +94,10 @@ class PricingCandidates:
 
     def evaluate(self, genes: ArrayLike) -> Candidates:
         """Evaluate genes (n, `genes`) in [0, 1]; raises `BilevelError` naming the gene of another value, and for another shape."""
-        price = self._prices(checked_genes(genes, ("candidates", self.genes), "station"))
+        return self.at_prices(self._prices(checked_genes(genes, ("candidates", self.genes), "station")))
+
+    def at_prices(self, price: FloatArray) -> Candidates:
+        """What prices (n, stations, periods) achieve, in currency/kWh; whether they keep their limits is not looked at."""
         charging_kw = self._users.charging_kw(price)
         loss_kw, supply_kw, broken, worst = self._replay(charging_kw)
         days = Days(self.case, price, charging_kw, loss_kw, supply_kw)
