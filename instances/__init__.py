@@ -12,6 +12,7 @@ from instances.files.catalogue import feeder_sources, list_cases, list_feeders, 
 from instances.files.feeder import read_feeder, write_feeder
 from instances.files.folder import check_folder, write_folder
 from instances.fleet.aggregation import Group, aggregate
+from instances.fleet.expected import expected_day
 from instances.fleet.generate import generate
 from instances.fleet.realise import merged, realise
 from instances.fleet.scale import scale, set_share, uncontrolled_load_kw
@@ -64,6 +65,7 @@ __all__ = [
     "base_load_kw",
     "charge_on_arrival",
     "check_folder",
+    "expected_day",
     "feeder_sources",
     "from_pandapower",
     "generate",

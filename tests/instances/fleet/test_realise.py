@@ -19,6 +19,7 @@ from instances import (
     Session,
     Willing,
     charge_on_arrival,
+    expected_day,
     merged,
     realise,
     uncontrolled_load_kw,
@@ -98,6 +99,28 @@ def test_equal_days_stand_once(ieee33: Instance) -> None:
     found = merged(ieee33, days)
     assert [(scenario.name, scenario.probability) for scenario, _ in found] == [("a", 0.5), ("b", 0.5)]
     assert found[0][1] == ieee33
+
+
+def test_the_expected_day_draws_the_mean(ieee33: Instance) -> None:
+    few = ieee33.sessions[10:30]
+    days = Scenarios((
+        Scenario("a", 0.5, load_factor=(0.5,) * 24),
+        Scenario("b", 0.25, few, wholesale_price_per_kwh=(0.2,) * 24),
+        Scenario("c", 0.25, willing_share=0.5),
+    ))  # fmt: skip
+    day = expected_day(ieee33, days)
+    cases = [realise(ieee33, scenario) for scenario in days.scenarios]
+    loads = [uncontrolled_load_kw(case) for case in cases]
+    np.testing.assert_allclose(uncontrolled_load_kw(day), 0.5 * loads[0] + 0.25 * (loads[1] + loads[2]), atol=1e-9)
+    np.testing.assert_allclose(day.load_factor, 0.25 + 0.5 * np.array(ieee33.load_factor))
+    np.testing.assert_allclose(day.wholesale_price_per_kwh, 0.05 + 0.75 * np.array(ieee33.wholesale_price_per_kwh))
+    assert len({session.name for session in day.sessions}) == len(day.sessions) <= 54 + 20 + 3 * 54
+
+
+def test_the_expected_day_of_equal_days_is_the_day(ieee33: Instance) -> None:
+    day = expected_day(ieee33, Scenarios((Scenario("a", 0.25), Scenario("b", 0.75))))
+    alike = [session for session in day.sessions if session in ieee33.sessions]
+    assert len(alike) >= 50 and day.load_factor == pytest.approx(ieee33.load_factor)
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
