@@ -7,7 +7,7 @@
 202.677
 """
 
-from instances.files.case import read, write
+from instances.files.case import CASE_FILES, read
 from instances.files.catalogue import feeder_sources, list_cases, list_feeders, load, load_feeder
 from instances.files.feeder import read_feeder, write_feeder
 from instances.files.folder import check_folder, write_folder
@@ -31,8 +31,10 @@ from instances.records.errors import InstanceError
 from instances.records.market import Aggregator, Credit, Distance, Generator, Market, Reservation
 from instances.records.scenarios import Scenario, Scenarios, Willing
 from instances.records.schema import Branch, Bus, Feeder, Horizon, Instance, PriceLimits, Session, Source, Station
+from instances.scenarios.folder import has_scenarios, read_scenarios, write
 
 __all__ = [
+    "CASE_FILES",
     "FILE_KINDS",
     "Aggregator",
     "Branch",
@@ -69,6 +71,7 @@ __all__ = [
     "feeder_sources",
     "from_pandapower",
     "generate",
+    "has_scenarios",
     "implausible",
     "list_cases",
     "list_feeders",
@@ -80,6 +83,7 @@ __all__ = [
     "read_file",
     "read_matpower",
     "read_pandapower",
+    "read_scenarios",
     "realise",
     "scale",
     "set_share",

@@ -16,7 +16,7 @@ LAYERS = {
 """Each package, and those below it."""
 
 ROOMS = {
-    "instances": ("records", "files", "grid", "fleet", "formats"),
+    "instances": ("records", "files", "grid", "fleet", "scenarios", "formats"),
     "bilevel": (
         "reading", "interrupts", "program", "journals", "compile", "compile.cones", "solvers", "solvers.scaling", "relax",
         "followers", "bounds", "reformulate", "reformulate.modes", "reformulate.tightenings", "certify.proof", "certify.ties",
@@ -27,7 +27,7 @@ ROOMS = {
     "studies": (
         "writing", "results_files", "pricing", "security", "carbon", "market", "contest.problems", "contest", "uncertainty",
         "page.parts", "page.panels", "page", "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line",
-        "command_line.fronts",
+        "command_line.fronts", "command_line.scenarios",
     ),
 }  # fmt: skip
 """The rooms of each package from the ground up; files at a package's top stand beside them all."""

@@ -1,6 +1,6 @@
-"""A case as a folder: ``instance.json`` and CSV tables, five and optional ones, read with clear refusals and written atomically.
+"""A case as a folder: ``instance.json`` and CSV tables, five and optional ones, read with clear refusals.
 
-docs/data-format.md describes the folder. ``read(write(x)) == x`` to the last bit.
+docs/data-format.md describes the folder, and `instances.scenarios.folder` writes it. ``read(write(x)) == x`` to the last bit.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 from instances.files.carbon import CARBON_KEYS, CARBON_TABLES, carbon_records, carbon_values, read_carbon_parts
 from instances.files.feeder import FEEDER_KEYS, existing, header, read_tables, supply_values
-from instances.files.folder import write_folder
 from instances.files.market import OPTIONAL_KEYS, OPTIONAL_TABLES, optional_records, optional_values, read_optional
 from instances.files.objects import as_list, build, plain, read_object
+from instances.files.scenarios import SCENARIO_TABLES
 from instances.files.tables import Numbered, format_table, make, read_periods, read_table
 from instances.records.feeder import SUPPLY_LIMITS
 from instances.records.schema import Branch, Bus, Horizon, Instance, PriceLimits, Session, Source, Station
 
-__all__ = ["read", "write"]
+__all__ = ["CASE_FILES", "JSON_FILE", "case_texts", "read"]
 
 JSON_FILE = "instance.json"
 
@@ -35,14 +35,15 @@ class Period(Numbered):
 
 TABLES = {"buses": Bus, "branches": Branch, "stations": Station, "sessions": Session, "series": Period}
 ALL_TABLES = TABLES | OPTIONAL_TABLES | CARBON_TABLES
-FILES = {JSON_FILE, *(f"{table}.csv" for table in ALL_TABLES)}
+CASE_FILES = frozenset({JSON_FILE, *(f"{table}.csv" for table in (*ALL_TABLES, *SCENARIO_TABLES))})
+"""Names of the files that a case's folder may hold, with its scenarios."""
 KEYS = ("name", "currency", *FEEDER_KEYS, "horizon", "price_limits", "charging_efficiency", "sources")
 
 
 def read(directory: str | os.PathLike[str]) -> Instance:
     """Read the case in ``directory``; refusals name file, line, column, value and remedy.
 
-    Where a killed `write` left only its backup of the folder, the backup is read.
+    Where a killed write left only its backup of the folder, the backup is read.
     """
     folder = existing(directory, JSON_FILE)
     where = folder / JSON_FILE
@@ -68,17 +69,7 @@ def read(directory: str | os.PathLike[str]) -> Instance:
     return make(str(folder), Instance, values)
 
 
-def write(instance: Instance, directory: str | os.PathLike[str]) -> None:
-    """Write the case as ``directory``, whole or not at all.
-
-    The files are written to a hidden folder beside it, which then takes its place; a killed run leaves the
-    old case or the new one to `read`. Raises `InstanceError` when ``directory`` is a file,
-    holds files that are not a case's, or cannot be written.
-    """
-    write_folder(directory, _texts(instance), FILES, "a case")
-
-
-def _texts(instance: Instance) -> dict[str, str]:
+def case_texts(instance: Instance) -> dict[str, str]:
     """Return the text of each file, by file name."""
     feeder = instance.feeder
     rows = zip(instance.load_factor, instance.wholesale_price_per_kwh, strict=True)

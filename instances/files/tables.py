@@ -1,6 +1,6 @@
 """CSV tables whose columns are the fields of a record, with sources in leading comment lines.
 
-A field with a default may be left out, or its cell left empty; infinity is written as an empty cell.
+A field with a default may be left out, or its cell left empty; infinity and None are written as an empty cell.
 Numbers are written with ``repr``, so that reading gives back the same bits. Every refusal names the file,
 line, column and value.
 """
@@ -168,8 +168,8 @@ def _value(where: str, field: Field[Any], cell: str) -> object:
 
 def _cell(value: object) -> str:
     """Format a value so that reading gives it back."""
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     if isinstance(value, Integral):
         return str(int(value))
     number = float(value)  # type: ignore[arg-type]  # numpy numbers print their type with repr

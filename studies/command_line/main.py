@@ -63,6 +63,7 @@ from studies.command_line.options import (
     write_proof,
 )
 from studies.command_line.refusals import output, sentences
+from studies.command_line.scenarios import shown as scenarios_shown
 from studies.pricing import results
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -159,14 +160,14 @@ def cases() -> None:
 
 @app.command(epilog=CODES)
 def check(case: CaseName) -> None:
-    """Read a case with all its checks, and print what it holds.
+    """Read a case with all its checks, its scenarios if it has some, and print what it holds.
 
     Example: bilevel check my_case
 
     Example: bilevel check case33bw.m
     """
     found = find_case(case)
-    display.console().print(display.facts_table(_summary(found)))
+    display.console().print(display.facts_table([*_summary(found), *scenarios_shown.facts(case)]))
     if doubt := instances.implausible(Network.of(found.feeder)):
         output.remark(f"warning: {doubt}")
     print("ok")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import instances
-from instances import Instance
+from instances import Instance, Scenarios
 
 INF = math.inf
 LARGEST = 1e30
@@ -74,6 +74,7 @@ TEXT, ANY, POWER, ABOVE, PERIOD = (
 LIMIT, LIMIT_0 = Column(least=0, open=True, default=INF), Column(least=0, default=INF)
 SHARE = Column(least=0, most=1, open=True, default=1.0)
 ZERO, ZERO_UP = Column(default=0.0), Column(least=0, default=0.0)
+AS_IN_THE_CASE = "as in the case"
 TABLES: dict[str, dict[str, Column]] = {
     "buses": {
         "name": TEXT, "load_kw": ANY, "load_kvar": ANY, "voltage_min_pu": Column(least=0, default=0.9),
@@ -109,7 +110,16 @@ TABLES: dict[str, dict[str, Column]] = {
     "renewables": {"name": TEXT, "bus": TEXT, "emission_kg_per_kwh": ZERO_UP},
     "renewable_power": {"renewable": TEXT, "period": PERIOD, "power_kw": POWER},
     "carbon": {"period": PERIOD, "grid_factor_kg_per_kwh": POWER},
+    "scenarios": {
+        "name": TEXT, "probability": Column(least=0, most=1, open=True), "willing_share": Column(least=0, most=1, default=1.0),
+    },
+    "scenario_series": {
+        "scenario": TEXT, "period": PERIOD, "load_factor": Column(least=0, default=AS_IN_THE_CASE),
+        "wholesale_price_per_kwh": Column(default=AS_IN_THE_CASE), "renewable_factor": Column(least=0, default=AS_IN_THE_CASE),
+    },
+    "scenario_willing": {"scenario": TEXT, "session": TEXT, "willing_share": Column(least=0, most=1)},
 }  # fmt: skip
+TABLES["scenario_sessions"] = {"scenario": TEXT, **TABLES["sessions"]}
 """Every table with its columns."""
 
 KEYS = {
@@ -128,11 +138,16 @@ SUPPLY = ("supply_min_kw", "supply_max_kw", "supply_min_kvar", "supply_max_kvar"
 def wrong(folder: Path) -> list[str]:
     """Why a case that was taken cannot be right; raises `InstanceError` where it is not taken at all."""
     case = instances.read(folder)
-    found = [*_values(folder, case), *_names(case)]
+    scenarios = instances.read_scenarios(folder) if any(folder.glob("scenario*.csv")) else None
+    found = [*_values(folder, case, scenarios), *_names(case)]
     again = folder.with_name(f"{folder.name}.again")
-    instances.write(case, again)
+    instances.write(case, again, scenarios)
     if instances.read(again) != case:
         found.append("written and read again, it is another case")
+    if scenarios is not None and instances.read_scenarios(again) != scenarios:
+        found.append("written and read again, they are other scenarios")
+    if scenarios is not None and abs(math.fsum(s.probability for s in scenarios.scenarios) - 1) > 1e-6:
+        found.append("the probabilities do not add up to 1")
     return found
 
 
@@ -153,7 +168,7 @@ def wrong_feeder(folder: Path) -> list[str]:
     return found
 
 
-def _values(folder: Path, case: Instance) -> Iterator[str]:
+def _values(folder: Path, case: Instance, scenarios: Scenarios | None) -> Iterator[str]:
     meta = json.loads((folder / "instance.json").read_text(encoding="utf-8-sig"))
     feeder = case.feeder
     holders: list[tuple[str, dict[str, Column], dict[str, Any], Any]] = [
@@ -172,7 +187,8 @@ def _values(folder: Path, case: Instance) -> Iterator[str]:
             yield from _value(f"{where} {key}", column, values[key], getattr(holder, key))
     for name, columns in TABLES.items():
         if (folder / f"{name}.csv").exists():
-            yield from _rows(name, columns, rows(folder / f"{name}.csv"), _records(name, case))
+            taken = _records_of(name, scenarios) if name.startswith("scenario") else _records(name, case)
+            yield from _rows(name, columns, rows(folder / f"{name}.csv"), taken)
 
 
 def _value(where: str, column: Column, given: Any, taken: Any) -> Iterator[str]:
@@ -195,16 +211,24 @@ def rows(path: Path) -> list[dict[str, str]]:
     return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]]
 
 
+ANY_ORDER = {
+    "renewable_power": "renewable", "scenario_series": "scenario", "scenario_sessions": "scenario",
+    "scenario_willing": "scenario",
+}  # fmt: skip
+"""Tables whose rows may come in any order, with the column that tells whose they are."""
+
+
 def _rows(
     name: str, columns: dict[str, Column], found: list[dict[str, str]], taken: list[dict[str, Any]]
 ) -> Iterator[str]:
     if len(found) != len(taken):
         yield f"{name} has {len(found)} rows, {len(taken)} are taken"
         return
-    if name == "renewable_power":
+    if name in ANY_ORDER:
         # Its rows come in any order
-        names = [record["renewable"] for record in taken]
-        found = sorted(found, key=lambda row: (names.index(row["renewable"]), int(row["period"])))
+        key = ANY_ORDER[name]
+        names = [record[key] for record in taken]
+        found = sorted(found, key=lambda row: (names.index(row[key]), int(row.get("period", "0"))))
     for at, (row, record) in enumerate(zip(found, taken, strict=True)):
         for key, column in columns.items():
             cell = row.get(key, "")
@@ -235,6 +259,25 @@ def _records(name: str, case: Instance) -> list[dict[str, Any]]:
             for t, kw in enumerate(r.power_kw)
         ]
     return [{key: getattr(record, key) for key in TABLES[name]} for record in getattr(holder, name)]
+
+
+def _records_of(name: str, scenarios: Scenarios | None) -> list[dict[str, Any]]:
+    """What the scenarios have of a table, those in the order of their names in it."""
+    found: list[dict[str, Any]] = []
+    for scenario in () if scenarios is None else scenarios.scenarios:
+        owner = {"scenario": scenario.name}
+        if name == "scenarios":
+            found.append({key: getattr(scenario, key) for key in TABLES[name]})
+        elif name == "scenario_series":
+            series = {key: getattr(scenario, key) for key in TABLES[name] if key not in ("scenario", "period")}
+            length = max((len(values) for values in series.values() if values is not None), default=0)
+            for t in range(length):
+                row = {key: AS_IN_THE_CASE if values is None else values[t] for key, values in series.items()}
+                found.append(owner | {"period": t} | row)
+        else:
+            records: Any = scenario.willing if name == "scenario_willing" else scenario.sessions or ()
+            found += [owner | {key: getattr(r, key) for key in TABLES[name] if key != "scenario"} for r in records]
+    return found
 
 
 def _names(case: Instance) -> Iterator[str]:

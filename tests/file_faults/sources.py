@@ -73,14 +73,26 @@ def rare_case() -> instances.Instance:
     return replace(case, feeder=feeder, name="rare")
 
 
+def days(case: instances.Instance) -> instances.Scenarios:
+    """Scenarios with everything that a scenario may have, and one in which all is as in the case."""
+    periods, first = case.horizon.periods, case.sessions[0]
+    ramp = tuple(0.5 + 0.125 * t for t in range(periods))
+    others = (first, replace(first, name="other", energy_kwh=first.energy_kwh / 2, count=0.5))
+    few = instances.Scenario("few", 0.5, others, ramp, ramp[::-1], ramp, 0.5, (instances.Willing("other", 0.25),))
+    return instances.Scenarios(
+        (few, instances.Scenario("dear", 0.25, wholesale_price_per_kwh=ramp), instances.Scenario("as it is", 0.25))
+    )
+
+
 def _cases(folder: Path) -> Iterable[Source]:
-    for name, case in (
-        ("pricing", tiny_case()),
-        ("market", full_case()),
-        ("carbon", tiny_carbon()),
-        ("rare", rare_case()),
+    for name, case, scenarios in (
+        ("pricing", tiny_case(), None),
+        ("market", full_case(), None),
+        ("carbon", tiny_carbon(), None),
+        ("rare", rare_case(), None),
+        ("scenarios", tiny_carbon(), days(tiny_carbon())),
     ):
-        instances.write(case, folder / name)
+        instances.write(case, folder / name, scenarios)
         yield Source(f"case {name}", "case", ("check", "{}"), texts_of(folder / name), {})
     instances.write_feeder(rare_case().feeder, folder / "feeder", tiny_case().sources)
     yield Source("feeder", "case", ("feeder", "{}"), texts_of(folder / "feeder"), {})

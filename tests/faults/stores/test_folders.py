@@ -15,7 +15,7 @@ from cli_runs import Capture, refuse, run
 import instances
 from bilevel.errors import BilevelError
 from formulations import charging_pricing
-from instances.files.case import FILES as CASE_FILES
+from instances import CASE_FILES
 from instances.files.folder import OWN
 from studies import contest
 from studies.benchmarks import campaign

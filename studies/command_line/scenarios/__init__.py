@@ -1,0 +1,1 @@
+"""The command `bilevel scenarios`, and what `bilevel check` says of a folder's scenarios."""
