@@ -31,6 +31,8 @@ from instances.records.errors import InstanceError
 from instances.records.market import Aggregator, Credit, Distance, Generator, Market, Reservation
 from instances.records.scenarios import Scenario, Scenarios, Willing
 from instances.records.schema import Branch, Bus, Feeder, Horizon, Instance, PriceLimits, Session, Source, Station
+from instances.scenarios.days import scenario_sources
+from instances.scenarios.draw import draw_scenarios
 from instances.scenarios.folder import has_scenarios, read_scenarios, write
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "base_load_kw",
     "charge_on_arrival",
     "check_folder",
+    "draw_scenarios",
     "expected_day",
     "feeder_sources",
     "from_pandapower",
@@ -86,6 +89,7 @@ __all__ = [
     "read_scenarios",
     "realise",
     "scale",
+    "scenario_sources",
     "set_share",
     "uncontrolled_load_kw",
     "write",
