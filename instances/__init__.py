@@ -34,6 +34,7 @@ from instances.records.schema import Branch, Bus, Feeder, Horizon, Instance, Pri
 from instances.scenarios.days import scenario_sources
 from instances.scenarios.draw import draw_scenarios
 from instances.scenarios.folder import has_scenarios, read_scenarios, write
+from instances.scenarios.reduce import Reduction, reduce_scenarios
 
 __all__ = [
     "CASE_FILES",
@@ -55,6 +56,7 @@ __all__ = [
     "PerUnit",
     "PowerFlow",
     "PriceLimits",
+    "Reduction",
     "Renewable",
     "Reservation",
     "Scenario",
@@ -88,6 +90,7 @@ __all__ = [
     "read_pandapower",
     "read_scenarios",
     "realise",
+    "reduce_scenarios",
     "scale",
     "scenario_sources",
     "set_share",

@@ -30,6 +30,10 @@ NO_POWER = 1e-12
 """Share of the power of all members of a group up to which a vehicle that stands for them is none: second differences leave 1e-16
 of it where they are 0.  Larger, and an added-up fleet draws a little less than its sessions."""
 
+NO_SPREAD = 1e-12
+"""Standard deviation of a part of scenarios, over its largest value, up to which the scenarios are alike in it: means of equal
+numbers are off by 1e-16 of them.  Larger, and scenarios that differ a little count as equal where they are reduced."""
+
 LEAST_CURRENT_A = 3.0
 """A feeder whose loads together draw less, in A, is loaded to a hundredth or less of its conductors: those of 0.4 kV carry 100 A
 and more, those of 10 to 20 kV 150 to 400 A.  The shipped feeders draw 200 to 2,600 A.  This and the next two choose what
