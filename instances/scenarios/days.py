@@ -103,11 +103,12 @@ def load_days() -> FloatArray:
     return np.array([row.load_factor for row in rows]).reshape(-1, HOURS)
 
 
-def scenario_sources() -> tuple[Source, ...]:
+def scenario_sources(*, sessions: bool = True, prices: bool = True, loads: bool = True) -> tuple[Source, ...]:
     """Return where the real days come from, and their licences; the items are the tables that hold what is drawn from them.
 
-    A case that is written with drawn scenarios should have them among its ``sources``.
+    What is switched off is left out. A case that is written with drawn scenarios should have them among its ``sources``.
     """
     where = DAYS / "sources.json"
     values = as_list(f"{where} sources", read_object(where, ("sources",))["sources"])
-    return tuple(build(f"{where} sources", Source, value) for value in values)
+    wanted = zip(values, (sessions, prices, loads), strict=True)
+    return tuple(build(f"{where} sources", Source, value) for value, want in wanted if want)

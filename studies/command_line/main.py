@@ -63,6 +63,7 @@ from studies.command_line.options import (
     write_proof,
 )
 from studies.command_line.refusals import output, sentences
+from studies.command_line.scenarios import draw as scenarios_draw
 from studies.command_line.scenarios import shown as scenarios_shown
 from studies.pricing import results
 
@@ -277,5 +278,7 @@ def _summary(case: Instance) -> list[display.Fact]:
 
 
 add_command(app, "solve", solve)
-for module in (solve_file, front, security, equilibrium, compare_equilibrium, market, compare, command_line_report):
+for module in (
+    solve_file, front, security, equilibrium, compare_equilibrium, market, compare, scenarios_draw, command_line_report,
+):  # fmt: skip
     module.register(app)

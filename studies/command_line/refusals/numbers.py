@@ -7,7 +7,7 @@ import typer
 from bilevel.reading import numbers
 from studies.command_line.refusals import sentences
 
-MOST_EVS, MOST_WORKERS = 1_000_000, 1024
+MOST_EVS, MOST_WORKERS, MOST_SCENARIOS = 1_000_000, 1024, 10_000
 
 
 def number(text: object) -> float:
@@ -52,3 +52,19 @@ def workers(text: object) -> int:
 def draw_seed(text: object) -> int:
     """A seed."""
     return whole(text, 0, 2**63 - 1)
+
+
+def scenario_count(text: object) -> int:
+    """A number of scenarios."""
+    return whole(text, 1, MOST_SCENARIOS)
+
+
+def share_range(text: object) -> tuple[float, float]:
+    """Two shares, the lower one first, as in 0.5-0.9; one share alone is both."""
+    parts = [number(part) for part in str(text).split("-")]
+    low, high = parts[0], parts[-1]
+    if len(parts) > 2 or not 0 <= low <= high <= 1:
+        raise typer.BadParameter(
+            f"{sentences.shown(text)} is no range of shares from 0 to 1; give one, such as 0.5-0.9"
+        )
+    return low, high

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 import instances
-from instances import Instance, Scenario, Scenarios
+from instances import Instance, Network, Scenario, Scenarios
 from studies.command_line.display import Fact
 
 
@@ -34,18 +34,18 @@ def table(case: Instance, scenarios: Scenarios) -> Table:
     found.add_column("scenario", overflow="fold")
     for name in ("probability", "sessions", "energy kWh", f"mean {case.currency}/kWh", "peak kW", "willing"):
         found.add_column(name, justify="right")
+    network = Network.of(case.feeder)
     for scenario in scenarios.scenarios:
-        found.add_row(scenario.name, *_cells(case, scenario))
+        found.add_row(scenario.name, *_cells(case, network, scenario))
     return found
 
 
-def _cells(case: Instance, scenario: Scenario) -> tuple[str, ...]:
+def _cells(case: Instance, network: Network, scenario: Scenario) -> tuple[str, ...]:
     day = instances.realise(case, scenario)
     sessions = case.sessions if scenario.sessions is None else scenario.sessions
     shares = {share.session: share.willing_share for share in scenario.willing}
     energy_kwh = math.fsum(s.count * s.energy_kwh for s in sessions)
     willing_kwh = math.fsum(shares.get(s.name, scenario.willing_share) * s.count * s.energy_kwh for s in sessions)
-    network = instances.Network.of(day.feeder)
     load_kw = instances.base_load_kw(day, network).sum(axis=1) + instances.uncontrolled_load_kw(day).sum(axis=0)
     return (
         f"{scenario.probability:.4f}",

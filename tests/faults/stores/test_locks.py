@@ -146,6 +146,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 COMMANDS = {
     "solve": (), "pareto": (), "equilibrium": (), "compare-equilibrium": (), "compare": (), "security": (), "market": (),
+    "scenarios": (),
 }  # fmt: skip
 
 
