@@ -11,14 +11,15 @@ solver interfaces do not know it and would leave the followers out, so solve suc
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 from pyomo.core.base.block import BlockData, declare_custom_block
 
+from bilevel.compile.walk import blocks
 from bilevel.errors import ModelError
 from bilevel.status import CheckKind
 
@@ -93,24 +94,50 @@ class Check:
 
 
 def add_check(model: Any, checker: Checker) -> None:
-    """Register `checker(model) -> list[Check]`: it joins every certificate of the model, after its values are loaded."""
+    """Register `checker(model) -> list[Check]`: it joins every certificate of the model, after its values are loaded.
+
+    `model` may be a block of the model that is solved: the checker then gets the block, see `own_checks`.
+    """
     model.__dict__.setdefault("bilevel_checks", []).append(checker)
 
 
-def checks(model: Any) -> list[Checker]:
-    """The checkers registered with `add_check`, in order."""
-    return list(model.__dict__.get("bilevel_checks", []))
+def own_checks(model: Any) -> list[Check]:
+    """What the checkers find that are registered with `add_check` on the model and its active blocks, each given its own.
+
+    Of checks of blocks with the same name, unit, tolerance and kind only the worst stays, and its `where` begins with the block.
+    """
+    found: list[Check] = []
+    inner: dict[tuple[Any, ...], Check] = {}
+    for block in registered(model, "bilevel_checks"):
+        for checker in block.__dict__["bilevel_checks"]:
+            for check in checker(block):
+                if block is model:
+                    found.append(check)
+                    continue
+                key = check.name, check.unit, check.tolerance, check.kind
+                # Written so that NaN counts as the worst
+                if key not in inner or not (check.value <= inner[key].value or math.isnan(inner[key].value)):
+                    place = f"{block.name}: {check.where}" if check.where else str(block.name)
+                    inner[key] = replace(check, where=place)
+    return [*found, *inner.values()]
 
 
 def relaxes_equality(model: Any, row: Any) -> None:
     """Say that a convex quadratic row (indexed or single) of the leader stands for an equality, as l v >= P^2 + Q^2 does.
 
     A point at which such a row is slack is none of what the model means: the search closes it, and the certificate has a check
-    `cones`.  Any other quadratic row is an inequality, and may be slack.  Example: `relaxes_equality(model, model.cone)`.
+    `cones`.  Any other quadratic row is an inequality, and may be slack.  `model` may be a block of the model that is solved.
+    Example: `relaxes_equality(model, model.cone)`.
     """
     model.__dict__.setdefault("relaxed_equalities", []).append(row)
 
 
 def relaxed_equalities(model: Any) -> list[Any]:
-    """The rows named with `relaxes_equality`, in order."""
-    return list(model.__dict__.get("relaxed_equalities", []))
+    """The rows named with `relaxes_equality` for the model and its active blocks, in order."""
+    return [row for block in registered(model, "relaxed_equalities") for row in block.__dict__["relaxed_equalities"]]
+
+
+def registered(model: Any, key: str) -> Iterator[Any]:
+    """The model and its active blocks, followers too, that have something registered under `key`."""
+    kinds = (pyo.Block, Follower)  # noqa: F821 - made by the decorator
+    return (block for block in blocks(model, kinds, True) if key in block.__dict__)

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from pyomo.core.base.component import ComponentData
+from pyomo.core.base.suffix import SuffixFinder
 
 from bilevel import tolerances
 from bilevel.errors import ModelError
@@ -32,15 +34,18 @@ def bounds(variables: tuple[Any, ...]) -> tuple[Vector, Vector]:
 
 
 def scales(model: Any, variables: tuple[Any, ...]) -> Vector:
-    """What Pyomo's `scaling_factor` suffix says of the size of each column, or a derived one itself; NaN where nothing does."""
+    """What Pyomo's `scaling_factor` suffixes say of the size of each column, or a derived one itself; NaN where none does.
+
+    A suffix of the model or of any block in it counts, in Pyomo's own order (`pyomo.core.base.suffix.SuffixFinder`).
+    """
     scale = np.array([v.size if isinstance(v, Derived) else np.nan for v in variables])
-    suffix = model.component("scaling_factor")
-    if suffix is not None:
-        for at, variable in enumerate(variables):
-            factor = None if variable is None else suffix.get(variable)
-            if factor:
-                # Pyomo's factor multiplies the variable, so that it is one over the variable's size
-                scale[at] = 1.0 / abs(float(factor))
+    finder = SuffixFinder("scaling_factor", context=model)
+    for at, variable in enumerate(variables):
+        # What the compiler adds is no component of the model
+        factor = finder.find(variable) if isinstance(variable, ComponentData) else None
+        if factor:
+            # Pyomo's factor multiplies the variable, so that it is one over the variable's size
+            scale[at] = 1.0 / abs(float(factor))
     return scale
 
 

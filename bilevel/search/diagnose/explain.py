@@ -7,6 +7,7 @@ from typing import Any
 
 from bilevel.certify.certificate import Certificate
 from bilevel.errors import LooseConeError
+from bilevel.model import registered, relaxed_equalities
 from bilevel.program.bilevel_program import Program
 from bilevel.program.rows import Vector
 from bilevel.search.diagnose import loose_cones
@@ -15,21 +16,38 @@ from bilevel.solution import Solution
 Explainer = Callable[[Any], str]
 """Of the model with the values of the point: a sentence without its full stop."""
 
+_KEY = "loose_cones_explainer"
+
 
 def explain_loose_cones(model: Any, explainer: Explainer) -> None:
     """Register `explainer(model) -> str`, which says why cones of this model are loose at its values, and the remedy.
 
     It joins the `reason` of answers that are not certified for their loose cones, and the refusal of duals that rest on them.
+    `model` may be a block of the model that is solved: of several the one with the loosest cones is asked, and named.
     """
-    model.__dict__["loose_cones_explainer"] = explainer
+    model.__dict__[_KEY] = explainer
+
+
+def _explanation(model: Any) -> str:
+    """What the model, or the block of it with the loosest cones at its values, says of them; nothing where none has words."""
+    asked = list(registered(model, _KEY))
+    if not asked:
+        return ""
+    block = asked[0] if len(asked) == 1 else max(asked, key=_looseness)
+    words: str = block.__dict__[_KEY](block)
+    return words if block is model else f"{block.name}: {words}"
+
+
+def _looseness(block: Any) -> float:
+    """How far the loosest row that stands for an equality is from one, in the row's own unit."""
+    rows = [data for row in relaxed_equalities(block) for data in (row.values() if row.is_indexed() else [row])]
+    return max((min(abs(float(row.lslack())), abs(float(row.uslack()))) for row in rows), default=0.0)
 
 
 def explained(model: Any, solution: Solution) -> Solution:
     """The answer, whose values stand in the model, with the model's explanation where its cones are why it is not certified."""
-    explainer = model.__dict__.get("loose_cones_explainer")
-    if explainer is None or not _rests_on_cones(solution.certificate):
-        return solution
-    return replace(solution, reason=f"{solution.reason}; {explainer(model)}")
+    words = _explanation(model) if _rests_on_cones(solution.certificate) else ""
+    return replace(solution, reason=f"{solution.reason}; {words}") if words else solution
 
 
 def _rests_on_cones(certificate: Certificate) -> bool:
@@ -43,11 +61,9 @@ def _rests_on_cones(certificate: Certificate) -> bool:
 
 def refusal(model: Any, program: Program, error: LooseConeError) -> LooseConeError:
     """The same refusal with the model's explanation at the point that it is about."""
-    explainer = model.__dict__.get("loose_cones_explainer")
-    if explainer is None:
-        return error
     with _loaded(program, error.x):
-        return LooseConeError(f"{error}; {explainer(model)}", error.x)
+        words = _explanation(model)
+    return LooseConeError(f"{error}; {words}", error.x) if words else error
 
 
 @contextmanager
