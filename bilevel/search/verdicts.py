@@ -38,7 +38,9 @@ ANSWERS = (
     "rows with followers that see no decision, none dearer than its best answer by more than a certificate allows,"
 )
 
-_ROUNDS = 20
+CONTRADICT = "contradict each other, by multipliers of theirs"
+
+_ROUNDS, _TANGENT = 20, "tangent of a cone"
 _OUT = (1e3, 1e6)
 """How far out a ray is looked at, over its columns' scales."""
 
@@ -72,14 +74,19 @@ def no_answer(form: Reformulation) -> tuple[Check, ...]:
 def sentence(proof: certificate.Certificate) -> str:
     """Why there is no point, by what is proven."""
     details = " ".join(check.detail for check in proof.checks)
+    # The rows may be those of one of many blocks, whose name tells where to look
+    named = [check.where for check in proof.checks if check.where and CONTRADICT in check.detail]
+    row = f"; of rows that contradict each other {named[0]!r} weighs most" if named else ""
     if COOPERATE in details:
-        return "no leader decision meets the leader's rows, even with followers that cooperate"
+        return f"no leader decision meets the leader's rows, even with followers that cooperate{row}"
     asked = [check.detail for check in proof.checks if check.name == SECURE]
     if asked:
         return asked[0]
     if COOPERATION in details:
-        return "the followers' optimal answers meet the leader's rows at no decision; followers that cooperate could"
-    return "the followers' optimal answers meet the leader's rows at no decision"
+        return (
+            f"the followers' optimal answers meet the leader's rows at no decision; followers that cooperate could{row}"
+        )
+    return f"the followers' optimal answers meet the leader's rows at no decision{row}"
 
 
 def high_point(program: Program) -> SolverProgram:
@@ -130,14 +137,12 @@ def contradiction(mip: SolverProgram, what: str) -> Check:
             return nothing
         value, row = _lack(mip, rows, least.dual)
         if value <= tolerances.FEASIBILITY:
-            return replace(
-                nothing, value=value, where=row, detail=f"{what} contradict each other, by multipliers of theirs"
-            )
+            return replace(nothing, value=value, where=row, detail=f"{what} {CONTRADICT}")
         # Tangents of the cones that the point breaks may be what the contradiction lacks
         cuts = tangent.cuts(mip.cones, least.x, tolerances.CONE_CUT)
         if not cuts.count:
             return nothing
-        rows = stack_rows([rows, replace(cuts, names=("tangent of a cone",) * cuts.count)])
+        rows = stack_rows([rows, replace(cuts, names=(_TANGENT,) * cuts.count)])
     return nothing
 
 
@@ -159,7 +164,10 @@ def _lack(mip: SolverProgram, rows: Rows, dual: Vector) -> tuple[float, str]:
     if margin <= tolerances.FARKAS_MARGIN * float(np.abs(y) @ magnitude(rows.matrix, mip.scale)) or not len(y):
         return float("inf"), ""
     # One over this is how many scales out columns without an end would escape the contradiction
-    return (open_columns + tolerances.FARKAS_ROUNDING * largest) / margin, rows.names[int(np.abs(terms[0]).argmax())]
+    # Tangents have no name that leads anywhere, where some other row takes part
+    told = np.array([name != _TANGENT for name in rows.names]) & (y != 0)
+    heaviest = int(np.where(told | ~told.any(), np.abs(terms[0]), -1.0).argmax())
+    return (open_columns + tolerances.FARKAS_ROUNDING * largest) / margin, rows.names[heaviest]
 
 
 def ray(form: Reformulation, sides: Sides, near: Vector) -> tuple[Check, ...]:
