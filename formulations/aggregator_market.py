@@ -1,6 +1,7 @@
 """The market of an operator and aggregators ([YZ], docs/model.md sections 1, 3 and 5): an `Instance` to a bilevel model."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from formulations.case_parts import market_of
 from formulations.operator import cost
 from formulations.operator import network as network_part
 from formulations.prices import credit, user_prices
+from formulations.scenarios import uncertain
 from formulations.tariffs import add_prices
-from instances import Instance, Market, Network
+from instances import Instance, Market, Network, Scenarios
 
 
 def aggregator_market(
@@ -26,6 +28,9 @@ def aggregator_market(
     fee_per_kwh: Any = None,
     supply_weight: float = 1.0,
     loss_price_per_kwh: float | None = None,
+    scenarios: Scenarios | None = None,
+    risk: str | Mapping[str, float] | None = None,
+    chance: str | Mapping[str, float] | None = None,
     **part_options: Any,
 ) -> Any:
     """The operator posts charging prices and dispatches; each aggregator responds with what it earns most by.
@@ -45,27 +50,37 @@ def aggregator_market(
     (`formulations.credit.fees`), and 0 without any.  The default of `loss_price_per_kwh` is the market's.  `part_options` are those
     that the chosen demand and power flow declare (`formulations.options.declared(formulations.parts.MARKET)`).
 
+    `scenarios`, `risk` and `chance` are those of `charging_pricing`: posted prices and fees are those of every day, aggregators and
+    network stand in `scenario[name]`, and the operator minimises its expected cost, or its risk.  Fees by credit points are those
+    of the case's own records.
+
     Raises `BilevelError` (no market, a station without aggregator, market prices that let somebody buy and sell at once, a bad
     option), and `UnknownNameError` for an unknown demand, power flow or option, each naming object, value and remedy.
     """
     started = time.perf_counter()
-    market, flow_model = _market(case), power_flow.find(flow, **part_options)
+    flow_model = power_flow.find(flow, **part_options)
     kind = options.find("demand", demand, AGGREGATORS)
     options.require_taken(parts.MARKET, {"demand": [demand], "flow": [flow]}, part_options)
     exact = kind.values(part_options).get(exclusivity.OPTION.name) == exclusivity.EXACT
     kind = kind.with_options(part_options)
-    network = Network.of(case.feeder)
+    loss_price = market_of(case).loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
+
+    def add_day(model: Any, day: Instance, network: Network) -> tuple[Any, int]:
+        """Aggregators and network of one day, and the operator's cost on it."""
+        market = _market(day)
+        _add_aggregators(model, day, market, kind, exact)
+        network_part.add(model, day, network, flow_model, _loads(model, day, market))
+        cost.add(model, supply_weight, loss_price)
+        bilevel.add_check(model, exclusivity.products(day))
+        bilevel.add_check(model, user_prices.paid_within_limits(day, kind))
+        return model.dso_cost, 1
+
     model = pyo.ConcreteModel(name=case.name)
-    model.per_unit = network.per_unit
+    model.per_unit = Network.of(case.feeder).per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     add_prices(model, case)
     _add_fees(model, case, fee_per_kwh)
-    _add_aggregators(model, case, market, kind, exact)
-    network_part.add(model, case, network, flow_model, _loads(model, case, market))
-    loss_price = market.loss_price_per_kwh if loss_price_per_kwh is None else loss_price_per_kwh
-    cost.add(model, supply_weight, loss_price)
-    bilevel.add_check(model, exclusivity.products(case))
-    bilevel.add_check(model, user_prices.paid_within_limits(case, kind))
+    uncertain.add(model, case, add_day, uncertain.Asked.of(scenarios, risk, chance))
     model.build_seconds = time.perf_counter() - started
     return model
 

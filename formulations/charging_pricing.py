@@ -11,8 +11,11 @@ from formulations import objectives, options, parts, power_flow
 from formulations.followers import FOLLOWERS, ev_user, fleet
 from formulations.objectives import OBJECTIVES
 from formulations.operator import network as network_part
+from formulations.options import Part
+from formulations.power_flow import FlowModel
+from formulations.scenarios import uncertain
 from formulations.tariffs import TARIFFS
-from instances import Instance, Network, Session
+from instances import Instance, Network, Scenarios, Session
 
 
 def charging_pricing(
@@ -23,6 +26,9 @@ def charging_pricing(
     tariff: str = "free",
     *,
     aggregate: bool = True,
+    scenarios: Scenarios | None = None,
+    risk: str | Mapping[str, float] | None = None,
+    chance: str | Mapping[str, float] | None = None,
     **part_options: Any,
 ) -> Any:
     """The leader prices charging at its stations; every EV user responds with the schedule that costs it least.
@@ -53,6 +59,13 @@ def charging_pricing(
     `formulations.followers.fleet.schedule_kw(model, case)` gives every session's own schedule, which a check of the certificate
     recovers and holds against its least bill.  Elastic users are never added up.
 
+    `scenarios` are days that may come (docs/uncertain-days.md): the prices are those of all, users, network and limits stand in
+    `scenario[name]` for each that differs (`instances.merged`), a block that has what the model has without scenarios.  The root's
+    expressions are expected values.  With `risk`, such as "cvar=0.9,weight=0.5" or {"cvar": 0.9}, the leader's objective is
+    (1 - weight) times the expectation and weight (by default 1) times its mean over the worst share 1 - cvar of days
+    (`formulations.scenarios.risk`).  `chance`, such as "voltage=0.95", lets a limit be broken on some days
+    (`formulations.scenarios.chance`).
+
     Raises `UnknownNameError` for an unknown objective, follower, power flow, tariff or option, `BilevelError` for options with bad
     values and for those that the chosen parts do not take, and `InstanceError` for bad data.
     """
@@ -65,25 +78,36 @@ def charging_pricing(
     options.require_taken(parts.PRICING, chosen, part_options)
     users, prices = users.with_options(part_options), prices.with_options(part_options)
     terms = {name: OBJECTIVES[name].with_options(part_options) for name in weights}
-    network = Network.of(case.feeder)
+    # Responses to a bill add up exactly, those to a discomfort that is strictly convex do not
+    together = aggregate and follower == ev_user.name
+
+    def add_day(model: Any, day: Instance, network: Network) -> tuple[Any, int]:
+        """Users and network of one day, and the leader's objective on it with its sense."""
+        _add_day(model, day, network, users, flow_model, together)
+        return objectives.combine(objectives.expressions(model, day, terms), weights)
+
     model = pyo.ConcreteModel(name=case.name)
+    network = Network.of(case.feeder)
     model.per_unit = network.per_unit
     model.T = pyo.RangeSet(0, case.horizon.periods - 1)
     prices.add(model, case)
-    # Responses to a bill add up exactly, those to a discomfort that is strictly convex do not
-    model.fleet = fleet.groups(case, aggregate and follower == ev_user.name)
+    uncertain.add(model, case, add_day, uncertain.Asked.of(scenarios, risk, chance))
+    model.build_seconds = time.perf_counter() - started
+    return model
+
+
+def _add_day(model: Any, case: Instance, network: Network, users: Part, flow: FlowModel, together: bool) -> None:
+    """The users of a day and the network that feeds them, in a model or a block of one that has prices and periods."""
+    model.fleet = fleet.groups(case, together)
     vehicles = [vehicle for group in model.fleet for vehicle in group.vehicles]
     model.user = bilevel.Follower([vehicle.name for vehicle in vehicles])
     for vehicle in vehicles:
-        users.add(model.user[vehicle.name], case, vehicle, model.price, network.per_unit)
-    network_part.add(model, case, network, flow_model, _loads(model, case, vehicles))
+        users.add(model.user[vehicle.name], case, vehicle, model.price, model.per_unit)
+    network_part.add(model, case, network, flow, _loads(model, case, vehicles))
     bilevel.add_check(model, fleet.individual(case))
     # Every answer tells both, whatever is optimised; profit is written by means of the bill
     for term in (OBJECTIVES["bill"], OBJECTIVES["profit"]):
         term.add(model, case)
-    objectives.add(model, case, weights, terms)
-    model.build_seconds = time.perf_counter() - started
-    return model
 
 
 def _loads(model: Any, case: Instance, vehicles: Iterable[Session]) -> dict[tuple[str, int], list[Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
-from bilevel.errors import BilevelError, UnknownNameError
+from bilevel.errors import BilevelError, UnknownNameError, require, short
 from bilevel.reading import numbers
 
 
@@ -150,6 +150,21 @@ class Part:
             value = given.get(option.name)
             values[option.name] = option.default if value is None else option.read(value)
         return values
+
+
+def pairs(what: str, given: Any, wanted: str) -> dict[str, Any]:
+    """What the text "loss=1,profit=0.5", or a mapping, gives to names; a name alone in a text has "".
+
+    Raises `BilevelError` for what is neither, saying what is `wanted`, and for a name given twice.
+    """
+    if not isinstance(given, str):
+        require(what, given, isinstance(given, Mapping), wanted)
+        return dict(given)
+    parts = [part.partition("=") for part in given.split(",")]
+    found = {name.strip(): value.strip() for name, _, value in parts}
+    if len(found) < len(parts):
+        raise BilevelError(f"{what} {short(repr(given))} names a term twice: give each term one value")
+    return found
 
 
 P = TypeVar("P", bound=Part)

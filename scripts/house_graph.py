@@ -23,7 +23,9 @@ ROOMS = {
         "certify", "search", "search.branching", "search.points", "search.steps", "search.diagnose", "search.proving",
         "interchange", "integer", "integer.priced", "pessimistic", "equilibrium", "front", "heuristics",
     ),
-    "formulations": ("objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "prices", "carbon"),
+    "formulations": (
+        "objectives", "power_flow", "operator", "followers", "aggregators", "tariffs", "scenarios", "prices", "carbon",
+    ),
     "studies": (
         "writing", "results_files", "pricing", "security", "carbon", "market", "contest.problems", "contest", "uncertainty",
         "page.parts", "page.panels", "page", "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line",

@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_no_block_of_python_escapes() -> None:
 def test_every_equation_of_the_model_has_a_function() -> None:
     numbered = set(re.findall(r"^ {4}.*?\((\d+)\)  ", TEXTS["model.md"], re.MULTILINE))
     rows = re.findall(r"^\| \((\d+)\) \| [^|]+ \| (.+?) \|", TEXTS["equations.md"], re.MULTILINE)
-    assert {number for number, _ in rows} == numbered == {str(k) for k in range(1, 25)}
+    assert {number for number, _ in rows} == numbered == {str(k) for k in range(1, 28)}
     for number, functions in rows:
         assert re.search(r"`(?:bilevel|formulations|studies)\.", functions), number
 
@@ -84,6 +85,11 @@ def test_every_component_of_the_equations_is_in_a_model() -> None:
     case = instances.scale(instances.load("ieee33"), 1)
     models = [formulations.charging_pricing(case, flow=flow) for flow in ("distflow", "jabr")]
     models += [formulations.charging_pricing(case, tariff=tariff) for tariff in ("blocks", "levels")]
+    limited = replace(case, feeder=replace(case.feeder, supply_max_kw=5000.0))
+    days = instances.Scenarios((instances.Scenario("a", 0.5), instances.Scenario("b", 0.5, willing_share=0.0)))
+    models.append(
+        formulations.charging_pricing(limited, scenarios=days, risk="cvar=0.5", chance="voltage=0.9,supply=0.9")
+    )
     names = set(re.findall(r"`model\.(\w+)", TEXTS["equations.md"]))
     assert len(names) >= 20
     assert {name for name in names if all(model.component(name) is None for model in models)} == set()

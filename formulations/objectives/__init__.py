@@ -8,13 +8,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import pyomo.environ as pyo
-
-from bilevel.errors import BilevelError, require
+from bilevel.errors import BilevelError
 from bilevel.reading import numbers
+from formulations import options
 from formulations.objectives import bill, cost, loss, profit
 from formulations.objectives.objective import Objective
-from formulations.options import find
 from instances import Instance
 
 OBJECTIVES: dict[str, Objective] = {o.name: o for o in map(Objective.of, (loss, profit, bill, cost))}
@@ -25,18 +23,13 @@ def parse(objective: str | Mapping[str, float]) -> dict[str, float]:
 
     Raises `UnknownNameError` for an unknown name and `BilevelError` for a weight that is not a positive number.
     """
+    weights = options.pairs("objective", objective, 'a name, such as "loss", or weights by name')
     if isinstance(objective, str):
-        pairs = [part.partition("=") for part in objective.split(",")]
-        weights: dict[str, Any] = {name.strip(): value.strip() or 1.0 for name, _, value in pairs}
-        if len(weights) < len(pairs):
-            raise BilevelError(f"objective {objective!r} names a term twice: give each term one weight")
-    else:
-        require("objective", objective, isinstance(objective, Mapping), 'a name, such as "loss", or weights by name')
-        weights = dict(objective)
+        weights = {name: value or 1.0 for name, value in weights.items()}
     if not weights:
         raise BilevelError(f"objective is empty: give at least one of {', '.join(sorted(OBJECTIVES))}")
     for name in weights:
-        find("objective", name, OBJECTIVES)
+        options.find("objective", name, OBJECTIVES)
     return {name: _weight(name, value) for name, value in weights.items()}
 
 
@@ -62,10 +55,10 @@ def combine(terms: Mapping[str, Any], weights: Mapping[str, float]) -> tuple[Any
     return sum(OBJECTIVES[name].sense * weight * terms[name] for name, weight in weights.items()), 1
 
 
-def add(model: Any, case: Instance, weights: Mapping[str, float], terms: Mapping[str, Objective]) -> None:
-    """Add `model.objective`, as `combine` gives it, and the expressions of its `terms` that the model has not yet.
+def expressions(model: Any, case: Instance, terms: Mapping[str, Objective]) -> dict[str, Any]:
+    """The expressions of the `terms` by name, those added that the model, or block of one, has not yet.
 
-    `terms` are the objectives by name, with their options bound.  Raises `BilevelError` where one leaves no such expression.
+    `terms` are objectives by name, with their options bound.  Raises `BilevelError` where one leaves no such expression.
     """
     values = {}
     for name, term in terms.items():
@@ -76,5 +69,4 @@ def add(model: Any, case: Instance, weights: Mapping[str, float], terms: Mapping
                 f"objective {name!r} leaves no model.{term.expression}: let its add make this expression"
             )
         values[name] = model.component(term.expression)
-    expression, direction = combine(values, weights)
-    model.objective = pyo.Objective(expr=expression, sense=pyo.minimize if direction == 1 else pyo.maximize)
+    return values

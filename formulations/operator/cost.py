@@ -13,7 +13,7 @@ from instances import Instance
 
 
 def add(model: Any, supply_weight: float, loss_price_per_kwh: float) -> None:
-    """Add `dso_cost` == supply_weight * supply_cost (currency) + loss price * network_loss (kWh), minimised as `objective`.
+    """Add `dso_cost` == supply_weight * supply_cost (currency) + loss price * network_loss (kWh), to be minimised.
 
     The two weights stand in the model as `supply_weight` and `loss_price` (currency/kWh).  Raises `BilevelError` for a weight that
     is no number of at least 0.
@@ -23,7 +23,6 @@ def add(model: Any, supply_weight: float, loss_price_per_kwh: float) -> None:
     model.dso_cost = pyo.Expression(
         expr=model.supply_weight * model.supply_cost + model.loss_price * model.network_loss
     )
-    model.objective = pyo.Objective(expr=model.dso_cost)
 
 
 def substation_price_per_kwh(model: Any, case: Instance) -> np.ndarray:
@@ -34,11 +33,14 @@ def substation_price_per_kwh(model: Any, case: Instance) -> np.ndarray:
 def supply_rates(model: Any, root: str) -> Iterator[tuple[tuple[str, str, int], float]]:
     """What the minimised objective pays for a pu that each branch of the substation `root` sends: branch and period, rate.
 
-    P may be an expression of other variables, each of which is to cost its share, so that there may be several for a branch.
+    In the block of a scenario the objective is the leader's on that day, `leader_objective`.  P may be an expression of other
+    variables, each of which is to cost its share, so that there may be several for a branch.
     """
-    repn = generate_standard_repn(model.objective.expr, quadratic=True)
+    objective = model.component("objective")
+    value = model.leader_objective if objective is None else objective
+    repn = generate_standard_repn(value.expr, quadratic=True)
     found = {id(variable): float(value) for variable, value in zip(repn.linear_vars, repn.linear_coefs, strict=True)}
-    sense = 1.0 if model.objective.is_minimizing() else -1.0
+    sense = 1.0 if (model.model().objective if objective is None else objective).is_minimizing() else -1.0
     for i, j, t in (key for key in model.P if key[0] == root):
         flow = generate_standard_repn(model.P[i, j, t])
         for variable, share in zip(flow.linear_vars, flow.linear_coefs, strict=True):

@@ -83,6 +83,7 @@ class Dispatch:
                 loads.setdefault((station.bus, t), []).append(model.drawn.load[station.name, t])
         network_part.add(model, case, network, flow_model, loads)
         cost.add(model, supply_weight, self.loss_price_per_kwh)
+        model.objective = pyo.Objective(expr=model.dso_cost)
         return model
 
     def at(self, charging_kw: Any) -> DispatchResult:

@@ -31,9 +31,8 @@ def explanation(case: Instance, network: Network) -> Callable[[Any], str]:
 
 def _negative_prices(model: Any, case: Instance, network: Network) -> Iterator[str]:
     """Periods in which the objective earns by what the substation supplies."""
-    objective = model.component("objective")
     # A model of the user's may have put an objective of another name in its place
-    if objective is None:
+    if model.component("objective") is None and model.component("leader_objective") is None:
         return
     rates = cost.supply_rates(model, network.buses[0])
     periods = sorted({t for (_, _, t), rate in rates if rate < 0})

@@ -42,7 +42,8 @@ from formulations.power_flow import ac, distflow, jabr, lindistflow
 from formulations.power_flow.common import FlowPoint
 
 __all__ = [
-    "POWER_FLOWS", "FlowModel", "FlowPoint", "find", "put", "read", "require_convex", "require_exact", "start_at", "voltages",
+    "POWER_FLOWS", "FlowModel", "FlowPoint", "find", "networks", "put", "read", "require_convex", "require_exact", "start_at",
+    "voltages",
 ]  # fmt: skip
 
 
@@ -123,4 +124,11 @@ def start_at(model: Any, solved: Any) -> None:
         if value is not None and not variable.fixed:
             variable.set_value(value, skip_validation=True)
     # Last: P, Q and v may be expressions of other variables in one of the two
-    put(model, read(solved))
+    for at, block in networks(model).items():
+        put(block, read(networks(solved)[at]))
+
+
+def networks(model: Any) -> dict[Any, Any]:
+    """The blocks of a model that hold a network, by name: those of its scenarios, or the model itself, by None."""
+    own = model.component("scenario")
+    return {None: model} if own is None else dict(own.items())

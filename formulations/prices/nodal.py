@@ -11,6 +11,7 @@ from bilevel import PriceRule
 from bilevel.errors import BilevelError, ModelError
 from formulations import power_flow, tolerances
 from formulations.operator import cost
+from formulations.scenarios import days
 from instances import Instance, Network
 
 LOSS_SHARE = 0.2
@@ -30,9 +31,11 @@ def nodal_prices(model: Any, case: Instance, fee_per_kwh: float | None = None) -
     The default fee is equal for all: mean price cap - 1.2 * mean wholesale price, at least 0.  A fifth of the wholesale price is
     left for marginal losses, so that mean prices stay under their cap on feeders with usual losses; bounds clip the rest.
 
-    Raises `ModelError` when the objective does not hold the supply cost with weight 1 (`charging_pricing(case, "cost")` does), or
-    when the prices are no variables, or for a nonconvex power flow; `BilevelError` for a fee that is no number, or too large.
+    Raises `ModelError` when the objective does not hold the supply cost with weight 1 (`charging_pricing(case, "cost")` does),
+    when the prices are no variables, for a nonconvex power flow, and for scenarios; `BilevelError` for a fee that is no number, or
+    too large.
     """
+    days.require_one(model, "nodal prices")
     power_flow.require_convex(model.power_flow, "nodal prices")
     wholesale = np.array(case.wholesale_price_per_kwh)
     fee = _default_fee(case) if fee_per_kwh is None else fee_per_kwh
@@ -82,8 +85,9 @@ def nodal_rules(model: Any, case: Instance) -> Any:
     """Pyomo `ComponentMap` price -> rule for `bilevel.equilibrium`: the nodal price at the station's bus plus the fee.
 
     The nodal price is d(dso_cost)/d(load), the dual of the bus's active balance over the energy of 1 pu in a period; at the
-    substation that of `operator.cost.substation_price_per_kwh`.  Raises `ModelError` for a nonconvex power flow.
+    substation that of `operator.cost.substation_price_per_kwh`.  Raises `ModelError` for a nonconvex power flow, and for scenarios.
     """
+    days.require_one(model, "nodal prices")
     power_flow.require_convex(model.power_flow, "nodal prices")
     energy = model.per_unit.base_kva * case.horizon.period_hours
     parent = {j: i for i, j in model.L}

@@ -1,4 +1,4 @@
-"""Days that may come: what differs from a case in each scenario, and how likely it is (docs/model.md section 14)."""
+"""Days that may come: what differs from a case in each scenario, and how likely it is (docs/model.md section 11)."""
 
 from __future__ import annotations
 
