@@ -5,6 +5,7 @@ Every refusal is one sentence on standard error and exit code 2; see `EXIT_CODES
 
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +39,9 @@ from studies.command_line.options import (
     CODES,
     EXIT_CODES,
     CaseName,
+    Chance,
     ConeTreatment,
+    DaysFolder,
     Evs,
     Flow,
     Follower,
@@ -50,6 +53,7 @@ from studies.command_line.options import (
     Problem,
     ProofFile,
     Quiet,
+    Risk,
     Seed,
     Solver,
     Tariff,
@@ -66,6 +70,7 @@ from studies.command_line.refusals import output, sentences
 from studies.command_line.scenarios import draw as scenarios_draw
 from studies.command_line.scenarios import shown as scenarios_shown
 from studies.pricing import results
+from studies.pricing.scenarios import Uncertainty
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -187,6 +192,9 @@ def solve(
     time_limit: TimeLimit = None,
     evs: Evs = None,
     seed: Seed = 0,
+    scenarios: DaysFolder = None,
+    risk: Risk = None,
+    chance: Chance = None,
     out: Out = None,
     proof: ProofFile = None,
     ties: Ties = OPTIMISTIC,
@@ -204,10 +212,12 @@ def solve(
 
     Example: bilevel solve ieee33 --objective profit --ties secure --margin 1e-4
 
+    Example: bilevel solve ieee33 --objective profit --scenarios my_days --risk cvar=0.9,weight=0.5 --gap 1e-3
+
     Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
-    weights = objectives.parse(objective)
-    asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow)
+    weights, days = objectives.parse(objective), Uncertainty.of(scenarios, risk, chance)
+    asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow, days=days)
     if out is not None:
         results.check(out)
     check_place(proof)
@@ -218,19 +228,22 @@ def solve(
         model, solver, mode, cones, gap, time_limit, not quiet, warm_start=started, proof=proof is not None, ties=ties,
         margin=margin,
     )  # fmt: skip
-    finish(
-        out,
-        lambda into: [results.write(model, asked.case, solution, weights, into, asked.choices())],
-        lambda files: _show(model, asked, solution, weights, files),
-        quiet,
-    )
+    _finish(model, asked, solution, weights, out, quiet)
     write_proof(solution, proof)
     return EXIT_CODES[solution.status]
 
 
-def _show(model: Any, asked: Problem, solution: Solution, weights: dict[str, float], files: display.Fact) -> None:
-    outcome = [*_outcome(model, asked.case, solution, weights), files]
-    display.show(solution, asked.about(_wish(weights)), outcome, display.console())
+def _finish(
+    model: Any, asked: Problem, solution: Solution, weights: dict[str, float], out: Path | None, quiet: bool
+) -> None:
+    def write(into: Path) -> list[tuple[str, ...]]:
+        return [results.write(model, asked.case, solution, weights, into, asked.choices(), asked.days.scenarios)]
+
+    def show(files: display.Fact) -> None:
+        outcome = [*_outcome(model, asked.case, solution, weights), files]
+        display.show(solution, asked.about(_wish(weights)), outcome, display.console())
+
+    finish(out, write, show, quiet)
 
 
 def _wish(weights: dict[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +34,7 @@ from studies.command_line import display
 from studies.command_line.part_options import alone, listed, take_options
 from studies.command_line.refusals import output
 from studies.command_line.refusals.numbers import draw_seed, fleet, positive
+from studies.pricing.scenarios import Uncertainty
 from studies.writing import files as writing_files
 
 EXIT_CODES: dict[str, int] = {
@@ -114,6 +115,21 @@ Objective = Annotated[str, typer.Option(help=f"What the leader wants: {objective
 Follower = Annotated[str, typer.Option(help=f"How users respond: {listed(FOLLOWERS)}.")]
 Tariff = Annotated[str, typer.Option(help=f"Prices that the leader may set: {listed(TARIFFS)}.")]
 Flow = Annotated[str, typer.Option(help=f"Power flow: {listed(POWER_FLOWS)}.")]
+DaysFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--scenarios",
+        metavar="DIR",
+        help="Days that may come: a folder of a case with scenarios, as 'bilevel scenarios' writes.",
+    ),
+]
+Risk = Annotated[
+    str | None, typer.Option(metavar="TERMS", help="Weigh the worst days of --scenarios, such as cvar=0.9,weight=0.5.")
+]
+Chance = Annotated[
+    str | None,
+    typer.Option(metavar="LIMITS", help="Limits to hold with a probability, such as voltage=0.95,supply=0.9."),
+]
 Solver = Annotated[str, typer.Option(help=f"{names([AUTO, *SOLVERS])}, or pyomo:NAME; highs and scip need no licence.")]
 Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
 ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
@@ -157,10 +173,12 @@ class Problem:
     follower: str
     tariff: str = "free"
     flow: str = "distflow"
+    days: Uncertainty = field(default_factory=Uncertainty)
 
     def model(self, objective: str | Mapping[str, float]) -> Any:
         """The pricing model with this objective of the leader."""
-        return charging_pricing(self.case, objective, self.follower, self.flow, self.tariff, **self.options)
+        days = self.days.options()
+        return charging_pricing(self.case, objective, self.follower, self.flow, self.tariff, **days, **self.options)
 
     def start(
         self,
@@ -187,7 +205,7 @@ class Problem:
     def choices(self) -> dict[str, Any]:
         """The options for files, None where the default holds."""
         chosen = {"seed": self.seed, "tariff": self.tariff, "follower": self.follower, "flow": self.flow}
-        return {**chosen, **dict.fromkeys(declared(PRICING)), **self.options}
+        return {**chosen, **dict.fromkeys(declared(PRICING)), **self.options, **self.days.choices()}
 
     def facts(self, solver: str) -> dict[str, Any]:
         """What every file of a result says first."""
@@ -203,10 +221,11 @@ class Problem:
             ("leader", f"{leader}, by tariff {self.tariff}"),
             ("users", self.follower),
             ("power flow", self.flow),
+            *self.days.facts(),
         ]
 
 
-def problem(name: str, evs: int | None, seed: int, options: Mapping[str, Any], **parts: str) -> Problem:
+def problem(name: str, evs: int | None, seed: int, options: Mapping[str, Any], **parts: Any) -> Problem:
     """What a command describes by `options` that parts declare and the names of `parts`; raises `InstanceError` for the case."""
     drawn = None if evs is None else seed
     return Problem(find_case(name, evs, seed), drawn, options, **parts)

@@ -83,6 +83,18 @@ TABLES: dict[str, Columns] = {
         empty=True,
     ),
     "voltages.csv": _VOLTAGES,
+    "scenarios.csv": Columns({"scenario": Cell.TEXT, "probability": Cell.NUMBER}, ("scenario",), others=_figures),
+    "scenario_charging.csv": Columns(
+        {"scenario": Cell.TEXT, "session": Cell.TEXT, "station": Cell.TEXT, "period": Cell.WHOLE, "power_kw": Cell.NUMBER},
+        ("scenario", "session", "period"),
+        empty=True,
+    ),
+    "scenario_voltages.csv": Columns(
+        {"scenario": Cell.TEXT, "period": Cell.WHOLE, "bus": Cell.TEXT, "voltage_pu": Cell.NUMBER},
+        ("scenario", "period", "bus"),
+        grid=True,
+        counted={"period": 0},
+    ),
     "feeder.csv": Columns(
         {"bus": Cell.TEXT, "parent": Cell.TEXT, "voltage_min_pu": Cell.NUMBER, "voltage_max_pu": Cell.NUMBER,
          "stations": Cell.TEXT}, ("bus",), tree=True,

@@ -102,8 +102,11 @@ class Problem(Parts, kw_only=True):
 
 
 class Solved(Outcome, kw_only=True):
-    """The case of a solve, and what came of it."""
+    """The case of a solve, and what came of it; `scenarios` is the folder of days that may come."""
 
+    scenarios: str | None = None
+    risk: str | None = None
+    chance: str | None = None
     name: str
     currency: str
     objective: Weights

@@ -6,13 +6,14 @@
 
 from collections.abc import Callable
 
-from studies.page.panels import certificate, comparison, feeder, front, reproduce, schedule, summary, traces
+from studies.page.panels import certificate, comparison, feeder, front, reproduce, scenarios, schedule, summary, traces
 from studies.page.parts.folder import ResultsFolder
 
 PANELS: dict[str, tuple[str, Callable[[ResultsFolder], str]]] = {
     "summary": ("Summary", summary.draw),
     "certificate": ("Certificate", certificate.draw),
     "front": ("Pareto front", front.draw),
+    "scenarios": ("Days that may come", scenarios.draw),
     "schedule": ("Prices and charging", schedule.draw),
     "comparison": ("Comparison", comparison.draw),
     "feeder": ("Feeder", feeder.draw),

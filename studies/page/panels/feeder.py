@@ -12,6 +12,7 @@ from studies.page.parts import feeder_drawing
 from studies.page.parts.feeder_drawing import Feeder
 from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.page.parts.html import embedded, folded, table, text
+from studies.pricing import scenarios
 from studies.pricing.front_points import END_VOLTAGES, VOLTAGES
 from studies.results_files.refusals import shown
 from studies.writing import frames
@@ -65,6 +66,9 @@ def _views(results: ResultsFolder, feeder: Feeder) -> Views:
     views: Views = {}
     if results.has(ANSWER):
         views["the answer"] = _lowest(results, ANSWER, results.table(ANSWER), feeder)
+    if results.has(scenarios.VOLTAGES):
+        for name, part in results.table(scenarios.VOLTAGES).groupby("scenario", sort=False):
+            views[str(name)] = _lowest(results, scenarios.VOLTAGES, part, feeder)
     if results.has(VOLTAGES):
         count = len(results.json("front.json")["points"]) if results.has("front.json") else None
         for point, part in numbered(results, VOLTAGES, count).items():

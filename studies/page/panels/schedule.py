@@ -7,6 +7,7 @@ import pandas as pd
 from studies.page.parts.day import day
 from studies.page.parts.folder import MissingPieceError, ResultsFolder
 from studies.pricing.front_points import END
+from studies.pricing.scenarios import CHARGING, SCENARIOS
 from studies.results_files.refusals import shown
 
 WAYS = ("exact", "equilibrium", "cooperative")
@@ -17,7 +18,8 @@ _PRICE = re.compile(r"^price\[(.+),(\d{1,9})\]$", re.ASCII)
 def draw(results: ResultsFolder) -> str:
     """Empty for fronts, whose points carry their own, and for comparisons of methods, which keep no decisions."""
     if results.kind == "solve":
-        return day(solved(results), results.currency, "the answer")
+        what = "expected over days" if results.has(SCENARIOS) else "the answer"
+        return day(solved(results), results.currency, what)
     if results.kind == "market":
         kept = [way for way in WAYS if results.has(f"aggregators_{way}.csv")]
         return "".join(_way(results, way) for way in kept)
@@ -28,7 +30,7 @@ def draw(results: ResultsFolder) -> str:
 
 def solved(results: ResultsFolder) -> pd.DataFrame:
     """One row a period and station of a solve: period, hour, station, price_per_kwh, power_kw."""
-    prices, charging = results.table("prices.csv"), results.table("charging.csv")
+    prices, (name_of_charging, charging) = results.table("prices.csv"), _charging(results)
     stations = {
         name.removeprefix("price_").removesuffix("_per_kwh"): name for name in map(str, prices) if name not in _TIME
     }
@@ -38,11 +40,24 @@ def solved(results: ResultsFolder) -> pd.DataFrame:
     long = pd.concat(parts, ignore_index=True)
     for name in charging["station"].unique():
         if name not in stations:
-            raise results.damaged("charging.csv", f"station {shown(name)} has no column in prices.csv")
+            raise results.damaged(name_of_charging, f"station {shown(name)} has no column in prices.csv")
     if not set(charging["period"]) <= set(prices["period"]):
-        raise results.damaged("charging.csv", f"period {charging['period'].max()} is not in prices.csv")
+        raise results.damaged(name_of_charging, f"period {charging['period'].max()} is not in prices.csv")
     power = charging.groupby(["period", "station"], as_index=False)["power_kw"].sum()
     return long.merge(power, "left", ["period", "station"]).fillna({"power_kw": 0.0})
+
+
+def _charging(results: ResultsFolder) -> tuple[str, pd.DataFrame]:
+    """The table of charging and its name; over days that may come, power counts with the probability of its day."""
+    if not results.has(SCENARIOS):
+        return "charging.csv", results.table("charging.csv")
+    charging, days = results.table(CHARGING), results.table(SCENARIOS)
+    share = charging["scenario"].map(days.set_index("scenario")["probability"])
+    if share.isna().any():
+        raise results.damaged(
+            CHARGING, f"scenario {shown(charging['scenario'][share.isna()].iloc[0])} is not in {SCENARIOS}"
+        )
+    return CHARGING, charging.assign(power_kw=charging["power_kw"] * share)
 
 
 def _way(results: ResultsFolder, way: str) -> str:

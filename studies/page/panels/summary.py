@@ -23,7 +23,8 @@ def draw(results: ResultsFolder) -> str:
 
 def _problem(about: Mapping[str, Any]) -> Facts:
     words = {"case": "case", "evs": "sessions", "seed": "seed of the fleet", "tariff": "tariff", "follower": "users",
-             "flow": "power flow", "demand": "demand"}  # fmt: skip
+             "flow": "power flow", "demand": "demand", "scenarios": "days of", "risk": "risk",
+             "chance": "limits with a probability"}  # fmt: skip
     return [(said, str(about[name])) for name, said in words.items() if about.get(name) is not None]
 
 

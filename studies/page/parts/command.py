@@ -53,7 +53,8 @@ def _search(settings: Mapping[str, Any]) -> Options:
 
 def _solve(results: ResultsFolder) -> Options:
     weights = results.about["objective"]
-    return {"objective": weights, "flow": results.about.get("flow"), **_search(results.data["settings"])}
+    days = {name: results.about.get(name) for name in ("scenarios", "risk", "chance")}
+    return {"objective": weights, "flow": results.about.get("flow"), **days, **_search(results.data["settings"])}
 
 
 def _front(results: ResultsFolder) -> Options:
