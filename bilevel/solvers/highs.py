@@ -285,10 +285,8 @@ class _Highs:
         return Outcome(status, x, objective, bound, np.array(found.col_dual), np.array(found.row_dual))
 
     def _ray(self) -> Vector | None:
-        """Factors of rows that contradict each other; presolve finds contradictions without, so that HiGHS solves once more."""
-        with calling():
-            _, known, values = self.highs.getDualRay()
-        return np.array(values) if known else None
+        """Factors of rows that contradict each other; without any where presolve ended it, as HiGHS would solve it from nothing."""
+        return np.array(self.highs.getDualRay()[2]) if self.highs.getDualRayExist()[1] else None
 
     def _mip_event(self, event: Any) -> None:
         if self.watch is not None:
