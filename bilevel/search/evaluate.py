@@ -71,7 +71,11 @@ def _decided(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     point = interior.decided(sides, near) if interior is not None else None
     if point is None or point.status not in _SURE:
         point = state.precise.decided(sides, near)
-    if point.status == SolverStatus.TIME_LIMIT and not state.budget.over():
+    # A branch that carries next to nothing of what it is expected to may break its cone by what a solver leaves of a scaled row
+    broken = (
+        point.x is not None and state.precise.cones.gaps(state.padded(point.x)).min(initial=0.0) < -tolerances.CONE_GAP
+    )
+    if (point.status == SolverStatus.TIME_LIMIT or broken) and not state.budget.over():
         return _met_exactly(state, slack_zero, near) or point
     return point
 

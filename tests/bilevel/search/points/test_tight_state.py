@@ -59,6 +59,15 @@ def test_branches_that_carry_next_to_nothing_are_no_obstacle(share: float) -> No
     assert solution.status == "certified", solution.reason
 
 
+@pytest.mark.parametrize("users", [3, 4])
+def test_a_model_that_tells_no_sizes_has_tight_cones_too(users: int) -> None:
+    """Linear programs end within what solvers see of scaled rows, and branches carry far less than what is expected of them."""
+    model = formulations.charging_pricing(instances.scale(instances.load("ieee33"), users), "profit")
+    model.del_component("scaling_factor")
+    solution = bilevel.solve(model, "highs", gap=1e-3, progress=False, time_limit=20)
+    assert solution.status == "certified", solution.reason
+
+
 @pytest.mark.parametrize("off", [1e-9, 1e-6, 1e-4])
 def test_a_state_that_is_off_is_corrected(off: float) -> None:
     """Whatever state comes with the decisions, one that they have is found."""
