@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import highspy
@@ -30,8 +31,16 @@ def handlers() -> list[object]:
     return [signal.getsignal(number) for number in hearing.NAMES]
 
 
+@pytest.fixture
+def unheard() -> Iterator[None]:
+    """Tests may run under `nohup`, which ignores a signal that they send."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", list(hearing.NAMES))
-def test_the_first_signal_of_a_process_keeps_what_a_run_has_found(number: int) -> None:
+def test_the_first_signal_of_a_process_keeps_what_a_run_has_found(number: int, unheard: None) -> None:
     before = handlers()
     with whole() as heard, Progress(False) as line:
         assert heard.keeping and not hearing.asked()

@@ -145,6 +145,8 @@ def test_while_it_is_loaded_the_command_ends_without_a_word(name: str) -> None:
     # Struck in the middle of what it imports
     code = (
         "import sys, signal\n"
+        # These tests may run under nohup, which ignores it
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "sys.argv[0] = 'bilevel'\n"
         "class Struck:\n"
         "    def find_spec(self, module, *_):\n"
