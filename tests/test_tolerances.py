@@ -48,6 +48,7 @@ ELSEWHERE = {
     "studies/market/three_ways.py GAP": "a default that users may give",
     "studies/security/price.py MARGINS": "prices that users may give",
     "studies/security/price.py gap": "a default that users may give",
+    "studies/uncertainty/study.py gap": "a default of a study, which its caller gives",
     "studies/page/parts/html.py number": "from where on numbers are written with a power of ten",
 }
 """Small numbers that are no tolerances: file, and constant or function, and what they are."""

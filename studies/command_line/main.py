@@ -68,6 +68,7 @@ from studies.command_line.options import (
 )
 from studies.command_line.refusals import output, sentences
 from studies.command_line.scenarios import draw as scenarios_draw
+from studies.command_line.scenarios import out_of_sample
 from studies.command_line.scenarios import shown as scenarios_shown
 from studies.pricing import results
 from studies.pricing.scenarios import Uncertainty
@@ -292,6 +293,7 @@ def _summary(case: Instance) -> list[display.Fact]:
 
 add_command(app, "solve", solve)
 for module in (
-    solve_file, front, security, equilibrium, compare_equilibrium, market, compare, scenarios_draw, command_line_report,
+    solve_file, front, security, equilibrium, compare_equilibrium, market, compare, scenarios_draw, out_of_sample,
+    command_line_report,
 ):  # fmt: skip
     module.register(app)

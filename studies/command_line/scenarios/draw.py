@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,8 +11,9 @@ from bilevel.progress import Progress
 from instances import Instance, InstanceError, Scenarios, Source
 from studies.command_line import display
 from studies.command_line.options import CaseName, Out, Quiet, add_command, find_case, finish
-from studies.command_line.refusals.numbers import draw_seed, fleet, scenario_count, share_range
+from studies.command_line.refusals.numbers import draw_seed, fleet, scenario_count
 from studies.command_line.scenarios import shown
+from studies.command_line.scenarios.days import WillingRange
 
 Days = Annotated[int, typer.Option("--n", parser=scenario_count, metavar="N", help="How many days are drawn.")]
 DaySeed = Annotated[
@@ -28,15 +29,6 @@ Reduced = Annotated[
     int | None,
     typer.Option(
         "--reduce", parser=scenario_count, metavar="N", help="Keep so many of the days, by forward selection."
-    ),
-]
-WillingRange = Annotated[
-    Any,
-    typer.Option(
-        "--willing",
-        parser=share_range,
-        metavar="LOW-HIGH",
-        help="Draw the share of users that follow prices from this range, such as 0.5-0.9; the others charge on arrival.",
     ),
 ]
 NoSessions = Annotated[bool, typer.Option("--no-sessions", help="Leave the sessions as in the case.")]

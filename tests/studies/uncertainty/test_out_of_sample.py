@@ -11,31 +11,14 @@ import pyomo.environ as pyo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from uncertain_days import DAYS, two_hours
 
 import bilevel
 import formulations
 import instances
 from bilevel.errors import BilevelError
-from instances import Instance, InstanceError, Scenario, Scenarios, Session
+from instances import InstanceError, Scenario, Scenarios
 from studies.uncertainty import out_of_sample, summary
-
-
-def two_hours(price: tuple[float, float] = (0.1, 0.2)) -> Instance:
-    """Two buses, one station, one user who needs one of two hours; the lower base load is in the second."""
-    buses = (instances.Bus("a", 0, 0), instances.Bus("b", 60, 20))
-    return Instance(
-        name="two hours", currency="EUR", feeder=instances.Feeder(10.0, "a", 1.0, buses, (instances.Branch("a", "b", 0.5, 0.2),)),
-        horizon=instances.Horizon(2, 1.0, "2024-01-01T00:00:00"), stations=(instances.Station("s", "b"),),
-        sessions=(Session("ev", "s", 0, 2, 9.0, 10.0),), load_factor=(1.0, 0.5), wholesale_price_per_kwh=price,
-        price_limits=instances.PriceLimits(0.1, 0.5, 0.3), charging_efficiency=0.9, sources=(),
-    )  # fmt: skip
-
-
-DAYS = Scenarios((
-    Scenario("cheap nights", 0.25, wholesale_price_per_kwh=(0.3, 0.0)),
-    Scenario("as it is", 0.5),
-    Scenario("nobody follows prices", 0.25, willing_share=0.0),
-))  # fmt: skip
 
 
 def test_profits_by_hand() -> None:
