@@ -19,6 +19,7 @@ import pytest
 from chromium import Page, chromium
 from cli_runs import Capture, refuse
 from oracles import tiny_case
+from shared_folders import shared
 
 import instances
 from bilevel.errors import BilevelError
@@ -32,10 +33,11 @@ ROOT = Path(__file__).parents[3]
 CASE = "ieee33"
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+KINDS = ("solve", "both", "equilibrium", "compare", "pareto")
+
+
+def _make(root: Path) -> None:
     """A folder of each command, some for a case of three buses, whose name is no shipped case's."""
-    root = tmp_path_factory.mktemp("results")
     instances.write(tiny_case(), root / "tiny")
     asked = {
         "solve": ["solve", str(root / "tiny"), "--objective", "loss=1,profit=0.5", "--quiet"],
@@ -51,14 +53,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         root / "pareto",
         ignore=lambda _, names: [n for n in names if n[:5] in ("compa", "trace", "equil")],
     )
-    return {name: root / name for name in (*asked, "pareto")}
+    assert main.run(["report", str(root / "both"), "--out", str(root / "both.html"), "--quiet"]) == 0
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = shared(tmp_path_factory, "report", _make)
+    return {name: root / name for name in KINDS}
 
 
 @pytest.fixture(scope="module")
 def written(folders: dict[str, Path]) -> Path:
-    out = folders["both"].parent / "both.html"
-    assert main.run(["report", str(folders["both"]), "--out", str(out), "--quiet"]) == 0
-    return out
+    return folders["both"].parent / "both.html"
 
 
 def html(folder: Path) -> str:
