@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevel import tolerances
-from bilevel.program.rows import Index, Vector
+from bilevel.program.rows import Index, Mask, Vector
 from bilevel.program.solver_program import SolverProgram
 from bilevel.reformulate.single_level import Reformulation
-from bilevel.search.branching.fixing import least_cost
+from bilevel.search.branching.fixing import idle, least_cost
 from bilevel.search.branching.part import Subproblem
 from bilevel.search.sides import Sides
 
@@ -80,7 +80,12 @@ class Choice:
         self.costs = PseudoCosts.none(self.form.kkt.pairs.count)
 
     def split(
-        self, mip: SolverProgram, part: Subproblem, x: Vector, reduced_cost: Vector | None = None
+        self,
+        mip: SolverProgram,
+        part: Subproblem,
+        x: Vector,
+        reduced_cost: Vector | None = None,
+        row_dual: Vector | None = None,
     ) -> tuple[Subproblem, ...]:
         """Parts that take the place of this one, whose optimum is at x, most promising last; none where nothing is open at x."""
         whole = self.form.program.part_of(x)[self.form.program.integer]
@@ -96,7 +101,8 @@ class Choice:
             part, out = self._fixed(part, x, reduced_cost)
         candidates = np.flatnonzero((score > 0) & ~part.sides.dual_zero)
         # Where all that was open is fixed, the part is solved again
-        left = self._best_pair(part, x, candidates, score[candidates]) if len(candidates) else (part,)
+        useless = None if row_dual is None else idle(self.form, row_dual)[candidates]
+        left = self._best_pair(part, x, candidates, score[candidates], useless) if len(candidates) else (part,)
         return (*out, *left)
 
     def _fixed(self, part: Subproblem, x: Vector, reduced_cost: Vector) -> tuple[Subproblem, tuple[Subproblem, ...]]:
@@ -115,13 +121,17 @@ class Choice:
         out = replace(part, value=float(worth[closed].min()), reduced_cost=None, basis=None)
         return replace(part, sides=left), (out,)
 
-    def _best_pair(self, part: Subproblem, x: Vector, pairs: Index, score: Vector) -> tuple[Subproblem, ...]:
-        """The two sides of the pair that promises the most, or one where the other has no point that counts."""
+    def _best_pair(
+        self, part: Subproblem, x: Vector, pairs: Index, score: Vector, useless: Mask | None = None
+    ) -> tuple[Subproblem, ...]:
+        """The two sides of the pair that promises the most, or one where the other has no point that counts; `useless` last."""
         taken = np.abs(np.stack([self.form.kkt.pairs.slack(x)[pairs], x[self.form.kkt.pairs.dual[pairs]]]))
         expected = self.costs.expected(pairs, taken)
         if self.form.secure is not None:
             # A side is closed at the cutoff; what it costs beyond would hide what the other side lacks
             expected = np.minimum(expected, self.cutoff() - part.value)
+        if useless is not None:
+            expected[:, useless] = 0.0
         least = tolerances.NOT_ZERO * max(1.0, abs(part.value))
         # Where bounds do not move, the pair that is furthest from complementary goes first
         order = np.lexsort((-score, -promise(expected, least)))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from bilevel import tolerances
 from bilevel.program.layout import Group
-from bilevel.program.rows import Vector
+from bilevel.program.rows import Mask, Vector
 from bilevel.reformulate.single_level import Reformulation
 
 
@@ -20,3 +21,16 @@ def least_cost(form: Reformulation, x: Vector, reduced_cost: Vector) -> Vector:
         rise = np.maximum(form.secure.least - x[pairs.dual], 0.0)
         found += rise * np.maximum(reduced_cost[pairs.dual], 0.0)
     return found
+
+
+def idle(form: Reformulation, row_dual: Vector) -> Mask:
+    """Pairs of followers whose stationarity has no price in a linear program: its optimum gains nothing where they do not answer.
+
+    Fixing their sides moves no bound at first, as on days that are not among the worst ones that a risk is reckoned from.  All
+    False where no follower's has a price.
+    """
+    stack = form.program.followers
+    price, worst = np.abs(row_dual[form.rows[Group.STATIONARITY]]), np.zeros(len(stack.names))
+    np.maximum.at(worst, stack.owner[stack.columns], price)
+    largest = worst.max(initial=0.0)
+    return np.asarray(((worst <= tolerances.NOTHING * largest) & (largest > 0))[form.kkt.pairs.owner])

@@ -151,7 +151,7 @@ class Tree:
         solved = Subproblem(part.sides, outcome.value, None if self.thorough else outcome.reduced_cost, basis=self.here)
         if solved.value >= self._cutoff():
             return solved
-        split = self.choice.split(self.session.mip, solved, x, outcome.reduced_cost)
+        split = self.choice.split(self.session.mip, solved, x, outcome.reduced_cost, outcome.row_dual)
         # The root has tangents where they count; more of them only at points that would be answers
         rows = None if split else self.treatment.cuts(self.session.cones, x, tolerances.CONE_CUT)
         # Points cost a convex solve each; the first ones and those that look like answers are worth it

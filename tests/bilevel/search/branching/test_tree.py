@@ -17,6 +17,7 @@ from bilevel.progress import Progress
 from bilevel.reformulate.single_level import Reformulation, assemble
 from bilevel.relax import tangent
 from bilevel.search.branching.choice import RELIABLE, Choice, PseudoCosts, promise
+from bilevel.search.branching.fixing import idle
 from bilevel.search.branching.part import Subproblem, whole
 from bilevel.search.branching.tree import Tree
 from bilevel.search.sides import Sides, incomplementarity, limits
@@ -233,3 +234,25 @@ def test_a_tree_is_left_where_its_pace_would_not_end_it(path: np.ndarray, late: 
     tree = Tree(session, tangent, lambda x: incomplementarity(form, x), lambda: 1.0, lambda *_: None,
                 lambda _bound: None, lambda: False, 0.0)  # fmt: skip
     assert tree._late(path.tolist()) == late
+
+
+def test_followers_that_the_optimum_does_not_depend_on_are_looked_at_last() -> None:
+    """Two buyers at prices of their own; the leader earns from the first alone, and the second one's pairs move no bound."""
+    m = pyo.ConcreteModel()
+    m.price = pyo.Var([0, 1, 2, 3], bounds=(1, 5))
+    m.cap = pyo.Constraint([0, 1], rule=lambda m, k: m.price[2 * k] + m.price[2 * k + 1] <= 6)
+    m.f = bilevel.Follower([0, 1])
+    for k in (0, 1):
+        m.f[k].p = pyo.Var([0, 1], bounds=(0, 2))
+        m.f[k].energy = pyo.Constraint(expr=m.f[k].p[0] + m.f[k].p[1] == 3)
+        m.f[k].bill = pyo.Objective(expr=sum(m.price[2 * k + t] * m.f[k].p[t] for t in (0, 1)))
+    income = sum((m.price[t] - (0.5, 2.0)[t]) * m.f[0].p[t] for t in (0, 1))
+    m.goal = pyo.Objective(expr=income, sense=pyo.maximize)
+    form = pairs_of(m)
+    session = precise_session(form, form.mip, Budget(1e-6, np.inf, QUIET))
+    outcome = session.solve(integer=False)
+    assert outcome.row_dual is not None
+    useless = idle(form, outcome.row_dual)
+    owner = form.kkt.pairs.owner
+    assert not useless[owner == 0].any() and useless[owner == 1].all()
+    assert not idle(form, np.zeros(len(outcome.row_dual))).any()
