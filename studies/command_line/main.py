@@ -39,9 +39,7 @@ from studies.command_line.options import (
     CODES,
     EXIT_CODES,
     CaseName,
-    Chance,
     ConeTreatment,
-    DaysFolder,
     Evs,
     Flow,
     Follower,
@@ -53,8 +51,6 @@ from studies.command_line.options import (
     Problem,
     ProofFile,
     Quiet,
-    Risk,
-    Seed,
     Solver,
     Tariff,
     Ties,
@@ -70,8 +66,8 @@ from studies.command_line.refusals import output, sentences
 from studies.command_line.scenarios import draw as scenarios_draw
 from studies.command_line.scenarios import out_of_sample
 from studies.command_line.scenarios import shown as scenarios_shown
+from studies.command_line.scenarios.days import Chance, DaysAsked, DrawSeed, Risk, WillingRange, uncertainty
 from studies.pricing import results
-from studies.pricing.scenarios import Uncertainty
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -192,8 +188,9 @@ def solve(
     gap: Gap = 1e-4,
     time_limit: TimeLimit = None,
     evs: Evs = None,
-    seed: Seed = 0,
-    scenarios: DaysFolder = None,
+    seed: DrawSeed = 0,
+    scenarios: DaysAsked = None,
+    willing: WillingRange = None,
     risk: Risk = None,
     chance: Chance = None,
     out: Out = None,
@@ -215,10 +212,13 @@ def solve(
 
     Example: bilevel solve ieee33 --objective profit --scenarios my_days --risk cvar=0.9,weight=0.5 --gap 1e-3
 
+    Example: bilevel solve ieee33 --objective profit --evs 20 --scenarios 10 --willing 0.5-0.9 --seed 1 --gap 1e-3
+
     Example: bilevel solve ieee33 --objective profit --evs 5 --tariff block_levels --levels 0.15,0.25,0.45 --follower elastic
     """
-    weights, days = objectives.parse(objective), Uncertainty.of(scenarios, risk, chance)
-    asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow, days=days)
+    weights = objectives.parse(objective)
+    asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow)
+    asked = asked.over(uncertainty(scenarios, asked.case, seed, evs, willing, risk, chance))
     if out is not None:
         results.check(out)
     check_place(proof)

@@ -115,21 +115,6 @@ Objective = Annotated[str, typer.Option(help=f"What the leader wants: {objective
 Follower = Annotated[str, typer.Option(help=f"How users respond: {listed(FOLLOWERS)}.")]
 Tariff = Annotated[str, typer.Option(help=f"Prices that the leader may set: {listed(TARIFFS)}.")]
 Flow = Annotated[str, typer.Option(help=f"Power flow: {listed(POWER_FLOWS)}.")]
-DaysFolder = Annotated[
-    str | None,
-    typer.Option(
-        "--scenarios",
-        metavar="DIR",
-        help="Days that may come: a folder of a case with scenarios, as 'bilevel scenarios' writes.",
-    ),
-]
-Risk = Annotated[
-    str | None, typer.Option(metavar="TERMS", help="Weigh the worst days of --scenarios, such as cvar=0.9,weight=0.5.")
-]
-Chance = Annotated[
-    str | None,
-    typer.Option(metavar="LIMITS", help="Limits to hold with a probability, such as voltage=0.95,supply=0.9."),
-]
 Solver = Annotated[str, typer.Option(help=f"{names([AUTO, *SOLVERS])}, or pyomo:NAME; highs and scip need no licence.")]
 Mode = Annotated[str, typer.Option(help=f"How complementarity is written: {names([AUTO, *MODES])}.")]
 ConeTreatment = Annotated[str, typer.Option(help=f"How convex quadratic rows are treated: {names(CONES)}.")]
@@ -174,6 +159,10 @@ class Problem:
     tariff: str = "free"
     flow: str = "distflow"
     days: Uncertainty = field(default_factory=Uncertainty)
+
+    def over(self, days: Uncertainty) -> "Problem":
+        """The problem over days that may come."""
+        return replace(self, days=days)
 
     def model(self, objective: str | Mapping[str, float]) -> Any:
         """The pricing model with this objective of the leader."""

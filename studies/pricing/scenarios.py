@@ -19,34 +19,38 @@ from studies.writing.frames import rounded, voltages
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Days that may come as a command was asked for them: the `folder` that holds them, and what is wanted over them."""
+    """Days that may come, as a command was `asked` for them: how many, or the folder that holds them; and what is wanted over them.
 
-    folder: str | None = None
+    `seed` and `willing` (a range of shares, as text) are of days that were drawn; None where they stand in a folder.
+    """
+
+    asked: str | None = None
     scenarios: Scenarios | None = None
     risk: str | None = None
     chance: str | None = None
-
-    @staticmethod
-    def of(folder: str | None, risk: str | None = None, chance: str | None = None) -> Uncertainty:
-        """Read the folder of a case with scenarios, if one is given; raises `InstanceError` where it has none."""
-        return Uncertainty(folder, None if folder is None else instances.read_scenarios(folder), risk, chance)
+    seed: int | None = None
+    willing: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Keywords of `formulations.charging_pricing` and `formulations.aggregator_market`."""
         return {"scenarios": self.scenarios, "risk": self.risk, "chance": self.chance}
 
     def choices(self) -> dict[str, Any]:
-        """What files of results say of it: nothing without scenarios."""
+        """What files of results say of it, so that the command can be repeated: nothing without scenarios."""
         if self.scenarios is None:
             return {}
-        return {"scenarios": self.folder, "risk": self.risk, "chance": self.chance}
+        drawn = {"willing": self.willing, "scenarios_seed": self.seed}
+        return {"scenarios": self.asked, "risk": self.risk, "chance": self.chance, **drawn}
 
     def facts(self) -> list[tuple[str, str]]:
         """The same for people, by name."""
         if self.scenarios is None:
             return []
-        wanted = [words for words in (self.risk, self.chance and f"limits {self.chance}") if words]
-        return [("days", ", ".join([f"{len(self.scenarios.scenarios)} scenarios of {self.folder}", *wanted]))]
+        count = len(self.scenarios.scenarios)
+        days = f"{count} scenarios of {self.asked}" if self.seed is None else f"{count} drawn with seed {self.seed}"
+        willing = self.willing and f"{self.willing} of users follow prices"
+        wanted = [words for words in (willing, self.risk, self.chance and f"limits {self.chance}") if words]
+        return [("days", ", ".join([days, *wanted]))]
 
 
 def by_scenario(model: Any, case: Instance, scenarios: Scenarios, objective: Iterable[str] = ()) -> pd.DataFrame:

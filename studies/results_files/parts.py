@@ -72,16 +72,26 @@ class Way(Answer, kw_only=True):
     figures: dict[str, Number] = msgspec.field(default_factory=dict)
 
 
+class Days(Struct, kw_only=True):
+    """Days that may come: `scenarios` says how many were drawn, or the folder that holds them; None for one day."""
+
+    scenarios: str | None = None
+    risk: str | None = None
+    chance: str | None = None
+    willing: str | None = None
+    scenarios_seed: Count | None = None
+
+
 if TYPE_CHECKING:
 
-    class Parts(Struct):
+    class Parts(Days):
         """The options that parts declare."""
 
     class Outcome(Parts):
         """These, and what objectives achieve."""
 else:
     # What parts declare and what objectives achieve is in no list but their registries
-    Parts = msgspec.defstruct("Parts", [(name, Option, None) for name in declared(ALL)], kw_only=True)
+    Parts = msgspec.defstruct("Parts", [(name, Option, None) for name in declared(ALL)], bases=(Days,), kw_only=True)
     _ACHIEVED = [(objective.column, Number, None) for objective in OBJECTIVES.values()]
     Outcome = msgspec.defstruct("Outcome", _ACHIEVED, bases=(Parts,), kw_only=True)
 
@@ -102,11 +112,8 @@ class Problem(Parts, kw_only=True):
 
 
 class Solved(Outcome, kw_only=True):
-    """The case of a solve, and what came of it; `scenarios` is the folder of days that may come."""
+    """The case of a solve, and what came of it."""
 
-    scenarios: str | None = None
-    risk: str | None = None
-    chance: str | None = None
     name: str
     currency: str
     objective: Weights

@@ -1,14 +1,25 @@
-"""Days that may come as an option names them: how many are to be drawn, or the folder that holds them."""
+"""Days that may come as options name them: how many are drawn, or the folder that holds them, and what is wanted over them."""
 
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 import instances
 from bilevel.reading import numbers
-from instances import Instance, Scenarios
-from studies.command_line.refusals.numbers import share_range
+from instances import Instance, InstanceError, Scenarios
+from studies.command_line.refusals.numbers import MOST_SCENARIOS, draw_seed, share_range
+from studies.command_line.refusals.sentences import shown
+from studies.pricing.scenarios import Uncertainty
 
+DaysAsked = Annotated[
+    str | None,
+    typer.Option(
+        "--scenarios",
+        metavar="N|DIR",
+        help="Days that may come: so many, drawn with --seed, or those of a folder, as 'bilevel scenarios' writes.",
+    ),
+]
 WillingRange = Annotated[
     Any,
     typer.Option(
@@ -18,11 +29,80 @@ WillingRange = Annotated[
         help="Draw the share of users that follow prices from this range, such as 0.5-0.9; the others charge on arrival.",
     ),
 ]
+DrawSeed = Annotated[
+    int,
+    typer.Option(
+        "--seed", parser=draw_seed, metavar="N", help="Seed of what is drawn: a fleet by --evs, days by --scenarios N."
+    ),
+]
+Risk = Annotated[
+    str | None, typer.Option(metavar="TERMS", help="Weigh the worst days of --scenarios, such as cvar=0.9,weight=0.5.")
+]
+Chance = Annotated[
+    str | None,
+    typer.Option(metavar="LIMITS", help="Limits to hold with a probability, such as voltage=0.95,supply=0.9."),
+]
 
 
 def days(asked: str, case: Instance, seed: int, evs: int | None = None, willing: Any = None) -> Scenarios:
-    """So many days drawn for the case, or those of a folder; raises `InstanceError` for a number out of range or another folder."""
-    count = numbers.whole(asked)
+    """So many days drawn for the case, or those of a folder.
+
+    Raises `InstanceError` for a number out of range, and for a folder without days or with days that do not fit the case.
+    """
+    count = _count(asked)
     if count is None:
-        return instances.read_scenarios(asked)
+        return _fitting(asked, case)
+    if not 1 <= count <= MOST_SCENARIOS:
+        raise InstanceError(
+            f"{shown(asked)} is no number of days from 1 to {MOST_SCENARIOS} that can be drawn: give one, or a folder"
+        )
     return instances.draw_scenarios(case, count, seed, evs=evs, willing=willing)
+
+
+def _fitting(folder: str, case: Instance) -> Scenarios:
+    found = instances.read_scenarios(folder)
+    for scenario in found.scenarios:
+        try:
+            instances.realise(case, scenario)
+        except InstanceError as error:
+            raise InstanceError(f"days of {folder} do not fit the case {case.name}: {error}") from error
+    return found
+
+
+def uncertainty(
+    asked: str | None,
+    case: Instance,
+    seed: int,
+    evs: int | None = None,
+    willing: tuple[float, float] | None = None,
+    risk: str | None = None,
+    chance: str | None = None,
+) -> Uncertainty:
+    """The days of `days`, and what is wanted over them; without `asked` the case's own day.
+
+    Raises what `days` raises, and `InstanceError` for shares that would be drawn where no days are.
+    """
+    require_drawn(willing, asked)
+    drawn = asked is not None and _count(asked) is not None
+    found = None if asked is None else days(asked, case, seed, evs, willing)
+    return Uncertainty(asked, found, risk, chance, seed if drawn else None, None if willing is None else _said(willing))
+
+
+def require_drawn(willing: tuple[float, float] | None, *asked: str | None) -> None:
+    """Raise `InstanceError` for shares that would be drawn with days where none of those asked for are drawn."""
+    given = [each for each in asked if each is not None]
+    if willing is None or any(_count(each) is not None for each in given):
+        return
+    where = f"days of {given[0]} are not drawn" if given else "no days are drawn"
+    raise InstanceError(
+        f"--willing {_said(willing)} is given, and {where}: give --scenarios a number of days, or leave it out"
+    )
+
+
+def _count(asked: str) -> int | None:
+    return numbers.whole(asked)
+
+
+def _said(willing: tuple[float, float]) -> str:
+    """A range as the option takes it: without exponents, whose sign would be read as the range's."""
+    return "-".join(str(np.format_float_positional(share, trim="0")) for share in willing)

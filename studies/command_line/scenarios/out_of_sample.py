@@ -21,13 +21,12 @@ from studies.command_line.options import (
     Objective,
     Out,
     Quiet,
-    Seed,
     add_command,
     find_case,
     finish,
 )
 from studies.command_line.refusals.numbers import number, positive
-from studies.command_line.scenarios.days import WillingRange, days
+from studies.command_line.scenarios.days import DrawSeed, WillingRange, days, require_drawn
 from studies.uncertainty import results
 from studies.uncertainty.study import Asked, Study, study
 from studies.writing import files as writing_files
@@ -68,7 +67,7 @@ def out_of_sample(
     gap: Gap = 1e-3,
     time_limit: SolveTime = 120.0,
     evs: Evs = None,
-    seed: Seed = 0,
+    seed: DrawSeed = 0,
     out: Out = None,
     quiet: Quiet = False,
 ) -> int:
@@ -87,6 +86,7 @@ def out_of_sample(
     weights = objectives.parse(objective)
     if out is not None:
         instances.check_folder(out, results.FILES, "a study of uncertain days")
+    require_drawn(willing, scenarios, fresh)
     planned = days(scenarios, found_case, seed, evs, willing)
     others = days(fresh, found_case, seed + 1, evs, willing)
     if planned == others:

@@ -37,6 +37,9 @@ def _problem(results: ResultsFolder) -> Options:
     about = results.about
     found: Options = {"follower": about.get("follower")}
     found |= {known.option.command_flag: about.get(name) for name, known in declared(ALL).items()}
+    found |= {name: about.get(name) for name in ("scenarios", "risk", "chance", "willing")}
+    # Days that were drawn have the seed of the fleet, where one was drawn
+    found["seed"] = about.get("scenarios_seed")
     if about.get("seed") is not None:
         found |= {"evs": about.get("evs"), "seed": about["seed"]}
     if results.kind in ("solve", "pareto"):
@@ -53,8 +56,7 @@ def _search(settings: Mapping[str, Any]) -> Options:
 
 def _solve(results: ResultsFolder) -> Options:
     weights = results.about["objective"]
-    days = {name: results.about.get(name) for name in ("scenarios", "risk", "chance")}
-    return {"objective": weights, "flow": results.about.get("flow"), **days, **_search(results.data["settings"])}
+    return {"objective": weights, "flow": results.about.get("flow"), **_search(results.data["settings"])}
 
 
 def _front(results: ResultsFolder) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shlex
 import subprocess
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from cli_runs import run
 from oracles import tiny_case
-from uncertain_days import ODD_NAMES, three_days
+from uncertain_days import DAYS, ODD_NAMES, three_days, two_hours
 
 import instances
 from studies.pricing import results, scenarios
@@ -75,6 +76,25 @@ def test_the_page_shows_every_day_and_the_command_that_makes_the_folder_again(
     assert f"--scenarios {shlex.quote(str(folder))}".replace("'", "&#x27;") in text
 
 
+@pytest.mark.parametrize("fleet", [(), ("--evs", "2")], ids=["whole", "drawn"])
+def test_the_page_of_drawn_days_repeats_the_draw(fleet: tuple[str, ...], tmp_path: Path) -> None:
+    instances.write(instances.scale(instances.load("ieee33"), 3), tmp_path / "case")
+    asked = ("--objective", "profit", "--scenarios", "2", "--seed", "7", "--willing", "0.5-1", "--gap", "0.01")
+    out, page = tmp_path / "out", tmp_path / "page.html"
+    done = run("solve", tmp_path / "case", *asked, *fleet, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "2 drawn with seed 7, 0.5-1.0 of users follow" in " ".join(done.stdout.split())
+    assert run("report", out, "--out", page).returncode == 0
+    said = html.unescape(page.read_text(encoding="utf-8").partition("<pre><code>")[2].partition("</code>")[0])
+    # The page names the case, and is of no place
+    words = shlex.split(said.replace("\\\n", " "))
+    again = [*words[1:2], str(tmp_path / "case"), *words[3:-1], str(tmp_path / "again")]
+    assert ("--evs" in words) == bool(fleet)
+    assert run(*again).returncode == 0
+    for name in (scenarios.SCENARIOS, scenarios.PRICES, scenarios.CHARGING):
+        assert (tmp_path / "again" / name).read_text() == (out / name).read_text()
+
+
 def test_a_result_of_one_day_takes_the_place_of_one_over_days_and_back(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for days in (("--scenarios", folder), (), ("--scenarios", folder)):
@@ -101,7 +121,14 @@ def test_a_day_without_an_answer_is_named(tmp_path: Path) -> None:
         (("--risk", "cvar=0.9"), "risk is given without scenarios"),
         (("--chance", "voltage=0.9"), "chance is given without scenarios"),
         (("--scenarios", "nowhere"), "nowhere"),
-        (("--scenarios", "20"), "20"),
+        (("--scenarios", "0"), "0 is no number of days from 1 to 10000"),
+        (("--scenarios", "20"), "the horizon has 3 hours"),
+        (
+            ("--scenarios", "OTHER"),
+            "other do not fit the case tiny: scenario cheap nights: wholesale_price_per_kwh has 2 values",
+        ),
+        (("--willing", "0.5-1"), "--willing 0.5-1.0 is given, and no days are drawn"),
+        (("--scenarios", "DAYS", "--willing", "0.00001"), "are not drawn"),
         (("--scenarios", "CASE"), "scenario"),
         (("--scenarios", "DAYS", "--risk", "cvar=2"), "cvar is 2: give a number from 0 to 1"),
         (("--scenarios", "DAYS", "--risk", "var=0.9"), "did you mean 'cvar'"),
@@ -113,7 +140,8 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
     asked: tuple[str, ...], words: str, folder: Path, tmp_path: Path
 ) -> None:
     instances.write(tiny_case(), tmp_path / "case")
-    places = {"DAYS": str(folder), "CASE": str(tmp_path / "case")}
+    instances.write(two_hours(), tmp_path / "other", DAYS)
+    places = {"DAYS": str(folder), "CASE": str(tmp_path / "case"), "OTHER": str(tmp_path / "other")}
     out = tmp_path / "out"
     done = run("solve", tmp_path / "case", *(places.get(word, word) for word in asked), "--out", out)
     assert (done.returncode, done.stdout) == (2, "")
