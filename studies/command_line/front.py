@@ -25,7 +25,6 @@ from studies.command_line.options import (
     Mode,
     Problem,
     Quiet,
-    Seed,
     Solver,
     Tariff,
     add_command,
@@ -34,6 +33,7 @@ from studies.command_line.options import (
     problem,
 )
 from studies.command_line.refusals.numbers import positive, whole, workers
+from studies.command_line.scenarios.days import ONE_DAY, Days, DrawSeed, take_days
 from studies.command_line.workers import pool
 from studies.pricing import front_points, front_results
 
@@ -52,6 +52,14 @@ Method = Annotated[
 ]
 Points = Annotated[
     int, typer.Option(parser=_points, metavar="N", help="Of augmented the number, else the most points.")
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        parser=positive,
+        metavar="X",
+        help="adaptive: the widest gap allowed, of the front (default 0.05); scaling: the step, of the loss (default 0.01).",
+    ),
 ]
 Workers = Annotated[int, typer.Option(parser=workers, metavar="N", help="Processes that solve points side by side.")]
 PointTime = Annotated[
@@ -90,18 +98,12 @@ def register(app: typer.Typer) -> None:
     add_command(app, "pareto", trace_front)
 
 
+@take_days
 def trace_front(
     case: CaseName,
     method: Method = "augmented",
     points: Points = 11,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            parser=positive,
-            metavar="X",
-            help="adaptive: the widest gap allowed, of the front (default 0.05); scaling: the step, of the loss (default 0.01).",
-        ),
-    ] = None,
+    tolerance: Tolerance = None,
     workers: Workers = 1,
     follower: Follower = "ev_user",
     tariff: Tariff = "free",
@@ -111,7 +113,8 @@ def trace_front(
     gap: Gap = 1e-4,
     time_limit: PointTime = None,
     evs: Evs = None,
-    seed: Seed = 0,
+    seed: DrawSeed = 0,
+    days: Days = ONE_DAY,
     out: FrontOut = None,
     resume: Resume = False,
     proofs: Proofs = None,
@@ -122,6 +125,8 @@ def trace_front(
 ) -> int:
     """Trace the Pareto front of network loss (kWh, small) against station profit (large), every point globally solved.
 
+    With --scenarios both are expected over the days, and a point's prices are those of all days.
+
     Every point is kept in --out as it is found, and every proof as it is made: after a kill, the same command with --resume solves
     and proves only what is missing.  Ctrl-C keeps the points found and the proofs made, and still writes the files.
 
@@ -131,9 +136,15 @@ def trace_front(
 
     Example: bilevel pareto ieee33 --evs 3 --ties optimistic,secure --margin 0.01 --out results/fronts
 
+    Example: bilevel pareto ieee33 --evs 5 --scenarios 3 --willing 0.5-0.9 --points 5 --gap 1e-3 --out results/front
+
     Example: bilevel pareto ieee33 --evs 20 --method adaptive --tolerance 0.02 --points 30 --out results/front
     """
+    days.refuse(
+        "risk", "a front is of expected loss against expected profit, neither of which it weighs", "bilevel solve"
+    )
     asked = problem(case, evs, seed, options, follower=follower, tariff=tariff)
+    asked = asked.over(days.of(asked.case, seed, evs))
     kinds = conventions.listed(ties, margin, proofs is not None)
     folders = _folders(out, resume, kinds, asked)
     proof_files.check(proofs)
@@ -165,8 +176,9 @@ def _written(
 
 def write(front: ParetoFront, asked: Problem, solver: str, out: Path) -> tuple[str, ...]:
     """Write the files of a front and of its points; gives their names."""
-    files = front_results.front_files(front, asked.facts(solver)) | front_points.point_files(front, asked.case)
-    return front_results.write(out, files, (*front_results.FRONT_FILES, *front_points.POINT_FILES))
+    files = front_results.front_files(front, asked.facts(solver))
+    files |= front_points.point_files(front, asked.case, asked.days.scenarios)
+    return front_results.write(out, files, (*front_results.FRONT_FILES, *front_points.OVER_DAYS))
 
 
 @dataclass(frozen=True)
@@ -183,13 +195,13 @@ class Folder:
                 raise typer.BadParameter("--resume needs the folder of the earlier run; give it with --out DIR")
             return
         front_results.check(self.out)
-        front_results.check_store(self.out, asked.case, asked.choices(), self.resume)
+        front_results.check_store(self.out, asked.case, asked.kept(), self.resume)
 
     def store(self, asked: Problem) -> AbstractContextManager[Path | None]:
         """Where the front keeps its points."""
         if self.out is None:
             return nullcontext()
-        return front_results.open_store(self.out, asked.case, asked.choices())
+        return front_results.open_store(self.out, asked.case, asked.kept())
 
 
 @dataclass(frozen=True)

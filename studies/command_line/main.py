@@ -66,7 +66,7 @@ from studies.command_line.refusals import output, sentences
 from studies.command_line.scenarios import draw as scenarios_draw
 from studies.command_line.scenarios import out_of_sample
 from studies.command_line.scenarios import shown as scenarios_shown
-from studies.command_line.scenarios.days import Chance, DaysAsked, DrawSeed, Risk, WillingRange, uncertainty
+from studies.command_line.scenarios.days import ONE_DAY, Days, DrawSeed, take_days
 from studies.pricing import results
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -176,6 +176,7 @@ def check(case: CaseName) -> None:
     print("ok")
 
 
+@take_days
 def solve(
     case: CaseName,
     objective: Objective = "loss",
@@ -189,10 +190,7 @@ def solve(
     time_limit: TimeLimit = None,
     evs: Evs = None,
     seed: DrawSeed = 0,
-    scenarios: DaysAsked = None,
-    willing: WillingRange = None,
-    risk: Risk = None,
-    chance: Chance = None,
+    days: Days = ONE_DAY,
     out: Out = None,
     proof: ProofFile = None,
     ties: Ties = OPTIMISTIC,
@@ -218,7 +216,7 @@ def solve(
     """
     weights = objectives.parse(objective)
     asked = problem(case, evs, seed, options, follower=follower, tariff=tariff, flow=flow)
-    asked = asked.over(uncertainty(scenarios, asked.case, seed, evs, willing, risk, chance))
+    asked = asked.over(days.of(asked.case, seed, evs))
     if out is not None:
         results.check(out)
     check_place(proof)

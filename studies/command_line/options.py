@@ -196,6 +196,10 @@ class Problem:
         chosen = {"seed": self.seed, "tariff": self.tariff, "follower": self.follower, "flow": self.flow}
         return {**chosen, **dict.fromkeys(declared(PRICING)), **self.options, **self.days.choices()}
 
+    def kept(self) -> dict[str, Any]:
+        """The options for a store, which has to be of the same days."""
+        return {**self.choices(), **self.days.told()}
+
     def facts(self, solver: str) -> dict[str, Any]:
         """What every file of a result says first."""
         return writing_files.facts(self.case, self.choices(), solver)

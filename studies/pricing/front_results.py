@@ -23,7 +23,7 @@ from bilevel.reformulate.ties import CONVENTIONS
 from bilevel.solution import plain
 from instances import Instance, check_folder
 from studies.pricing.front_comparison import LOSS, PROFIT, Comparison, EquilibriumPoint
-from studies.pricing.front_points import END_FILES, POINT_FILES
+from studies.pricing.front_points import DAYS, END_FILES, POINT_FILES
 from studies.results_files import versions
 from studies.writing import files as writing_files
 from studies.writing import latex as writing_latex
@@ -35,6 +35,8 @@ FRONTS, FRONTS_FILES = "fronts.csv", ("fronts.csv", "fronts.png", "fronts.pdf")
 TRACE_FILES = ("trace.csv", "trace.json", "trace.png", "trace.pdf")
 COMPARISON_FILES = ("comparison.csv", "comparison.json", "comparison.png", "comparison.pdf")
 FILES = (*FRONT_FILES, *POINT_FILES, *TRACE_FILES, *END_FILES, *COMPARISON_FILES)
+ALLOWED = (*FILES, *FRONTS_FILES, DAYS)
+"""All that a folder may hold beside the store."""
 
 
 # Contents of the files
@@ -144,7 +146,7 @@ def _fixed(value: Any, decimals: int) -> str:
 def check(directory: str | Path) -> None:
     """Raise `InstanceError` when a later `write` to `directory` would be refused; writes nothing."""
     # Fronts of other conventions stand in folders of their names
-    known = {*FILES, *FRONTS_FILES, STORE, *CONVENTIONS, *(path.name for path in _leftovers(Path(directory)))}
+    known = {*ALLOWED, STORE, *CONVENTIONS, *(path.name for path in _leftovers(Path(directory)))}
     check_folder(directory, known, "a front")
 
 
@@ -213,8 +215,4 @@ def write(directory: Path, contents: Mapping[str, str | bytes], names: Iterable[
 
 def _leftovers(directory: Path) -> list[Path]:
     """What killed writes left behind."""
-    return (
-        [path for name in (*FILES, *FRONTS_FILES) for path in directory.glob(f".{name}.*")]
-        if directory.is_dir()
-        else []
-    )
+    return [path for name in ALLOWED for path in directory.glob(f".{name}.*")] if directory.is_dir() else []

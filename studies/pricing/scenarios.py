@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +44,10 @@ class Uncertainty:
         drawn = {"willing": self.willing, "scenarios_seed": self.seed}
         return {"scenarios": self.asked, "risk": self.risk, "chance": self.chance, **drawn}
 
+    def told(self) -> dict[str, str | None]:
+        """What a store says of the days themselves, by which other days under the same name are told apart; None of one day."""
+        return {"scenarios": self.asked, "hash of days": None if self.scenarios is None else hashed(self.scenarios)}
+
     def facts(self) -> list[tuple[str, str]]:
         """The same for people, by name."""
         if self.scenarios is None:
@@ -51,6 +57,11 @@ class Uncertainty:
         willing = self.willing and f"{self.willing} of users follow prices"
         wanted = [words for words in (willing, self.risk, self.chance and f"limits {self.chance}") if words]
         return [("days", ", ".join([days, *wanted]))]
+
+
+def hashed(scenarios: Scenarios) -> str:
+    """A hash of all that the days hold."""
+    return hashlib.sha256(repr(scenarios).encode()).hexdigest()
 
 
 def by_scenario(model: Any, case: Instance, scenarios: Scenarios, objective: Iterable[str] = ()) -> pd.DataFrame:
@@ -79,6 +90,12 @@ def prices(model: Any, case: Instance, scenarios: Scenarios) -> pd.DataFrame:
     days = list(_days(model, case, scenarios))
     expected = sum(scenario.probability * np.array(day.wholesale_price_per_kwh) for scenario, day, _ in days)
     return rounded(table.assign(wholesale_price_per_kwh=expected))
+
+
+def station_power_kw(model: Any, case: Instance, scenarios: Scenarios) -> pd.DataFrame:
+    """`tables.station_power_kw`, expected over the days."""
+    parts = [s.probability * tables.station_power_kw(block, day) for s, day, block in _days(model, case, scenarios)]
+    return functools.reduce(pd.DataFrame.add, parts)
 
 
 def charging(model: Any, case: Instance, scenarios: Scenarios) -> pd.DataFrame:

@@ -104,6 +104,10 @@ TABLES: dict[str, Columns] = {
         counted={"point": 1, "period": 0},
     ),
     "point_voltages.csv": Columns({"point": Cell.WHOLE, **_LOWEST}, ("point", "bus"), grid=True, counted={"point": 1}),
+    "point_scenarios.csv": Columns(
+        {"point": Cell.WHOLE, "scenario": Cell.TEXT, "probability": Cell.NUMBER}, ("point", "scenario"), others=_figures,
+        grid=True, counted={"point": 1},
+    ),
     "equilibrium.csv": Columns(_DAY, ("period", "station"), {"hour": Cell.NUMBER}, grid=True, counted={"period": 0}),
     "equilibrium_voltages.csv": Columns(_LOWEST, ("bus",)),
     "trace.csv": Columns(_ITERATIONS, ("iteration",), {"cost_excess": Cell.EXCESS}, counted={"iteration": 1}),

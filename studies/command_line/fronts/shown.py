@@ -23,7 +23,8 @@ def show(front: ParetoFront, asked: Problem, files: display.Fact | None) -> None
     console = display.console()
     console.print(verdict(front))
     console.print()
-    facts = asked.about("maximises profit for every network loss")
+    leader = "maximises profit for every network loss"
+    facts = asked.about(leader if asked.days.scenarios is None else f"{leader}, both expected")
     console.print(display.facts_table([*facts, *_facts(front, asked.case.currency), *([files] if files else [])]))
     if front.points:
         console.print()

@@ -1,5 +1,9 @@
 """Days that may come as options name them: how many are drawn, or the folder that holds them, and what is wanted over them."""
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -69,23 +73,61 @@ def _fitting(folder: str, case: Instance) -> Scenarios:
     return found
 
 
-def uncertainty(
-    asked: str | None,
-    case: Instance,
-    seed: int,
-    evs: int | None = None,
-    willing: tuple[float, float] | None = None,
-    risk: str | None = None,
-    chance: str | None = None,
-) -> Uncertainty:
-    """The days of `days`, and what is wanted over them; without `asked` the case's own day.
+@dataclass(frozen=True)
+class Days:
+    """The options of days that may come, as they were given: `scenarios` (N or DIR), `willing`, `risk` and `chance`."""
 
-    Raises what `days` raises, and `InstanceError` for shares that would be drawn where no days are.
-    """
-    require_drawn(willing, asked)
-    drawn = asked is not None and _count(asked) is not None
-    found = None if asked is None else days(asked, case, seed, evs, willing)
-    return Uncertainty(asked, found, risk, chance, seed if drawn else None, None if willing is None else _said(willing))
+    scenarios: str | None = None
+    willing: tuple[float, float] | None = None
+    risk: str | None = None
+    chance: str | None = None
+
+    def of(self, case: Instance, seed: int, evs: int | None = None) -> Uncertainty:
+        """The days of `days`, and what is wanted over them; without `scenarios` the case's own day.
+
+        Raises what `days` raises, and `InstanceError` for shares that would be drawn where no days are.
+        """
+        require_drawn(self.willing, self.scenarios)
+        if self.scenarios is None:
+            return Uncertainty(risk=self.risk, chance=self.chance)
+        found = days(self.scenarios, case, seed, evs, self.willing)
+        drawn = seed if _count(self.scenarios) is not None else None
+        willing = None if self.willing is None else _said(self.willing)
+        return Uncertainty(self.scenarios, found, self.risk, self.chance, drawn, willing)
+
+    def refuse(self, name: str, why: str, instead: str) -> None:
+        """Raise `InstanceError` for the option of this name where it has no meaning, `why`, with the command that takes it."""
+        given = getattr(self, name)
+        if given is not None:
+            raise InstanceError(
+                f"--{name} {shown(given)} has no meaning here, as {why}: leave it out, or use {instead}"
+            )
+
+
+ONE_DAY = Days()
+"""Nothing was given."""
+
+
+def take_days(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, whose parameter `days` is now the four options of `Days`, in its place."""
+    signature = inspect.signature(command)
+    taken: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        taken += _OPTIONS if parameter.name == "days" else [parameter]
+
+    @functools.wraps(command)
+    def taking(**arguments: Any) -> int:
+        given = {option.name: arguments.pop(option.name) for option in _OPTIONS}
+        return command(days=Days(**given), **arguments)
+
+    taking.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
+    return taking
+
+
+_OPTIONS = [
+    inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+    for name, annotation in (("scenarios", DaysAsked), ("willing", WillingRange), ("risk", Risk), ("chance", Chance))
+]
 
 
 def require_drawn(willing: tuple[float, float] | None, *asked: str | None) -> None:

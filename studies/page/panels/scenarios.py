@@ -1,7 +1,10 @@
 """What the answer comes to on every day that may come."""
 
+import pandas as pd
+
 from studies.page.parts.folder import ResultsFolder
-from studies.page.parts.html import number, table, text
+from studies.page.parts.html import folded, number, table, text
+from studies.pricing.front_points import DAYS
 from studies.pricing.scenarios import SCENARIOS
 
 _WORDS = {"leader_objective": "objective", "network_loss_kwh": "loss, kWh", "station_profit": "profit", "ev_bill": "bill",
@@ -9,15 +12,20 @@ _WORDS = {"leader_objective": "objective", "network_loss_kwh": "loss, kWh", "sta
 
 
 def draw(results: ResultsFolder) -> str:
-    """A row a scenario; empty for results of one day."""
-    if not results.has(SCENARIOS):
-        return ""
-    found = results.table(SCENARIOS)
-    shown = [str(name) for name in found if name not in ("scenario", "probability")]
+    """A row a scenario, of a front one table a point; empty for results of one day."""
+    if results.has(DAYS):
+        parts = results.table(DAYS).groupby("point")
+        return "".join(folded(f"Days at point {k}", _days(results, part, f"point {k}")) for k, part in parts)
+    return _days(results, results.table(SCENARIOS)) if results.has(SCENARIOS) else ""
+
+
+def _days(results: ResultsFolder, found: pd.DataFrame, what: str = "") -> str:
+    shown = [str(name) for name in found if name not in ("point", "scenario", "probability")]
     heads = ["scenario", "probability", *(_WORDS.get(name, name.replace("_", " ")) for name in shown)]
     rows = [
         [text(row["scenario"]), number(row["probability"], 4), *(number(row[name]) for name in shown)]
         for row in found.to_dict("records")
     ]
-    caption = f"Days that may come, money in {results.currency}; equal days stand once"
+    of = f" at {what}" if what else ""
+    caption = f"Days that may come{of}, money in {results.currency}; equal days stand once"
     return table(heads, rows, caption, range(1, len(heads)))
