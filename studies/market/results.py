@@ -1,11 +1,14 @@
 """The folder of a market solved three ways: JSON, CSV and LaTeX tables and figures, replaced as a whole (docs/market.md)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bilevel import EquilibriumTrace
 from bilevel.solution import plain
 from formulations.case_parts import market_of
 from instances import check_folder, write_folder
@@ -23,11 +26,18 @@ FIGURES = {
 }
 """Name of a figure: its function in `studies.market.figures`, and the ways of which one must have a point."""
 JSON, TABLE, LATEX, TRACE = "market.json", "comparison.csv", "comparison.tex", "trace.csv"
+SCENARIOS = "scenarios"
 TABLES = ("aggregators", "network", "nodal_prices", "certificate")
+DAYS = ("scenario_aggregators", "scenario_network", "scenario_voltages", "certificate")
+"""`TABLES` over days that may come, and beside them `scenarios`, a row a day."""
 FILES = (
     JSON, TABLE, LATEX, TRACE, *(f"{table}_{way}.csv" for way in WAYS for table in TABLES),
     *(f"{name}.{kind}" for name in FIGURES for kind in writing_files.FORMATS),
 )  # fmt: skip
+ALLOWED = tuple(
+    dict.fromkeys((*FILES, *(f"{table}_{way}.csv" for way in (EXACT, COOPERATIVE) for table in (SCENARIOS, *DAYS))))
+)
+"""What a market of one day writes, and what one over days that may come does."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Quantity:
 
 def check(directory: str | Path) -> None:
     """Raise `InstanceError` when a later `write` to `directory` would be refused; writes nothing."""
-    check_folder(directory, FILES, "a market")
+    check_folder(directory, ALLOWED, "a market")
 
 
 def write(
@@ -54,7 +64,7 @@ def write(
     holds other files or cannot be written.
     """
     files = contents(found, choices, settings, solver)
-    write_folder(directory, files, FILES, "a market")
+    write_folder(directory, files, ALLOWED, "a market")
     return tuple(files)
 
 
@@ -63,20 +73,28 @@ def contents(
 ) -> dict[str, str | bytes]:
     """Every file of the result, name to content.
 
-    market.json, comparison and trace always; the tables of a way where it has a point; figures where a way in them has one.
+    market.json and comparison always, the iteration's trace where there is one; the tables of a way where it has a point; figures
+    of one day where a way in them has one.
     """
     about = writing_files.facts(found.case, choices, solver)
     files: dict[str, str | bytes] = {
         JSON: writing_files.json_text(versions.stamped(_data(found, about, settings))),
         TABLE: writing_files.csv(found.to_frame()),
         LATEX: latex(found),
-        TRACE: writing_files.csv(found.trace.to_frame()),
     }
+    if found.trace is not None:
+        files[TRACE] = writing_files.csv(found.trace.to_frame())
     for way, run in found.runs.items():
         if not run.aggregators.empty:
-            frames = (run.aggregators, run.network, run.buses, run.solution.certificate.to_frame())
-            files |= {f"{name}_{way}.csv": writing_files.csv(frame) for name, frame in zip(TABLES, frames, strict=True)}
-    return files | _drawn(found)
+            named = _named(run, TABLES if found.scenarios is None else DAYS)
+            files |= {f"{name}_{way}.csv": writing_files.csv(frame) for name, frame in named.items()}
+    return files | (_drawn(found) if found.scenarios is None else {})
+
+
+def _named(run: MarketRun, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of a way that has a point, by name."""
+    frames = (run.aggregators, run.network, run.buses, run.solution.certificate.to_frame())
+    return dict(zip(names, frames, strict=True)) | ({} if run.days.empty else {SCENARIOS: run.days})
 
 
 def _drawn(found: MarketComparison) -> dict[str, str | bytes]:
@@ -121,7 +139,7 @@ def latex(found: MarketComparison) -> str:
 
 
 def _data(found: MarketComparison, about: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    apart, said, trace = verdict.difference(found), verdict.verdict(found), found.trace
+    apart, said = verdict.difference(found), verdict.verdict(found)
     return {
         **about,
         "settings": dict(settings),
@@ -129,9 +147,17 @@ def _data(found: MarketComparison, about: Mapping[str, Any], settings: Mapping[s
                        "contradiction": apart.contradiction},
         "verdict": {"status": said.status, "reason": said.reason},
         "ways": {way: _way(run) for way, run in found.runs.items()},
-        "trace": {"status": trace.status, "reason": trace.reason, "period": trace.period,
-                  "iterations": len(trace.iterations), "residual": plain(trace.iterations[-1].residual),
-                  "solution_iteration": trace.solution_iteration, "solution_tick": trace.solution_tick},
+        "trace": _trace(found.trace),
+    }  # fmt: skip
+
+
+def _trace(trace: EquilibriumTrace | None) -> dict[str, Any] | None:
+    if trace is None:
+        return None
+    return {
+        "status": trace.status, "reason": trace.reason, "period": trace.period, "iterations": len(trace.iterations),
+        "residual": plain(trace.iterations[-1].residual), "solution_iteration": trace.solution_iteration,
+        "solution_tick": trace.solution_tick,
     }  # fmt: skip
 
 

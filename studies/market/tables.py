@@ -14,10 +14,14 @@ from studies.writing.frames import rounded, voltages
 POWERS = ("ev", "contract", "bought", "sold", "charge", "discharge")
 
 
-def aggregators(model: Any, case: Instance) -> pd.DataFrame:
+def aggregators(model: Any, case: Instance, root: Any = None) -> pd.DataFrame:
     """One row an aggregator and period: aggregator, station, bus, period; ev_kw, contract_kw, bought_kw, sold_kw, charge_kw,
     discharge_kw, net_kw (drawn from the bus), stored_kwh (at the end of the period); price_per_kwh (posted), paid_per_kwh (what
-    users pay), fee_per_kwh, nodal_price_per_kwh (posted: price less fee)."""
+    users pay), fee_per_kwh, nodal_price_per_kwh (posted: price less fee).
+
+    `root` is the model of which `model` is the block of a day.
+    """
+    root = model if root is None else root
     kw, rows = model.per_unit.kw, []
     for aggregator in market_of(case).aggregators:
         block, c = model.aggregator[aggregator.name], aggregator.station
@@ -26,9 +30,9 @@ def aggregators(model: Any, case: Instance) -> pd.DataFrame:
             rows.append(
                 {"aggregator": aggregator.name, "station": c, "bus": case.station_bus[c], "period": t} | powers
                 | {"net_kw": powers["ev_kw"] + powers["charge_kw"] - powers["discharge_kw"],
-                   "stored_kwh": float(kw(pyo.value(block.stored[t]))), "price_per_kwh": pyo.value(model.price[c, t]),
+                   "stored_kwh": float(kw(pyo.value(block.stored[t]))), "price_per_kwh": pyo.value(root.price[c, t]),
                    "paid_per_kwh": float(pyo.value(block.paid[t])),
-                   "fee_per_kwh": pyo.value(model.fee[c, t]), "nodal_price_per_kwh": pyo.value(model.nodal_price[c, t])}
+                   "fee_per_kwh": pyo.value(root.fee[c, t]), "nodal_price_per_kwh": pyo.value(root.nodal_price[c, t])}
             )  # fmt: skip
     return rounded(pd.DataFrame(rows))
 

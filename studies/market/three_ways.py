@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from formulations.aggregator_market import aggregator_market
 from formulations.case_parts import market_of
 from formulations.operator.dispatch import Dispatch
 from formulations.prices.nodal import nodal_rules
-from instances import Instance
+from instances import Instance, Scenarios
 from studies import tolerances
 from studies.market import tables as market_tables
 
@@ -37,7 +37,8 @@ _WEIGHTS = (1.0, 2.0)
 class MarketRun:
     """One way: `solution`, and where it has a point its `figures` (see `MarketComparison.to_frame`) and tables.
 
-    `aggregators`, `network`, `buses` are those of `studies.market.tables`, empty without a point.
+    `aggregators`, `network`, `buses` are those of `studies.market.tables`, empty without a point.  Over days that may come each has
+    its scenario in the first column, `buses` has voltages alone, and `days` a row a day.
     """
 
     name: str
@@ -46,16 +47,21 @@ class MarketRun:
     aggregators: pd.DataFrame
     network: pd.DataFrame
     buses: pd.DataFrame
+    days: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, eq=False)
 class MarketComparison:
-    """Answer of `three_ways`: a run by way, and the trace of the iteration."""
+    """Answer of `three_ways`: a run by way, and the trace of the iteration.
+
+    That of `studies.market.over_days` is of `scenarios`, and has neither the equilibrium nor a trace.
+    """
 
     case: Instance
     demand: str
     runs: Mapping[str, MarketRun]
-    trace: EquilibriumTrace
+    trace: EquilibriumTrace | None
+    scenarios: Scenarios | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """One row a way: way, status, dso_cost, bound, gap, supply_cost, loss_kwh, peak_kw (largest draw at the substation),

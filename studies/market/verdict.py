@@ -29,9 +29,9 @@ class Difference:
 class Verdict:
     """The market's `status`, with `reason`, one sentence.
 
-    Certified: the exact answer and the cooperative one are, and the equilibrium is certified or proven to have no point at its
-    prices.  Feasible: the exact answer is valid, but one of these is not so.  Contradiction: the ways do not fit each other.  Else
-    the exact answer's own status.
+    Certified: the exact answer and the cooperative one are, and the equilibrium, where there is one, is certified or proven to have
+    no point at its prices.  Feasible: the exact answer is valid, but one of these is not so.  Contradiction: the ways do not fit
+    each other.  Else the exact answer's own status.
     """
 
     status: str
@@ -47,6 +47,9 @@ def verdict(found: MarketComparison) -> Verdict:
     if exact.status != CERTIFIED:
         return Verdict(exact.status, f"the exact answer is {exact.status}: {exact.reason}")
     for way, enough in ((COOPERATIVE, (CERTIFIED,)), (EQUILIBRIUM, (CERTIFIED, "infeasible"))):
+        # Days that may come have no equilibrium
+        if way not in found.runs:
+            continue
         other = found.runs[way].solution
         if other.status not in enough:
             return Verdict(FEASIBLE, f"the exact answer is certified, the {way} one is {other.status}: {other.reason}")
@@ -55,9 +58,10 @@ def verdict(found: MarketComparison) -> Verdict:
 
 def difference(found: MarketComparison) -> Difference:
     """The exact way beside the iteration, and whether points and bounds of the three ways fit each other."""
-    exact, iterated = found.runs[EXACT].solution, found.runs[EQUILIBRIUM].solution
+    exact = found.runs[EXACT].solution
     more = share = proven = math.nan
     if EQUILIBRIUM in _valid(found):
+        iterated = found.runs[EQUILIBRIUM].solution
         proven = iterated.objective - exact.bound
         if EXACT in _valid(found):
             more = iterated.objective - exact.objective
@@ -72,8 +76,10 @@ def _valid(found: MarketComparison) -> set[str]:
 def _bounds_broken(found: MarketComparison) -> str:
     """The first valid point below a bound that is proven for it; a bound that is no number bounds nothing."""
     for way, whose in ((EQUILIBRIUM, EXACT), (EXACT, COOPERATIVE), (EQUILIBRIUM, COOPERATIVE)):
+        if way not in _valid(found):
+            continue
         cost, bound = found.runs[way].solution.objective, found.runs[whose].solution.bound
-        if way in _valid(found) and cost < bound - tolerances.RESOLUTION * abs(bound):
+        if cost < bound - tolerances.RESOLUTION * abs(bound):
             return f"the {way} way costs {cost:.6g}, below the proven {whose} bound {bound:.6g}: one of both is wrong, report it"
     return ""
 
@@ -81,9 +87,9 @@ def _bounds_broken(found: MarketComparison) -> str:
 def _order_broken(found: MarketComparison) -> str:
     """The first certified point that costs more than a valid one of a way that it is no worse than, by more than its own gap."""
     for way, dearer in ((COOPERATIVE, EXACT), (EXACT, EQUILIBRIUM), (COOPERATIVE, EQUILIBRIUM)):
-        first, second = found.runs[way].solution, found.runs[dearer].solution
-        if first.status != CERTIFIED or dearer not in _valid(found):
+        if dearer not in _valid(found) or found.runs[way].solution.status != CERTIFIED:
             continue
+        first, second = found.runs[way].solution, found.runs[dearer].solution
         room = (float(first.settings["gap"]) + tolerances.RESOLUTION) * max(abs(first.objective), abs(second.objective))
         if first.objective > second.objective + room:
             return (

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UnsetType
+
 from bilevel import tolerances as engine
 from bilevel.solution import VALID
 from bilevel.status import CheckKind, Status
@@ -162,7 +164,8 @@ def _trace(data: models.TraceFile) -> Iterator[Claim]:
 
 
 def _market(data: models.MarketFile) -> Iterator[Claim]:
-    ways = {name: getattr(data.ways, name) for name in ("exact", "equilibrium", "cooperative")}
+    told = {"exact": data.ways.exact, "equilibrium": data.ways.equilibrium, "cooperative": data.ways.cooperative}
+    ways = {name: way for name, way in told.items() if not isinstance(way, UnsetType)}
     for name, way in ways.items():
         stored = Stored(
             way.status, way.objective, way.bound, way.gap, 1, _size(way.figures), way.settings.gap, way.certificate
@@ -172,7 +175,7 @@ def _market(data: models.MarketFile) -> Iterator[Claim]:
         enough = {"exact": ("certified",), "cooperative": ("certified",), "equilibrium": ("certified", "infeasible")}
         for name, statuses in enough.items():
             # Version 1 said the exact way's own status
-            if ways[name].status not in statuses and data.verdict.reason != ways["exact"].reason:
+            if name in ways and ways[name].status not in statuses and data.verdict.reason != ways["exact"].reason:
                 yield ("verdict", "status"), f"the verdict is 'certified', and the {name} way is '{ways[name].status}'"
 
 

@@ -70,6 +70,20 @@ _VOLTAGES = Columns(
     grid=True,
     counted={"period": 0},
 )
+_OF_DAYS = Columns({"scenario": Cell.TEXT, "probability": Cell.NUMBER}, ("scenario",), others=_figures)
+_VOLTAGES_OF_DAYS = Columns(
+    {"scenario": Cell.TEXT, "period": Cell.WHOLE, "bus": Cell.TEXT, "voltage_pu": Cell.NUMBER},
+    ("scenario", "period", "bus"),
+    grid=True,
+    counted={"period": 0},
+)
+_TRADE = {
+    "aggregator": Cell.TEXT,
+    "station": Cell.TEXT,
+    "period": Cell.WHOLE,
+    "ev_kw": Cell.NUMBER,
+    "price_per_kwh": Cell.NUMBER,
+}
 _ITERATIONS = {"iteration": Cell.WHOLE, "residual": Cell.DISTANCE, "objective": Cell.OPEN}
 _WAYS = ("exact", "equilibrium", "cooperative")
 
@@ -83,18 +97,13 @@ TABLES: dict[str, Columns] = {
         empty=True,
     ),
     "voltages.csv": _VOLTAGES,
-    "scenarios.csv": Columns({"scenario": Cell.TEXT, "probability": Cell.NUMBER}, ("scenario",), others=_figures),
+    "scenarios.csv": _OF_DAYS,
     "scenario_charging.csv": Columns(
         {"scenario": Cell.TEXT, "session": Cell.TEXT, "station": Cell.TEXT, "period": Cell.WHOLE, "power_kw": Cell.NUMBER},
         ("scenario", "session", "period"),
         empty=True,
     ),
-    "scenario_voltages.csv": Columns(
-        {"scenario": Cell.TEXT, "period": Cell.WHOLE, "bus": Cell.TEXT, "voltage_pu": Cell.NUMBER},
-        ("scenario", "period", "bus"),
-        grid=True,
-        counted={"period": 0},
-    ),
+    "scenario_voltages.csv": _VOLTAGES_OF_DAYS,
     "feeder.csv": Columns(
         {"bus": Cell.TEXT, "parent": Cell.TEXT, "voltage_min_pu": Cell.NUMBER, "voltage_max_pu": Cell.NUMBER,
          "stations": Cell.TEXT}, ("bus",), tree=True,
@@ -124,10 +133,17 @@ TABLES: dict[str, Columns] = {
         empty=True,
     ),
     **{f"nodal_prices_{way}.csv": _VOLTAGES for way in _WAYS},
+    **{f"scenarios_{way}.csv": _OF_DAYS for way in _WAYS},
+    **{f"scenario_voltages_{way}.csv": _VOLTAGES_OF_DAYS for way in _WAYS},
+    **{
+        f"scenario_aggregators_{way}.csv": Columns(
+            {"scenario": Cell.TEXT, **_TRADE}, ("scenario", "aggregator", "period"), grid=True, counted={"period": 0}
+        )
+        for way in _WAYS
+    },
     **{
         f"aggregators_{way}.csv": Columns(
-            {"aggregator": Cell.TEXT, "station": Cell.TEXT, "period": Cell.WHOLE, "ev_kw": Cell.NUMBER,
-             "price_per_kwh": Cell.NUMBER}, ("aggregator", "period"), grid=True, counted={"period": 0},
+            _TRADE, ("aggregator", "period"), grid=True, counted={"period": 0},
         )
         for way in _WAYS
     },

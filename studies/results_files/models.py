@@ -123,11 +123,11 @@ class Difference(Struct):
     contradiction: str
 
 
-class Ways(Struct):
-    """The three ways of a market."""
+class Ways(Struct, kw_only=True):
+    """The ways of a market; days that may come have no equilibrium."""
 
     exact: Way
-    equilibrium: Way
+    equilibrium: Way | UnsetType = UNSET
     cooperative: Way
 
 
@@ -165,7 +165,12 @@ class MarketFile(Problem, kw_only=True):
     difference: Difference
     verdict: Verdict
     ways: Ways
-    trace: Trace
+    trace: Trace | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse one day without its equilibrium."""
+        if self.scenarios is None and (self.ways.equilibrium is UNSET or self.trace is None):
+            raise ValueError("ways of one day are without equilibrium or trace")
 
 
 class Machine(Struct):

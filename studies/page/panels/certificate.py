@@ -34,8 +34,9 @@ def _certificates(results: ResultsFolder) -> Iterable[tuple[str, Checks]]:
     if results.kind in ("equilibrium", "compare-equilibrium"):
         yield "end of the iteration", results.json("trace.json")["solution"]["certificate"]
     if results.kind == "market":
-        for way in WAYS:
-            yield f"{way} way", results.data["ways"][way]["certificate"]
+        ways = results.data["ways"]
+        for way in (name for name in WAYS if name in ways):
+            yield f"{way} way", ways[way]["certificate"]
 
 
 def _one(name: str, checks: Checks, several: bool) -> str:

@@ -76,9 +76,9 @@ def _views(results: ResultsFolder, feeder: Feeder) -> Views:
     if results.has(END_VOLTAGES):
         views["end of the iteration"] = _lowest(results, END_VOLTAGES, results.table(END_VOLTAGES), feeder)
     for way in WAYS if results.kind == "market" else ():
-        name = f"nodal_prices_{way}.csv"
-        if results.has(name):
-            views[f"{way} way"] = _lowest(results, name, results.table(name), feeder)
+        for name in (f"nodal_prices_{way}.csv", f"scenario_voltages_{way}.csv"):
+            if results.has(name):
+                views[f"{way} way"] = _lowest(results, name, results.table(name), feeder)
     return views
 
 

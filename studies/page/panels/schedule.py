@@ -21,8 +21,7 @@ def draw(results: ResultsFolder) -> str:
         what = "expected over days" if results.has(SCENARIOS) else "the answer"
         return day(solved(results), results.currency, what)
     if results.kind == "market":
-        kept = [way for way in WAYS if results.has(f"aggregators_{way}.csv")]
-        return "".join(_way(results, way) for way in kept)
+        return "".join(_way(results, way) for way in WAYS)
     if results.kind in ("equilibrium", "compare-equilibrium"):
         return day(_end(results), results.currency, "end of the iteration")
     return ""
@@ -51,19 +50,33 @@ def _charging(results: ResultsFolder) -> tuple[str, pd.DataFrame]:
     """The table of charging and its name; over days that may come, power counts with the probability of its day."""
     if not results.has(SCENARIOS):
         return "charging.csv", results.table("charging.csv")
-    charging, days = results.table(CHARGING), results.table(SCENARIOS)
-    share = charging["scenario"].map(days.set_index("scenario")["probability"])
-    if share.isna().any():
-        raise results.damaged(
-            CHARGING, f"scenario {shown(charging['scenario'][share.isna()].iloc[0])} is not in {SCENARIOS}"
-        )
+    charging = results.table(CHARGING)
+    share = _shares(results, CHARGING, charging, SCENARIOS)
     return CHARGING, charging.assign(power_kw=charging["power_kw"] * share)
 
 
 def _way(results: ResultsFolder, way: str) -> str:
-    """EVs' power at each station; an aggregator's own trade is in the files."""
-    found = results.table(f"aggregators_{way}.csv").rename(columns={"ev_kw": "power_kw"})
-    return f"<h3>{way}</h3>" + day(found, results.currency, f"{way} way")
+    """EVs' power at each station; an aggregator's own trade is in the files.  Over days that may come power is expected."""
+    one, several = f"aggregators_{way}.csv", f"scenario_aggregators_{way}.csv"
+    if results.has(one):
+        found, what = results.table(one), f"{way} way"
+    elif results.has(several):
+        found = results.table(several)
+        found = found.assign(ev_kw=found["ev_kw"] * _shares(results, several, found, f"scenarios_{way}.csv"))
+        kept = ["aggregator", "station", "period", "price_per_kwh"]
+        found = found.pivot_table("ev_kw", kept, aggfunc="sum", sort=False).reset_index()
+        what = f"{way} way, expected over days"
+    else:
+        return ""
+    return f"<h3>{way}</h3>" + day(found.rename(columns={"ev_kw": "power_kw"}), results.currency, what)
+
+
+def _shares(results: ResultsFolder, name: str, found: pd.DataFrame, days: str) -> pd.Series:
+    """The probability of each row's day; raises `DamagedFileError` where the table of days has none."""
+    share = found["scenario"].map(results.table(days).set_index("scenario")["probability"])
+    if share.isna().any():
+        raise results.damaged(name, f"scenario {shown(found['scenario'][share.isna()].iloc[0])} is not in {days}")
+    return share
 
 
 def _end(results: ResultsFolder) -> pd.DataFrame:

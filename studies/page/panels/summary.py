@@ -110,12 +110,14 @@ def _market(results: ResultsFolder) -> tuple[str, str, Facts]:
             f"operator's cost, {way}",
             f"{number(run['objective'], 7)} {money} ({run['status']}), bound {number(run['bound'], 7)}",
         )
-        for way, run in ((name, ways[name]) for name in WAYS)
+        for way, run in ((name, ways[name]) for name in WAYS if name in ways)
     ]
-    more = [("iteration costs more by", f"{number(apart['found'])} {money}, at most {number(apart['proven_at_most'])}")]
+    if "equilibrium" in ways:
+        found, most = number(apart["found"]), number(apart["proven_at_most"])
+        costs.append(("iteration costs more by", f"{found} {money}, at most {most}"))
     said = results.data["verdict"]
     verdict = "FAIL" if apart["contradiction"] else said["status"]
-    return verdict, apart["contradiction"] or said["reason"], [*costs, *more]
+    return verdict, apart["contradiction"] or said["reason"], costs
 
 
 def _security(results: ResultsFolder) -> tuple[str, str, Facts]:

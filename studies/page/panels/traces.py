@@ -23,6 +23,9 @@ def draw(results: ResultsFolder) -> str:
 
 
 def _iteration(results: ResultsFolder) -> str:
+    # Days that may come have no iteration
+    if results.kind == "market" and results.data.get("trace") is None:
+        return ""
     trace = results.table("trace.csv")
     x = trace["iteration"].tolist()
     residual = svg.Series("residual", x, trace["residual"].tolist())

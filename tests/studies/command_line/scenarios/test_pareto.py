@@ -94,7 +94,7 @@ def test_the_page_has_the_days_of_every_point(traced: Path, folder: Path, tmp_pa
     done = run("report", traced, "--out", page)
     assert done.returncode == 0, done.stderr
     text = page.read_text(encoding="utf-8")
-    assert "Days that may come at point 4" in text and f"--scenarios {folder}" in text
+    assert "Days that may come, point 4" in text and f"--scenarios {folder}" in text
     assert "Left out" not in text
 
 
