@@ -26,7 +26,8 @@ _SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens", "mip_heuris
 _STEPS, _STEPS_EACH = 500, 10
 """Steps of the quadratic active set method: so many, and so many for every row and column."""
 
-_DUAL, _PRIMAL = 1, 4
+_DUAL, _PRIMAL, _INTERIOR_COLUMNS = 1, 4, 200_000
+"""From so many on a linear program without a basis is solved by an interior point with crossover: 64 s, not 184 s, at 264,513."""
 _STALLED, _PATIENCE = 2.0, 3.0
 """Seconds, and times of the longest solve from nothing, after which a linear program on a basis is started from nothing."""
 
@@ -175,6 +176,7 @@ class _Highs:
         for option in (*_SUB_SEARCHES, "mip_allow_restart"):
             highs.setOptionValue(option, not improving)
         self.watch, started = watch, time.monotonic()
+        highs.setOptionValue("solver", "ipm" if fresh and highs.getNumCol() >= _INTERIOR_COLUMNS else "choose")
         self._run()
         if seconds > patience and highs.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
             # From a basis of other bounds the simplex may crawl where it is quick from nothing

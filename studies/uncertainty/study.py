@@ -1,4 +1,4 @@
-"""Four ways to set prices before the day is known, what each comes to on fresh days, and what planning and knowing are worth."""
+"""Five ways to set prices before the day is known, what each comes to on fresh days, and what planning and knowing are worth."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from studies.uncertainty import out_of_sample, summary
 from studies.uncertainty.out_of_sample import FloatArray
 from studies.uncertainty.value import Say, ValueOfPlanning, prices_of, value_of_planning
 
-FLAT, EXPECTED, STOCHASTIC, RISK = "flat", "expected day", "stochastic", "CVaR"
-POLICIES = (FLAT, EXPECTED, STOCHASTIC, RISK)
+FLAT, OWN, EXPECTED, STOCHASTIC, RISK = "flat", "case's own day", "expected day", "stochastic", "CVaR"
+POLICIES = (FLAT, OWN, EXPECTED, STOCHASTIC, RISK)
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,11 @@ def study(
     say: Say | None = None,
     **options: Any,
 ) -> Study:
-    """Plan prices for the scenarios `planned` in four ways, and value them on the scenarios `fresh`, drawn apart from them.
+    """Plan prices for the scenarios `planned` in five ways, and value them on the scenarios `fresh`, drawn apart from them.
 
-    Flat prices are the largest that the cap on means allows all day; those of the expected day are optimal for the mean of the
-    scenarios as one day; stochastic ones for the expectation over them, and CVaR ones for the conditional value at risk at `level`.
+    Flat prices are the largest that the cap on means allows all day; those of the case's own day are optimal for it, as without
+    scenarios; those of the expected day for the mean of the scenarios as one day; stochastic ones for the expectation over them,
+    and CVaR ones for the conditional value at risk at `level`.
     `say` is called with name, status and seconds of each solve.  `options` are those of `charging_pricing`.  Raises what
     `value_of_planning` and `out_of_sample.evaluate` raise; Ctrl-C keeps the policies that are there.
     """
@@ -95,15 +96,18 @@ def _study(
     case: Instance, planned: Scenarios, fresh: Scenarios, asked: Asked, say: Say | None, options: Mapping[str, Any]
 ) -> Study:
     value = value_of_planning(case, planned, asked.objective, asked.gap, asked.time_limit, say, **options)
-    model = charging_pricing(case, asked.objective, scenarios=planned, risk={"cvar": asked.level}, **options)
-    found = bilevel.solve(model, gap=asked.gap, time_limit=asked.time_limit, progress=False)
-    status, seconds = str(found.status), sum(found.seconds.values())
-    if say is not None:
-        say(RISK, status, seconds)
-    value = replace(
-        value, statuses={**value.statuses, RISK: status}, seconds={**value.seconds, RISK: seconds}
-    )  # fmt: skip
-    given = {FLAT: out_of_sample.flat(case), **value.prices, RISK: prices_of(model)}
+    others = {
+        OWN: charging_pricing(case, asked.objective, **options),
+        RISK: charging_pricing(case, asked.objective, scenarios=planned, risk={"cvar": asked.level}, **options),
+    }
+    statuses, seconds = dict(value.statuses), dict(value.seconds)
+    for name, model in others.items():
+        found = bilevel.solve(model, gap=asked.gap, time_limit=asked.time_limit, progress=False)
+        statuses[name], seconds[name] = str(found.status), sum(found.seconds.values())
+        if say is not None:
+            say(name, statuses[name], seconds[name])
+    value = replace(value, statuses=statuses, seconds=seconds)
+    given = {FLAT: out_of_sample.flat(case), **value.prices, **{name: prices_of(m) for name, m in others.items()}}
     prices = {name: np.array(given[name]) for name in POLICIES if name in given and given[name] is not None}
     outcomes = out_of_sample.evaluate(case, prices, fresh, asked.objective)
     weights = objectives.parse(asked.objective)

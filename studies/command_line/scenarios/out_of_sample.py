@@ -71,11 +71,11 @@ def out_of_sample(
     out: Out = None,
     quiet: Quiet = False,
 ) -> int:
-    """Set prices in four ways before the day is known, and value each on days that were not planned for.
+    """Set prices in five ways before the day is known, and value each on days that were not planned for.
 
-    Flat prices, the best for the expected day, the best in expectation, and the best for the worst days (CVaR).  Users answer
-    exactly and, where prices tie, not in the leader's favour; an AC power flow says whether limits hold.  Beside it: what planning
-    with scenarios is worth, and what knowing the day would be worth, with proven bounds.
+    Flat prices, the best for the case's own day, for the expected day, in expectation, and for the worst days (CVaR).  Users
+    answer exactly and, where prices tie, not in the leader's favour; an AC power flow says whether limits hold.  Beside it: what
+    planning with scenarios is worth, and what knowing the day would be worth, with proven bounds.
 
     Example: bilevel out-of-sample ieee33 --evs 20 --scenarios 5 --fresh 100 --willing 0.5-1 --out results/out_of_sample
 
@@ -135,7 +135,8 @@ def _show(found: Study, files: display.Fact) -> None:
     for at, head in enumerate(results.HEADS):
         table.add_column(head, justify="left" if at == 0 else "right", no_wrap=True)
     for row in found.summary.to_dict("records"):
-        table.add_row(*(Text(cell) for cell in results.cells(row)))
+        # An interval stands below its number, as a terminal has no room beside it
+        table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in results.cells(row)))
     console.print(table)
     console.print()
     facts = [

@@ -65,13 +65,13 @@ def test_a_study_has_every_policy() -> None:
     found = study(case, DAYS, fresh, Asked(level=0.5))
     assert found.complete and found.closed and found.value.statuses[RISK] == "certified"
     assert found.summary["policy"].tolist() == list(POLICIES)
-    assert len(found.outcomes) == 4 * 16 and not found.outcomes["limits_broken"].any()
+    assert len(found.outcomes) == 5 * 16 and not found.outcomes["limits_broken"].any()
     # No policy asks for more than the cap allows
     for prices in found.prices.values():
         assert prices.shape == (1, 2) and prices.mean() <= 0.3 + 1e-9
     files = results.contents(found, {"case": case.name})
     assert set(files) == set(results.FILES)
-    assert str(files[results.LATEX]).count(r"\\") == 5
+    assert str(files[results.LATEX]).count(r"\\") == 6
 
 
 def market() -> Instance:
