@@ -29,7 +29,7 @@ ROOMS = {
     "studies": (
         "writing", "results_files", "pricing", "security", "carbon", "market", "contest.problems", "contest", "uncertainty",
         "page.parts", "page.panels", "page", "benchmarks", "benchmarks.reading", "command_line.refusals", "command_line",
-        "command_line.fronts", "command_line.scenarios",
+        "command_line.contests", "command_line.fronts", "command_line.scenarios",
     ),
 }  # fmt: skip
 """The rooms of each package from the ground up; files at a package's top stand beside them all."""

@@ -1,14 +1,12 @@
 """The command `bilevel compare`: the exact answer beside heuristics of equal budgets."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +14,7 @@ from bilevel.reformulate.ties import OPTIMISTIC
 from formulations.objectives import OBJECTIVES
 from studies import contest
 from studies.command_line import display
+from studies.command_line.contests import progress
 from studies.command_line.options import (
     CODES,
     DONE,
@@ -33,10 +32,13 @@ from studies.command_line.options import (
 )
 from studies.command_line.part_options import alone
 from studies.command_line.refusals.numbers import draw_seed, positive, whole, workers
+from studies.command_line.scenarios.days import ONE_DAY, Days, take_days
 from studies.command_line.workers import pool
-from studies.contest import Comparison, Problem, Settings, Step, cells, results
+from studies.contest import Comparison, Problem, Settings, cells, results
+from studies.pricing.scenarios import Uncertainty
 
 MOST = 1_000_000_000
+WITHOUT = Uncertainty()
 EVERY = ",".join(contest.METHODS)
 
 
@@ -65,7 +67,11 @@ Workers = Annotated[
 ]
 RunSeed = Annotated[
     int,
-    typer.Option(parser=draw_seed, metavar="N", help="Seed of each heuristic's first run, and of the draw by --evs."),
+    typer.Option(
+        parser=draw_seed,
+        metavar="N",
+        help="Seed of each heuristic's first run, and of the draws by --evs and --scenarios N.",
+    ),
 ]
 ExactGap = Annotated[
     float | None,
@@ -88,6 +94,7 @@ def register(app: typer.Typer) -> None:
     app.command("compare", epilog=CODES)(alone(compare))
 
 
+@take_days
 def compare(
     case: CaseName,
     methods: Methods = EVERY,
@@ -101,6 +108,7 @@ def compare(
     time_limit: ExactTime = 300.0,
     evs: Evs = None,
     seed: RunSeed = 0,
+    days: Days = ONE_DAY,
     out: RunsOut = None,
     resume: Resume = False,
     ties: Ties = OPTIMISTIC,
@@ -114,6 +122,9 @@ def compare(
     best for the leader (optimistic, unless --ties asks for another), and heuristics one by a fixed rule, so that the exact optimum
     may lie beyond their reach.  No run may be better than the optimistic bound: that is checked, and a breach is exit code 5.
 
+    With --scenarios prices are for all of the days, values are expected or weighed by --risk, and a decision is feasible only if it
+    breaks no limit on any day.
+
     Every run is kept in --out as it ends: after a kill, the same command with --resume makes only what is missing, and more runs
     or methods may be asked for.  The first Ctrl-C keeps what is finished and still writes the files.
 
@@ -122,18 +133,24 @@ def compare(
     Example: bilevel compare ieee33 --methods exact,pso,gmo --objective loss=1,profit=1 --runs 5 --budget 600
 
     Example: bilevel compare ieee33 --evs 3 --objective profit --ties secure --margin 0.001
+
+    Example: bilevel compare ieee33 --evs 3 --objective profit --scenarios 4 --risk cvar=0.5 --runs 3 --budget 600
     """
+    days.refuse("chance", "heuristics keep the limits of every day", "bilevel solve")
+    found_case = find_case(case, evs, seed)
+    over = days.of(found_case, seed, evs)
     asked = _Asked(
-        contest.pick(find_case(case, evs, seed), problem, objective, ties, margin),
+        contest.pick(found_case, problem, objective, ties, margin, over.scenarios, over.risk),
         Settings(_listed(methods), runs, budget, population, seed, gap, time_limit),
         None if evs is None else seed,
+        over,
     )
     _check(out, resume)
     found = asked.run(out, workers, quiet)
     finish(
         out,
         lambda into: [results.write(found, into, asked.choices())],
-        lambda files: _show(found, files),
+        lambda files: _show(found, files, over),
         quiet,
     )
     return code(found)
@@ -146,14 +163,15 @@ class _Asked:
     problem: Problem
     settings: Settings
     drawn: int | None
+    days: Uncertainty
 
     def choices(self) -> dict[str, Any]:
         """What files say of the case besides its name."""
-        return {"seed": self.drawn}
+        return {"seed": self.drawn, **self.days.choices()}
 
     def run(self, out: Path | None, workers: int, quiet: bool) -> Comparison:
         """Make all runs."""
-        with _bar(self.problem, quiet) as show, pool(workers) as executor:
+        with progress.bar(self.problem, quiet) as show, pool(workers) as executor:
             return contest.compare(self.problem, self.settings, executor, out, show, not quiet)
 
 
@@ -182,54 +200,14 @@ def code(found: Comparison) -> int:
     return DONE if found.complete and proven else PARTLY
 
 
-# Progress
-
-
-@contextmanager
-def _bar(problem: Problem, quiet: bool) -> Iterator[Any]:
-    """What `comparison.compare` calls after each run: a bar in a terminal, lines in a log, nothing where `quiet`."""
-    console = display.console(stderr=True)
-    if quiet:
-        yield None
-        return
-    if not console.is_terminal:
-        yield lambda step: console.print(_said(problem, step), soft_wrap=True)
-        return
-    columns = (
-        TextColumn("runs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False)
-        yield lambda step: bar.update(
-            task, total=step.total, completed=step.done, description=_best(problem, step), visible=True
-        )
-
-
-def _said(problem: Problem, step: Step) -> str:
-    run = step.run
-    if run is None:
-        return f"runs: {step.total}, finished before: {step.done}"
-    value = f"{run.objective:.7g} {problem.unit}" if run.feasible else "infeasible"
-    return f"run {step.done} of {step.total}: {run.method}, seed {run.seed}, {value}, {run.seconds:.1f} s; {_best(problem, step)}"
-
-
-def _best(problem: Problem, step: Step) -> str:
-    best = step.best
-    return "best -" if best is None else f"best {best.objective:.7g} {problem.unit} by {best.method}"
-
-
 # The answer for people
 
 
-def _show(found: Comparison, files: display.Fact) -> None:
+def _show(found: Comparison, files: display.Fact, days: Uncertainty = WITHOUT) -> None:
     console = display.console()
     console.print(_verdict(found))
     console.print()
-    console.print(display.facts_table([*_facts(found), files]))
+    console.print(display.facts_table([*_facts(found), *days.facts(), files]))
     columns = cells.statistics(found)
     for part in (columns, [columns[0], *cells.quantities(found)]):
         console.print()

@@ -12,7 +12,7 @@ from bilevel.errors import BilevelError
 from bilevel.journals.lock import held
 from bilevel.progress import Progress
 from bilevel.reformulate.ties import OPTIMISTIC
-from studies.contest.problems.base import Problem
+from studies.contest.problems.base import Problem, days_told
 from studies.contest.runs import Run, search
 from studies.contest.settings import Settings
 from studies.contest.store import FILE, Store
@@ -91,12 +91,13 @@ def _compared(
 
 
 def header(problem: Problem, settings: Settings) -> dict[str, Any]:
-    """What all runs of a store have in common: case, problem, ties, budget, limits of the exact search, and versions."""
+    """What all runs of a store have in common: case, days, problem, ties, budget, limits of the exact search, and versions."""
     facts = files.facts(problem.case, {}, problem.solver)
     versions = facts.pop("versions")
     own = {name: value for name, value in settings.to_dict().items() if name not in ("methods", "runs", "seed")}
     return {
         **facts, "problem": problem.name, "objective": problem.objective, **problem.ties.told(), **own,
+        **days_told(problem),
         "hash of case": hashlib.sha256(repr(problem.case).encode()).hexdigest(),
         **{f"version of {name}": version for name, version in versions.items()},
     }  # fmt: skip

@@ -7,12 +7,12 @@ from typing import Any
 from bilevel import files
 from bilevel.reformulate.ties import OPTIMISTIC
 from studies.contest.lines import doubted, from_line, to_line
-from studies.contest.problems.base import ExactAnswer, Problem
+from studies.contest.problems.base import ONE_DAY, ExactAnswer, Problem
 from studies.contest.runs import Run
 
 FILE = "runs.jsonl"
 _FORMAT = 1
-_OLDER = {"ties": OPTIMISTIC}
+_OLDER = {"ties": OPTIMISTIC, **dict.fromkeys(ONE_DAY)}
 """What journals of older versions are of, which do not say so."""
 
 

@@ -1,5 +1,6 @@
 """What a problem has to offer, so that heuristics and an exact method can be compared on it."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,6 +66,18 @@ class Candidates(Protocol):
 
     def evaluate(self, genes: ArrayLike) -> Any:
         """What n candidates (n, `genes`) achieve: a record of arrays (n,), among them `fitness` (minimised) and `penalty`."""
+
+
+ONE_DAY = ("hash of days", "risk")
+"""What stores say of days, None where there is one."""
+
+
+def days_told(problem: Any) -> dict[str, str | None]:
+    """What a store says of the days that a problem is over, by a hash of all that they hold; None of one day."""
+    scenarios = getattr(problem, "scenarios", None)
+    if scenarios is None:
+        return dict.fromkeys(ONE_DAY)
+    return {"hash of days": hashlib.sha256(repr(scenarios).encode()).hexdigest(), "risk": problem.risk}
 
 
 def feasible(found: Any) -> NDArray[np.bool_]:

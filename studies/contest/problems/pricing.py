@@ -14,9 +14,11 @@ from bilevel.solution import VALID
 from bilevel.status import Status
 from formulations import charging_pricing, objectives
 from formulations.objectives import OBJECTIVES
-from instances import Instance
+from formulations.scenarios.uncertain import Asked
+from instances import Instance, Scenarios
 from studies import tolerances
 from studies.contest.problems.base import ExactAnswer, FloatArray, Quantity, feasible
+from studies.contest.problems.pricing_days import DaysCandidates
 from studies.contest.problems.pricing_genes import REPORTED, PricingCandidates
 
 _RULE = "by a fixed rule in the heuristics (lowest base load first)"
@@ -34,11 +36,16 @@ COLUMNS = {OBJECTIVES[name].column: OBJECTIVES[name].expression for name in REPO
 
 @dataclass(frozen=True)
 class PricingProblem:
-    """See `studies.contest.problems.base.Problem`; `weights` are those of `objectives.parse`, `ties` of the exact answer."""
+    """See `studies.contest.problems.base.Problem`; `weights` are those of `objectives.parse`, `ties` of the exact answer.
+
+    `scenarios` are days that may come, for all of which the prices are, and `risk` is that of `charging_pricing`.
+    """
 
     case: Instance
     weights: Mapping[str, float]
     ties: Ties = PLAIN
+    scenarios: Scenarios | None = None
+    risk: str | None = None
 
     name = "pricing"
     solver = "highs"
@@ -52,7 +59,13 @@ class PricingProblem:
 
     @property
     def note(self) -> str:
-        """What ties are in the exact answer and in runs, and what follows for gaps."""
+        """What ties are in the exact answer and in runs, and what follows for gaps; what is expected over days."""
+        if self.scenarios is None:
+            return self._ties_note()
+        weighed = "" if self.risk is None else f", the objective weighed by {self.risk}"
+        return f"Values are expected over {len(self.scenarios.scenarios)} days{weighed}. {self._ties_note()}"
+
+    def _ties_note(self) -> str:
         if self.ties.name == OPTIMISTIC:
             return f"{_NOTES[OPTIMISTIC]}, so that its optimum may lie beyond their reach."
         margin, money = self.ties.margin, self.case.currency
@@ -91,9 +104,14 @@ class PricingProblem:
             Quantity("ev_bill", "EV bills", money, 2), Quantity("supply_cost", "cost of supply", money, 2),
         )  # fmt: skip
 
-    def candidates(self) -> PricingCandidates:
+    def candidates(self) -> PricingCandidates | DaysCandidates:
         """Prices by station and period as genes."""
-        return PricingCandidates(self.case, self.weights)
+        if self.scenarios is None:
+            return PricingCandidates(self.case, self.weights)
+        return DaysCandidates(self.case, self.scenarios, self.weights, Asked.of(self.scenarios, self.risk).risk)
+
+    def _model(self) -> Any:
+        return charging_pricing(self.case, self.weights, scenarios=self.scenarios, risk=self.risk)
 
     def achieved(self, found: Any) -> FloatArray:
         """The leader's objective (n,)."""
@@ -105,7 +123,7 @@ class PricingProblem:
 
     def exact(self, gap: float, time_limit: float | None, progress: bool) -> ExactAnswer:
         """`bilevel.solve` of `charging_pricing`, and again for the optimistic bound where `ties` are others."""
-        model = charging_pricing(self.case, self.weights)
+        model = self._model()
         found = bilevel.solve(
             model,
             self.solver,
@@ -129,7 +147,7 @@ class PricingProblem:
         """The answer with the optimistic bound; after a Ctrl-C there is no search, and one in it is told as the answer's own."""
         if answer.interrupted:
             return replace(answer, optimistic_status=Status.UNKNOWN)
-        model = charging_pricing(self.case, self.weights)
+        model = self._model()
         best = bilevel.solve(model, self.solver, gap=gap, time_limit=time_limit, progress=progress)
         found = replace(
             answer, seconds=answer.seconds + sum(best.seconds.values()), optimistic_bound=best.bound,

@@ -1,0 +1,1 @@
+"""The command that compares methods in parts: what it says while it runs."""
