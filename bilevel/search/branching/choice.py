@@ -125,13 +125,7 @@ class Choice:
         self, part: Subproblem, x: Vector, pairs: Index, score: Vector, useless: Mask | None = None
     ) -> tuple[Subproblem, ...]:
         """The two sides of the pair that promises the most, or one where the other has no point that counts; `useless` last."""
-        taken = np.abs(np.stack([self.form.kkt.pairs.slack(x)[pairs], x[self.form.kkt.pairs.dual[pairs]]]))
-        expected = self.costs.expected(pairs, taken)
-        if self.form.secure is not None:
-            # A side is closed at the cutoff; what it costs beyond would hide what the other side lacks
-            expected = np.minimum(expected, self.cutoff() - part.value)
-        if useless is not None:
-            expected[:, useless] = 0.0
+        taken, expected = self._expected(part, x, pairs, useless)
         least = tolerances.NOT_ZERO * max(1.0, abs(part.value))
         # Where bounds do not move, the pair that is furthest from complementary goes first
         order = np.lexsort((-score, -promise(expected, least)))
@@ -164,6 +158,19 @@ class Choice:
         gain = np.array(values[best]) - part.value if best in values else expected[:, best]
         # The side that costs less is more likely to hold the optimum
         return tuple(children[::-1] if gain[0] < gain[1] else children)
+
+    def _expected(
+        self, part: Subproblem, x: Vector, pairs: Index, useless: Mask | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What each side takes away, and what it is expected to raise the bound by, (2, pairs)."""
+        taken = np.abs(np.stack([self.form.kkt.pairs.slack(x)[pairs], x[self.form.kkt.pairs.dual[pairs]]]))
+        expected = self.costs.expected(pairs, taken)
+        if self.form.secure is not None:
+            # A side is closed at the cutoff; what it costs beyond would hide what the other side lacks
+            expected = np.minimum(expected, self.cutoff() - part.value)
+        if useless is not None:
+            expected[:, useless] = 0.0
+        return taken, expected
 
     def _look(self, part: Subproblem, pair: int, taken: Vector) -> tuple[float, ...]:
         found = tuple(self.solve(half) for half in self.sides_of(part.sides, pair))
