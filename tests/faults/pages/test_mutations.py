@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults.pages.conftest import WORDS
 from faults.pages.mutations import Mutation, drawn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from studies.command_line import main
 
 EXAMPLES = 60
-"""Of each of the seven kinds of folders."""
+"""Of each kind of folders."""
 LONGEST = 700
 """Characters of a refusal, paths included."""
 
@@ -54,9 +55,7 @@ def changed(folder: Path, mutation: Mutation) -> Iterator[None]:
         (folder / mutation.file).write_bytes(kept)
 
 
-@pytest.mark.parametrize(
-    "kind", ["solve", "pareto", "equilibrium", "compare-equilibrium", "market", "compare", "security"]
-)
+@pytest.mark.parametrize("kind", list(WORDS))
 def test_a_changed_folder_has_a_page_or_is_refused(kind: str, folders: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     shutil.copytree(folders[kind], folder)

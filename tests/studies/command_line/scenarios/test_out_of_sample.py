@@ -48,6 +48,9 @@ def test_refused(case: Path, tmp_path: Path, capsys: Capture) -> None:
     refuse(capsys, ["out-of-sample", case, "--scenarios", case, "--fresh", case], "planned for")
     refuse(capsys, ["out-of-sample", "ieee33", "--scenarios", tmp_path / "nowhere"], "nowhere")
     refuse(capsys, ["out-of-sample", case, "--level", "1"], "--level")
+    refuse(capsys, ["out-of-sample", case, "--fresh", "0", "--scenarios", case], "0 is no number of days")
+    both = ["out-of-sample", case, "--scenarios", case, "--fresh", case, "--willing", "0.5"]
+    refuse(capsys, both, "--willing 0.5-0.5 is given", "are not drawn")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("all of it")
     refuse(capsys, ["out-of-sample", case, "--out", tmp_path / "mine"], "thesis.tex")
