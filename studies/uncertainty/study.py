@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,6 +78,7 @@ def study(
     fresh: Scenarios,
     asked: Asked | None = None,
     say: Say | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> Study:
     """Plan prices for the scenarios `planned` in five ways, and value them on the scenarios `fresh`, drawn apart from them.
@@ -84,18 +86,20 @@ def study(
     Flat prices are the largest that the cap on means allows all day; those of the case's own day are optimal for it, as without
     scenarios; those of the expected day for the mean of the scenarios as one day; stochastic ones for the expectation over them,
     and CVaR ones for the conditional value at risk at `level`.
-    `say` is called with name, status and seconds of each solve.  `options` are those of `charging_pricing`.  Raises what
+    `say` and `executor` are as of `value_of_planning`.  `options` are those of `charging_pricing`.  Raises what
     `value_of_planning` and `out_of_sample.evaluate` raise; Ctrl-C keeps the policies that are there.
     """
     # The solves listen for Ctrl-C themselves; inside this, those that follow end as they begin
     with Progress(False):
-        return _study(case, planned, fresh, asked or Asked(), say, options)
+        return _study(case, planned, fresh, asked or Asked(), (say, executor), options)
 
 
 def _study(
-    case: Instance, planned: Scenarios, fresh: Scenarios, asked: Asked, say: Say | None, options: Mapping[str, Any]
-) -> Study:
-    value = value_of_planning(case, planned, asked.objective, asked.gap, asked.time_limit, say, **options)
+    case: Instance, planned: Scenarios, fresh: Scenarios, asked: Asked, run: tuple[Say | None, Executor | None],
+    options: Mapping[str, Any],
+) -> Study:  # fmt: skip
+    say, executor = run
+    value = value_of_planning(case, planned, asked.objective, asked.gap, asked.time_limit, say, executor, **options)
     others = {
         OWN: charging_pricing(case, asked.objective, **options),
         RISK: charging_pricing(case, asked.objective, scenarios=planned, risk={"cvar": asked.level}, **options),

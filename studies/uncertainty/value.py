@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,14 +89,16 @@ def value_of_planning(
     gap: float = 1e-3,
     time_limit: float = 120.0,
     say: Say | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> ValueOfPlanning:
     """Solve the pricing problem with all scenarios, with each alone, and at the prices of the expected day.
 
     `gap` (relative) and `time_limit` (seconds) are of each solve; `say` is called with name, status and seconds of each; `options`
     are those of `formulations.charging_pricing`.  Ties are broken in the leader's favour everywhere.  A solve that ends early
-    leaves its range wide, never wrong; Ctrl-C ends the solve that runs and each that follows.  Raises what `charging_pricing` and
-    `bilevel.solve` raise.
+    leaves its range wide, never wrong; Ctrl-C ends the solve that runs and each that follows.  With an `executor` (processes, or
+    dask by `Client.get_executor(pure=False)`) the scenarios alone are solved side by side, with the same answers.  Raises what
+    `charging_pricing` and `bilevel.solve` raise.
     """
     solves = _Solves(gap, time_limit, say)
     whole = charging_pricing(case, objective, scenarios=scenarios, **options)
@@ -103,8 +106,11 @@ def value_of_planning(
     sense = 1 if whole.objective.is_minimizing() else -1
     prices: dict[str, list[list[float]] | None] = {"stochastic": prices_of(whole)}
     low = high = 0.0
-    for scenario, day in merged(case, scenarios):
-        alone = solves.run(f"scenario {scenario.name}", charging_pricing(day, objective, **options))
+    days = merged(case, scenarios)
+    tasks = [(day, objective, gap, time_limit, options) for _, day in days]
+    answers = map(_alone, tasks) if executor is None else executor.map(_alone, tasks)
+    for (scenario, _), (alone, status, seconds) in zip(days, answers, strict=True):
+        solves.note(f"scenario {scenario.name}", status, seconds)
         low, high = low + scenario.probability * alone.low, high + scenario.probability * alone.high
     wait = Range(low, high)
     mean = charging_pricing(expected_day(case, scenarios), objective, **options)
@@ -131,12 +137,16 @@ class _Solves:
         self.statuses: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
 
+    def note(self, name: str, status: str, seconds: float) -> None:
+        """Keep and tell how a solve ended."""
+        self.statuses[name], self.seconds[name] = status, seconds
+        if self.say is not None:
+            self.say(name, status, seconds)
+
     def run(self, name: str, model: Any) -> Range:
         """The range of the minimised objective of a model, which keeps the point found."""
         found = bilevel.solve(model, gap=self.gap, time_limit=self.time_limit, progress=False)
-        self.statuses[name], self.seconds[name] = str(found.status), sum(found.seconds.values())
-        if self.say is not None:
-            self.say(name, self.statuses[name], self.seconds[name])
+        self.note(name, str(found.status), sum(found.seconds.values()))
         if found.status == Status.INFEASIBLE:
             return Range(math.inf, math.inf)
         sense = 1 if model.objective.is_minimizing() else -1
@@ -145,6 +155,18 @@ class _Solves:
         proven = math.isfinite(found.bound) and found.status != Status.CONDITIONAL
         bound = sense * found.bound if proven else -math.inf
         return Range(bound, value)
+
+
+Task = tuple[Instance, "str | Mapping[str, float]", float, float, Mapping[str, Any]]
+"""A day to solve alone: case, objective, gap, time limit in seconds, options of `charging_pricing`."""
+
+
+def _alone(task: Task) -> tuple[Range, str, float]:
+    """The range of a day's minimised objective, how its solve ended and the seconds that it took; for another process, too."""
+    day, objective, gap, time_limit, options = task
+    solves = _Solves(gap, time_limit, None)
+    found = solves.run("alone", charging_pricing(day, objective, **options))
+    return found, solves.statuses["alone"], solves.seconds["alone"]
 
 
 def prices_of(model: Any) -> list[list[float]] | None:

@@ -26,7 +26,9 @@ from studies.command_line.options import (
     finish,
 )
 from studies.command_line.refusals.numbers import number, positive
+from studies.command_line.refusals.numbers import workers as worker_count
 from studies.command_line.scenarios.days import DrawSeed, WillingRange, days, require_drawn
+from studies.command_line.workers import pool
 from studies.uncertainty import results
 from studies.uncertainty.study import Asked, Study, study
 from studies.writing import files as writing_files
@@ -49,6 +51,9 @@ Fresh = Annotated[
 Level = Annotated[
     float, typer.Option(parser=_level, metavar="SHARE", help="Of the CVaR: 0.9 is the mean of the worst tenth.")
 ]
+Workers = Annotated[
+    int, typer.Option(parser=worker_count, metavar="N", help="Processes that solve the days planned for side by side.")
+]
 SolveTime = Annotated[float, typer.Option("--time-limit", parser=positive, metavar="SECONDS", help="Of each solve.")]
 
 
@@ -69,6 +74,7 @@ def out_of_sample(
     evs: Evs = None,
     seed: DrawSeed = 0,
     out: Out = None,
+    workers: Workers = 1,
     quiet: Quiet = False,
 ) -> int:
     """Set prices in five ways before the day is known, and value each on days that were not planned for.
@@ -94,7 +100,8 @@ def out_of_sample(
             f"--fresh {fresh} are the days of --scenarios {scenarios}: give days that prices were not planned for"
         )
     asked = Asked(weights, level, gap, time_limit, seed=seed)
-    found = study(found_case, planned, others, asked, None if quiet else _say())
+    with pool(workers) as executor:
+        found = study(found_case, planned, others, asked, None if quiet else _say(), executor)
     about = writing_files.facts(
         found_case, {"seed": seed, "scenarios": scenarios, "fresh": fresh, "willing": willing}, "auto"
     )

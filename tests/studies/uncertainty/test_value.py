@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -50,6 +52,13 @@ def test_planning_for_the_expected_day_costs() -> None:
 )
 def test_differences_of_ranges(first: Range, second: Range, low: float, high: float) -> None:
     assert first - second == Range(low, high)
+
+
+def test_processes_give_the_same_answer() -> None:
+    alone = value_of_planning(two_hours(), DAYS, gap=1e-6)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        beside = value_of_planning(two_hours(), DAYS, gap=1e-6, executor=executor)
+    assert beside.wait_and_see == alone.wait_and_see and beside.statuses == alone.statuses
 
 
 def test_a_solve_that_ends_early_leaves_a_wide_range() -> None:
