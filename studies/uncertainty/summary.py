@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bilevel.errors import BilevelError
+from formulations.scenarios.risk import conditional_value_at_risk
 
 FloatArray = NDArray[np.float64]
 
@@ -31,11 +32,9 @@ def cvar(values: FloatArray, probability: FloatArray, level: float, sense: int =
     """
     if not 0 <= level < 1:
         raise BilevelError(f"level is {level!r}: give a number from 0 to below 1, such as 0.9")
-    order = np.argsort(-sense * values, kind="stable")
-    bad, weight = values[order], probability[order]
-    # The worst first, until their share is full
-    used = np.clip((1 - level) - (np.cumsum(weight) - weight), 0.0, weight)
-    return float(bad @ used / used.sum()) if np.isfinite(values).all() else math.nan
+    if not np.isfinite(values).all():
+        return math.nan
+    return sense * conditional_value_at_risk(sense * values, probability, level)
 
 
 def summarise(
