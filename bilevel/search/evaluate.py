@@ -71,13 +71,25 @@ def _decided(state: SearchState, slack_zero: Mask, near: Vector) -> Point:
     point = interior.decided(sides, near) if interior is not None else None
     if point is None or point.status not in _SURE:
         point = state.precise.decided(sides, near)
-    # A branch that carries next to nothing of what it is expected to may break its cone by what a solver leaves of a scaled row
-    broken = (
-        point.x is not None and state.precise.cones.gaps(state.padded(point.x)).min(initial=0.0) < -tolerances.CONE_GAP
-    )
-    if (point.status == SolverStatus.TIME_LIMIT or broken) and not state.budget.over():
+    if (point.status == SolverStatus.TIME_LIMIT or _broken(state, point)) and not state.budget.over():
         return _met_exactly(state, slack_zero, near) or point
     return point
+
+
+def _broken(state: SearchState, point: Point) -> bool:
+    """Whether linear programs ended with a broken cone: a branch that carries next to nothing of what it is expected to may do so
+    by what a solver leaves of a scaled row.
+
+    The cone of a quadratic objective, whose column stands for no variable of the model, is made precise later on.
+    """
+    if point.x is None:
+        return False
+    cones = state.precise.cones
+    broken = cones.gaps(state.padded(point.x)) < -tolerances.CONE_GAP
+    if not broken.any():
+        return False
+    objective = [at for at, variable in enumerate(state.form.program.variables) if variable is None]
+    return bool((broken & (abs(cones.w[:, objective]).sum(axis=1) == 0)).any())
 
 
 def by_interior_point(state: SearchState, slack_zero: Mask, near: Vector) -> Vector | None:
