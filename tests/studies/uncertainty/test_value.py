@@ -84,7 +84,7 @@ def test_a_study_has_every_policy() -> None:
 
 
 def market() -> Instance:
-    return instances.scale(instances.load("ieee33_aggregator"), 6, seed=2)
+    return instances.scale(instances.load("ieee33_aggregator"), 3, seed=2)
 
 
 def test_who_is_willing_by_points() -> None:
