@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection
 from dataclasses import fields
 from numbers import Integral
@@ -23,7 +24,9 @@ Record = TypeVar("Record", bound="DataclassInstance")
 def read_object(path: Path, keys: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
     """Read a file as an object with each of ``keys``, perhaps some of ``optional``, and no others."""
     try:
-        values = json.loads(read_text(path), object_pairs_hook=_no_repeats, parse_constant=_no_constants)
+        values = json.loads(
+            read_text(path), object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_float=_finite
+        )
     except InstanceError:
         raise
     except json.JSONDecodeError as error:
@@ -80,6 +83,14 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) != len(pairs):
         raise ValueError(f"a key occurs twice in the object with {', '.join(values)}")
     return values
+
+
+def _finite(number: str) -> float:
+    """Refuse a number that is none for a computer: it would be read as infinity, which limits take for "no limit"."""
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"it holds the number {shown(number)}, which is too large")
+    return value
 
 
 def _no_constants(constant: str) -> float:

@@ -314,3 +314,12 @@ def test_a_write_after_a_kill_takes_its_own_backup_away(tmp_path: Path, small: I
     write(small, tmp_path / "case")
     assert [path.name for path in tmp_path.iterdir()] == ["case"]
     assert ".bilevel-grid-backup" not in [path.name for path in (tmp_path / "case").iterdir()]
+
+
+def test_a_number_too_large_for_a_computer_is_no_limit_left_out(tmp_path: Path) -> None:
+    """JSON reads 1e400 as infinity, which a limit of the supply would take for "no limit"."""
+    write(instances.load("ieee33"), tmp_path / "case")
+    file = tmp_path / "case" / "instance.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("{", '{\n  "supply_max_kw": 1e400,', 1), encoding="utf-8")
+    with pytest.raises(InstanceError, match="1e400"):
+        read(tmp_path / "case")
