@@ -35,8 +35,6 @@ def version() -> str:
 
 
 _NEVER = 1e9  # seconds, the most that it takes
-_FAR = 1e3
-"""Columns count in a bound as no farther from 0 than this, over their sizes and where the point has them."""
 
 
 def open() -> "_Interior":
@@ -86,8 +84,8 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
 
     `tolerance`: relative, of rows and of the gap between both objectives; 1e-10 by default.
 
-    Columns are scaled by their sizes, rows and the factors of cones by their largest entry.  The bound of a point that is good to a
-    few digits only is lowered by what its residuals are worth; a program without end that has no point is infeasible.
+    Columns are scaled by their sizes, rows and the factors of cones by their largest entry.  A point that is good to a few digits
+    only has no bound, and a program without end that has no point is infeasible.
     """
     matrix, b, cones, places = _rows(mip)
     cost = mip.cost * mip.scale
@@ -104,29 +102,10 @@ def solve(mip: SolverProgram, seconds: float, tolerance: float | None = None) ->
         return Outcome(status, None, np.inf, -np.inf)
     # An interior point keeps bounds within its tolerance; the objective is that of the point that is handed out
     x = np.clip(np.array(found.x) * mip.scale, mip.lower, mip.upper)
-    bound = weight * _dual_bound(found, cost / weight, matrix, b, _reach(mip)) + mip.offset
+    bound = weight * float(found.obj_val_dual) + mip.offset if found.status == _SOLVED else -np.inf
     # Multipliers are those of a x <= b, at least 0: a reduced cost is the lower limit's less the upper limit's
     reduced = -weight * places.of_columns(np.array(found.z)) / mip.scale
     return Outcome(SolverStatus.OPTIMAL, x, float(mip.cost @ x) + mip.offset, bound, reduced)
-
-
-def _dual_bound(
-    found: clarabel.DefaultSolution, cost: Vector, matrix: sp.csc_matrix, b: Vector, reach: Vector
-) -> float:
-    """The dual objective; of a point that is nearly one, less what rows and stationarity are off by, at columns of this `reach`."""
-    if found.status == _SOLVED:
-        return float(found.obj_val_dual)
-    x, z = np.array(found.x), np.array(found.z)
-    with np.errstate(invalid="ignore", over="ignore"):
-        off = float(np.abs(z) @ np.abs(b - matrix @ x - np.array(found.s)))
-        off += float(np.minimum(reach, _FAR * np.maximum(np.abs(x), 1.0)) @ np.abs(cost + matrix.T @ z))
-        bound = min(found.obj_val, found.obj_val_dual) - off
-    return float(bound) if np.isfinite(bound) else -np.inf
-
-
-def _reach(mip: SolverProgram) -> Vector:
-    """How far from 0 columns may be, over their sizes; endless without bounds."""
-    return np.asarray(np.maximum(np.abs(mip.lower), np.abs(mip.upper)) / mip.scale)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from bilevel.search.sides import Sides
 from bilevel.search.steps import refinement
 from bilevel.solvers import clarabel
 
-CLARABEL_SETTINGS = clarabel._settings
 SEEDS = st.integers(0, 2**32 - 1)
 SOLVERS = ("clarabel", "highs")
 
@@ -249,43 +248,13 @@ def test_no_time_is_no_answer() -> None:
     assert found.status == "unknown" and "time limit reached" in found.reason
 
 
-def test_a_bound_of_a_few_digits_is_lowered_by_what_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_a_few_digits_has_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     m = base()
     m.objective = pyo.Objective(expr=(m.x - 2) ** 2 + m.f.y)
-    known = cooperative(m)
-    assert known.status == "certified"
     monkeypatch.setattr(tolerances, "INTERIOR_POINT", 1e-30)
     found = cooperative(m)
-    assert found.bound <= known.objective + 1e-9 and found.bound == pytest.approx(known.objective, abs=1e-6)
-
-
-@given(SEEDS, st.sampled_from([2, 4, 6, 9, 30]))
-@settings(max_examples=100, deadline=None)
-def test_a_point_that_is_nearly_one_bounds_from_below(seed: int, steps: int) -> None:
-    """Whatever iteration an interior point is stopped at: what its residuals are worth is taken off its dual objective."""
-    rng = np.random.default_rng(seed)
-    rows, columns = int(rng.integers(1, 6)), int(rng.integers(1, 6))
-    matrix = rng.uniform(-1, 1, (rows, columns))
-    limit = matrix @ rng.uniform(-1, 1, columns) + rng.uniform(0, 1, rows)
-    cost, size = rng.uniform(-1, 1, columns), 10.0 ** rng.uniform(-3, 3, columns)
-    known = linprog(cost, A_ub=matrix, b_ub=limit, bounds=(-2, 2))
-    mip = SolverProgram(
-        cost / size, 1.5, -2 * size, 2 * size, np.zeros(columns, dtype=bool),
-        Rows(coo_of(matrix / size), np.full(rows, -np.inf), limit), Cones.none(columns), (), size,
-    )  # fmt: skip
-
-    def early(*_: Any) -> Any:
-        settings = CLARABEL_SETTINGS(60.0, 1e-30)
-        settings.max_iter = steps
-        return settings
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clarabel, "_settings", early)
-        patch.setattr(clarabel, "_NEARLY", clarabel.clarabel.SolverStatus.MaxIterations)
-        found = clarabel.solve(mip, 60.0)
-    assert found.bound <= known.fun + 1.5 + 1e-9
-    if steps == 9 and found.x is not None:
-        assert np.isfinite(found.bound)
+    assert found.status == "feasible" and np.isnan(found.bound)
+    assert found.certificate.first_failure is not None and found.certificate.first_failure.name == "global gap"
 
 
 # Refusals

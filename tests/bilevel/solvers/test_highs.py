@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.optimize import linprog
 
 from bilevel.program.cones import Cones
 from bilevel.program.rows import Rows
@@ -122,3 +123,20 @@ def test_a_program_without_a_point_leaves_the_next_one_a_basis() -> None:
     session.set_column_bounds(np.array([0, 1]), np.zeros(2), np.ones(2))
     assert solve(session).objective == pytest.approx(-4.5)
     assert session.highs.getInfo().simplex_iteration_count == 0
+
+
+def test_a_large_program_is_begun_by_an_interior_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimum is a vertex with a basis all the same, from which the next program goes on, and the next one is a simplex's."""
+    rng = np.random.default_rng(3)
+    matrix, inside = rng.uniform(-1, 1, (20, 30)), rng.uniform(0, 1, 30)
+    limit, cost = matrix @ inside + rng.uniform(0, 1, 20), rng.uniform(-1, 1, 30)
+    known = linprog(cost, A_ub=matrix, b_ub=limit, bounds=(0, 2))
+    assert known.status == 0
+    monkeypatch.setattr(highs, "_INTERIOR_COLUMNS", 30)
+    session = highs._Highs()
+    session.load(program(cost, -matrix, -limit, (np.zeros(30), np.full(30, 2.0))))
+    for solver in ("ipm", "choose"):
+        outcome = solve(session)
+        assert (outcome.status, session.highs.getOptionValue("solver")[1]) == ("optimal", solver)
+        assert outcome.value == pytest.approx(known.fun, abs=1e-8)
+        assert session.highs.getBasis().valid
