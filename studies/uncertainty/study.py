@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import bilevel
 from bilevel.progress import Progress
 from formulations import charging_pricing, objectives
 from instances import Instance, Scenarios
 from studies.uncertainty import out_of_sample, summary
 from studies.uncertainty.out_of_sample import FloatArray
-from studies.uncertainty.value import Say, ValueOfPlanning, prices_of, value_of_planning
+from studies.uncertainty.value import Say, Solves, ValueOfPlanning, prices_of, value_of_planning
 
 FLAT, OWN, EXPECTED, STOCHASTIC, RISK = "flat", "case's own day", "expected day", "stochastic", "CVaR"
 POLICIES = (FLAT, OWN, EXPECTED, STOCHASTIC, RISK)
@@ -89,28 +88,20 @@ def study(
     `say` and `executor` are as of `value_of_planning`.  `options` are those of `charging_pricing`.  Raises what
     `value_of_planning` and `out_of_sample.evaluate` raise; Ctrl-C keeps the policies that are there.
     """
+    asked = asked or Asked()
+    solves = Solves(asked.gap, asked.time_limit, say)
     # The solves listen for Ctrl-C themselves; inside this, those that follow end as they begin
     with Progress(False):
-        return _study(case, planned, fresh, asked or Asked(), (say, executor), options)
-
-
-def _study(
-    case: Instance, planned: Scenarios, fresh: Scenarios, asked: Asked, run: tuple[Say | None, Executor | None],
-    options: Mapping[str, Any],
-) -> Study:  # fmt: skip
-    say, executor = run
-    value = value_of_planning(case, planned, asked.objective, asked.gap, asked.time_limit, say, executor, **options)
-    others = {
-        OWN: charging_pricing(case, asked.objective, **options),
-        RISK: charging_pricing(case, asked.objective, scenarios=planned, risk={"cvar": asked.level}, **options),
-    }
-    statuses, seconds = dict(value.statuses), dict(value.seconds)
-    for name, model in others.items():
-        found = bilevel.solve(model, gap=asked.gap, time_limit=asked.time_limit, progress=False)
-        statuses[name], seconds[name] = str(found.status), sum(found.seconds.values())
-        if say is not None:
-            say(name, statuses[name], seconds[name])
-    value = replace(value, statuses=statuses, seconds=seconds)
+        value = value_of_planning(case, planned, asked.objective, asked.gap, asked.time_limit, say, executor, **options)
+        others = {
+            OWN: charging_pricing(case, asked.objective, **options),
+            RISK: charging_pricing(case, asked.objective, scenarios=planned, risk={"cvar": asked.level}, **options),
+        }
+        for name, model in others.items():
+            solves.run(name, model)
+    value = replace(
+        value, statuses={**value.statuses, **solves.statuses}, seconds={**value.seconds, **solves.seconds}
+    )  # fmt: skip
     given = {FLAT: out_of_sample.flat(case), **value.prices, **{name: prices_of(m) for name, m in others.items()}}
     prices = {name: np.array(given[name]) for name in POLICIES if name in given and given[name] is not None}
     outcomes = out_of_sample.evaluate(case, prices, fresh, asked.objective)

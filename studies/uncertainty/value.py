@@ -100,7 +100,7 @@ def value_of_planning(
     dask by `Client.get_executor(pure=False)`) the scenarios alone are solved side by side, with the same answers.  Raises what
     `charging_pricing` and `bilevel.solve` raise.
     """
-    solves = _Solves(gap, time_limit, say)
+    solves = Solves(gap, time_limit, say)
     whole = charging_pricing(case, objective, scenarios=scenarios, **options)
     stochastic = solves.run("stochastic optimum", whole)
     sense = 1 if whole.objective.is_minimizing() else -1
@@ -129,8 +129,8 @@ def value_of_planning(
     )  # fmt: skip
 
 
-class _Solves:
-    """Solves one model after the other, and keeps how each ended."""
+class Solves:
+    """Solves one model after the other, and keeps how each ended: `statuses` and `seconds` by name."""
 
     def __init__(self, gap: float, time_limit: float, say: Say | None) -> None:
         self.gap, self.time_limit, self.say = gap, time_limit, say
@@ -164,7 +164,7 @@ Task = tuple[Instance, "str | Mapping[str, float]", float, float, Mapping[str, A
 def _alone(task: Task) -> tuple[Range, str, float]:
     """The range of a day's minimised objective, how its solve ended and the seconds that it took; for another process, too."""
     day, objective, gap, time_limit, options = task
-    solves = _Solves(gap, time_limit, None)
+    solves = Solves(gap, time_limit, None)
     found = solves.run("alone", charging_pricing(day, objective, **options))
     return found, solves.statuses["alone"], solves.seconds["alone"]
 

@@ -30,14 +30,17 @@ def test_by_hand() -> None:
     assert (table["low"] <= table["high"]).all() and len(table) == 5
 
 
-def test_planning_for_the_expected_day_costs() -> None:
-    """Wholesale is dear in one hour or in the other; on the mean day the first is cheaper, so that prices drive users there."""
-    day = {"wholesale_price_per_kwh": (0.0, 0.5)}, {"wholesale_price_per_kwh": (0.45, 0.0)}
-    days = Scenarios(tuple(Scenario(str(at), 0.5, **series) for at, series in enumerate(day)))  # type: ignore[arg-type]
-    found = value_of_planning(two_hours(), days, "cost")
+def test_flat_prices_leave_nothing_to_know() -> None:
+    """Energy is free in one hour or in the other, and at a flat price the user takes it then: 30 kW at 0.5 and 60 kW at 0.45 are
+    left, 21 EUR on average and losses.  Neither knowing the day nor planning for both is worth anything."""
+    series = ((0.0, 0.5), (0.45, 0.0))
+    days = Scenarios(tuple(Scenario(str(at), 0.5, wholesale_price_per_kwh=price) for at, price in enumerate(series)))
+    found = value_of_planning(two_hours(), days, "cost", gap=1e-6)
     assert found.sense == 1
-    assert found.wait_and_see.high <= found.stochastic.high + 1e-6
-    assert found.stochastic.low <= found.expected_day.high + 1e-6
+    for known in (found.wait_and_see, found.stochastic, found.expected_day):
+        assert 21.0 <= known.low <= known.high <= 21.03
+    for worth in (found.information, found.planning):
+        assert 0 <= worth.low <= worth.high <= 1e-4
 
 
 @pytest.mark.parametrize(
