@@ -43,8 +43,9 @@ FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "atan": np.arctan,
 }
 NUMBERS = {"pi": math.pi, "Inf": math.inf, "inf": math.inf, "NaN": math.nan, "nan": math.nan}
-# Without a way back, as "1111...1x" would be tried at every digit; a digit is an ASCII one
-PLAIN = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+", re.ASCII)
+# Without a way back, as "1111...1x" would be tried at every digit; a digit is an ASCII one.  Not of the group: Python 3.11.2 takes
+# a group without a way back for matched where only its beginning is, and "1E" for a number
+PLAIN = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
 # A dot before an operator belongs to the operator, as MATLAB reads 1./x
 LEXEME = re.compile(
     r"\s*((?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[A-Za-z]\w*|\.[*/^]|[-+*/^().,:\[\]])\s*", re.ASCII

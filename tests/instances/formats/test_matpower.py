@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import instances
@@ -428,3 +429,18 @@ def test_sums_and_products_agree_with_python(term: str) -> None:
     except ZeroDivisionError:
         return
     assert evaluate(term, Workspace()) == pytest.approx(expected, rel=1e-12)
+
+
+@given(st.text("0123456789.eE+-", min_size=1, max_size=6))
+@settings(max_examples=500, deadline=None)
+@example("1E")
+@example("0.047e")
+@example("1e+")
+def test_what_looks_like_a_number_is_one_or_refused(term: str) -> None:
+    """Regular expressions of some releases of Python take "1E" for a number; whatever is read is what Python reads."""
+    try:
+        value = evaluate(term, Workspace())
+    except InstanceError:
+        return
+    with contextlib.suppress(ValueError):
+        assert value == float(term)
