@@ -1,9 +1,14 @@
 """The columns of every table of results: which must be there, what their cells hold, and which rows belong together."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+import pandas as pd
+
+from studies import tolerances
 
 
 class Cell(StrEnum):
@@ -27,13 +32,18 @@ def _none(_name: str) -> None:
     return None
 
 
+def _agreed(_frame: pd.DataFrame) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Columns:
     """A table's columns, all of which must be there, and those that `may` be; `others` knows the kinds of the rest.
 
     - `key`: no two rows agree in all of these; `grid`: every combination of their values has its row;
     - `counted`: columns whose values are all whole numbers from this one on;
-    - `empty`: whether it may have no row; `tree`: whether bus and parent are columns of a radial feeder.
+    - `empty`: whether it may have no row; `tree`: whether bus and parent are columns of a radial feeder;
+    - `doubt`: what of a table's numbers the others of its row deny: row and sentence, None where they agree.
     """
 
     need: Mapping[str, Cell]
@@ -44,6 +54,7 @@ class Columns:
     counted: Mapping[str, int] = field(default_factory=dict)
     empty: bool = False
     tree: bool = False
+    doubt: Callable[[pd.DataFrame], tuple[int, str] | None] = _agreed
 
     def kind(self, name: str) -> Cell | None:
         """What the cells of a column hold; None for a column that is passed over."""
@@ -150,6 +161,26 @@ TABLES: dict[str, Columns] = {
 }  # fmt: skip
 """The tables that pages read, by the names of their files, but for `COMPARISONS`."""
 
+_DISTANCES = {"distance_least": "front_found", "distance_most": "front_bound"}
+
+
+def _distances(frame: pd.DataFrame) -> tuple[int, str] | None:
+    """A distance that does not lie between the equilibrium and the front, or at 0 where the front is behind."""
+    if not {"quantity", "equilibrium", *_DISTANCES, *_DISTANCES.values()} <= set(frame):
+        return None
+    for at, row in enumerate(frame.to_dict("records")):
+        # Profit is missing to the front, and loss is in excess of it
+        sign = 1.0 if row["quantity"] == "station_profit" else -1.0
+        for name, of in _DISTANCES.items():
+            told, own = row[name], sign * (row[of] - row["equilibrium"])
+            room = tolerances.GAP_ROUNDING * max(1.0, abs(row["equilibrium"]))
+            if math.isnan(told) or math.isnan(own):
+                continue
+            if not (told == own or abs(told - own) <= room or told == max(0.0, own)):
+                return at, f"{name} is {told:g}, and {of} and equilibrium are {own:g} apart"
+    return None
+
+
 COMPARISONS: dict[str, Columns] = {
     "market": Columns({"way": Cell.TEXT, "status": Cell.TEXT}, ("way",), {"check": Cell.TEXT}, _figures),
     "compare-equilibrium": Columns(
@@ -161,6 +192,7 @@ COMPARISONS: dict[str, Columns] = {
             **dict.fromkeys(("front_found", "front_bound", "distance_least", "distance_most"), Cell.ENDLESS),
         },
         _figures,
+        doubt=_distances,
     ),
 }
 """Columns of comparison.csv by the command that wrote it."""

@@ -57,6 +57,8 @@ class FrontSettings(Search, kw_only=True):
     method: str
     points: Count
     tolerance: Number = None
+    # Told by every version, as each point's certificate is held against it
+    gap: float
 
 
 class Ends(Struct):

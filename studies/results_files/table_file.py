@@ -64,6 +64,8 @@ def read(path: Path, columns: Columns) -> pd.DataFrame:
     frame = frame[[*first, *(name for name in frame if name not in first)]]
     _keys(found, frame, columns)
     _complete(found, frame, columns)
+    if (doubt := columns.doubt(frame)) is not None:
+        raise found.refusal(*doubt)
     if columns.tree:
         _tree(found, frame["bus"].tolist(), frame["parent"].tolist())
     return frame

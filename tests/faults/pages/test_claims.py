@@ -119,6 +119,8 @@ FIELDS: list[tuple[str, str, Change, Sequence[str]]] = [
     ("solve", "solution.json", put("certificate", 2, "unit", 5), ["certificate[2].unit is 5, expected text"]),
     ("solve", "solution.json", put("status", "y" * 100_000), ["status is 'yyy", "none of its words"]),
     ("solve", "solution.json", put("format", 99), ["format is 99", "reads up to 2"]),
+    ("pareto", "front.json", put("settings", "gap", GONE), ["settings has no field 'gap'"]),
+    ("pareto", "front.json", put("settings", "gap", None), ["settings.gap is null, expected a number"]),
     ("pareto", "front.json", put("points", 0, "bound", "3"), ["points[0].bound is '3', expected a number or null"]),
     ("market", "market.json", put("ways", "exact", GONE), ["ways has no field 'exact'"]),
     ("compare", "compare.json", put("settings", "runs", {}), ["settings.runs is an object of 0"]),

@@ -98,6 +98,10 @@ DAMAGE: list[tuple[str, str, Callable[[Rows], None], str]] = [
     ("pareto", "fronts.csv", lambda rows: rows[1].__setitem__(6, "yes"), "line 2: 'certified' is 'yes', expected True or False"),
     ("equilibrium", "trace.csv", lambda rows: rows[1].__setitem__(1, "NA"), "line 2: 'residual' is 'NA'"),
     ("security", "security.csv", lambda rows: rows[1].__setitem__(1, "feasible"), "margin_per_kwh 0.0 has the status 'feasible'"),
+    ("compare-equilibrium", "comparison.csv", lambda rows: rows[2].__setitem__(2, "inf"), "line 3: distance_least is"),
+    ("compare-equilibrium", "comparison.csv", lambda rows: rows[1].__setitem__(3, "-inf"), "line 2: distance_most is"),
+    ("compare-equilibrium", "comparison.csv", lambda rows: rows[2].__setitem__(5, "inf"), "line 3: distance_most is inf"),
+    ("compare-equilibrium", "comparison.csv", lambda rows: rows[1].__setitem__(1, "1e6"), "line 2: distance_"),
     ("market", "comparison.csv", lambda rows: rows.__delitem__(1), "way 'exact' has no row, and the status"),
     ("compare", "convergence.csv", lambda rows: rows[1].__setitem__(3, "1e999"), "line 2: 'median' is '1e999'"),
 ]  # fmt: skip
